@@ -1,0 +1,15 @@
+/** @jest-config-loader esbuild-register */
+import type { Config } from 'jest'
+
+const config: Config = {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/test'],
+  // The worker under test is the compiled one: building first keeps a bare `npx jest` honest.
+  globalSetup: '<rootDir>/test/helpers/build.ts',
+  transform: { '^.+\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.json' }] },
+  // The line serializers are generated at build time and have no source file to transform.
+  moduleNameMapper: { '^\\./line-serializers$': '<rootDir>/dist/line-serializers.js' },
+  testTimeout: 60_000,
+}
+
+export default config

@@ -1,0 +1,374 @@
+import { createHistogram } from 'node:perf_hooks'
+import { Acks, type Settle } from './acks'
+import { Admission } from './admission'
+import type { AuditFailureRecorder } from './diagnostics'
+import { type EncoderOptions, EventEncoder, type EventName } from './encode'
+import { closedError, ioError, ringFullError, warning } from './errors'
+import type { AuditOutcome } from './events'
+import { drainAtExit, type ExitDrained, forgetAtExit, isExiting } from './exit-hook'
+import { packFailure, REASON_CORRUPT_RING, unpackFailure } from './failure'
+import { type FailureKind, FailureReporter } from './failure-reporter'
+import {
+  allocateRing,
+  COUNT_BYTES,
+  COUNT_GROUPS,
+  COUNT_OPENS,
+  COUNT_RETRIES,
+  COUNT_SYNCS,
+  COUNT_TORN_TAILS,
+  DURABLE,
+  type RingMemory,
+} from './layout'
+import type { CheckedOptions } from './options'
+import { OversizeStore } from './oversize'
+import { RingProducer } from './ring'
+import type { Notice } from './session'
+import { hurry } from './signal'
+import { type AuditStats, summarize } from './stats'
+import { findWorkerFile, WorkerHost } from './worker-host'
+
+/** How long the process's exit waits for accepted events, in milliseconds. */
+export const EXIT_DRAIN_MS = 10_000
+
+const CORRUPT_RING = packFailure({ stage: 'encode', reason: REASON_CORRUPT_RING })
+
+/** Someone who waits until so many events are settled. */
+interface DrainWaiter {
+  readonly through: number
+  readonly resolve: () => void
+}
+
+/**
+ * The calling thread's side of the data's way, put together: an event is encoded, finds room in the
+ * ring, and its promise is settled when the durable position has passed its record.
+ */
+export class AuditWriter implements ExitDrained {
+  readonly #path: string
+  readonly #options: CheckedOptions
+  readonly #memory: RingMemory
+  readonly #ring: RingProducer
+  readonly #encoderOptions: EncoderOptions
+  readonly #encoder: EventEncoder
+  readonly #acks = new Acks()
+  readonly #oversize = new OversizeStore()
+  readonly #admission: Admission
+  readonly #host: WorkerHost
+  readonly #reporter: FailureReporter
+  readonly #groupEvents = createHistogram()
+  readonly #syncNs = createHistogram()
+  readonly #success: AuditOutcome
+  /** Whether a waitAsync on the durable position is pending. */
+  #isWatching = false
+  #accepted = 0
+  #settled = 0
+  #succeeded = 0
+  #failed = 0
+  /** The failure word met last, and its error: a whole group fails with one. */
+  #failureWord = 0
+  #failureError: Error | undefined
+  #drainWaiters: DrainWaiter[] = []
+  #closing: Promise<void> | undefined
+  /** Where {@link #captureSettle} leaves the function that settles the promise being made. */
+  #captured: Settle = () => undefined
+
+  constructor(path: string, options: CheckedOptions, recorder: AuditFailureRecorder) {
+    this.#path = path
+    this.#options = options
+    this.#reporter = new FailureReporter(recorder, options.logger)
+    this.#success = options.fsync.method === 'none' ? 'written' : 'durable'
+    this.#memory = allocateRing(options.ringBytes)
+    this.#ring = new RingProducer(this.#memory)
+    this.#encoderOptions = {
+      maxEventBytes: options.maxEventBytes,
+      redact: options.redact,
+      clock: options.clock,
+      withholdOnRedactError: options.failureMode === 'open',
+      onRedactError: (thrown) => this.#noteRedactError(thrown),
+    }
+    this.#encoder = new EventEncoder(this.#encoderOptions)
+    this.#host = this.#startHost()
+    this.#admission = new Admission(
+      this.#ring,
+      this.#acks,
+      this.#oversize,
+      (record) => this.#host.offer(record),
+      options.maxWaitingBytes,
+    )
+    if (options.drainOnExit) drainAtExit(this)
+  }
+
+  #startHost(): WorkerHost {
+    const { fsync, fileMode, dirMode, retryForMs, workerFile } = this.#options
+    const config = {
+      ring: this.#memory.buffer,
+      sink: { path: this.#path, fileMode, dirMode, syncMethod: fsync.method },
+      maxEvents: fsync.maxEvents,
+      maxBytes: fsync.maxBytes,
+      maxDelayMs: fsync.maxDelayMs,
+      retryForMs,
+      groupEvents: this.#groupEvents,
+      syncNs: this.#syncNs,
+    }
+    const events = {
+      onProgress: () => this.#onProgress(),
+      onNotice: (notice: Notice) => this.#onNotice(notice),
+      onFallback: (cause: unknown) => this.#onFallback(cause),
+    }
+    const file = workerFile ?? findWorkerFile()
+    return new WorkerHost(this.#memory, config, this.#oversize, events, file)
+  }
+
+  /** Encodes an event and brings it on its way; never throws. */
+  submit(name: EventName, input: unknown): Promise<AuditOutcome> {
+    if (this.#closing !== undefined) return this.#refuse('closed', closedError())
+    const encoder = this.#idleEncoder()
+    try {
+      encoder.prepare(name, input)
+      return this.#accept(encoder)
+    } catch (thrown) {
+      return this.#refuse('encode', asError(thrown))
+    }
+  }
+
+  /** Has the drainer open the path afresh, in the order of the calls. */
+  reopen(): Promise<AuditOutcome> {
+    if (this.#closing !== undefined) return this.#refuse('closed', closedError())
+    const encoder = this.#idleEncoder()
+    encoder.prepareReopen()
+    return this.#accept(encoder)
+  }
+
+  /** Resolves when every event accepted so far is settled. */
+  drain(): Promise<void> {
+    if (this.#pending === 0) return Promise.resolve()
+    hurry(this.#memory.control, this.#ring.tailPosition)
+    return new Promise((resolve) => {
+      this.#drainWaiters.push({ through: this.#accepted, resolve })
+    })
+  }
+
+  /** Blocks until every accepted event is settled, at most `timeoutMs`; whether it is. */
+  drainSync(timeoutMs: number): boolean {
+    const deadline = performance.now() + timeoutMs
+    this.#settle()
+    while (this.#pending > 0) {
+      const leftMs = deadline - performance.now()
+      if (leftMs <= 0) break
+      hurry(this.#memory.control, this.#ring.tailPosition)
+      this.#host.waitForProgress(this.#ring.headPosition, leftMs)
+      this.#settle()
+    }
+    this.#reporter.flush()
+    return this.#pending === 0
+  }
+
+  /** Settles everything, closes the file and ends the worker. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  drainAtExit(): void {
+    if (this.drainSync(EXIT_DRAIN_MS)) return
+    const text = `${this.#pending} events are not known to be in ${this.#path}: the process ended while the disk did not answer for ${EXIT_DRAIN_MS} ms`
+    this.#reporter.noteWarning(warning('AUDIT_EXIT_TIMEOUT', text))
+    this.#reporter.flush()
+  }
+
+  stats(): AuditStats {
+    const counter = (word: number) => Number(Atomics.load(this.#memory.counters, word))
+    return {
+      events: {
+        accepted: this.#accepted,
+        settled: this.#settled,
+        pending: this.#pending,
+        succeeded: this.#succeeded,
+        failed: this.#failed,
+      },
+      failures: this.#reporter.counts,
+      ring: {
+        capacityBytes: this.#ring.capacity,
+        usedBytes: this.#ring.usedBytes,
+        usedBytesMax: this.#admission.ringBytesMax,
+      },
+      waiting: {
+        events: this.#admission.waitingEvents,
+        bytes: this.#admission.outsideBytes,
+        bytesMax: this.#admission.outsideBytesMax,
+        limitBytes: this.#options.maxWaitingBytes,
+      },
+      groups: {
+        count: counter(COUNT_GROUPS),
+        bytes: counter(COUNT_BYTES),
+        events: summarize(this.#groupEvents),
+        retries: counter(COUNT_RETRIES),
+      },
+      syncs: { count: counter(COUNT_SYNCS), durationNs: summarize(this.#syncNs) },
+      file: {
+        path: this.#path,
+        opens: counter(COUNT_OPENS),
+        tornTails: counter(COUNT_TORN_TAILS),
+      },
+      worker: this.#host.state,
+    }
+  }
+
+  get #pending(): number {
+    return this.#accepted - this.#settled
+  }
+
+  /** The encoder, or another one for a call from within a getter or `redact` of the event in it. */
+  #idleEncoder(): EventEncoder {
+    return this.#encoder.isPreparing ? new EventEncoder(this.#encoderOptions) : this.#encoder
+  }
+
+  readonly #captureSettle = (settle: Settle): void => {
+    this.#captured = settle
+  }
+
+  #accept(encoder: EventEncoder): Promise<AuditOutcome> {
+    const promise = new Promise<AuditOutcome>(this.#captureSettle)
+    const refusal = this.#place(encoder, this.#captured)
+    if (refusal !== undefined) return this.#refuse('full', ringFullError(refusal))
+    this.#accepted++
+    this.#host.wake()
+    this.#watch()
+    this.#reporter.flush()
+    // After the exit handlers' turn nothing drains any more, so a call from one of them does.
+    if (isExiting()) this.drainSync(EXIT_DRAIN_MS)
+    return promise
+  }
+
+  /** Finds room for the prepared event; returns which limit was in the way, if one was. */
+  #place(encoder: EventEncoder, settle: Settle): string | undefined {
+    if (this.#admission.tryPublish(encoder, settle)) return undefined
+    // Outcomes that have arrived meanwhile free their space.
+    this.#settle()
+    if (this.#admission.tryPublish(encoder, settle)) return undefined
+    const { onFull, maxBlockMs, maxWaitingBytes, ringBytes } = this.#options
+    hurry(this.#memory.control, this.#ring.tailPosition)
+    switch (onFull) {
+      case 'fail':
+        return `the ring is full (ringBytes=${ringBytes})`
+      case 'block':
+        return this.#block(encoder, settle) ? undefined : `waited maxBlockMs=${maxBlockMs}`
+      case 'wait':
+        if (this.#admission.tryWait(encoder, settle)) return undefined
+        return `maxWaitingBytes=${maxWaitingBytes} are waiting`
+    }
+  }
+
+  /** Blocks the calling thread until there is room for the prepared event. */
+  #block(encoder: EventEncoder, settle: Settle): boolean {
+    const deadline = performance.now() + this.#options.maxBlockMs
+    for (;;) {
+      const leftMs = deadline - performance.now()
+      if (leftMs <= 0) return false
+      this.#host.waitForProgress(this.#ring.headPosition, leftMs)
+      this.#settle()
+      if (this.#admission.tryPublish(encoder, settle)) return true
+    }
+  }
+
+  /** An event that goes no further: counted, warned about, and its promise settled at once. */
+  #refuse(kind: FailureKind, error: Error): Promise<AuditOutcome> {
+    this.#failed++
+    this.#reporter.note(kind, error)
+    this.#reporter.flush()
+    return this.#options.failureMode === 'closed'
+      ? Promise.reject(error)
+      : Promise.resolve<AuditOutcome>('failed')
+  }
+
+  /** Has {@link #onDurable} called when the durable position moves, while promises are pending. */
+  #watch(): void {
+    if (this.#isWatching || this.#acks.size === 0) return
+    this.#isWatching = true
+    const { headPosition } = this.#ring
+    const wait = Atomics.waitAsync(this.#memory.control, DURABLE, headPosition)
+    if (wait.async) void wait.value.then(this.#onDurable)
+    else queueMicrotask(this.#onDurable)
+  }
+
+  readonly #onDurable = (): void => {
+    this.#isWatching = false
+    this.#onProgress()
+  }
+
+  #onProgress(): void {
+    this.#settle()
+    this.#watch()
+    this.#reporter.flush()
+  }
+
+  /** Settles the promises that the durable position has passed, in order; runs no foreign code. */
+  #settle(): void {
+    const durable = this.#ring.durablePosition
+    if (durable === this.#ring.headPosition) return
+    const isCorrupt = this.#ring.corruption(durable)
+    while (this.#acks.hasBefore(durable)) {
+      const word = isCorrupt ? CORRUPT_RING : this.#ring.failureAt(this.#acks.firstPosition)
+      const settle = this.#acks.shift()
+      this.#settled++
+      if (word === 0) {
+        this.#succeeded++
+        settle(this.#success)
+      } else {
+        this.#failed++
+        settle(this.#failureOutcome(word))
+      }
+    }
+    this.#ring.release(durable)
+    this.#admission.releaseBefore(durable)
+    if (this.#admission.promote()) {
+      this.#host.wake()
+      hurry(this.#memory.control, this.#ring.tailPosition)
+    }
+    this.#settleDrains()
+  }
+
+  #failureOutcome(word: number): AuditOutcome | Promise<never> {
+    const failure = unpackFailure(word)
+    if (word !== this.#failureWord || this.#failureError === undefined) {
+      this.#failureWord = word
+      this.#failureError = ioError(failure, this.#path)
+    }
+    this.#reporter.note(failure.stage, this.#failureError)
+    return this.#options.failureMode === 'closed' ? Promise.reject(this.#failureError) : 'failed'
+  }
+
+  #settleDrains(): void {
+    while (this.#drainWaiters[0] !== undefined && this.#drainWaiters[0].through <= this.#settled) {
+      this.#drainWaiters.shift()?.resolve()
+    }
+  }
+
+  async #close(): Promise<void> {
+    await this.drain()
+    await this.#host.close()
+    forgetAtExit(this)
+    this.#reporter.flush()
+  }
+
+  #onNotice({ offset, bytes }: Notice): void {
+    const text = `${this.#path} had ${bytes} bytes without a newline at offset ${offset}, left by a crash or a full disk; they were closed with one and kept`
+    this.#reporter.noteWarning(warning('AUDIT_TORN_TAIL', text))
+    this.#reporter.flush()
+  }
+
+  #onFallback(cause: unknown): void {
+    const text = `the worker cannot be used, so the calling thread writes ${this.#path} itself and blocks for each group; see workerFile for bundles, --allow-worker for the permission model: ${String(cause)}`
+    this.#reporter.noteWarning(warning('AUDIT_WORKER_LOST', text, cause))
+    this.#reporter.flush()
+  }
+
+  #noteRedactError(thrown: unknown): void {
+    const text = 'redact threw, so argv was withheld from the log; mend it'
+    this.#reporter.noteWarning(warning('AUDIT_REDACT_FAILED', text, thrown))
+  }
+}
+
+/** What was thrown, as an error with a message. */
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error('the event could not be read')
+}

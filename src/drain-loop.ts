@@ -1,0 +1,303 @@
+import type { RecordableHistogram } from 'node:perf_hooks'
+import { CorruptRecordError, decode } from './decode'
+import {
+  type Failure,
+  packFailure,
+  REASON_CORRUPT_RECORD,
+  REASON_LINE_TOO_LONG,
+  REASON_UNKNOWN,
+} from './failure'
+import { GroupJournal } from './journal'
+import {
+  COUNT_BYTES,
+  COUNT_GROUPS,
+  COUNT_RETRIES,
+  HURRY,
+  LENGTH_OFFSET,
+  OVERSIZE_ID_OFFSET,
+  OVERSIZE_LENGTH_OFFSET,
+  positionDelta,
+  type RingMemory,
+  recordBytes,
+  TYPE_OFFSET,
+  TYPE_OVERSIZE,
+  TYPE_REOPEN,
+  viewRing,
+} from './layout'
+import { CORRUPT, EMPTY, RingConsumer } from './ring'
+import { serialize } from './serialize'
+import { Sink, type SinkOptions, type TornTail } from './sink'
+
+/** What a drainer needs, in a form that can be posted to a worker. */
+export interface DrainConfig {
+  readonly ring: SharedArrayBuffer
+  readonly sink: SinkOptions
+  /** Events a group at most. */
+  readonly maxEvents: number
+  /** Bytes of lines a group at most; a single longer line is a group of its own. */
+  readonly maxBytes: number
+  /** Milliseconds to wait for company. */
+  readonly maxDelayMs: number
+  /** Milliseconds to go on trying after an I/O failure. */
+  readonly retryForMs: number
+  /** Events a group; recorded once a group. */
+  readonly groupEvents: RecordableHistogram
+  /** Nanoseconds a sync. */
+  readonly syncNs: RecordableHistogram
+}
+
+/** Where the records are that were too large for the ring. */
+export interface OversizeSource {
+  /** The bytes of the record, by the id in its reference; undefined when there is none such. */
+  get(id: number): SharedArrayBuffer | undefined
+}
+
+/** What {@link DrainLoop.step} answers when there is nothing to do until the next commit. */
+export const IDLE = Number.POSITIVE_INFINITY
+
+const RETRY_MS_FIRST = 5
+const RETRY_MS_MAX = 1_000
+/** The output buffer is kept while it is no larger than this many times `maxBytes`. */
+const KEPT_BUFFER_FACTOR = 4
+const OUTPUT_BYTES_MIN = 64 * 1024
+
+/**
+ * Takes whatever is in the ring as one group, appends it, and publishes its outcome: group commit
+ * without a timer, since what arrives during one sync is the next group. It runs on the worker, or on
+ * the calling thread when there is no worker; its holder owns the DRAINER word. It never waits:
+ * {@link step} says how long its caller may sleep.
+ */
+export class DrainLoop {
+  readonly #config: DrainConfig
+  readonly #memory: RingMemory
+  readonly #consumer: RingConsumer
+  readonly #journal: GroupJournal
+  readonly #sink: Sink
+  readonly #oversize: OversizeSource
+
+  /** The group being collected or committed. */
+  #text = ''
+  #textBytes = 0
+  #events = 0
+  #start = 0
+  #firstAt = 0
+  #isReopen = false
+  /** Where the group must end, when another drainer had begun it. */
+  #until: number | undefined
+  /** The group's lines once it is complete. */
+  #bytes: Buffer | undefined
+  #retryAt = 0
+  #retryMs = 0
+  #giveUpAt = 0
+  #output = Buffer.alloc(0)
+
+  constructor(
+    config: DrainConfig,
+    oversize: OversizeSource,
+    onTornTail: (tail: TornTail) => void,
+    memory = viewRing(config.ring),
+  ) {
+    this.#config = config
+    this.#memory = memory
+    this.#oversize = oversize
+    this.#consumer = new RingConsumer(memory)
+    this.#journal = new GroupJournal(memory)
+    const recordSync = (ms: number) => config.syncNs.record(Math.max(1, Math.round(ms * 1e6)))
+    this.#sink = new Sink(config.sink, memory, this.#journal, recordSync, onTornTail)
+    this.restart()
+  }
+
+  /** The tail that the last step has seen. */
+  get seenTail(): number {
+    return this.#consumer.copiedPosition
+  }
+
+  /** Whether no group is in the making: the drainer may change. */
+  get isAtRest(): boolean {
+    return this.#events === 0 && this.#bytes === undefined
+  }
+
+  /** Resumes from the durable position: another drainer may have been at work, or have died. */
+  restart(): void {
+    this.#consumer.restart()
+    this.#beginGroup()
+    this.#until = this.#journal.unfinishedEnd()
+  }
+
+  /**
+   * Does the next piece of work. Returns the milliseconds its caller may sleep before the next step,
+   * unless woken: 0 when there is more to do, {@link IDLE} when the ring is empty.
+   */
+  step(): number {
+    if (this.#bytes === undefined) {
+      const waitMs = this.#collect()
+      if (waitMs > 0) return waitMs
+      this.#bytes = this.#encodeText()
+    }
+    const waitMs = this.#retryAt - performance.now()
+    return waitMs > 0 ? waitMs : this.#commit(this.#bytes)
+  }
+
+  /** Closes the file. */
+  close(): void {
+    this.#sink.close()
+  }
+
+  /** Adds what has arrived; returns 0 when the group is complete, else how long to wait for more. */
+  #collect(): number {
+    this.#consumer.refill()
+    while (!this.#isFull()) {
+      const index = this.#consumer.next()
+      if (index === EMPTY) return this.#lingerMs()
+      if (this.#isAtEnd()) return 0
+      if (index === CORRUPT) return this.#giveUpCorruptRing()
+      if (!this.#add(index)) return 0
+    }
+    return 0
+  }
+
+  #isFull(): boolean {
+    if (this.#until !== undefined) return this.#isAtEnd()
+    const { maxEvents, maxBytes } = this.#config
+    return this.#events >= maxEvents || this.#textBytes >= maxBytes || this.#isReopen
+  }
+
+  /** Whether all of a group that another drainer had begun has been read. */
+  #isAtEnd(): boolean {
+    const until = this.#until
+    return until !== undefined && positionDelta(until, this.#consumer.readPosition) <= 0
+  }
+
+  /** Adds the record at `index`; returns false when it belongs to the next group. */
+  #add(index: number): boolean {
+    if (this.#events === 0) this.#firstAt = performance.now()
+    const { view } = this.#consumer.records
+    if (view.getUint8(index + TYPE_OFFSET) === TYPE_REOPEN) {
+      if (this.#events > 0) return false
+      this.#isReopen = true
+    } else {
+      const line = this.#lineOf(index)
+      const lineBytes = Buffer.byteLength(line, 'utf8')
+      const isTooMuch = this.#textBytes + lineBytes > this.#config.maxBytes
+      if (isTooMuch && this.#textBytes > 0 && this.#until === undefined) return false
+      this.#text += line
+      this.#textBytes += lineBytes
+    }
+    this.#events++
+    this.#consumer.advance()
+    return true
+  }
+
+  /** The record's line. One that cannot be made is marked, and stops nothing but itself. */
+  #lineOf(index: number): string {
+    try {
+      const { records } = this.#consumer
+      const length = records.view.getUint32(index + LENGTH_OFFSET, true)
+      if (records.view.getUint8(index + TYPE_OFFSET) !== TYPE_OVERSIZE) {
+        return serialize(decode(records, index, length))
+      }
+      return this.#oversizeLineOf(records.view, index)
+    } catch (thrown) {
+      const failure: Failure = { stage: 'encode', reason: encodeReason(thrown) }
+      this.#consumer.markFailed(this.#consumer.readPosition, packFailure(failure))
+      return ''
+    }
+  }
+
+  /** The line of a record that went beside the ring, which the one at `index` refers to. */
+  #oversizeLineOf(view: DataView, index: number): string {
+    const buffer = this.#oversize.get(view.getUint32(index + OVERSIZE_ID_OFFSET, true))
+    const length = view.getUint32(index + OVERSIZE_LENGTH_OFFSET, true)
+    if (buffer?.byteLength !== length) throw new CorruptRecordError('no such oversize record')
+    const copy = new ArrayBuffer(length)
+    new Uint8Array(copy).set(new Uint8Array(buffer))
+    return serialize(decode(recordBytes(copy), 0, length))
+  }
+
+  /** How long to wait for company, 0 when the group should go now, IDLE when there is none. */
+  #lingerMs(): number {
+    if (this.#start === this.#consumer.readPosition) return IDLE
+    const isHurried = positionDelta(Atomics.load(this.#memory.control, HURRY), this.#start) > 0
+    const { maxDelayMs } = this.#config
+    if (maxDelayMs === 0 || isHurried) return 0
+    return Math.max(0, this.#firstAt + maxDelayMs - performance.now())
+  }
+
+  /** Commits what came before a corrupt stretch; the stretch itself when nothing did. */
+  #giveUpCorruptRing(): number {
+    if (this.#start === this.#consumer.readPosition) this.#consumer.skipToTail()
+    return 0
+  }
+
+  #encodeText(): Buffer {
+    const { maxBytes } = this.#config
+    if (
+      this.#textBytes > this.#output.length ||
+      this.#output.length > maxBytes * KEPT_BUFFER_FACTOR
+    ) {
+      this.#output = Buffer.allocUnsafeSlow(Math.max(this.#textBytes * 2, OUTPUT_BYTES_MIN))
+    }
+    const length = this.#output.write(this.#text, 0, 'utf8')
+    this.#text = ''
+    return this.#output.subarray(0, length)
+  }
+
+  /** Tries to make the complete group durable; gives up or plans another try when that fails. */
+  #commit(bytes: Buffer): number {
+    const end = this.#consumer.readPosition
+    const failure = this.#isReopen
+      ? this.#sink.reopen()
+      : bytes.length > 0
+        ? this.#sink.append({ start: this.#start, end, bytes })
+        : undefined
+    if (failure !== undefined) {
+      const waitMs = this.#planRetry()
+      if (waitMs > 0) return waitMs
+      const word = packFailure(failure)
+      this.#consumer.forEachRecord(this.#start, end, (at) => this.#consumer.markFailed(at, word))
+    }
+    this.#publish(end, failure === undefined ? bytes.length : 0)
+    return 0
+  }
+
+  /** How long to wait before the next try, 0 when `retryForMs` is over. */
+  #planRetry(): number {
+    const now = performance.now()
+    if (this.#giveUpAt === 0) this.#giveUpAt = now + this.#config.retryForMs
+    const leftMs = this.#giveUpAt - now
+    if (leftMs <= 0) return 0
+    this.#retryMs = Math.min(Math.max(this.#retryMs * 2, RETRY_MS_FIRST), RETRY_MS_MAX, leftMs)
+    this.#retryAt = now + this.#retryMs
+    Atomics.add(this.#memory.counters, COUNT_RETRIES, 1n)
+    return this.#retryMs
+  }
+
+  #publish(end: number, appendedBytes: number): void {
+    if (this.#events > 0) {
+      this.#config.groupEvents.record(this.#events)
+      Atomics.add(this.#memory.counters, COUNT_GROUPS, 1n)
+      Atomics.add(this.#memory.counters, COUNT_BYTES, BigInt(appendedBytes))
+    }
+    this.#consumer.publish(end)
+    this.#journal.clear()
+    this.#until = undefined
+    this.#beginGroup()
+  }
+
+  #beginGroup(): void {
+    this.#text = ''
+    this.#textBytes = 0
+    this.#events = 0
+    this.#start = this.#consumer.readPosition
+    this.#isReopen = false
+    this.#bytes = undefined
+    this.#retryAt = 0
+    this.#retryMs = 0
+    this.#giveUpAt = 0
+  }
+}
+
+function encodeReason(thrown: unknown): number {
+  if (thrown instanceof CorruptRecordError) return REASON_CORRUPT_RECORD
+  return thrown instanceof RangeError ? REASON_LINE_TOO_LONG : REASON_UNKNOWN
+}

@@ -1,0 +1,409 @@
+import { createHash } from 'node:crypto'
+import { DENIAL_REASONS, WARNING_KINDS } from './events'
+import {
+  boolean,
+  describe,
+  invalidEvent,
+  nameCode,
+  optionalI32,
+  optionalSignal,
+  optionalString,
+  optionalU64,
+  putId,
+  strings,
+  u32,
+  u64,
+} from './fields'
+import {
+  AGENT_ID_OFFSET,
+  ALL_IDS_BYTES,
+  CODE_OFFSET,
+  EXIT_BYTES,
+  EXIT_CODE_OFFSET,
+  EXIT_DURATION_OFFSET,
+  EXIT_SIGNAL_OFFSET,
+  EXIT_STDERR_OFFSET,
+  EXIT_STDOUT_OFFSET,
+  FLAG_BYTES,
+  FLAG_EXIT_CODE,
+  FLAG_EXIT_SIGNAL,
+  FLAG_MATCHED_ACL,
+  FLAG_TRUNCATED,
+  FLAGS_OFFSET,
+  MACHINE_ID_OFFSET,
+  PARTY_ID_BYTES,
+  putU64,
+  RECORD_HEADER_BYTES,
+  REQUEST_ID_BYTES,
+  REQUEST_ID_OFFSET,
+  REQUEST_STDIN_OFFSET,
+  REQUEST_TIMEOUT_OFFSET,
+  type RecordBytes,
+  STARTED_BYTES,
+  STARTED_PID_OFFSET,
+  STRING_COUNT_OFFSET,
+  STRING_LENGTH_BYTES,
+  STRING_LENGTHS_OFFSET,
+  TEXT_BYTES_OFFSET,
+  TIME_OFFSET,
+  TYPE_DENIAL,
+  TYPE_EXIT,
+  TYPE_OFFSET,
+  TYPE_REOPEN,
+  TYPE_REQUEST,
+  TYPE_STARTED,
+  TYPE_WARNING,
+  WARNING_BYTES,
+  WARNING_BYTES_OFFSET,
+} from './layout'
+
+/** Numbers of the names, as they travel in a record's code byte. */
+function codesOf(names: readonly string[]): ReadonlyMap<string, number> {
+  return new Map(names.map((name, code) => [name, code]))
+}
+
+/** The event methods, by name. */
+export type EventName = 'request' | 'started' | 'warning' | 'exit' | 'denial'
+
+const KIND_CODES = codesOf(WARNING_KINDS)
+const REASON_CODES = codesOf(DENIAL_REASONS)
+
+/** UTF-8 takes at most three bytes for a UTF-16 unit. */
+const UTF8_BYTES_PER_UNIT = 3
+const NUL = '\0'
+/** Room for the last element of a cut argv: its text and its length word. */
+const CUT_MARK_BYTES = 256
+const EMPTY_OBJECT: object = {}
+
+/** What the encoder needs to know of the options. */
+export interface EncoderOptions {
+  readonly maxEventBytes: number
+  readonly redact: ((argv: readonly string[]) => readonly string[]) | undefined
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+  /** Writes argv without its values when `redact` throws, instead of refusing the event. */
+  readonly withholdOnRedactError: boolean
+  /** Told what `redact` threw, where argv is withheld. */
+  readonly onRedactError: (thrown: unknown) => void
+}
+
+/** Length of a string in bytes of UTF-8. */
+function textBytes(text: string): number {
+  return Buffer.byteLength(text, 'utf8')
+}
+
+/**
+ * Turns an event into a record in two steps. `prepare` reads each of its fields once, checks it and
+ * keeps it as a primitive: a mistake throws here, before anything is claimed. `write` then copies the
+ * prepared event and cannot fail. Between the two the caller finds room.
+ *
+ * decode.ts is the twin of this file.
+ */
+export class EventEncoder {
+  readonly #options: EncoderOptions
+  #isPreparing = false
+  /** The field that is being read, for what a getter throws. */
+  #field = 'event'
+  #type = 0
+  #flags = 0
+  #code = 0
+  #time = 0
+  readonly #ids = Buffer.alloc(ALL_IDS_BYTES)
+  #number0: number | bigint = 0
+  #number1: number | bigint = 0
+  #number2: number | bigint = 0
+  #code32 = 0
+  #signal32 = 0
+  #strings: readonly string[] = []
+  #text = ''
+  #fixedBytes = 0
+  #exactBytes = -1
+
+  constructor(options: EncoderOptions) {
+    this.#options = options
+  }
+
+  /** Whether {@link prepare} is on the stack: a getter or `redact` has called the audit. */
+  get isPreparing(): boolean {
+    return this.#isPreparing
+  }
+
+  /** Prepares an event. Throws a TypeError or RangeError that names the field. */
+  prepare(name: EventName, input: unknown): void {
+    this.#isPreparing = true
+    try {
+      this.#prepare(name, input)
+    } catch (thrown) {
+      throw this.#named(thrown)
+    } finally {
+      this.#isPreparing = false
+    }
+  }
+
+  /** Prepares the record that asks the drainer to open the path afresh. */
+  prepareReopen(): void {
+    this.#reset(TYPE_REOPEN)
+    this.#fixedBytes = RECORD_HEADER_BYTES
+  }
+
+  /** At least as many bytes as {@link write} writes; costs nothing. */
+  get maxBytes(): number {
+    return this.#fixedBytes + this.#text.length * UTF8_BYTES_PER_UNIT
+  }
+
+  /** Exactly as many bytes as {@link write} writes; measures the text once. */
+  get exactBytes(): number {
+    if (this.#exactBytes < 0) this.#exactBytes = this.#fixedBytes + textBytes(this.#text)
+    return this.#exactBytes
+  }
+
+  /**
+   * Writes the prepared event as a record at `index`, where there is room for {@link maxBytes} or
+   * {@link exactBytes}; the ring's own words are left alone. Returns the record's length in bytes.
+   */
+  write({ view, bytes }: RecordBytes, index: number): number {
+    view.setUint8(index + TYPE_OFFSET, this.#type)
+    view.setUint8(index + FLAGS_OFFSET, this.#flags)
+    view.setUint8(index + CODE_OFFSET, this.#code)
+    view.setFloat64(index + TIME_OFFSET, this.#time, true)
+    if (this.#type === TYPE_REQUEST || this.#type === TYPE_DENIAL) {
+      bytes.set(this.#ids, index + REQUEST_ID_OFFSET)
+      return this.#writeStrings(view, bytes, index)
+    }
+    this.#ids.copy(bytes, index + REQUEST_ID_OFFSET, 0, REQUEST_ID_BYTES)
+    if (this.#type === TYPE_STARTED) {
+      view.setUint32(index + STARTED_PID_OFFSET, Number(this.#number0), true)
+    } else if (this.#type === TYPE_WARNING) {
+      putU64(view, index + WARNING_BYTES_OFFSET, this.#number0)
+    } else if (this.#type === TYPE_EXIT) {
+      view.setInt32(index + EXIT_CODE_OFFSET, this.#code32, true)
+      view.setInt32(index + EXIT_SIGNAL_OFFSET, this.#signal32, true)
+      putU64(view, index + EXIT_DURATION_OFFSET, this.#number0)
+      putU64(view, index + EXIT_STDOUT_OFFSET, this.#number1)
+      putU64(view, index + EXIT_STDERR_OFFSET, this.#number2)
+    }
+    return this.#fixedBytes
+  }
+
+  #writeStrings(view: DataView, bytes: Buffer, index: number): number {
+    if (this.#type === TYPE_REQUEST) {
+      putU64(view, index + REQUEST_STDIN_OFFSET, this.#number0)
+      view.setUint32(index + REQUEST_TIMEOUT_OFFSET, Number(this.#number1), true)
+    }
+    view.setUint32(index + STRING_COUNT_OFFSET, this.#strings.length, true)
+    let lengthAt = index + STRING_LENGTHS_OFFSET
+    for (const string of this.#strings) {
+      view.setUint32(lengthAt, string.length, true)
+      lengthAt += STRING_LENGTH_BYTES
+    }
+    // The room is at least that of the text, so this never stops short.
+    const written =
+      this.#text === '' ? 0 : bytes.write(this.#text, index + this.#fixedBytes, 'utf8')
+    view.setUint32(index + TEXT_BYTES_OFFSET, written, true)
+    return this.#fixedBytes + written
+  }
+
+  /** Resets what is prepared and takes the time, which is that of the call. */
+  #reset(type: number): void {
+    this.#field = 'event'
+    this.#type = type
+    this.#flags = 0
+    this.#code = 0
+    this.#text = ''
+    this.#strings = []
+    this.#exactBytes = -1
+    this.#time = this.#options.clock()
+  }
+
+  #begin(type: number, input: unknown): Record<string, unknown> {
+    this.#reset(type)
+    if (!isObject(input)) {
+      const text = `event: expected an object with the event's fields, got ${describe(input)}`
+      throw invalidEvent(new TypeError(text), 'event')
+    }
+    // Nothing enumerable should be inherited by a plain object. If something is, Object.prototype
+    // is polluted, and a missing field would be read from there.
+    for (const _ in EMPTY_OBJECT) return ownFields(input)
+    return input
+  }
+
+  #prepare(name: EventName, input: unknown): void {
+    switch (name) {
+      case 'request':
+        return this.#prepareRequest(this.#begin(TYPE_REQUEST, input))
+      case 'started':
+        return this.#prepareStarted(this.#begin(TYPE_STARTED, input))
+      case 'warning':
+        return this.#prepareWarning(this.#begin(TYPE_WARNING, input))
+      case 'exit':
+        return this.#prepareExit(this.#begin(TYPE_EXIT, input))
+      case 'denial':
+        return this.#prepareDenial(this.#begin(TYPE_DENIAL, input))
+    }
+  }
+
+  #prepareRequest(event: Record<string, unknown>): void {
+    this.#putParties(event)
+    this.#field = 'matchedAcl'
+    const matchedAcl = optionalString('matchedAcl', event.matchedAcl)
+    this.#field = 'stdinBytes'
+    this.#number0 = u64('stdinBytes', event.stdinBytes)
+    this.#field = 'timeoutMs'
+    this.#number1 = u32('timeoutMs', event.timeoutMs)
+    this.#putArgv(event, matchedAcl)
+  }
+
+  #prepareStarted(event: Record<string, unknown>): void {
+    this.#putRequestId(event)
+    this.#field = 'pid'
+    this.#number0 = u32('pid', event.pid)
+    this.#fixedBytes = STARTED_BYTES
+  }
+
+  #prepareWarning(event: Record<string, unknown>): void {
+    this.#putRequestId(event)
+    this.#field = 'kind'
+    this.#code = nameCode('kind', KIND_CODES, event.kind)
+    this.#field = 'bytes'
+    const bytes = optionalU64('bytes', event.bytes)
+    this.#flags = bytes === null ? 0 : FLAG_BYTES
+    this.#number0 = bytes ?? 0
+    this.#fixedBytes = WARNING_BYTES
+  }
+
+  #prepareExit(event: Record<string, unknown>): void {
+    this.#putRequestId(event)
+    this.#field = 'code'
+    const code = optionalI32('code', event.code)
+    this.#field = 'signal'
+    const signal = optionalSignal('signal', event.signal)
+    this.#field = 'durationMs'
+    this.#number0 = u64('durationMs', event.durationMs)
+    this.#field = 'stdoutBytes'
+    this.#number1 = u64('stdoutBytes', event.stdoutBytes)
+    this.#field = 'stderrBytes'
+    this.#number2 = u64('stderrBytes', event.stderrBytes)
+    this.#field = 'truncated'
+    const isTruncated = boolean('truncated', event.truncated)
+    this.#code32 = code ?? 0
+    this.#signal32 = signal ?? 0
+    this.#flags =
+      (code === null ? 0 : FLAG_EXIT_CODE) |
+      (signal === null ? 0 : FLAG_EXIT_SIGNAL) |
+      (isTruncated ? FLAG_TRUNCATED : 0)
+    this.#fixedBytes = EXIT_BYTES
+  }
+
+  #prepareDenial(event: Record<string, unknown>): void {
+    this.#putParties(event)
+    this.#field = 'reason'
+    this.#code = nameCode('reason', REASON_CODES, event.reason)
+    this.#putArgv(event, null)
+  }
+
+  #putRequestId(event: Record<string, unknown>): void {
+    this.#field = 'requestId'
+    putId(this.#ids, 0, REQUEST_ID_BYTES, 'requestId', event.requestId)
+  }
+
+  #putParties(event: Record<string, unknown>): void {
+    this.#putRequestId(event)
+    this.#field = 'agentId'
+    const agentAt = AGENT_ID_OFFSET - REQUEST_ID_OFFSET
+    putId(this.#ids, agentAt, PARTY_ID_BYTES, 'agentId', event.agentId)
+    this.#field = 'machineId'
+    const machineAt = MACHINE_ID_OFFSET - REQUEST_ID_OFFSET
+    putId(this.#ids, machineAt, PARTY_ID_BYTES, 'machineId', event.machineId)
+  }
+
+  /** Keeps argv, redacted and cut to size, behind `matchedAcl` in one list and one text. */
+  #putArgv(event: Record<string, unknown>, matchedAcl: string | null): void {
+    this.#field = 'argv'
+    const argv = this.#cutToSize(matchedAcl, this.#redacted(strings('argv', event.argv)))
+    this.#flags = matchedAcl === null ? 0 : FLAG_MATCHED_ACL
+    this.#strings = matchedAcl === null ? argv : [matchedAcl, ...argv]
+    this.#text = this.#strings.join('')
+    this.#fixedBytes = STRING_LENGTHS_OFFSET + this.#strings.length * STRING_LENGTH_BYTES
+  }
+
+  #redacted(argv: string[]): readonly string[] {
+    const { redact, withholdOnRedactError, onRedactError } = this.#options
+    if (redact === undefined) return argv
+    const { length } = argv
+    try {
+      return strings('redact(argv)', redact(argv))
+    } catch (thrown) {
+      if (!withholdOnRedactError) throw thrown
+      onRedactError(thrown)
+      return [`[x0x-exec-audit: redact failed, ${length} arguments withheld]`]
+    }
+  }
+
+  /** Argv, or where that is too large its leading arguments that fit and a mark for the rest. */
+  #cutToSize(matchedAcl: string | null, argv: readonly string[]): readonly string[] {
+    const { maxEventBytes } = this.#options
+    let units = matchedAcl?.length ?? 0
+    for (const argument of argv) units += argument.length
+    const lengths = STRING_LENGTHS_OFFSET + (argv.length + 1) * STRING_LENGTH_BYTES
+    if (lengths + units * UTF8_BYTES_PER_UNIT <= maxEventBytes) return argv
+
+    const aclBytes = matchedAcl === null ? 0 : encodedBytes(matchedAcl)
+    const room = maxEventBytes - STRING_LENGTHS_OFFSET - aclBytes
+    if (room < CUT_MARK_BYTES) {
+      const allowed = room + aclBytes - CUT_MARK_BYTES
+      const text = `matchedAcl: expected at most ${allowed} bytes of UTF-8 (maxEventBytes=${maxEventBytes}), got ${aclBytes}`
+      throw invalidEvent(new RangeError(text), 'matchedAcl')
+    }
+    if (leading(argv, room) === argv.length) return argv
+    const kept = leading(argv, room - CUT_MARK_BYTES)
+    return [...argv.slice(0, kept), cutMark(argv.slice(kept))]
+  }
+
+  /** What was thrown while a field was read, as an error that names it. */
+  #named(thrown: unknown): unknown {
+    if (isObject(thrown) && thrown.code === 'AUDIT_INVALID_EVENT') return thrown
+    const text = `${this.#field}: expected a readable value, but reading it threw`
+    return invalidEvent(new TypeError(text, { cause: thrown }), this.#field)
+  }
+}
+
+/** How many bytes a string takes in a record: its text and its length word. */
+function encodedBytes(text: string): number {
+  return STRING_LENGTH_BYTES + textBytes(text)
+}
+
+/** How many leading arguments fit into `room` bytes of a record. */
+function leading(argv: readonly string[], room: number): number {
+  let used = 0
+  const tooMany = argv.findIndex((argument) => {
+    used += encodedBytes(argument)
+    return used > room
+  })
+  return tooMany < 0 ? argv.length : tooMany
+}
+
+/** The last element of a cut argv. The hash is over the cut arguments in UTF-8, joined by NULs. */
+function cutMark(cut: readonly string[]): string {
+  const hash = createHash('sha256')
+  let bytes = 0
+  cut.forEach((argument, i) => {
+    if (i > 0) hash.update(NUL)
+    hash.update(argument, 'utf8')
+    bytes += textBytes(argument)
+  })
+  return `[x0x-exec-audit: cut ${cut.length} arguments, ${bytes} bytes, sha256 ${hash.digest('hex')}]`
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
+
+/** The event's own fields, and those of its class, but none that Object.prototype was given. */
+function ownFields(event: Record<string, unknown>): Record<string, unknown> {
+  return new Proxy(event, {
+    get(target, name) {
+      const isPolluted = name in Object.prototype && !Object.hasOwn(target, name)
+      return isPolluted ? undefined : Reflect.get(target, name)
+    },
+  })
+}

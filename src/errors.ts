@@ -1,0 +1,131 @@
+import { getSystemErrorMap } from 'node:util'
+import {
+  type Failure,
+  REASON_CORRUPT_RECORD,
+  REASON_CORRUPT_RING,
+  REASON_LINE_TOO_LONG,
+  REASON_NOT_A_FILE,
+  REASON_UNKNOWN,
+  REASON_UNLINKED,
+} from './failure'
+
+/**
+ * Stable codes of {@link AuditError}:
+ * - `AUDIT_CLOSED`: the call came after `close()`;
+ * - `AUDIT_RING_FULL`: no room for the event, and the limit on waiting was reached (`onFull`);
+ * - `AUDIT_FOLDER_FAILED`, `AUDIT_OPEN_FAILED`, `AUDIT_WRITE_FAILED`, `AUDIT_SYNC_FAILED`: the I/O
+ *   at that stage failed; `cause` carries the kernel's error;
+ * - `AUDIT_ENCODE_FAILED`: the line could not be made from the record.
+ */
+export type AuditErrorCode =
+  | 'AUDIT_CLOSED'
+  | 'AUDIT_RING_FULL'
+  | 'AUDIT_FOLDER_FAILED'
+  | 'AUDIT_ENCODE_FAILED'
+  | 'AUDIT_OPEN_FAILED'
+  | 'AUDIT_WRITE_FAILED'
+  | 'AUDIT_SYNC_FAILED'
+
+/** Codes of warnings that are not one event's failure; they come as the `code` of the warning. */
+export type AuditWarningCode =
+  | 'AUDIT_TORN_TAIL'
+  | 'AUDIT_WORKER_LOST'
+  | 'AUDIT_REDACT_FAILED'
+  | 'AUDIT_EXIT_TIMEOUT'
+
+/**
+ * An event that could not be made durable. Event methods reject with it where
+ * `failureMode` is `'closed'`, and warnings carry it as `err` in both modes.
+ */
+export class AuditError extends Error {
+  override readonly name = 'AuditError'
+  /** Which of the documented failures this is. Compare this, never the message. */
+  readonly code: AuditErrorCode
+
+  constructor(code: AuditErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** A mistake in an event: which field, what is allowed, what was given. */
+export interface InvalidEventError extends Error {
+  readonly code: 'AUDIT_INVALID_EVENT'
+  /** The field's path, such as `argv[2]`. */
+  readonly field: string
+}
+
+const STAGE_CODES = {
+  folder: 'AUDIT_FOLDER_FAILED',
+  encode: 'AUDIT_ENCODE_FAILED',
+  open: 'AUDIT_OPEN_FAILED',
+  write: 'AUDIT_WRITE_FAILED',
+  sync: 'AUDIT_SYNC_FAILED',
+} as const
+
+const OWN_REASONS = new Map<number, string>([
+  [REASON_NOT_A_FILE, 'not a regular file; point auditLogPath at one, or at a name that is free'],
+  [REASON_UNLINKED, 'the file was deleted again each time it was written; see what removes it'],
+  [REASON_CORRUPT_RECORD, 'the record in the ring is damaged; something else wrote to its memory'],
+  [REASON_CORRUPT_RING, 'the ring is damaged, so which of its events were written is not known'],
+  [REASON_UNKNOWN, 'an error without a number; please report it with the stage'],
+  [REASON_LINE_TOO_LONG, 'the line is longer than a string can be; lower maxEventBytes'],
+])
+
+/** What an operator can do about the errors that are met most. */
+const REMEDIES = new Map<string, string>([
+  [
+    'EACCES',
+    'give this user read and write permission on the file, and read, write and search on its folder',
+  ],
+  ['EPERM', 'give this user permission on the file and its folder'],
+  ['ENOSPC', 'free space or inodes on the file system'],
+  ['EDQUOT', "raise this user's disk quota"],
+  ['EROFS', 'the file system is read-only; see the kernel log for the reason'],
+  ['EIO', 'the disk reports errors; see the kernel log'],
+  ['ELOOP', 'the path is a symbolic link, which is not followed; name the file itself'],
+  ['ENOTDIR', 'a part of the path is not a folder'],
+  ['EISDIR', 'the path is a folder; name a file in it'],
+  ['EMFILE', 'raise the limit on open files (ulimit -n)'],
+  ['EFBIG', 'raise the limit on file sizes (ulimit -f), or rotate the log'],
+  ['ENAMETOOLONG', 'shorten the path'],
+])
+
+function systemError(errno: number, syscall: string, path: string): Error {
+  const [code, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error']
+  return Object.assign(new Error(`${code}: ${text}, ${syscall} '${path}'`), {
+    code,
+    errno: -errno,
+    syscall,
+    path,
+  })
+}
+
+/** Makes the error for a failure that the drainer has reported. */
+export function ioError(failure: Failure, path: string): AuditError {
+  const code = STAGE_CODES[failure.stage]
+  const own = OWN_REASONS.get(failure.reason)
+  const what = `audit ${failure.stage} failed for ${path}`
+  if (own !== undefined) return new AuditError(code, `${what}: ${own}`)
+  const cause = systemError(failure.reason, failure.stage, path)
+  const remedy = 'code' in cause ? REMEDIES.get(String(cause.code)) : undefined
+  return new AuditError(code, `${what}: ${cause.message}${remedy ? `; ${remedy}` : ''}`, { cause })
+}
+
+/** Makes the error for a call after `close()`. */
+export function closedError(): AuditError {
+  return new AuditError('AUDIT_CLOSED', 'this ExecAudit is closed; make a new one')
+}
+
+/** Makes the error for an event that neither the ring nor the waiting queue could take. */
+export function ringFullError(limit: string): AuditError {
+  return new AuditError(
+    'AUDIT_RING_FULL',
+    `no room for the event: ${limit}; the disk is slower than the events, raise ringBytes or that limit`,
+  )
+}
+
+/** Makes the error behind a warning that is not one event's failure. */
+export function warning(code: AuditWarningCode, message: string, cause?: unknown): Error {
+  return Object.assign(new Error(message, cause === undefined ? {} : { cause }), { code })
+}

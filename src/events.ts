@@ -1,0 +1,117 @@
+/** Kinds of a `warning` event, in the order of the reference's enum. */
+export const WARNING_KINDS = Object.freeze([
+  'stdout_cap_hit',
+  'stderr_cap_hit',
+  'duration_approaching_cap',
+  'stdout_approaching_cap',
+  'stderr_approaching_cap',
+  'lease_expired',
+  'peer_disconnected',
+  'cancelled',
+] as const)
+
+/** One of {@link WARNING_KINDS}. */
+export type WarningKind = (typeof WARNING_KINDS)[number]
+
+/** Reasons of a `denial` event, in the order of the reference's enum. */
+export const DENIAL_REASONS = Object.freeze([
+  'exec_disabled',
+  'unverified_sender',
+  'trust_rejected',
+  'agent_machine_not_in_acl',
+  'argv_not_allowed',
+  'stdin_too_large',
+  'timeout_too_large',
+  'cwd_not_allowed',
+  'concurrency_limit_reached',
+  'shell_metachar_in_argv',
+  'spawn_failed',
+  'malformed_frame',
+] as const)
+
+/** One of {@link DENIAL_REASONS}. */
+export type DenialReason = (typeof DENIAL_REASONS)[number]
+
+/**
+ * An id: its bytes, or their hexadecimal digits in either case. A request id has 16 bytes, an agent
+ * or machine id 32; any other length is a RangeError.
+ */
+export type IdInput = Uint8Array | string
+
+/** An unsigned 64-bit integer: a safe integer from 0, or a bigint up to 2^64 - 1. */
+export type U64Input = number | bigint
+
+/** A command was asked for and allowed, and is about to run. */
+export interface RequestEvent {
+  /** 16 bytes. */
+  requestId: IdInput
+  /** 32 bytes. */
+  agentId: IdInput
+  /** 32 bytes. */
+  machineId: IdInput
+  /** The command and its arguments. Lone surrogates become U+FFFD, as in a spawned child's argv. */
+  argv: readonly string[]
+  /** The rule that allowed it; absent is written as null. */
+  matchedAcl?: string | null | undefined
+  /** Size of standard input in bytes, u64. */
+  stdinBytes: U64Input
+  /** The command's time limit in milliseconds, u32. */
+  timeoutMs: number
+}
+
+/** The command's process exists. */
+export interface StartedEvent {
+  /** 16 bytes. */
+  requestId: IdInput
+  /** u32. */
+  pid: number
+}
+
+/** Something worth noting happened while the command ran. */
+export interface WarningEvent {
+  /** 16 bytes. */
+  requestId: IdInput
+  kind: WarningKind
+  /** The byte count the warning is about, u64; absent is written as null. */
+  bytes?: U64Input | null | undefined
+}
+
+/** The command ended. */
+export interface ExitEvent {
+  /** 16 bytes. */
+  requestId: IdInput
+  /** Exit code, i32; absent is written as null. */
+  code?: number | null | undefined
+  /** The signal that ended it, as an i32 or by its name on this system; absent is null. */
+  signal?: number | NodeJS.Signals | null | undefined
+  /** Milliseconds, u64. */
+  durationMs: U64Input
+  /** Bytes, u64. */
+  stdoutBytes: U64Input
+  /** Bytes, u64. */
+  stderrBytes: U64Input
+  /** Whether output was cut at a cap. */
+  truncated: boolean
+}
+
+/** A command was asked for and refused. */
+export interface DenialEvent {
+  /** 16 bytes. */
+  requestId: IdInput
+  /** 32 bytes. */
+  agentId: IdInput
+  /** 32 bytes. */
+  machineId: IdInput
+  /** The command and its arguments. */
+  argv: readonly string[]
+  reason: DenialReason
+}
+
+/**
+ * What became of an event:
+ * - `durable`: its whole line is in the file, and an fdatasync that began after that returned;
+ * - `written`: the line was handed to the kernel, and syncing is switched off (`fsync.method: 'none'`);
+ * - `failed`: it is not known to be durable (the line may still be in the file);
+ * - `disabled`: the policy is disabled, nothing was written.
+ */
+export type AuditOutcome = 'durable' | 'written' | 'failed' | 'disabled'

@@ -1,0 +1,125 @@
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import { DrainLoop, IDLE, type OversizeSource } from './drain-loop'
+import {
+  CLOSING,
+  DRAINER,
+  DRAINER_NONE,
+  DRAINER_WORKER,
+  HURRY,
+  type RingMemory,
+  viewRing,
+  WORKER_BOOTS,
+  WORKER_THREAD,
+} from './layout'
+import { type OversizeRecord, SESSION_LINGER_MS, type SessionTask } from './session'
+import { park } from './signal'
+import { currentThreadId } from './thread-liveness'
+
+/*
+ * The worker's entry, run by piscina. Not named worker.js: in a bundle that would collide with
+ * piscina's own. It is the one worker of its ExecAudit, so its drain loop, with the open file, is kept
+ * from one session to the next.
+ */
+
+/** Oversize records, as they came with the session or have come through its port since. */
+class OversizeInbox implements OversizeSource {
+  readonly #records = new Map<number, SharedArrayBuffer>()
+  #port: MessagePort | undefined
+
+  begin({ port, oversize }: SessionTask): void {
+    this.#port = port
+    this.#records.clear()
+    for (const { id, buffer } of oversize) this.#records.set(id, buffer)
+  }
+
+  get(id: number): SharedArrayBuffer | undefined {
+    // The producer posts a record before it publishes the reference: what we need is here.
+    for (let message = this.#receive(); message !== undefined; message = this.#receive()) {
+      this.#records.set(message.id, message.buffer)
+    }
+    for (const known of this.#records.keys()) if (known < id) this.#records.delete(known)
+    return this.#records.get(id)
+  }
+
+  end(): void {
+    this.#records.clear()
+    this.#port?.close()
+  }
+
+  #receive(): OversizeRecord | undefined {
+    const received: { message: OversizeRecord } | undefined =
+      this.#port && receiveMessageOnPort(this.#port)
+    return received?.message
+  }
+}
+
+class Worker {
+  readonly #memory: RingMemory
+  readonly #inbox = new OversizeInbox()
+  readonly #config: SessionTask['config']
+  #port: MessagePort | undefined
+  #loop: DrainLoop | undefined
+
+  constructor(config: SessionTask['config']) {
+    this.#config = config
+    this.#memory = viewRing(config.ring)
+    Atomics.store(this.#memory.control, WORKER_THREAD, currentThreadId())
+    Atomics.add(this.#memory.control, WORKER_BOOTS, 1)
+  }
+
+  runSession(task: SessionTask): void {
+    const { control } = this.#memory
+    // The calling thread may be draining the ring itself; it starts another session when it is done.
+    const owner = Atomics.compareExchange(control, DRAINER, DRAINER_NONE, DRAINER_WORKER)
+    if (owner !== DRAINER_NONE) return
+    this.#port = task.port
+    this.#inbox.begin(task)
+    try {
+      this.#drain(this.#restartedLoop())
+    } catch (thrown) {
+      this.#endLoop()
+      throw thrown
+    } finally {
+      this.#inbox.end()
+      Atomics.store(control, DRAINER, DRAINER_NONE)
+    }
+  }
+
+  #restartedLoop(): DrainLoop {
+    if (this.#loop === undefined) {
+      const notify = (notice: unknown) => this.#port?.postMessage(notice)
+      this.#loop = new DrainLoop(this.#config, this.#inbox, notify, this.#memory)
+    } else {
+      this.#loop.restart()
+    }
+    return this.#loop
+  }
+
+  #drain(loop: DrainLoop): void {
+    const { control } = this.#memory
+    for (;;) {
+      const hurried = Atomics.load(control, HURRY)
+      const waitMs = loop.step()
+      if (waitMs === 0) continue
+      const isIdle = waitMs === IDLE
+      const isClosing = () => isIdle && Atomics.load(control, CLOSING) !== 0
+      if (isClosing()) return this.#endLoop()
+      const mayPark = () => Atomics.load(control, HURRY) === hurried && !isClosing()
+      const isWoken = park(control, loop.seenTail, isIdle ? SESSION_LINGER_MS : waitMs, mayPark)
+      if (isIdle && !isWoken) return
+    }
+  }
+
+  #endLoop(): void {
+    this.#loop?.close()
+    this.#loop = undefined
+  }
+}
+
+let worker: Worker | undefined
+
+/** Runs one session. The only task of this worker. */
+export function drain(task: SessionTask): void {
+  worker ??= new Worker(task.config)
+  worker.runSession(task)
+}

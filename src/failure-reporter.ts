@@ -1,0 +1,149 @@
+import type { AuditFailureRecorder } from './diagnostics'
+import { isExiting } from './exit-hook'
+import type { Stage } from './failure'
+import type { WarnLogger } from './options'
+
+/** Where an event can fail: the five stages of its line, and before it is accepted. */
+export type FailureKind = Stage | 'closed' | 'full'
+
+/** A failed event, or with no kind an error that is not one event's. */
+interface Noted {
+  readonly kind: FailureKind | undefined
+  readonly error: Error
+}
+
+/** Warnings of one text that pass before the text is limited. */
+const WARNING_BURST = 10
+/** Once limited, one warning of a text passes in this time. */
+const WARNING_INTERVAL_MS = 1_000
+/** Warnings of all texts that pass in that time. */
+const WARNINGS_PER_INTERVAL_MAX = 200
+/** Texts that are remembered; beyond it all are forgotten at once. */
+const WARNING_TEXTS_MAX = 256
+
+interface TextState {
+  burst: number
+  lastAt: number
+  suppressed: number
+}
+
+/** Lets the first warnings of a text pass, then one a second, which says how many it stands for. */
+class WarningLimiter {
+  readonly #texts = new Map<string, TextState>()
+  #intervalAt = 0
+  #inInterval = 0
+
+  /** How many warnings of this text were held back before this one, or undefined to hold it back. */
+  pass(text: string, now: number): number | undefined {
+    const state = this.#stateOf(text)
+    const isDue = state.burst < WARNING_BURST || now - state.lastAt >= WARNING_INTERVAL_MS
+    if (!isDue || !this.#takesOne(now)) {
+      state.suppressed++
+      return undefined
+    }
+    const { suppressed } = state
+    state.burst++
+    state.lastAt = now
+    state.suppressed = 0
+    return suppressed
+  }
+
+  #stateOf(text: string): TextState {
+    const known = this.#texts.get(text)
+    if (known !== undefined) return known
+    if (this.#texts.size >= WARNING_TEXTS_MAX) this.#texts.clear()
+    const fresh = { burst: 0, lastAt: 0, suppressed: 0 }
+    this.#texts.set(text, fresh)
+    return fresh
+  }
+
+  #takesOne(now: number): boolean {
+    if (now - this.#intervalAt >= WARNING_INTERVAL_MS) {
+      this.#intervalAt = now
+      this.#inInterval = 0
+    }
+    return this.#inInterval++ < WARNINGS_PER_INTERVAL_MAX
+  }
+}
+
+/**
+ * Makes failures visible: each one counted, and warned about with a limit on the text alone. What
+ * happens on the way (settling, admitting) is only noted; {@link flush} calls the diagnostics and the
+ * logger, at a point where they may call back into the audit.
+ */
+export class FailureReporter {
+  readonly #recorder: AuditFailureRecorder
+  readonly #logger: WarnLogger
+  readonly #limiter = new WarningLimiter()
+  readonly #counts = new Map<FailureKind, number>()
+  #pending: Noted[] = []
+
+  constructor(recorder: AuditFailureRecorder, logger: WarnLogger = PROCESS_WARNINGS) {
+    this.#recorder = recorder
+    this.#logger = logger
+  }
+
+  /** Events that failed so far, by where. */
+  get counts(): Record<FailureKind, number> {
+    const count = (kind: FailureKind) => this.#counts.get(kind) ?? 0
+    return {
+      folder: count('folder'),
+      encode: count('encode'),
+      open: count('open'),
+      write: count('write'),
+      sync: count('sync'),
+      closed: count('closed'),
+      full: count('full'),
+    }
+  }
+
+  /** Notes one failed event. */
+  note(kind: FailureKind, error: Error): void {
+    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1)
+    this.#pending.push({ kind, error })
+  }
+
+  /** Notes an error that is not one event's failure: warned about, not counted. */
+  noteWarning(error: Error): void {
+    this.#pending.push({ kind: undefined, error })
+  }
+
+  /** Tells of what was noted. Never throws. */
+  flush(): void {
+    while (this.#pending.length > 0) {
+      const noted = this.#pending
+      this.#pending = []
+      for (const { kind, error } of noted) {
+        if (kind !== undefined) attempt(() => this.#recorder.recordAuditFailure())
+        this.#warn(error, kind)
+      }
+    }
+  }
+
+  #warn(err: Error, stage: FailureKind | undefined): void {
+    const suppressed = this.#limiter.pass(err.message, performance.now())
+    if (suppressed === undefined) return
+    const code = 'code' in err ? err.code : undefined
+    const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : ''
+    attempt(() => {
+      this.#logger.warn({ err, code, stage, suppressed }, `exec audit: ${err.message}${more}`)
+    })
+  }
+}
+
+/** Runs the embedder's code; the audit must not fail because its logger does. */
+function attempt(action: () => void): void {
+  try {
+    action()
+  } catch (thrown) {
+    PROCESS_WARNINGS.warn({}, `exec audit: the logger or diagnostics threw: ${String(thrown)}`)
+  }
+}
+
+/** The default logger. At exit Node emits no more warnings, so they go to standard error there. */
+const PROCESS_WARNINGS: WarnLogger = {
+  warn({ code }, message) {
+    if (isExiting()) process.stderr.write(`${message}\n`)
+    else process.emitWarning(message, { type: 'ExecAuditWarning', code: String(code ?? '') })
+  },
+}

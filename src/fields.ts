@@ -1,0 +1,170 @@
+import { constants } from 'node:os'
+import { types } from 'node:util'
+import type { InvalidEventError } from './errors'
+
+/*
+ * One check a kind of field. Each returns the field as a primitive or throws a TypeError (wrong type)
+ * or a RangeError (wrong length or range) that names the field, what is allowed and what was given.
+ * Texts never hold an argument's value: it may be a secret, and warnings go where logs go.
+ */
+
+type InvalidEvent = TypeError | RangeError
+
+const U64_MAX = 2n ** 64n - 1n
+const U32_MAX = 2 ** 32 - 1
+const I32_MIN = -(2 ** 31)
+const I32_MAX = 2 ** 31 - 1
+const SHOWN_CHARACTERS = 40
+
+/** Makes the error for a mistake in an event. */
+export function invalidEvent(
+  error: InvalidEvent,
+  field: string,
+): (TypeError | RangeError) & InvalidEventError {
+  return Object.assign(error, { code: 'AUDIT_INVALID_EVENT' as const, field })
+}
+
+function wrongType(field: string, expected: string, value: unknown): InvalidEvent {
+  return invalidEvent(
+    new TypeError(`${field}: expected ${expected}, got ${describe(value)}`),
+    field,
+  )
+}
+
+function wrongRange(field: string, expected: string, got: string): InvalidEvent {
+  return invalidEvent(new RangeError(`${field}: expected ${expected}, got ${got}`), field)
+}
+
+/** A value's type, with what of it is safe to show. */
+export function describe(value: unknown): string {
+  if (value === null) return 'null'
+  if (typeof value === 'string') return `a string of ${value.length} characters`
+  if (typeof value === 'number') return `the number ${value}`
+  if (typeof value === 'bigint') return `the bigint ${shorten(value.toString())}`
+  if (typeof value === 'object') return Array.isArray(value) ? 'an array' : 'an object'
+  return typeof value
+}
+
+function shorten(text: string): string {
+  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text
+}
+
+/** Writes an id's bytes at `offset` of `target`. */
+export function putId(
+  target: Buffer,
+  offset: number,
+  byteLength: number,
+  field: string,
+  value: unknown,
+): void {
+  if (typeof value === 'string') {
+    const digits = byteLength * 2
+    const isHex = value.length === digits && target.write(value, offset, 'hex') === byteLength
+    if (isHex) return
+    const got = value.length === digits ? 'other characters' : `${value.length} characters`
+    throw wrongRange(field, `${digits} hexadecimal digits`, got)
+  }
+  if (!types.isUint8Array(value)) {
+    throw wrongType(
+      field,
+      `a Uint8Array of ${byteLength} bytes or ${byteLength * 2} hexadecimal digits`,
+      value,
+    )
+  }
+  if (value.byteLength !== byteLength) {
+    throw wrongRange(field, `a Uint8Array of ${byteLength} bytes`, `${value.byteLength} bytes`)
+  }
+  target.set(value, offset)
+}
+
+/** An unsigned 64-bit integer: a safe integer from 0, or a bigint. */
+export function u64(field: string, value: unknown): number | bigint {
+  if (typeof value === 'number') {
+    if (Number.isSafeInteger(value) && value >= 0) return value
+    throw wrongRange(
+      field,
+      'an integer from 0 to 2^53 - 1, or a bigint to 2^64 - 1',
+      describe(value),
+    )
+  }
+  if (typeof value === 'bigint') {
+    if (value >= 0n && value <= U64_MAX) return value
+    throw wrongRange(field, 'a bigint from 0 to 2^64 - 1', describe(value))
+  }
+  throw wrongType(field, 'an integer from 0 to 2^53 - 1, or a bigint to 2^64 - 1', value)
+}
+
+/** An unsigned 32-bit integer. */
+export function u32(field: string, value: unknown): number {
+  if (typeof value !== 'number') throw wrongType(field, 'an integer from 0 to 2^32 - 1', value)
+  if (Number.isInteger(value) && value >= 0 && value <= U32_MAX) return value
+  throw wrongRange(field, 'an integer from 0 to 2^32 - 1', describe(value))
+}
+
+/** A signed 32-bit integer or null; undefined counts as null. */
+export function optionalI32(field: string, value: unknown): number | null {
+  if (value === null || value === undefined) return null
+  if (typeof value !== 'number') {
+    throw wrongType(field, 'an integer from -2^31 to 2^31 - 1, or null', value)
+  }
+  if (Number.isInteger(value) && value >= I32_MIN && value <= I32_MAX) return value
+  throw wrongRange(field, 'an integer from -2^31 to 2^31 - 1, or null', describe(value))
+}
+
+const SIGNAL_NUMBERS = new Map<string, number>(Object.entries(constants.signals))
+
+/** A signal's number, null, or its name on this system. */
+export function optionalSignal(field: string, value: unknown): number | null {
+  if (typeof value !== 'string') return optionalI32(field, value)
+  const number = SIGNAL_NUMBERS.get(value)
+  if (number !== undefined) return number
+  throw wrongRange(
+    field,
+    'a signal name such as SIGTERM, an integer or null',
+    JSON.stringify(shorten(value)),
+  )
+}
+
+/** An optional unsigned 64-bit integer; undefined counts as null. */
+export function optionalU64(field: string, value: unknown): number | bigint | null {
+  return value === null || value === undefined ? null : u64(field, value)
+}
+
+/** A boolean. */
+export function boolean(field: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value
+  throw wrongType(field, 'a boolean', value)
+}
+
+/** An optional string; undefined counts as null. */
+export function optionalString(field: string, value: unknown): string | null {
+  if (value === null || value === undefined) return null
+  if (typeof value === 'string') return value
+  throw wrongType(field, 'a string or null', value)
+}
+
+/** An array of strings, copied, each element read once. */
+export function strings(field: string, value: unknown): string[] {
+  if (!Array.isArray(value)) throw wrongType(field, 'an array of strings', value)
+  const copy: string[] = []
+  const { length } = value
+  for (let i = 0; i < length; i++) {
+    const element: unknown = value[i]
+    if (typeof element !== 'string') throw wrongType(`${field}[${i}]`, 'a string', element)
+    copy.push(element)
+  }
+  return copy
+}
+
+/** The number of one of `names`. */
+export function nameCode(
+  field: string,
+  names: ReadonlyMap<string, number>,
+  value: unknown,
+): number {
+  const code = typeof value === 'string' ? names.get(value) : undefined
+  if (code !== undefined) return code
+  const allowed = `one of ${[...names.keys()].join(', ')}`
+  if (typeof value !== 'string') throw wrongType(field, allowed, value)
+  throw wrongRange(field, allowed, JSON.stringify(shorten(value)))
+}

@@ -1,0 +1,28 @@
+export { type AuditFailureRecorder, ExecDiagnostics } from './diagnostics'
+export {
+  AuditError,
+  type AuditErrorCode,
+  type AuditWarningCode,
+  type InvalidEventError,
+} from './errors'
+export {
+  type AuditOutcome,
+  DENIAL_REASONS,
+  type DenialEvent,
+  type DenialReason,
+  type ExitEvent,
+  type IdInput,
+  type RequestEvent,
+  type StartedEvent,
+  type U64Input,
+  WARNING_KINDS,
+  type WarningEvent,
+  type WarningKind,
+} from './events'
+export { ExecAudit } from './exec-audit'
+export type { Stage } from './failure'
+export type { FailureKind } from './failure-reporter'
+export type { ExecAuditOptions, FsyncOptions, WarnLogger } from './options'
+export type { ExecPolicy } from './policy'
+export type { SyncMethod } from './sink'
+export type { AuditStats, HistogramSummary } from './stats'

@@ -1,0 +1,52 @@
+import type { Schema } from 'fast-json-stringify'
+
+/*
+ * The line format, as fast-json-stringify schemas. Keys are written in the order of `properties`.
+ * The schemas are closed and their values come from decode.ts alone, so nothing of a caller's object
+ * ever meets the serializer.
+ */
+
+const integer = { type: 'integer' } as const
+const boolean = { type: 'boolean' } as const
+const text = { type: 'string' } as const
+/** Text from this package's own tables or hex digits: nothing in it needs escaping. */
+const plain = { type: 'string', format: 'unsafe' } as const
+const argv = { type: 'array', items: text } as const
+
+/** `nullable` and not a list of types: only so does an integer take a bigint. */
+function orNull<T extends object>(schema: T) {
+  return { ...schema, nullable: true } as const
+}
+
+function line(event: string, fields: Record<string, Schema>): Schema {
+  const properties = { event: { const: event }, ts_unix_ms: integer, request_id: plain, ...fields }
+  return {
+    type: 'object',
+    properties,
+    required: Object.keys(properties),
+    additionalProperties: false,
+  }
+}
+
+const parties = { agent_id: plain, machine_id: plain, argv }
+
+/** One schema an event; section 2 of the contract, from the reference's serde structs. */
+export const LINE_SCHEMAS = {
+  request: line('request', {
+    ...parties,
+    matched_acl: orNull(text),
+    stdin_bytes: integer,
+    timeout_ms: integer,
+  }),
+  started: line('started', { pid: integer }),
+  warning: line('warning', { kind: plain, bytes: orNull(integer) }),
+  exit: line('exit', {
+    code: orNull(integer),
+    signal: orNull(integer),
+    duration_ms: integer,
+    stdout_bytes: integer,
+    stderr_bytes: integer,
+    truncated: boolean,
+  }),
+  denial: line('denial', { ...parties, reason: plain }),
+} as const

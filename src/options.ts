@@ -1,0 +1,318 @@
+import { resolve } from 'node:path'
+import { describe } from './fields'
+import type { SyncMethod } from './sink'
+
+/** What warnings go to: anything with pino's `warn(obj, msg)`. */
+export interface WarnLogger {
+  warn(object: Record<string, unknown>, message: string): void
+}
+
+/** Options of {@link ExecAudit}; all have defaults, and unknown ones are refused. */
+export interface ExecAuditOptions {
+  /**
+   * Capacity of the ring between the calling thread and the worker, in bytes: 1 KiB to 1 GiB,
+   * rounded up to a power of two. Default 1 MiB, some 3,000 events of 350 bytes.
+   */
+  ringBytes?: number | undefined
+  /** How fdatasyncs are shared. */
+  fsync?: FsyncOptions | undefined
+  /**
+   * What a call does when the ring is full. `wait` (default) keeps a copy of the event outside the
+   * ring, in order, up to {@link maxWaitingBytes}; `block` blocks the calling thread, up to
+   * {@link maxBlockMs}; `fail` fails the event with AUDIT_RING_FULL.
+   */
+  onFull?: 'wait' | 'block' | 'fail' | undefined
+  /**
+   * Limit of the memory outside the ring, in bytes: events that wait for room, and events too large
+   * for the ring. 0 to 2^40, default 256 MiB. An event beyond it fails with AUDIT_RING_FULL, unless
+   * it is the only one.
+   */
+  maxWaitingBytes?: number | undefined
+  /** How long a call blocks with `onFull: 'block'`, in milliseconds; 0 to 2^31 - 1, default 10,000. */
+  maxBlockMs?: number | undefined
+  /**
+   * `open` (default, as the reference): a failure is warned about and counted, and the promise
+   * resolves `'failed'`. `closed`: it rejects with AuditError, TypeError or RangeError.
+   */
+  failureMode?: 'open' | 'closed' | undefined
+  /**
+   * After an I/O failure, how long in milliseconds to keep the group in the ring and try again on a
+   * freshly opened file before it counts as failed; 0 to 2^31 - 1, default 0.
+   */
+  retryForMs?: number | undefined
+  /** Permission bits of a file that this creates, whatever the umask; default 0o600. */
+  fileMode?: number | undefined
+  /** Permission bits of folders that this creates, whatever the umask; default 0o700. */
+  dirMode?: number | undefined
+  /**
+   * Largest event in bytes, in UTF-8 and before escaping; 1 KiB to 1 GiB, default 16 MiB. A larger
+   * one is written with its argv cut, and the last element says what was cut.
+   */
+  maxEventBytes?: number | undefined
+  /** Applied to a copy of argv before anything leaves the caller's stack. */
+  redact?: ((argv: readonly string[]) => readonly string[]) | undefined
+  /** Where warnings go; default `process.emitWarning`. */
+  logger?: WarnLogger | undefined
+  /** Whether the process's exit waits for accepted events; default true. */
+  drainOnExit?: boolean | undefined
+  /** The time in milliseconds since 1970, for tests; default `Date.now`. */
+  clock?: (() => number) | undefined
+  /** The worker's file, where a bundler has moved it; default beside the package's own. */
+  workerFile?: string | undefined
+}
+
+/** How fdatasyncs are shared by events that arrive together (group commit). */
+export interface FsyncOptions {
+  /** Events per sync at most, 1 to 2^31 - 1; 1 syncs each event by itself. Default: all that wait. */
+  maxEvents?: number | undefined
+  /** Bytes of lines per sync at most, 1 to 1 GiB; default 1 MiB. One longer line goes alone. */
+  maxBytes?: number | undefined
+  /**
+   * How long a group waits for company, in milliseconds from its first event, 0 to 60,000. Default
+   * 0: what arrives during one sync shares the next.
+   */
+  maxDelayMs?: number | undefined
+  /** Default `fdatasync`. `none` leaves durability to the kernel: outcomes are `'written'`. */
+  method?: SyncMethod | undefined
+}
+
+/** Options with every default filled in. */
+export interface CheckedOptions {
+  readonly ringBytes: number
+  readonly fsync: {
+    readonly maxEvents: number
+    readonly maxBytes: number
+    readonly maxDelayMs: number
+    readonly method: SyncMethod
+  }
+  readonly onFull: 'wait' | 'block' | 'fail'
+  readonly maxWaitingBytes: number
+  readonly maxBlockMs: number
+  readonly failureMode: 'open' | 'closed'
+  readonly retryForMs: number
+  readonly fileMode: number
+  readonly dirMode: number
+  readonly maxEventBytes: number
+  readonly redact: ((argv: readonly string[]) => readonly string[]) | undefined
+  readonly logger: WarnLogger | undefined
+  readonly drainOnExit: boolean
+  readonly clock: () => number
+  readonly workerFile: string | undefined
+}
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const GIB = 1024 * MIB
+const INT32_MAX = 2 ** 31 - 1
+const MODE_MAX = 0o777
+
+type Values = ReadonlyMap<string, unknown>
+type Fn<A extends unknown[], R> = (...args: A) => R
+
+/** Fills in the defaults. Throws a TypeError or RangeError naming the option, its value and the rule. */
+export function checkOptions(options: ExecAuditOptions | undefined): CheckedOptions {
+  const values = valuesOf('options', options, OPTION_NAMES)
+  const fsync = valuesOf('options.fsync', values.get('fsync'), FSYNC_NAMES)
+  return {
+    ringBytes: powerOfTwoFrom(integer('options.ringBytes', values, MIB, KIB, GIB)),
+    fsync: {
+      maxEvents: integer('options.fsync.maxEvents', fsync, INT32_MAX, 1, INT32_MAX),
+      maxBytes: integer('options.fsync.maxBytes', fsync, MIB, 1, GIB),
+      maxDelayMs: number('options.fsync.maxDelayMs', fsync, 0, 0, 60_000),
+      method: oneOf('options.fsync.method', fsync, ['fdatasync', 'fsync', 'none']),
+    },
+    onFull: oneOf('options.onFull', values, ['wait', 'block', 'fail']),
+    maxWaitingBytes: integer('options.maxWaitingBytes', values, 256 * MIB, 0, 2 ** 40),
+    maxBlockMs: number('options.maxBlockMs', values, 10_000, 0, INT32_MAX),
+    failureMode: oneOf('options.failureMode', values, ['open', 'closed']),
+    retryForMs: number('options.retryForMs', values, 0, 0, INT32_MAX),
+    fileMode: integer('options.fileMode', values, 0o600, 0, MODE_MAX),
+    dirMode: integer('options.dirMode', values, 0o700, 0, MODE_MAX),
+    maxEventBytes: integer('options.maxEventBytes', values, 16 * MIB, KIB, GIB),
+    redact: redactOf(values),
+    logger: loggerOf(values),
+    drainOnExit: flag('options.drainOnExit', values, true),
+    clock: clockOf(values),
+    workerFile: filePath('options.workerFile', values),
+  }
+}
+
+const OPTION_NAMES = [
+  'ringBytes',
+  'fsync',
+  'onFull',
+  'maxWaitingBytes',
+  'maxBlockMs',
+  'failureMode',
+  'retryForMs',
+  'fileMode',
+  'dirMode',
+  'maxEventBytes',
+  'redact',
+  'logger',
+  'drainOnExit',
+  'clock',
+  'workerFile',
+] as const satisfies readonly (keyof ExecAuditOptions)[]
+
+const FSYNC_NAMES = [
+  'maxEvents',
+  'maxBytes',
+  'maxDelayMs',
+  'method',
+] as const satisfies readonly (keyof FsyncOptions)[]
+
+/** The own properties of an options object. */
+function valuesOf(where: string, input: unknown, names: readonly string[]): Values {
+  if (input === undefined) return new Map()
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    throw new TypeError(`${where}: expected an object, got ${describe(input)}`)
+  }
+  const values = new Map<string, unknown>(Object.entries(input))
+  for (const name of values.keys()) {
+    if (names.includes(name)) continue
+    throw new TypeError(
+      `${where}.${name}: unknown option; did you mean ${nearest(name, names)}? Known are ${names.join(', ')}`,
+    )
+  }
+  return values
+}
+
+function lastName(where: string): string {
+  return where.slice(where.lastIndexOf('.') + 1)
+}
+
+function refuse(where: string, value: unknown, expected: string): never {
+  const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : describe(value)
+  const text = `${where}: expected ${expected}, got ${shown}`
+  throw typeof value === 'number' || typeof value === 'string'
+    ? new RangeError(text)
+    : new TypeError(text)
+}
+
+function number(where: string, values: Values, fallback: number, min: number, max: number): number {
+  const value = values.get(lastName(where))
+  if (value === undefined) return fallback
+  if (typeof value === 'number' && value >= min && value <= max) return value
+  return refuse(where, value, `a number from ${min} to ${max}`)
+}
+
+function integer(
+  where: string,
+  values: Values,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  const value = values.get(lastName(where))
+  if (value === undefined) return fallback
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) {
+    return value
+  }
+  return refuse(where, value, `an integer from ${min} to ${max}`)
+}
+
+/** One of the names, the first by default. */
+function oneOf<const Name extends string>(
+  where: string,
+  values: Values,
+  names: readonly [Name, ...Name[]],
+): Name {
+  const value = values.get(lastName(where))
+  if (value === undefined) return names[0]
+  const name = names.find((candidate) => candidate === value)
+  return name ?? refuse(where, value, `one of ${names.join(', ')}`)
+}
+
+function flag(where: string, values: Values, fallback: boolean): boolean {
+  const value = values.get(lastName(where))
+  if (value === undefined) return fallback
+  return typeof value === 'boolean' ? value : refuse(where, value, 'a boolean')
+}
+
+function filePath(where: string, values: Values): string | undefined {
+  const value = values.get(lastName(where))
+  if (value === undefined) return undefined
+  const isPath = typeof value === 'string' && value !== '' && !value.includes('\0')
+  if (!isPath) return refuse(where, value, 'the path or file: URL of a file')
+  return value.startsWith('file:') ? value : resolve(value)
+}
+
+function functionOf(where: string, value: unknown): Fn<unknown[], unknown> {
+  if (typeof value !== 'function') return refuse(where, value, 'a function')
+  return (...args) => Reflect.apply(value, undefined, args)
+}
+
+function redactOf(values: Values): CheckedOptions['redact'] {
+  const value = values.get('redact')
+  if (value === undefined) return undefined
+  const redact = functionOf('options.redact', value)
+  // What it returns is checked again by the encoder, as it would be from the caller.
+  return (argv) => {
+    const redacted = redact(argv)
+    if (Array.isArray(redacted)) return redacted
+    throw new TypeError(`redact: expected an array of strings, got ${describe(redacted)}`)
+  }
+}
+
+function loggerOf(values: Values): WarnLogger | undefined {
+  const logger = values.get('logger')
+  if (logger === undefined) return undefined
+  const isLogger =
+    typeof logger === 'object' &&
+    logger !== null &&
+    'warn' in logger &&
+    typeof logger.warn === 'function'
+  if (!isLogger) return refuse('options.logger', logger, 'an object with a warn(obj, msg) method')
+  return { warn: (object, message) => Reflect.apply(warnOf(logger), logger, [object, message]) }
+}
+
+/** Looked up at each call: a spy or a child logger may be put in place later. */
+function warnOf(logger: object): Fn<unknown[], unknown> {
+  return functionOf('logger.warn', Reflect.get(logger, 'warn'))
+}
+
+/**
+ * The clock as the line format wants it: whole milliseconds, 0 before 1970. One that throws or gives
+ * no number must not cost an event: the system's time stands in.
+ */
+function clockOf(values: Values): () => number {
+  const value = values.get('clock')
+  if (value === undefined) return () => Date.now()
+  const clock = functionOf('options.clock', value)
+  return () => {
+    let time: unknown
+    try {
+      time = clock()
+    } catch {
+      // The system's time, below.
+    }
+    const now = typeof time === 'number' && Number.isFinite(time) ? time : Date.now()
+    return Math.min(Math.max(Math.floor(now), 0), Number.MAX_SAFE_INTEGER)
+  }
+}
+
+function powerOfTwoFrom(bytes: number): number {
+  return 2 ** Math.ceil(Math.log2(bytes))
+}
+
+/** The known name that takes the fewest edits to reach. */
+function nearest(name: string, names: readonly string[]): string {
+  const distances = names.map((known) => editDistance(name.toLowerCase(), known.toLowerCase()))
+  return names[distances.indexOf(Math.min(...distances))] ?? ''
+}
+
+/** Levenshtein's distance, one row at a time. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const isSame = a[i - 1] === b[j - 1]
+      const replaced = (row[j - 1] ?? 0) + (isSame ? 0 : 1)
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}

@@ -1,0 +1,56 @@
+import { resolve } from 'node:path'
+import { describe } from './fields'
+
+/** Whether and where to audit; x0x's `[exec]` section. */
+export type ExecPolicy =
+  | {
+      enabled: true
+      /** The log file. A relative path is taken from the working directory at construction. */
+      auditLogPath: string
+      /** Carried as {@link ExecAudit.tasklistId}, and not acted on. */
+      auditTasklistId?: string | null | undefined
+    }
+  | {
+      enabled: false
+      /** Why, for people. */
+      reason?: string | undefined
+    }
+
+/** A policy that was checked. */
+export interface CheckedPolicy {
+  /** Absolute, or undefined when the policy is disabled. */
+  readonly auditLogPath: string | undefined
+  readonly tasklistId: string | undefined
+}
+
+/** Checks a policy. Throws a TypeError that names the property. */
+export function checkPolicy(policy: ExecPolicy): CheckedPolicy {
+  const input: unknown = policy
+  if (typeof input !== 'object' || input === null) {
+    throw new TypeError(`policy: expected an object, got ${describe(input)}`)
+  }
+  const { enabled, auditLogPath, auditTasklistId, reason }: Record<string, unknown> = { ...input }
+  if (enabled === false) {
+    if (reason !== undefined && typeof reason !== 'string') {
+      throw new TypeError(`policy.reason: expected a string, got ${describe(reason)}`)
+    }
+    return { auditLogPath: undefined, tasklistId: undefined }
+  }
+  if (enabled !== true) {
+    throw new TypeError(`policy.enabled: expected true or false, got ${describe(enabled)}`)
+  }
+  const isPath = typeof auditLogPath === 'string' && auditLogPath !== ''
+  if (!isPath) {
+    const got = auditLogPath === '' ? 'an empty string' : describe(auditLogPath)
+    throw new TypeError(`policy.auditLogPath: expected the path of the log file, got ${got}`)
+  }
+  if (auditLogPath.includes('\0')) {
+    throw new TypeError('policy.auditLogPath: expected a path without NUL characters')
+  }
+  const isTasklist = auditTasklistId == null || typeof auditTasklistId === 'string'
+  if (!isTasklist) {
+    const got = describe(auditTasklistId)
+    throw new TypeError(`policy.auditTasklistId: expected a string or null, got ${got}`)
+  }
+  return { auditLogPath: resolve(auditLogPath), tasklistId: auditTasklistId ?? undefined }
+}

@@ -1,0 +1,283 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { Piscina } from 'piscina'
+import type { DrainConfig, DrainLoop, OversizeSource } from './drain-loop'
+import {
+  CLOSING,
+  DRAINER,
+  DRAINER_CALLER,
+  DRAINER_NONE,
+  DRAINER_WORKER,
+  DURABLE,
+  type RingMemory,
+  TAIL,
+  WORKER_BOOTS,
+  WORKER_THREAD,
+} from './layout'
+import type { Notice, OversizeRecord, SessionTask } from './session'
+import { sleep, unpark } from './signal'
+import { isThreadGone } from './thread-liveness'
+
+/** How long a session may take to begin before the worker counts as unable to start. */
+const SESSION_START_MS_MAX = 10_000
+/** Deaths in a row without one published group before the worker counts as unable to run. */
+const FRUITLESS_DEATHS_MAX = 3
+/** How long a blocking wait sleeps before it looks around again. */
+const BLOCKING_SLICE_MS = 20
+/** How long a blocking wait leaves the ring to a worker that has not taken it up. */
+const BLOCKING_PATIENCE_MS = 2
+
+/** What the host tells its owner. */
+export interface HostEvents {
+  /** Outcomes may have been published. */
+  onProgress(): void
+  onNotice(notice: Notice): void
+  /** The worker cannot be used; from now on the calling thread drains the ring. Told once. */
+  onFallback(cause: unknown): void
+}
+
+/** Oversize records without an outcome, as the host needs them. */
+export interface OversizeRegistry extends OversizeSource {
+  all(): readonly OversizeRecord[]
+}
+
+/** `drain` runs on the worker; `caller` on the calling thread, for good. */
+type Drainer = 'worker' | 'caller'
+
+/**
+ * Finds the worker's file. Beside this one in the built package; in `dist` when the tests run from
+ * source. A bundler moves it, hence the `workerFile` option.
+ */
+export function findWorkerFile(): string {
+  const name = 'exec-audit-worker.js'
+  const candidates = [join(__dirname, name), join(__dirname, '..', 'dist', name)]
+  return candidates.find((file) => existsSync(file)) ?? join(__dirname, name)
+}
+
+/** Runs the worker, its sessions and their ends; drains on the calling thread when that is needed. */
+export class WorkerHost {
+  readonly #memory: RingMemory
+  readonly #config: DrainConfig
+  readonly #oversize: OversizeRegistry
+  readonly #events: HostEvents
+  #pool: Piscina<SessionTask, void> | undefined
+  #drainer: Drainer = 'worker'
+  #session: Promise<void> | undefined
+  #port: MessagePort | undefined
+  #callerLoop: DrainLoop | undefined
+  #isCallerScheduled = false
+  /** Whether this thread holds the DRAINER word. */
+  #isOwner = false
+  #sessions = 0
+  #deaths = 0
+  #fruitlessDeaths = 0
+
+  constructor(
+    memory: RingMemory,
+    config: DrainConfig,
+    oversize: OversizeRegistry,
+    events: HostEvents,
+    workerFile: string,
+  ) {
+    this.#memory = memory
+    this.#config = config
+    this.#oversize = oversize
+    this.#events = events
+    this.#pool = new Piscina<SessionTask, void>({
+      filename: workerFile,
+      name: 'drain',
+      minThreads: 1,
+      maxThreads: 1,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      concurrentTasksPerWorker: 1,
+      atomics: 'disabled',
+      recordTiming: false,
+      workerHistogram: false,
+      // The worker must not differ from run to run by what the host's command line preloads.
+      execArgv: [],
+      env: {},
+    })
+    // Without a listener, a throw outside a task would bring the host process down.
+    this.#pool.on('error', () => undefined)
+  }
+
+  /** Sessions started, workers that died, and who drains now. */
+  get state(): { drainer: Drainer; sessions: number; deaths: number } {
+    return { drainer: this.#drainer, sessions: this.#sessions, deaths: this.#deaths }
+  }
+
+  /** Gives the worker an oversize record before the reference to it is published. */
+  offer(record: OversizeRecord): void {
+    this.#port?.postMessage(record)
+  }
+
+  /** Sees to it that what was published gets drained. Cheap when a session is running. */
+  wake(): void {
+    if (this.#drainer === 'caller' || this.#isOwner) this.#scheduleCaller(0)
+    else if (this.#session === undefined) this.#startSession()
+    else unpark(this.#memory.control)
+  }
+
+  /**
+   * Blocks the calling thread until the durable position leaves `seenDurable`, at most `timeoutMs`.
+   * Drains on this thread when the worker does not: while this thread blocks, a worker may be unable
+   * to start, or may be dead without our hearing of it.
+   */
+  waitForProgress(seenDurable: number, timeoutMs: number): void {
+    const { control } = this.#memory
+    if (this.#drainer === 'worker' && !this.#isOwner) {
+      unpark(control)
+      const isUnattended = Atomics.load(control, DRAINER) === DRAINER_NONE
+      const patienceMs = isUnattended ? BLOCKING_PATIENCE_MS : BLOCKING_SLICE_MS
+      const waitMs = Math.min(patienceMs, timeoutMs)
+      if (Atomics.wait(control, DURABLE, seenDurable, waitMs) !== 'timed-out') return
+      if (isThreadGone(Atomics.load(control, WORKER_THREAD))) this.#disownWorker()
+    }
+    if (!this.#tryOwn()) return
+    const waitMs = this.#stepAsOwner()
+    if (waitMs > 0) sleep(control, Math.min(waitMs, BLOCKING_SLICE_MS, timeoutMs))
+  }
+
+  /** Ends the worker. Everything must have its outcome. Idempotent through its owner. */
+  async close(): Promise<void> {
+    const { control } = this.#memory
+    Atomics.store(control, CLOSING, 1)
+    if (this.#drainer === 'worker') {
+      // One last session, so that the worker closes its file.
+      if (this.#session === undefined) this.#startSession()
+      unpark(control)
+      await this.#session
+    }
+    this.#callerLoop?.close()
+    this.#callerLoop = undefined
+    await this.#destroyPool()
+  }
+
+  get #isPending(): boolean {
+    const { control } = this.#memory
+    return Atomics.load(control, TAIL) !== Atomics.load(control, DURABLE)
+  }
+
+  #startSession(): void {
+    const pool = this.#pool
+    if (pool === undefined) return
+    const { port1, port2 } = new MessageChannel()
+    port1.on('message', (notice: Notice) => this.#events.onNotice(notice))
+    port1.unref()
+    this.#port = port1
+    this.#sessions++
+    const durable = Atomics.load(this.#memory.control, DURABLE)
+    // It also keeps the process alive while the first session may never begin.
+    const watchdog = setTimeout(() => this.#checkStarted(), SESSION_START_MS_MAX)
+    const task: SessionTask = {
+      config: this.#config,
+      port: port2,
+      oversize: this.#oversize.all(),
+    }
+    this.#session = pool
+      .run(task, { transferList: [port2] })
+      .catch((thrown: unknown) => this.#onDeath(thrown, durable))
+      .then(() => {
+        clearTimeout(watchdog)
+        port1.close()
+        this.#onSessionEnd()
+      })
+  }
+
+  #onSessionEnd(): void {
+    this.#session = undefined
+    this.#port = undefined
+    this.#events.onProgress()
+    if (this.#isPending) this.wake()
+  }
+
+  /** A session was rejected: the worker died, could not load, or its drain loop threw. */
+  #onDeath(cause: unknown, durableBefore: number): void {
+    if (this.#drainer === 'caller') return
+    const { control } = this.#memory
+    this.#deaths++
+    this.#disownWorker()
+    const isFruitless = Atomics.load(control, DURABLE) === durableBefore
+    this.#fruitlessDeaths = isFruitless ? this.#fruitlessDeaths + 1 : 0
+    // piscina starts no second worker when the first could not load: the next run would hang.
+    const neverBooted = Atomics.load(control, WORKER_BOOTS) === 0
+    if (neverBooted || this.#fruitlessDeaths >= FRUITLESS_DEATHS_MAX) this.#fallBack(cause)
+  }
+
+  #checkStarted(): void {
+    const isUnattended = Atomics.load(this.#memory.control, DRAINER) === DRAINER_NONE
+    if (!isUnattended || !this.#isPending) return
+    this.#fallBack(new Error(`the worker did not start within ${SESSION_START_MS_MAX} ms`))
+  }
+
+  /** Takes the ring back from a worker that is known to be dead. */
+  #disownWorker(): void {
+    const { control } = this.#memory
+    Atomics.store(control, WORKER_THREAD, 0)
+    Atomics.compareExchange(control, DRAINER, DRAINER_WORKER, DRAINER_NONE)
+  }
+
+  #fallBack(cause: unknown): void {
+    this.#drainer = 'caller'
+    this.#events.onFallback(cause)
+    // A worker that was only slow may own the ring by now. After this it is gone.
+    void this.#destroyPool().then(() => {
+      this.#disownWorker()
+      if (this.#isPending) this.wake()
+    })
+  }
+
+  async #destroyPool(): Promise<void> {
+    const pool = this.#pool
+    this.#pool = undefined
+    await pool?.destroy()
+    // Otherwise async_hooks, and so jest --detectOpenHandles, takes the pool for open for ever.
+    pool?.emitDestroy()
+  }
+
+  /** Plans the next step on this thread, off the caller's stack. */
+  #scheduleCaller(waitMs: number): void {
+    if (this.#isCallerScheduled) return
+    this.#isCallerScheduled = true
+    const run = () => {
+      this.#isCallerScheduled = false
+      const nextMs = this.#tryOwn() ? this.#stepAsOwner() : BLOCKING_SLICE_MS
+      this.#events.onProgress()
+      if (!this.#isPending) return
+      if (this.#drainer === 'caller' || this.#isOwner) this.#scheduleCaller(nextMs)
+      else this.wake()
+    }
+    if (waitMs > 0) setTimeout(run, Math.min(waitMs, BLOCKING_SLICE_MS))
+    else setImmediate(run)
+  }
+
+  /** Makes this thread the drainer, unless the worker is. */
+  #tryOwn(): boolean {
+    if (this.#isOwner) return true
+    const { control } = this.#memory
+    const owner = Atomics.compareExchange(control, DRAINER, DRAINER_NONE, DRAINER_CALLER)
+    this.#isOwner = owner === DRAINER_NONE
+    if (this.#isOwner) this.#callerLoop?.restart()
+    return this.#isOwner
+  }
+
+  /** One step of the drain loop on this thread; as DrainLoop.step. Stays the owner within a group. */
+  #stepAsOwner(): number {
+    this.#callerLoop ??= this.#openCallerLoop()
+    const waitMs = this.#callerLoop.step()
+    if (this.#callerLoop.isAtRest) {
+      this.#isOwner = false
+      Atomics.store(this.#memory.control, DRAINER, DRAINER_NONE)
+    } else {
+      this.#scheduleCaller(waitMs)
+    }
+    return waitMs
+  }
+
+  #openCallerLoop(): DrainLoop {
+    const module: typeof import('./caller-drain') = require('./caller-drain')
+    const onNotice = (notice: Notice) => this.#events.onNotice(notice)
+    return module.openCallerDrain(this.#config, this.#oversize, onNotice, this.#memory)
+  }
+}
