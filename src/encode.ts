@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { cutToSize, UTF8_BYTES_PER_UNIT, utf8Bytes } from './argv-limit'
 import { DENIAL_REASONS, WARNING_KINDS } from './events'
 import {
   boolean,
@@ -68,11 +68,13 @@ export type EventName = 'request' | 'started' | 'warning' | 'exit' | 'denial'
 const KIND_CODES = codesOf(WARNING_KINDS)
 const REASON_CODES = codesOf(DENIAL_REASONS)
 
-/** UTF-8 takes at most three bytes for a UTF-16 unit. */
-const UTF8_BYTES_PER_UNIT = 3
-const NUL = '\0'
-/** Room for the last element of a cut argv: its text and its length word. */
-const CUT_MARK_BYTES = 256
+const TYPES = {
+  request: TYPE_REQUEST,
+  started: TYPE_STARTED,
+  warning: TYPE_WARNING,
+  exit: TYPE_EXIT,
+  denial: TYPE_DENIAL,
+} as const
 const EMPTY_OBJECT: object = {}
 
 /** What the encoder needs to know of the options. */
@@ -85,11 +87,6 @@ export interface EncoderOptions {
   readonly withholdOnRedactError: boolean
   /** Told what `redact` threw, where argv is withheld. */
   readonly onRedactError: (thrown: unknown) => void
-}
-
-/** Length of a string in bytes of UTF-8. */
-function textBytes(text: string): number {
-  return Buffer.byteLength(text, 'utf8')
 }
 
 /**
@@ -153,7 +150,7 @@ export class EventEncoder {
 
   /** Exactly as many bytes as {@link write} writes; measures the text once. */
   get exactBytes(): number {
-    if (this.#exactBytes < 0) this.#exactBytes = this.#fixedBytes + textBytes(this.#text)
+    if (this.#exactBytes < 0) this.#exactBytes = this.#fixedBytes + utf8Bytes(this.#text)
     return this.#exactBytes
   }
 
@@ -215,31 +212,14 @@ export class EventEncoder {
     this.#time = this.#options.clock()
   }
 
-  #begin(type: number, input: unknown): Record<string, unknown> {
-    this.#reset(type)
-    if (!isObject(input)) {
-      const text = `event: expected an object with the event's fields, got ${describe(input)}`
-      throw invalidEvent(new TypeError(text), 'event')
-    }
-    // Nothing enumerable should be inherited by a plain object. If something is, Object.prototype
-    // is polluted, and a missing field would be read from there.
-    for (const _ in EMPTY_OBJECT) return ownFields(input)
-    return input
-  }
-
   #prepare(name: EventName, input: unknown): void {
-    switch (name) {
-      case 'request':
-        return this.#prepareRequest(this.#begin(TYPE_REQUEST, input))
-      case 'started':
-        return this.#prepareStarted(this.#begin(TYPE_STARTED, input))
-      case 'warning':
-        return this.#prepareWarning(this.#begin(TYPE_WARNING, input))
-      case 'exit':
-        return this.#prepareExit(this.#begin(TYPE_EXIT, input))
-      case 'denial':
-        return this.#prepareDenial(this.#begin(TYPE_DENIAL, input))
-    }
+    this.#reset(TYPES[name])
+    const event = fieldsOf(input)
+    if (name === 'request') this.#prepareRequest(event)
+    else if (name === 'started') this.#prepareStarted(event)
+    else if (name === 'warning') this.#prepareWarning(event)
+    else if (name === 'exit') this.#prepareExit(event)
+    else this.#prepareDenial(event)
   }
 
   #prepareRequest(event: Record<string, unknown>): void {
@@ -319,7 +299,8 @@ export class EventEncoder {
   /** Keeps argv, redacted and cut to size, behind `matchedAcl` in one list and one text. */
   #putArgv(event: Record<string, unknown>, matchedAcl: string | null): void {
     this.#field = 'argv'
-    const argv = this.#cutToSize(matchedAcl, this.#redacted(strings('argv', event.argv)))
+    const given = this.#redacted(strings('argv', event.argv))
+    const argv = cutToSize(given, matchedAcl, this.#options.maxEventBytes)
     this.#flags = matchedAcl === null ? 0 : FLAG_MATCHED_ACL
     this.#strings = matchedAcl === null ? argv : [matchedAcl, ...argv]
     this.#text = this.#strings.join('')
@@ -339,26 +320,6 @@ export class EventEncoder {
     }
   }
 
-  /** Argv, or where that is too large its leading arguments that fit and a mark for the rest. */
-  #cutToSize(matchedAcl: string | null, argv: readonly string[]): readonly string[] {
-    const { maxEventBytes } = this.#options
-    let units = matchedAcl?.length ?? 0
-    for (const argument of argv) units += argument.length
-    const lengths = STRING_LENGTHS_OFFSET + (argv.length + 1) * STRING_LENGTH_BYTES
-    if (lengths + units * UTF8_BYTES_PER_UNIT <= maxEventBytes) return argv
-
-    const aclBytes = matchedAcl === null ? 0 : encodedBytes(matchedAcl)
-    const room = maxEventBytes - STRING_LENGTHS_OFFSET - aclBytes
-    if (room < CUT_MARK_BYTES) {
-      const allowed = room + aclBytes - CUT_MARK_BYTES
-      const text = `matchedAcl: expected at most ${allowed} bytes of UTF-8 (maxEventBytes=${maxEventBytes}), got ${aclBytes}`
-      throw invalidEvent(new RangeError(text), 'matchedAcl')
-    }
-    if (leading(argv, room) === argv.length) return argv
-    const kept = leading(argv, room - CUT_MARK_BYTES)
-    return [...argv.slice(0, kept), cutMark(argv.slice(kept))]
-  }
-
   /** What was thrown while a field was read, as an error that names it. */
   #named(thrown: unknown): unknown {
     if (isObject(thrown) && thrown.code === 'AUDIT_INVALID_EVENT') return thrown
@@ -367,31 +328,16 @@ export class EventEncoder {
   }
 }
 
-/** How many bytes a string takes in a record: its text and its length word. */
-function encodedBytes(text: string): number {
-  return STRING_LENGTH_BYTES + textBytes(text)
-}
-
-/** How many leading arguments fit into `room` bytes of a record. */
-function leading(argv: readonly string[], room: number): number {
-  let used = 0
-  const tooMany = argv.findIndex((argument) => {
-    used += encodedBytes(argument)
-    return used > room
-  })
-  return tooMany < 0 ? argv.length : tooMany
-}
-
-/** The last element of a cut argv. The hash is over the cut arguments in UTF-8, joined by NULs. */
-function cutMark(cut: readonly string[]): string {
-  const hash = createHash('sha256')
-  let bytes = 0
-  cut.forEach((argument, i) => {
-    if (i > 0) hash.update(NUL)
-    hash.update(argument, 'utf8')
-    bytes += textBytes(argument)
-  })
-  return `[x0x-exec-audit: cut ${cut.length} arguments, ${bytes} bytes, sha256 ${hash.digest('hex')}]`
+/** The event, without what a polluted Object.prototype would lend it. */
+function fieldsOf(input: unknown): Record<string, unknown> {
+  if (!isObject(input)) {
+    const text = `event: expected an object with the event's fields, got ${describe(input)}`
+    throw invalidEvent(new TypeError(text), 'event')
+  }
+  // Nothing enumerable should be inherited by a plain object. If something is, Object.prototype is
+  // polluted, and a missing field would be read from there.
+  for (const _ in EMPTY_OBJECT) return ownFields(input)
+  return input
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -103,11 +103,12 @@ class Worker {
       if (waitMs === 0) continue
       const isIdle = waitMs === IDLE
       const isClosing = () => isIdle && Atomics.load(control, CLOSING) !== 0
-      if (isClosing()) return this.#endLoop()
+      if (isClosing()) break
       const mayPark = () => Atomics.load(control, HURRY) === hurried && !isClosing()
       const isWoken = park(control, loop.seenTail, isIdle ? SESSION_LINGER_MS : waitMs, mayPark)
       if (isIdle && !isWoken) return
     }
+    this.#endLoop()
   }
 
   #endLoop(): void {
