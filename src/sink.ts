@@ -230,7 +230,7 @@ export class Sink {
     const create = OPEN_FLAGS | constants.O_CREAT | constants.O_EXCL
     for (let attempt = 0; attempt < VANISHED_ATTEMPTS_MAX; attempt++) {
       this.#stage = 'open'
-      const existing = unlessCode('ENOENT', () => openSync(path, OPEN_FLAGS))
+      const existing = unlessCode(['ENOENT', 'ENOTDIR'], () => openSync(path, OPEN_FLAGS))
       if (existing !== undefined) return { fd: existing, isCreated: false }
       this.#stage = 'folder'
       this.#ensureFolder(dirname(path))

@@ -1,0 +1,122 @@
+import { readFileSync } from 'node:fs'
+import { startedLines } from './helpers/events'
+import { runChild } from './helpers/run-child'
+import { useTempDir } from './helpers/temp-dir'
+
+const PENDING = 10_000
+const LOG_PENDING = `for (let pid = 0; pid < ${PENDING}; pid++) audit.started({ requestId, pid })\n`
+
+describe('the lifetime of a process', () => {
+  const dir = useTempDir()
+  const log = () => readFileSync(dir.path('exec.log'), 'utf8')
+
+  it('ends by itself within a second, with every event, when nobody calls close()', async () => {
+    const end = await runChild(
+      `const audit = open(); ${LOG_PENDING}
+       process.on('exit', () => console.log(performance.now() - start)); const start = performance.now()`,
+      [dir.path('exec.log')],
+    )
+    expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
+    expect(Number(end.stdout)).toBeLessThan(1_000)
+    expect(log()).toBe(startedLines(PENDING))
+  })
+
+  it.each([
+    ['process.exit()', 'process.exit(3)', 3],
+    ['an uncaught exception', 'throw new Error("boom")', 1],
+    ['an unhandled rejection', 'Promise.reject(new Error("boom"))', 1],
+    ['process.exit() after a while', 'setTimeout(() => process.exit(4), 150)', 4],
+  ])('%s with 10,000 events pending loses none of them', async (_, ending, code) => {
+    const end = await runChild(`const audit = open(); ${LOG_PENDING}${ending}`, [
+      dir.path('exec.log'),
+    ])
+    expect(end.code).toBe(code)
+    expect(log()).toBe(startedLines(PENDING))
+  })
+
+  it('keeps events that are recorded in an exit handler, before and after its own', async () => {
+    const end = await runChild(
+      `process.on('exit', () => audit.started({ requestId, pid: 1 }))
+       const audit = open()
+       process.on('exit', () => audit.started({ requestId, pid: 2 }))
+       audit.started({ requestId, pid: 0 })
+       process.exit(0)`,
+      [dir.path('exec.log')],
+    )
+    expect(end).toMatchObject({ code: 0, stderr: '' })
+    expect(log()).toBe(startedLines(3))
+  })
+
+  it('drainSync() in an exit handler returns true once every event is in the file', async () => {
+    const end = await runChild(
+      `const audit = open({ drainOnExit: false }); ${LOG_PENDING}
+       process.on('exit', () => console.log(audit.drainSync(), audit.stats().events.pending))
+       process.exit(0)`,
+      [dir.path('exec.log')],
+    )
+    expect(end).toMatchObject({ code: 0, stdout: 'true 0\n' })
+    expect(log()).toBe(startedLines(PENDING))
+  })
+
+  it('an idle ExecAudit does not keep the process alive, used or not', async () => {
+    const end = await runChild(
+      `open({}); const audit = open(); audit.started({ requestId, pid: 0 }).then((outcome) => {
+         console.log(outcome)
+         const start = performance.now()
+         process.on('exit', () => console.log(performance.now() - start < 500))
+       })`,
+      [dir.path('exec.log')],
+    )
+    expect(end).toMatchObject({ code: 0, stdout: 'durable\ntrue\n', stderr: '' })
+  })
+
+  it('a pending event keeps the process alive until its promise is settled', async () => {
+    const end = await runChild(
+      `open({ fsync: { maxDelayMs: 300 } }).started({ requestId, pid: 0 }).then(console.log)`,
+      [dir.path('exec.log')],
+    )
+    expect(end).toMatchObject({ code: 0, stdout: 'durable\n', stderr: '' })
+  })
+
+  it('close() settles what is pending, and a second one is the same', async () => {
+    const end = await runChild(
+      `const audit = open(); ${LOG_PENDING}
+       const closing = audit.close()
+       console.log(closing === audit.close())
+       closing.then(() => audit.close()).then(() => console.log(audit.stats().events.pending))`,
+      [dir.path('exec.log')],
+    )
+    expect(end).toMatchObject({ code: 0, stdout: 'true\n0\n', stderr: '' })
+    expect(log()).toBe(startedLines(PENDING))
+  })
+
+  it('an event after close() fails in open mode, and rejects with AUDIT_CLOSED in closed mode', async () => {
+    const end = await runChild(
+      `const logger = { warn: (object) => console.log('warned', object.code, object.stage) }
+       const audits = [open({ logger }), open({ logger, failureMode: 'closed' })]
+       for (const audit of audits) audit.close()
+       audits[0].started({ requestId, pid: 0 }).then(console.log)
+       audits[1].started({ requestId, pid: 0 }).catch((e) => console.log(e.name, e.code))`,
+      [dir.path('exec.log')],
+    )
+    expect(end).toMatchObject({ code: 0, stderr: '' })
+    expect(end.stdout.split('\n').sort()).toEqual([
+      '',
+      'AuditError AUDIT_CLOSED',
+      'failed',
+      'warned AUDIT_CLOSED closed',
+      'warned AUDIT_CLOSED closed',
+    ])
+  })
+
+  it('await using closes it', async () => {
+    const end = await runChild(
+      `const audit = open()
+       audit.started({ requestId, pid: 0 })
+       audit[Symbol.asyncDispose]().then(() => audit.started({ requestId, pid: 1 })).then(console.log)`,
+      [dir.path('exec.log')],
+    )
+    expect(end).toMatchObject({ code: 0, stdout: 'failed\n' })
+    expect(log()).toBe(startedLines(1))
+  })
+})

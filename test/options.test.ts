@@ -1,0 +1,156 @@
+import { ExecAudit, type ExecAuditOptions, ExecDiagnostics } from '../src'
+import { useTempDir } from './helpers/temp-dir'
+
+function messageOf(construct: () => unknown): string {
+  try {
+    construct()
+  } catch (thrown) {
+    return thrown instanceof Error ? `${thrown.constructor.name} ${thrown.message}` : 'no error'
+  }
+  return 'nothing thrown'
+}
+
+/** Constructs as a JavaScript user could, whatever the types say. */
+function construct(...args: readonly unknown[]): unknown {
+  return Reflect.construct(ExecAudit, args)
+}
+
+describe('a mistake in the options', () => {
+  const dir = useTempDir()
+  const withOptions = (options: unknown) =>
+    messageOf(() =>
+      construct({ enabled: true, auditLogPath: dir.path('x.log') }, new ExecDiagnostics(), options),
+    )
+
+  it.each<[unknown, string]>([
+    [null, 'TypeError options: expected an object, got null'],
+    [7, 'TypeError options: expected an object, got the number 7'],
+    [[], 'TypeError options: expected an object, got an array'],
+    [{ fsync: 5 }, 'TypeError options.fsync: expected an object, got the number 5'],
+    [
+      { ringBytes: 1023 },
+      'RangeError options.ringBytes: expected an integer from 1024 to 1073741824, got the number 1023',
+    ],
+    [
+      { ringBytes: '1 MiB' },
+      'RangeError options.ringBytes: expected an integer from 1024 to 1073741824, got "1 MiB"',
+    ],
+    [
+      { fsync: { maxEvents: 0 } },
+      'RangeError options.fsync.maxEvents: expected an integer from 1 to 2147483647, got the number 0',
+    ],
+    [
+      { fsync: { maxBytes: 1.5 } },
+      'RangeError options.fsync.maxBytes: expected an integer from 1 to 1073741824, got the number 1.5',
+    ],
+    [
+      { fsync: { maxDelayMs: Number.NaN } },
+      'RangeError options.fsync.maxDelayMs: expected a number from 0 to 60000, got the number NaN',
+    ],
+    [
+      { fsync: { method: 'O_DSYNC' } },
+      'RangeError options.fsync.method: expected one of fdatasync, fsync, none, got "O_DSYNC"',
+    ],
+    [
+      { onFull: 'drop' },
+      'RangeError options.onFull: expected one of wait, block, fail, got "drop"',
+    ],
+    [
+      { failureMode: true },
+      'TypeError options.failureMode: expected one of open, closed, got boolean',
+    ],
+    [
+      { fileMode: 0o7777 },
+      'RangeError options.fileMode: expected an integer from 0 to 511, got the number 4095',
+    ],
+    [{ redact: 'all' }, 'RangeError options.redact: expected a function, got "all"'],
+    [
+      { logger: { info() {} } },
+      'TypeError options.logger: expected an object with a warn(obj, msg) method, got an object',
+    ],
+    [{ drainOnExit: 1 }, 'RangeError options.drainOnExit: expected a boolean, got the number 1'],
+    [{ clock: 5 }, 'RangeError options.clock: expected a function, got the number 5'],
+    [
+      { workerFile: '' },
+      'RangeError options.workerFile: expected the path or file: URL of a file, got ""',
+    ],
+    [
+      { maxEventBytes: 10 },
+      'RangeError options.maxEventBytes: expected an integer from 1024 to 1073741824, got the number 10',
+    ],
+  ])('%j is refused: %s', (options, message) => {
+    expect(withOptions(options)).toBe(message)
+  })
+
+  it.each([
+    [{ ringbytes: 4096 }, 'options.ringbytes', 'ringBytes'],
+    [{ maxDelayMs: 5 }, 'options.maxDelayMs', 'maxBlockMs'],
+    [{ failMode: 'closed' }, 'options.failMode', 'fileMode'],
+    [{ fsync: { maxEvent: 1 } }, 'options.fsync.maxEvent', 'maxEvents'],
+    [{ fsync: { methods: 'none' } }, 'options.fsync.methods', 'method'],
+  ])('%j is refused with the nearest known name', (options, named, nearest) => {
+    const start = `TypeError ${named}: unknown option; did you mean ${nearest}? Known are `
+    expect(withOptions(options).slice(0, start.length)).toBe(start)
+  })
+
+  it('rounds ringBytes up to a power of two, and shows it', async () => {
+    const policy = { enabled: true, auditLogPath: dir.path('x.log') } as const
+    const options: ExecAuditOptions = { ringBytes: 5_000, fsync: undefined, redact: undefined }
+    const audit = new ExecAudit(policy, new ExecDiagnostics(), options)
+    expect(audit.stats().ring.capacityBytes).toBe(8192)
+    await audit.close()
+  })
+
+  it('ignores options that Object.prototype was given', async () => {
+    Object.assign(Object.prototype, { ringBytes: -1, onFull: 'nope' })
+    try {
+      const policy = { enabled: true, auditLogPath: dir.path('x.log') } as const
+      await new ExecAudit(policy, new ExecDiagnostics(), {}).close()
+    } finally {
+      for (const name of ['ringBytes', 'onFull']) Reflect.deleteProperty(Object.prototype, name)
+    }
+  })
+})
+
+describe('a mistake in the policy or the diagnostics', () => {
+  it.each<[unknown, string]>([
+    [undefined, 'TypeError policy: expected an object, got undefined'],
+    [null, 'TypeError policy: expected an object, got null'],
+    [{}, 'TypeError policy.enabled: expected true or false, got undefined'],
+    [{ enabled: 1 }, 'TypeError policy.enabled: expected true or false, got the number 1'],
+    [
+      { enabled: true },
+      'TypeError policy.auditLogPath: expected the path of the log file, got undefined',
+    ],
+    [
+      { enabled: true, auditLogPath: '' },
+      'TypeError policy.auditLogPath: expected the path of the log file, got an empty string',
+    ],
+    [
+      { enabled: true, auditLogPath: 'a\0b' },
+      'TypeError policy.auditLogPath: expected a path without NUL characters',
+    ],
+    [
+      { enabled: true, auditLogPath: 'x', auditTasklistId: 5 },
+      'TypeError policy.auditTasklistId: expected a string or null, got the number 5',
+    ],
+    [{ enabled: false, reason: 5 }, 'TypeError policy.reason: expected a string, got the number 5'],
+  ])('the policy %j is refused: %s', (policy, message) => {
+    expect(messageOf(() => construct(policy, new ExecDiagnostics()))).toBe(message)
+  })
+
+  it.each<[unknown, string]>([
+    [undefined, 'undefined'],
+    [{}, 'an object'],
+    [{ recordAuditFailure: 1 }, 'an object'],
+  ])('diagnostics that are %j are refused', (diagnostics, got) => {
+    expect(messageOf(() => construct({ enabled: false }, diagnostics))).toBe(
+      `TypeError diagnostics: expected an object with recordAuditFailure(), got ${got}`,
+    )
+  })
+
+  it.each([[-1], [Number.NaN], ['5']])('drainSync(%p) throws', (timeoutMs) => {
+    const audit = new ExecAudit({ enabled: false }, new ExecDiagnostics())
+    expect(() => Reflect.apply(audit.drainSync, audit, [timeoutMs])).toThrow(RangeError)
+  })
+})
