@@ -25,7 +25,7 @@ import { RingProducer } from './ring'
 import type { Notice } from './session'
 import { hurry } from './signal'
 import { type AuditStats, summarize } from './stats'
-import { findWorkerFile, WorkerHost } from './worker-host'
+import { CALL_PATIENCE_MS, DRAIN_PATIENCE_MS, findWorkerFile, WorkerHost } from './worker-host'
 
 /** How long the process's exit waits for accepted events, in milliseconds. */
 export const EXIT_DRAIN_MS = 10_000
@@ -155,7 +155,7 @@ export class AuditWriter implements ExitDrained {
       const leftMs = deadline - performance.now()
       if (leftMs <= 0) break
       hurry(this.#memory.control, this.#ring.tailPosition)
-      this.#host.waitForProgress(this.#ring.headPosition, leftMs)
+      this.#host.waitForProgress(this.#ring.headPosition, leftMs, DRAIN_PATIENCE_MS)
       this.#settle()
     }
     this.#reporter.flush()
@@ -264,7 +264,7 @@ export class AuditWriter implements ExitDrained {
     for (;;) {
       const leftMs = deadline - performance.now()
       if (leftMs <= 0) return false
-      this.#host.waitForProgress(this.#ring.headPosition, leftMs)
+      this.#host.waitForProgress(this.#ring.headPosition, leftMs, CALL_PATIENCE_MS)
       this.#settle()
       if (this.#admission.tryPublish(encoder, settle)) return true
     }

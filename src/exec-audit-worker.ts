@@ -8,7 +8,6 @@ import {
   HURRY,
   type RingMemory,
   viewRing,
-  WORKER_BOOTS,
   WORKER_THREAD,
 } from './layout'
 import { type OversizeRecord, SESSION_LINGER_MS, type SessionTask } from './session'
@@ -64,7 +63,6 @@ class Worker {
     this.#config = config
     this.#memory = viewRing(config.ring)
     Atomics.store(this.#memory.control, WORKER_THREAD, currentThreadId())
-    Atomics.add(this.#memory.control, WORKER_BOOTS, 1)
   }
 
   runSession(task: SessionTask): void {

@@ -35,7 +35,6 @@ const CONTROL_WORD_STRIDE = 128 / Int32Array.BYTES_PER_ELEMENT
  * | DRAINER         | both, compare-and-swap      | both     | which thread owns the drainer's words    |
  * | CLOSING         | producer                    | drainer  | 1: end the session once the ring is empty|
  * | WORKER_THREAD   | worker                      | producer | the kernel's id of the worker's thread   |
- * | WORKER_BOOTS    | worker                      | producer | workers that have loaded so far          |
  * | JOURNAL_STATE   | drainer                     | drainer  | see journal.ts                           |
  * | JOURNAL_START   | drainer                     | drainer  | first position of the group being written|
  * | JOURNAL_END     | drainer                     | drainer  | end position of that group               |
@@ -52,13 +51,12 @@ export const PARKED = 5 * CONTROL_WORD_STRIDE
 export const DRAINER = 6 * CONTROL_WORD_STRIDE
 export const CLOSING = 7 * CONTROL_WORD_STRIDE
 export const WORKER_THREAD = 8 * CONTROL_WORD_STRIDE
-export const WORKER_BOOTS = 9 * CONTROL_WORD_STRIDE
-export const JOURNAL_STATE = 10 * CONTROL_WORD_STRIDE
-export const JOURNAL_START = 11 * CONTROL_WORD_STRIDE
-export const JOURNAL_END = 12 * CONTROL_WORD_STRIDE
-export const CORRUPTIONS = 13 * CONTROL_WORD_STRIDE
-export const CORRUPT_END = 14 * CONTROL_WORD_STRIDE
-export const SLEEP = 15 * CONTROL_WORD_STRIDE
+export const JOURNAL_STATE = 9 * CONTROL_WORD_STRIDE
+export const JOURNAL_START = 10 * CONTROL_WORD_STRIDE
+export const JOURNAL_END = 11 * CONTROL_WORD_STRIDE
+export const CORRUPTIONS = 12 * CONTROL_WORD_STRIDE
+export const CORRUPT_END = 13 * CONTROL_WORD_STRIDE
+export const SLEEP = 14 * CONTROL_WORD_STRIDE
 const CONTROL_BYTES = 16 * CONTROL_WORD_STRIDE * Int32Array.BYTES_PER_ELEMENT
 
 /** Values of the DRAINER word. Only its holder may touch the words that the drainer writes. */

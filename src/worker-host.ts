@@ -12,7 +12,6 @@ import {
   DURABLE,
   type RingMemory,
   TAIL,
-  WORKER_BOOTS,
   WORKER_THREAD,
 } from './layout'
 import type { Notice, OversizeRecord, SessionTask } from './session'
@@ -25,8 +24,11 @@ const SESSION_START_MS_MAX = 10_000
 const FRUITLESS_DEATHS_MAX = 3
 /** How long a blocking wait sleeps before it looks around again. */
 const BLOCKING_SLICE_MS = 20
-/** How long a blocking wait leaves the ring to a worker that has not taken it up. */
-const BLOCKING_PATIENCE_MS = 2
+/** How long a blocked `drainSync` leaves the ring to a worker that has not taken it up. */
+export const DRAIN_PATIENCE_MS = 2
+/** The same for a blocked call: it leaves time for a worker to start, since to drain here may block
+ * for longer than the call is allowed to. */
+export const CALL_PATIENCE_MS = 1_000
 
 /** What the host tells its owner. */
 export interface HostEvents {
@@ -61,6 +63,7 @@ export class WorkerHost {
   readonly #config: DrainConfig
   readonly #oversize: OversizeRegistry
   readonly #events: HostEvents
+  readonly #workerFile: string
   #pool: Piscina<SessionTask, void> | undefined
   #drainer: Drainer = 'worker'
   #session: Promise<void> | undefined
@@ -84,22 +87,8 @@ export class WorkerHost {
     this.#config = config
     this.#oversize = oversize
     this.#events = events
-    this.#pool = new Piscina<SessionTask, void>({
-      filename: workerFile,
-      name: 'drain',
-      minThreads: 1,
-      maxThreads: 1,
-      idleTimeout: Number.POSITIVE_INFINITY,
-      concurrentTasksPerWorker: 1,
-      atomics: 'disabled',
-      recordTiming: false,
-      workerHistogram: false,
-      // The worker must not differ from run to run by what the host's command line preloads.
-      execArgv: [],
-      env: {},
-    })
-    // Without a listener, a throw outside a task would bring the host process down.
-    this.#pool.on('error', () => undefined)
+    this.#workerFile = workerFile
+    this.#pool = this.#newPool()
   }
 
   /** Sessions started, workers that died, and who drains now. */
@@ -121,18 +110,18 @@ export class WorkerHost {
 
   /**
    * Blocks the calling thread until the durable position leaves `seenDurable`, at most `timeoutMs`.
-   * Drains on this thread when the worker does not: while this thread blocks, a worker may be unable
-   * to start, or may be dead without our hearing of it.
+   * Drains on this thread when the worker has not taken up the ring for `patienceMs`: while this
+   * thread blocks, a worker may be unable to start, or may be dead without our hearing of it.
    */
-  waitForProgress(seenDurable: number, timeoutMs: number): void {
+  waitForProgress(seenDurable: number, timeoutMs: number, patienceMs: number): void {
     const { control } = this.#memory
     if (this.#drainer === 'worker' && !this.#isOwner) {
       unpark(control)
       const isUnattended = Atomics.load(control, DRAINER) === DRAINER_NONE
-      const patienceMs = isUnattended ? BLOCKING_PATIENCE_MS : BLOCKING_SLICE_MS
-      const waitMs = Math.min(patienceMs, timeoutMs)
+      const waitMs = Math.min(isUnattended ? patienceMs : BLOCKING_SLICE_MS, timeoutMs)
       if (Atomics.wait(control, DURABLE, seenDurable, waitMs) !== 'timed-out') return
       if (isThreadGone(Atomics.load(control, WORKER_THREAD))) this.#disownWorker()
+      if (timeoutMs < patienceMs) return
     }
     if (!this.#tryOwn()) return
     const waitMs = this.#stepAsOwner()
@@ -145,7 +134,7 @@ export class WorkerHost {
     Atomics.store(control, CLOSING, 1)
     if (this.#drainer === 'worker') {
       // One last session, so that the worker closes its file.
-      if (this.#session === undefined) this.#startSession()
+      if (this.#session === undefined && this.#pool !== undefined) this.#startSession()
       unpark(control)
       await this.#session
     }
@@ -159,9 +148,36 @@ export class WorkerHost {
     return Atomics.load(control, TAIL) !== Atomics.load(control, DURABLE)
   }
 
+  /**
+   * A pool of one worker, for that worker's life. piscina would replace a dead worker by itself, but a
+   * replacement that dies while it starts leaves the next run pending for ever; a run on a fresh pool
+   * is given to its worker at once, and so is always rejected when that dies.
+   */
+  #newPool(): Piscina<SessionTask, void> {
+    const pool = new Piscina<SessionTask, void>({
+      filename: this.#workerFile,
+      name: 'drain',
+      minThreads: 1,
+      maxThreads: 1,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      concurrentTasksPerWorker: 1,
+      atomics: 'disabled',
+      recordTiming: false,
+      workerHistogram: false,
+      // The worker must not differ from run to run by what the host's command line preloads.
+      execArgv: [],
+      env: {},
+    })
+    // Without a listener, a throw outside a task would bring the host process down.
+    pool.on('error', () => undefined)
+    pool.on('workerDestroy', () => {
+      if (this.#pool === pool) void this.#destroyPool()
+    })
+    return pool
+  }
+
   #startSession(): void {
-    const pool = this.#pool
-    if (pool === undefined) return
+    this.#pool ??= this.#newPool()
     const { port1, port2 } = new MessageChannel()
     port1.on('message', (notice: Notice) => this.#events.onNotice(notice))
     port1.unref()
@@ -175,7 +191,7 @@ export class WorkerHost {
       port: port2,
       oversize: this.#oversize.all(),
     }
-    this.#session = pool
+    this.#session = this.#pool
       .run(task, { transferList: [port2] })
       .catch((thrown: unknown) => this.#onDeath(thrown, durable))
       .then(() => {
@@ -200,9 +216,7 @@ export class WorkerHost {
     this.#disownWorker()
     const isFruitless = Atomics.load(control, DURABLE) === durableBefore
     this.#fruitlessDeaths = isFruitless ? this.#fruitlessDeaths + 1 : 0
-    // piscina starts no second worker when the first could not load: the next run would hang.
-    const neverBooted = Atomics.load(control, WORKER_BOOTS) === 0
-    if (neverBooted || this.#fruitlessDeaths >= FRUITLESS_DEATHS_MAX) this.#fallBack(cause)
+    if (this.#fruitlessDeaths >= FRUITLESS_DEATHS_MAX) this.#fallBack(cause)
   }
 
   #checkStarted(): void {

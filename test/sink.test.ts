@@ -99,10 +99,14 @@ describe('the file at the path', () => {
     async (_, torn, offset, bytes) => {
       const path = dir.path('exec.log')
       writeFileSync(path, torn)
+      let report = (_message: string) => {}
       const reported = new Promise<string>((resolve) => {
-        const logger = { warn: (_object: object, message: string) => resolve(message) }
-        void openAudit(path, { logger }).audit.started(startedEvent({ pid: 0 }))
+        report = resolve
       })
+      const logger = { warn: (_object: object, message: string) => report(message) }
+      expect(await openAudit(path, { logger }).audit.started(startedEvent({ pid: 0 }))).toBe(
+        'durable',
+      )
       expect(await reported).toBe(
         `exec audit: ${path} had ${bytes} bytes without a newline at offset ${offset}, left by a crash or a full disk; they were closed with one and kept`,
       )

@@ -25,13 +25,15 @@ const open = (options = {}) =>
  * Runs a script in a child process. It finds \`open(options)\`, \`requestId\`, \`path\` and
  * \`ExecAudit\` in scope, and \`path\` is the first of \`args\`.
  * @param wrapper a command that runs the child, such as strace with its options
+ * @param before code that must run before the package is loaded
  */
 export async function runChild(
   script: string,
   args: readonly string[],
   wrapper: readonly string[] = [],
+  before = '',
 ): Promise<ChildEnd> {
-  const command = [...wrapper, process.execPath, '-e', PRELUDE + script, '--', ...args]
+  const command = [...wrapper, process.execPath, '-e', before + PRELUDE + script, '--', ...args]
   const [file = process.execPath, ...rest] = command
   const start = performance.now()
   const child = spawn(file, rest, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] })

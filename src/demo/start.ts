@@ -1,0 +1,77 @@
+import { mkdtempSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { styleText } from 'node:util'
+import { type AuditStats, ExecAudit, ExecDiagnostics } from '../index'
+import { AuditedRunner, type Ran, type Wish } from './audited-runner'
+
+/*
+ * `npm start`: runs a handful of real commands through an audited runner, then shows the lines that
+ * landed in the log and a summary.
+ */
+
+const WISHES: readonly Wish[] = [
+  { argv: ['echo', 'hello, audit'], matchedAcl: 'echo' },
+  { argv: ['ls', '/no/such/folder'], matchedAcl: 'ls' },
+  { argv: ['sleep', '30'], matchedAcl: 'sleep', cancelAfterMs: 50 },
+  { argv: ['/no/such/command', '--flag'], matchedAcl: 'anything' },
+  { argv: ['sh', '-c', 'curl https://example.org | sh'] },
+]
+
+type Style = 'bold' | 'dim' | 'green' | 'red' | 'yellow' | 'cyan'
+
+const hasColours = process.stdout.isTTY && !process.env.NO_COLOR
+
+function paint(style: Style, text: string): string {
+  return hasColours ? styleText(style, text) : text
+}
+
+function styleOf({ ended }: Ran): Style {
+  if (ended === 'exit code 0') return 'green'
+  return ended.startsWith('denied') ? 'yellow' : 'red'
+}
+
+function percentile(sorted: readonly number[], share: number): string {
+  const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
+  return `${value.toFixed(2)} ms`
+}
+
+function summarize(stats: AuditStats, acks: readonly number[], failures: number): string {
+  const sorted = [...acks].sort((a, b) => a - b)
+  const syncMs = (stats.syncs.durationNs.p50 / 1e6).toFixed(2)
+  const rows = [
+    ['events', `${stats.events.succeeded} durable, ${failures} failed`],
+    ['groups', `${stats.groups.count}, ${stats.groups.bytes} bytes`],
+    ['fdatasyncs', `${stats.syncs.count}, ${syncMs} ms each (median)`],
+    ['call to durable', `median ${percentile(sorted, 0.5)}, worst ${percentile(sorted, 1)}`],
+    ['log', String(stats.file.path)],
+  ]
+  return rows.map(([name = '', value = '']) => `  ${name.padEnd(16)} ${value}`).join('\n')
+}
+
+async function start(): Promise<void> {
+  const auditLogPath = join(mkdtempSync(join(tmpdir(), 'x0x-exec-audit-')), 'exec.log')
+  const diagnostics = new ExecDiagnostics()
+  // Closed: a command that could not be recorded must not run.
+  const policy = { enabled: true, auditLogPath } as const
+  const audit = new ExecAudit(policy, diagnostics, { failureMode: 'closed' })
+  const acks: number[] = []
+  const runner = new AuditedRunner(audit, (ms) => acks.push(ms))
+
+  console.log(paint('bold', 'Commands'))
+  for (const wish of WISHES) {
+    const ran = await runner.run(wish)
+    const argv = ran.argv.map((argument) => JSON.stringify(argument)).join(' ')
+    console.log(`  ${paint(styleOf(ran), ran.ended.padEnd(24))} ${argv}`)
+  }
+  await audit.close()
+
+  console.log(`\n${paint('bold', 'What the log holds')}`)
+  for (const line of readFileSync(auditLogPath, 'utf8').trimEnd().split('\n')) {
+    console.log(line.replace(/^\{"event":"(\w+)"/, (head) => paint('cyan', head)))
+  }
+  console.log(`\n${paint('bold', 'Summary')}`)
+  console.log(summarize(audit.stats(), acks, diagnostics.auditFailures))
+}
+
+void start()

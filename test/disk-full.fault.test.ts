@@ -1,0 +1,87 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { startedEvent, startedLine, startedLines } from './helpers/events'
+import { openAudit } from './helpers/open-audit'
+import { useTempDir } from './helpers/temp-dir'
+
+function canMount(): boolean {
+  try {
+    execFileSync('unshare', ['--mount', 'true'], { stdio: 'ignore' })
+    return process.getuid?.() === 0
+  } catch {
+    return false
+  }
+}
+
+const isPrivileged = canMount()
+if (!isPrivileged) {
+  const text = 'SKIPPED: only root can mount a small tmpfs, so no disk is filled\n'
+  if (process.env.CI) throw new Error(text)
+  process.stderr.write(text)
+}
+const itOnTmpfs = isPrivileged ? it : it.skip
+
+const PAGE_BYTES = 4096
+
+describe('a full disk', () => {
+  let mounted = ''
+  // Before the folder's own clean-up, which is registered next: hooks run in that order.
+  afterEach(() => {
+    if (isPrivileged) execFileSync('umount', ['-l', mounted])
+  })
+  const dir = useTempDir()
+  beforeEach(() => {
+    mounted = dir.path('small')
+    mkdirSync(mounted)
+    if (isPrivileged) execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', mounted])
+  })
+
+  /** Leaves only so many bytes free. */
+  const fill = (freeBytes: number) =>
+    writeFileSync(`${mounted}/fill`, Buffer.alloc(65_536 - freeBytes))
+  const read = () => readFileSync(`${mounted}/exec.log`, 'utf8')
+
+  itOnTmpfs(
+    'fails what does not fit; when space returns, the fragment is closed and kept',
+    async () => {
+      const { audit, warned, diagnostics } = openAudit(`${mounted}/exec.log`)
+      await audit.started(startedEvent({ pid: 0 }))
+      fill(PAGE_BYTES)
+      const outcomes = await Promise.all(
+        Array.from({ length: 200 }, (_, pid) => audit.started(startedEvent({ pid }))),
+      )
+      const failed = outcomes.filter((outcome) => outcome === 'failed').length
+      expect(failed).toBeGreaterThan(100)
+      expect(diagnostics.auditFailures).toBe(failed)
+      expect(audit.stats().failures.write).toBe(failed)
+      expect(warned[0]?.object).toMatchObject({ code: 'AUDIT_WRITE_FAILED', stage: 'write' })
+      const torn = read()
+      expect(torn.length).toBe(PAGE_BYTES)
+
+      rmSync(`${mounted}/fill`)
+      expect(await audit.started(startedEvent({ pid: 999 }))).toBe('durable')
+      expect(read()).toBe(`${torn}\n${startedLine(999)}`)
+      expect(audit.stats().file.tornTails).toBe(1)
+    },
+  )
+
+  itOnTmpfs(
+    'with retryForMs holds the group, and completes its torn line when space returns',
+    async () => {
+      const { audit, warned } = openAudit(`${mounted}/exec.log`, { retryForMs: 60_000 })
+      await audit.started(startedEvent({ pid: 0 }))
+      fill(PAGE_BYTES)
+      const outcomes = Array.from({ length: 200 }, (_, i) =>
+        audit.started(startedEvent({ pid: i + 1 })),
+      )
+      while (audit.stats().groups.retries < 3)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      expect(read().length).toBe(PAGE_BYTES)
+
+      rmSync(`${mounted}/fill`)
+      expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['durable']))
+      expect(read()).toBe(startedLines(201))
+      expect([warned, audit.stats().file.tornTails]).toEqual([[], 0])
+    },
+  )
+})

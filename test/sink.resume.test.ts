@@ -1,0 +1,72 @@
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { GroupJournal } from '../src/journal'
+import { allocateRing, COUNT_TORN_TAILS } from '../src/layout'
+import { Sink } from '../src/sink'
+import { useTempDir } from './helpers/temp-dir'
+
+const BEFORE = 'an older line\n'
+const GROUP = 'first\nsecond\n'
+
+/** The table of journal.ts: what stands in the file behind the noted offset, and what append makes of it. */
+const CASES: readonly (readonly [string, string, string, number])[] = [
+  ['nothing', '', GROUP, 0],
+  ['a part of the first line', 'fir', GROUP, 0],
+  ['the first line', 'first\n', GROUP, 0],
+  ['all but the newline', 'first\nsecond', GROUP, 0],
+  ['the whole group', GROUP, GROUP, 0],
+  ['a line of another writer', 'other\n', `other\n${GROUP}`, 0],
+  ['a torn line of another writer', 'oth', `oth\n${GROUP}`, 1],
+  ['the first line, then another writer', 'first\nother\n', `first\nother\n${GROUP}`, 0],
+  ['a part of it, then another writer', 'fother\n', `fother\n${GROUP}`, 0],
+  ['the whole group, then another writer', `${GROUP}other\n`, `${GROUP}other\n${GROUP}`, 0],
+]
+
+describe('a group that a drainer before this one had begun', () => {
+  const dir = useTempDir()
+
+  const setUp = (inFile: string) => {
+    const path = dir.path('exec.log')
+    writeFileSync(path, BEFORE + inFile)
+    const memory = allocateRing(1024)
+    const journal = new GroupJournal(memory)
+    const options = { path, fileMode: 0o600, dirMode: 0o700, syncMethod: 'fdatasync' } as const
+    const sink = new Sink(
+      options,
+      memory,
+      journal,
+      () => {},
+      () => {},
+    )
+    const { dev, ino } = statSync(path, { bigint: true })
+    const offset = BigInt(BEFORE.length)
+    return { path, memory, journal, sink, place: { device: dev, inode: ino, offset } }
+  }
+  const group = { start: 0, end: 64, bytes: Buffer.from(GROUP) }
+
+  it.each(CASES)(
+    'with %s in the file is completed without a copy',
+    (_, inFile, after, tornTails) => {
+      const { path, memory, journal, sink, place } = setUp(inFile)
+      journal.begin(group.start, group.end, place)
+      expect(sink.append(group)).toBeUndefined()
+      sink.close()
+      expect(readFileSync(path, 'utf8')).toBe(BEFORE + after)
+      expect(Number(memory.counters[COUNT_TORN_TAILS])).toBe(tornTails)
+    },
+  )
+
+  it('is written whole to the file that has taken the place of its own', () => {
+    const { path, journal, sink, place } = setUp(GROUP)
+    journal.begin(group.start, group.end, { ...place, inode: place.inode + 1n })
+    expect(sink.append(group)).toBeUndefined()
+    sink.close()
+    expect(readFileSync(path, 'utf8')).toBe(BEFORE + GROUP + GROUP)
+  })
+
+  it('is written again when there is no note of it', () => {
+    const { path, sink } = setUp(GROUP)
+    expect(sink.append(group)).toBeUndefined()
+    sink.close()
+    expect(readFileSync(path, 'utf8')).toBe(BEFORE + GROUP + GROUP)
+  })
+})

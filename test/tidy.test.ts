@@ -1,0 +1,93 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const SOURCE = join(__dirname, '../src')
+const LINES_MAX = 400
+
+/** The stages of the drainer's side: the caller's side knows of their types alone. */
+const DRAINER_SIDE = ['drain-loop', 'decode', 'serialize', 'line-serializers', 'sink', 'journal']
+/** The stages of the caller's side: the drainer's side knows of their types alone. */
+const CALLER_SIDE = [
+  'index',
+  'exec-audit',
+  'audit-writer',
+  'encode',
+  'admission',
+  'acks',
+  'oversize',
+  'options',
+  'policy',
+  'failure-reporter',
+  'worker-host',
+]
+/** Where the two sides meet: loaded only when the calling thread must drain. */
+const MEETING_POINT = 'caller-drain'
+
+const files = readdirSync(SOURCE).filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
+const textOf = (name: string) => readFileSync(join(SOURCE, name), 'utf8')
+
+/** The modules whose code, and not only types, a file loads when it is loaded. */
+function imports(name: string): string[] {
+  const statements = textOf(name).matchAll(/^(?:import|export) ([^;'"]*?) from '\.\/([^']+)'/gm)
+  return [...statements].flatMap(([, clause = '', module = '']) => {
+    const isTypesOnly = clause.startsWith('type ') || /^\{\s*(type [^,}]+,?\s*)+\}$/.test(clause)
+    return isTypesOnly ? [] : [module]
+  })
+}
+
+const graph = new Map(files.map((name) => [name.replace(/\.ts$/, ''), imports(name)]))
+
+function reachable(from: string): Set<string> {
+  const seen = new Set<string>()
+  const visit = (module: string) => {
+    for (const next of graph.get(module) ?? []) {
+      if (!seen.has(next)) {
+        seen.add(next)
+        visit(next)
+      }
+    }
+  }
+  visit(from)
+  return seen
+}
+
+describe('the source', () => {
+  it('keeps the sink and its like out of what the caller loads', () => {
+    const loaded = reachable('index')
+    expect([...DRAINER_SIDE, MEETING_POINT].filter((module) => loaded.has(module))).toEqual([])
+  })
+
+  it('keeps the API out of what the worker loads', () => {
+    const loaded = reachable('exec-audit-worker')
+    expect(loaded.has('sink')).toBe(true)
+    expect(CALLER_SIDE.filter((module) => loaded.has(module))).toEqual([])
+  })
+
+  it('has no import cycle', () => {
+    const cyclic = [...graph.keys()].filter((module) => reachable(module).has(module))
+    expect(cyclic).toEqual([])
+  })
+
+  it('is loaded whole, by the caller, the worker or the build', () => {
+    const roots = ['index', 'exec-audit-worker', MEETING_POINT, 'line-schemas']
+    const loaded = new Set(roots.flatMap((root) => [root, ...reachable(root)]))
+    const typesOnly = ['session']
+    expect([...graph.keys()].filter((module) => !loaded.has(module))).toEqual(
+      typesOnly.filter((module) => !loaded.has(module)),
+    )
+  })
+
+  it('writes files in sink.ts alone', () => {
+    const writers = files.filter((name) =>
+      /\b(write|open|mkdir|append|fsync)\w*Sync\b/.test(textOf(name)),
+    )
+    expect(writers).toEqual(['sink.ts'])
+  })
+
+  it.each(files)('%s is no longer than a file should be, and leaves nothing to do', (name) => {
+    const text = textOf(name)
+    expect(text.split('\n').length).toBeLessThanOrEqual(LINES_MAX)
+    expect(text.match(/\b(TODO|FIXME|XXX|HACK)\b/)).toBeNull()
+    expect(text.match(/\bas (any|unknown as)\b|@ts-ignore|!\.|[^=!]!;$/)).toBeNull()
+  })
+})

@@ -1,0 +1,137 @@
+import { readFileSync } from 'node:fs'
+import { startedLines } from './helpers/events'
+import { runChild } from './helpers/run-child'
+import { itWithStrace, strace } from './helpers/strace'
+import { useTempDir } from './helpers/temp-dir'
+
+/**
+ * Remembers every worker thread that is started, so that a script can end it from outside, at
+ * whatever it is doing.
+ */
+const CATCH_WORKERS = `
+const threads = require('node:worker_threads')
+const workers = []
+const { Worker } = threads
+threads.Worker = class extends Worker {
+  constructor(...args) { super(...args); workers.push(this) }
+}
+const fromPiscina = require('piscina')
+`
+
+const COUNT_OUTCOMES = `
+const count = (outcomes) => outcomes.reduce((sum, o) => ({ ...sum, [o]: (sum[o] ?? 0) + 1 }), {})
+`
+
+describe('a worker that dies', () => {
+  const dir = useTempDir()
+  const log = () => readFileSync(dir.path('exec.log'), 'utf8')
+
+  it('is replaced, at random moments under load: nothing is lost or written twice', async () => {
+    const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+    process.stdout.write(`    seed: SEED=${seed}\n`)
+    const end = await runChild(
+      `let state = ${seed}
+       const random = () => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 ** 32
+       const run = async () => {
+         const audit = open()
+         const outcomes = []
+         let pid = 0
+         let kills = 0
+         let settledAtKill = 0
+         while (kills < 30) {
+           for (let i = 0; i < 200; i++) outcomes.push(audit.started({ requestId, pid: pid++ }))
+           await new Promise((resolve) => setTimeout(resolve, random() * 4))
+           // Only one that has done something since the last: else it counts as unable to run.
+           const { settled } = audit.stats().events
+           if (settled > settledAtKill) { kills++; settledAtKill = settled; workers.at(-1).terminate() }
+         }
+         const all = await Promise.all(outcomes)
+         const { worker } = audit.stats()
+         console.log(JSON.stringify({ outcomes: count(all), events: pid, worker }))
+       }
+       run()`,
+      [dir.path('exec.log')],
+      [],
+      CATCH_WORKERS + COUNT_OUTCOMES,
+    )
+    expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
+    const result: {
+      outcomes: object
+      events: number
+      worker: { drainer: string; deaths: number }
+    } = JSON.parse(end.stdout)
+    expect(result.outcomes).toEqual({ durable: result.events })
+    expect(result.worker.deaths).toBeGreaterThan(20)
+    expect(log()).toBe(startedLines(result.events))
+  })
+
+  itWithStrace('in the middle of a sync: its group is neither lost nor written twice', async () => {
+    const path = dir.path('exec.log')
+    const end = await runChild(
+      `const run = async () => {
+         const audit = open()
+         await audit.started({ requestId, pid: 0 })
+         const outcomes = []
+         for (let pid = 1; pid < 500; pid++) outcomes.push(audit.started({ requestId, pid }))
+         setTimeout(() => workers.at(-1).terminate(), 100)
+         console.log(count(await Promise.all(outcomes)), audit.stats().worker.deaths)
+       }
+       run()`,
+      [path],
+      strace(path, 'fdatasync:delay_enter=300000:when=2'),
+      CATCH_WORKERS + COUNT_OUTCOMES,
+    )
+    expect(end).toMatchObject({ code: 0, stdout: '{ durable: 499 } 1\n', stderr: '' })
+    expect(log()).toBe(startedLines(500))
+  })
+
+  itWithStrace('dead while the process exits: the calling thread takes the ring over', async () => {
+    const path = dir.path('exec.log')
+    const end = await runChild(
+      `const audit = open()
+       audit.started({ requestId, pid: 0 }).then(() => {
+         for (let pid = 1; pid < 500; pid++) audit.started({ requestId, pid })
+         setTimeout(() => { workers.at(-1).terminate(); process.exit(0) }, 100)
+       })`,
+      [path],
+      strace(path, 'fdatasync:delay_enter=300000:when=2'),
+      CATCH_WORKERS,
+    )
+    expect(end).toMatchObject({ code: 0, stdout: '', stderr: '' })
+    expect(log()).toBe(startedLines(500))
+  })
+
+  it.each([
+    ['is missing', "'/no/such/worker.js'"],
+    ['throws when it loads', 'throwingWorker'],
+    ['ends at once', 'exitingWorker'],
+  ])(
+    'and one that %s is given up: the calling thread writes, and says so once',
+    async (_, file) => {
+      const end = await runChild(
+        `const fs = require('node:fs')
+       const throwingWorker = path + '.throws.js'
+       const exitingWorker = path + '.exits.js'
+       fs.writeFileSync(throwingWorker, 'throw new Error("cannot load")')
+       fs.writeFileSync(exitingWorker, 'exports.drain = () => process.exit(7)')
+       const codes = []
+       const audit = open({ workerFile: ${file}, logger: { warn: ({ code }) => codes.push(code) } })
+       const outcomes = []
+       for (let pid = 0; pid < 1000; pid++) outcomes.push(audit.started({ requestId, pid }))
+       Promise.all(outcomes).then(async (all) => {
+         console.log(count(all), await audit.started({ requestId, pid: 1000 }), codes, audit.stats().worker.drainer)
+         await audit.close()
+       })`,
+        [dir.path('exec.log')],
+        [],
+        COUNT_OUTCOMES,
+      )
+      expect(end).toMatchObject({
+        code: 0,
+        stdout: "{ durable: 1000 } durable [ 'AUDIT_WORKER_LOST' ] caller\n",
+        stderr: '',
+      })
+      expect(log()).toBe(startedLines(1001))
+    },
+  )
+})
