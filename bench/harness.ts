@@ -1,12 +1,4 @@
-import {
-  closeSync,
-  fdatasyncSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { cpus, release, type } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs, styleText } from 'node:util'
@@ -135,22 +127,6 @@ function countOf(option: string, text: string | undefined, fallback: number): nu
   throw new RangeError(`${option}: expected a whole number from 1, got ${JSON.stringify(text)}`)
 }
 
-/** Runs `use` with a fresh folder in `parent`, and removes it also when the process is interrupted. */
-export async function withTempDir<T>(parent: string, use: (dir: string) => Promise<T>): Promise<T> {
-  const dir = mkdtempSync(join(parent, 'bench-files-'))
-  const remove = () => rmSync(dir, { recursive: true, force: true })
-  const interrupt = () => process.exit(130)
-  process.on('exit', remove)
-  process.once('SIGINT', interrupt)
-  try {
-    return await use(dir)
-  } finally {
-    remove()
-    process.off('exit', remove)
-    process.off('SIGINT', interrupt)
-  }
-}
-
 /** How {@link sampleNs} measures. */
 export interface Sampling {
   /** At least so many milliseconds are spent in the calls that are measured. */
@@ -272,10 +248,8 @@ function rawSyncP50Us(file: string): number {
   })
   closeSync(fd)
   rmSync(file)
-  return percentile(
-    samples.sort((a, b) => a - b),
-    50,
-  )
+  samples.sort((a, b) => a - b)
+  return percentile(samples, 50)
 }
 
 const isColored = process.stdout.isTTY === true && !process.env.NO_COLOR

@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { ackLatency } from './ack-latency'
 import { callCost } from './call-cost'
 import { handoff } from './handoff'
@@ -14,7 +15,6 @@ import {
   progress,
   type Report,
   readOptions,
-  withTempDir,
 } from './harness'
 
 const BENCHMARKS: readonly Benchmark[] = [callCost, ackLatency, handoff]
@@ -53,6 +53,22 @@ async function runOne(benchmark: Benchmark, context: Context) {
   console.log(formatTable(result.rows))
   if (result.files.length > 0) console.log(filesLine(result.files))
   return { name: benchmark.name, ...result }
+}
+
+/** Runs `use` with a fresh folder in `parent`, and removes it also when the process is interrupted. */
+async function withTempDir<T>(parent: string, use: (dir: string) => Promise<T>): Promise<T> {
+  const dir = mkdtempSync(join(parent, 'bench-files-'))
+  const remove = () => rmSync(dir, { recursive: true, force: true })
+  const interrupt = () => process.exit(130)
+  process.on('exit', remove)
+  process.once('SIGINT', interrupt)
+  try {
+    return await use(dir)
+  } finally {
+    remove()
+    process.off('exit', remove)
+    process.off('SIGINT', interrupt)
+  }
 }
 
 async function runAll(benchmarks: readonly Benchmark[], options: BenchOptions): Promise<Report> {

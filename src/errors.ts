@@ -1,6 +1,7 @@
 import { getSystemErrorMap } from 'node:util'
 import {
   type Failure,
+  REASON_ACCESS_DENIED,
   REASON_CORRUPT_RECORD,
   REASON_CORRUPT_RING,
   REASON_LINE_TOO_LONG,
@@ -68,6 +69,10 @@ const OWN_REASONS = new Map<number, string>([
   [REASON_UNLINKED, 'the file was deleted again each time it was written; see what removes it'],
   [REASON_CORRUPT_RECORD, 'the record in the ring is damaged; something else wrote to its memory'],
   [REASON_CORRUPT_RING, 'the ring is damaged, so which of its events were written is not known'],
+  [
+    REASON_ACCESS_DENIED,
+    "Node's permission model forbids it; run with --allow-fs-read and --allow-fs-write for the folder, and with --allow-worker, since a thread under the model may not sync",
+  ],
   [REASON_UNKNOWN, 'an error without a number; please report it with the stage'],
   [REASON_LINE_TOO_LONG, 'the line is longer than a string can be; lower maxEventBytes'],
 ])

@@ -16,6 +16,7 @@ export const REASON_CORRUPT_RECORD = 0x8003
 export const REASON_LINE_TOO_LONG = 0x8004
 export const REASON_UNKNOWN = 0x8005
 export const REASON_CORRUPT_RING = 0x8006
+export const REASON_ACCESS_DENIED = 0x8007
 
 /** A failure, unpacked. */
 export interface Failure {
@@ -38,7 +39,10 @@ export function unpackFailure(word: number): Failure {
 
 /** What a system call threw, as a failure of `stage`. */
 export function failureOf(stage: Stage, thrown: unknown): Failure {
-  const isErrno = typeof thrown === 'object' && thrown !== null && 'errno' in thrown
-  const errno = isErrno ? Number(thrown.errno) : Number.NaN
+  if (typeof thrown !== 'object' || thrown === null) return { stage, reason: REASON_UNKNOWN }
+  if ('code' in thrown && thrown.code === 'ERR_ACCESS_DENIED') {
+    return { stage, reason: REASON_ACCESS_DENIED }
+  }
+  const errno = 'errno' in thrown ? Number(thrown.errno) : Number.NaN
   return { stage, reason: errno < 0 && errno > -0x1000 ? -errno : REASON_UNKNOWN }
 }

@@ -50,6 +50,7 @@ export interface Group {
 }
 
 const NEWLINE = 0x0a
+const PERMISSION_BITS = 0o777
 /** Append only, never through a link, never hanging on a FIFO, never a controlling terminal. */
 const OPEN_FLAGS =
   constants.O_RDWR |
@@ -211,7 +212,7 @@ export class Sink {
     try {
       const stats = fstatSync(fd, { bigint: true })
       if (!stats.isFile()) throw new Refusal(REASON_NOT_A_FILE)
-      if (isCreated) fchmodSync(fd, fileMode)
+      if (isCreated && permissionBits(stats.mode) !== fileMode) fchmodSync(fd, fileMode)
       this.#unsyncedFolders.add(dirname(path))
       this.#syncFolders()
       this.#stage = 'open'
@@ -272,7 +273,7 @@ export class Sink {
       isMade = unlessCode('EEXIST', make)
     }
     if (isMade === undefined) return
-    chmodSync(folder, dirMode)
+    if (permissionBits(statSync(folder).mode) !== dirMode) chmodSync(folder, dirMode)
     this.#unsyncedFolders.add(parent)
   }
 
@@ -352,6 +353,11 @@ function unlessCode<T>(codes: string | readonly string[], action: () => T): T | 
     if (codes.includes(code) && code !== '') return undefined
     throw thrown
   }
+}
+
+/** Asked before a chmod: the umask seldom takes bits away, and the permission model has no fchmod. */
+function permissionBits(mode: number | bigint): number {
+  return Number(mode) & PERMISSION_BITS
 }
 
 function isPresent(path: string): boolean {

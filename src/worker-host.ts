@@ -88,7 +88,7 @@ export class WorkerHost {
     this.#oversize = oversize
     this.#events = events
     this.#workerFile = workerFile
-    this.#pool = this.#newPool()
+    this.#ensurePool()
   }
 
   /** Sessions started, workers that died, and who drains now. */
@@ -176,8 +176,19 @@ export class WorkerHost {
     return pool
   }
 
+  /** The pool, or undefined where no worker may be started: then the calling thread drains. */
+  #ensurePool(): Piscina<SessionTask, void> | undefined {
+    try {
+      this.#pool ??= this.#newPool()
+    } catch (thrown) {
+      this.#fallBack(thrown)
+    }
+    return this.#pool
+  }
+
   #startSession(): void {
-    this.#pool ??= this.#newPool()
+    const pool = this.#ensurePool()
+    if (pool === undefined) return
     const { port1, port2 } = new MessageChannel()
     port1.on('message', (notice: Notice) => this.#events.onNotice(notice))
     port1.unref()
@@ -191,7 +202,7 @@ export class WorkerHost {
       port: port2,
       oversize: this.#oversize.all(),
     }
-    this.#session = this.#pool
+    this.#session = pool
       .run(task, { transferList: [port2] })
       .catch((thrown: unknown) => this.#onDeath(thrown, durable))
       .then(() => {

@@ -1,15 +1,21 @@
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { allocateRing, DURABLE, REQUEST_ID_OFFSET, type RingMemory } from '../src/layout'
+import {
+  allocateRing,
+  DURABLE,
+  positionDelta,
+  REQUEST_ID_OFFSET,
+  type RingMemory,
+} from '../src/layout'
 import { INSUFFICIENT_CAPACITY, RingProducer } from '../src/ring'
 import { unpark } from '../src/signal'
 
 const CAPACITY = 1024
-const RECORDS = 150_000
+const RECORDS = 250_000
 const RECORD_BYTES_MIN = 40
 /** So long that only a lost wake-up, and no busy machine, lets a sleep run out. */
 const PARK_MS = 3_000
-const STALL_MS = 15_000
+const STALL_MS = 10_000
 /** The drainer marks each record failed whose sequence number this divides. */
 const FAIL_EVERY = 7
 
@@ -86,14 +92,19 @@ class Producer {
 
   #settle(): void {
     const durable = this.#ring.durablePosition
-    while (this.#positions[0] !== undefined && ((durable - this.#positions[0]) | 0) > 0) {
+    for (const position of this.#takeBefore(durable)) {
       const isFailed = this.#acknowledged % FAIL_EVERY === 0
       const expected = isFailed ? this.#acknowledged + 1 : 0
-      if (this.#ring.failureAt(this.#positions[0]) !== expected) this.#wrongOutcomes++
-      this.#positions.shift()
+      if (this.#ring.failureAt(position) !== expected) this.#wrongOutcomes++
       this.#acknowledged++
     }
     this.#ring.release(durable)
+  }
+
+  /** Takes out the positions of the records that lie before `durable`. */
+  #takeBefore(durable: number): number[] {
+    const first = this.#positions.findIndex((position) => positionDelta(durable, position) <= 0)
+    return this.#positions.splice(0, first < 0 ? this.#positions.length : first)
   }
 }
 

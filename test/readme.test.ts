@@ -1,0 +1,69 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { checkOptions } from '../src/options'
+import { useTempDir } from './helpers/temp-dir'
+
+const ROOT = join(__dirname, '..')
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
+
+/** The first fenced block of a language. */
+function block(language: string): string {
+  const text = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(README)?.[1]
+  if (text === undefined) throw new Error(`README.md has no ${language} block`)
+  return text
+}
+
+/** A line with the time and ids taken out, which differ from run to run or are shortened. */
+function shapeOf(line: string): string {
+  return line
+    .replace(/"ts_unix_ms":\d+/, '"ts_unix_ms":T')
+    .replace(/"(\w+_id)":"[0-9a-f…]+"/g, '"$1":ID')
+}
+
+describe('the README', () => {
+  const dir = useTempDir()
+
+  it('has a snippet that runs as it stands and writes the lines it shows', () => {
+    mkdirSync(dir.path('node_modules'))
+    symlinkSync(ROOT, dir.path('node_modules/x0x-exec-audit'))
+    writeFileSync(dir.path('snippet.mjs'), block('js'))
+    execFileSync(process.execPath, ['snippet.mjs'], { cwd: dir.path('.') })
+    const written = readFileSync(dir.path('logs/exec.log'), 'utf8')
+    expect(written.split('\n').map(shapeOf)).toEqual(block('json').split('\n').map(shapeOf))
+  })
+
+  it('lists every option', () => {
+    const { fsync, ...others } = checkOptions({})
+    const names = [...Object.keys(others), ...Object.keys(fsync).map((name) => `fsync.${name}`)]
+    const table = README.slice(README.indexOf('### Options'), README.indexOf('Unknown options'))
+    expect(names.filter((name) => !table.includes(`\`${name}\``))).toEqual([])
+  })
+
+  it('names only scripts that exist', () => {
+    const { scripts }: { scripts: Record<string, string> } = JSON.parse(
+      readFileSync(join(ROOT, 'package.json'), 'utf8'),
+    )
+    const named = [...README.matchAll(/npm run ([a-z:]+)/g)].map(([, name = '']) => name)
+    expect(named.filter((name) => scripts[name] === undefined)).toEqual([])
+    expect(named.length).toBeGreaterThan(5)
+  })
+
+  it('names only files that exist in its way of the data', () => {
+    const section = README.slice(
+      README.indexOf('## The way'),
+      README.indexOf('## What is promised'),
+    )
+    const named = [...section.matchAll(/`([a-z-]+\.ts)`/g)].map(([, name = '']) => name)
+    const missing = named.filter((name) => {
+      try {
+        readFileSync(join(ROOT, 'src', name))
+        return false
+      } catch {
+        return true
+      }
+    })
+    expect(missing).toEqual([])
+    expect(named.length).toBeGreaterThan(15)
+  })
+})
