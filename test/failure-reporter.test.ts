@@ -1,0 +1,59 @@
+import { ExecDiagnostics } from '../src'
+import { FailureReporter } from '../src/failure-reporter'
+
+describe('the failure reporter', () => {
+  afterEach(() => jest.restoreAllMocks())
+
+  const setUp = () => {
+    const diagnostics = new ExecDiagnostics()
+    const messages: string[] = []
+    const logger = { warn: (_: object, message: string) => messages.push(message) }
+    return { diagnostics, messages, reporter: new FailureReporter(diagnostics, logger) }
+  }
+  const at = (ms: number) => jest.spyOn(performance, 'now').mockReturnValue(ms)
+
+  it('limits the text of a warning after ten, and never the count', () => {
+    const { diagnostics, messages, reporter } = setUp()
+    at(5_000)
+    for (let i = 0; i < 1_000; i++) reporter.note('write', new Error('disk full'))
+    reporter.flush()
+    expect(messages).toEqual(new Array(10).fill('exec audit: disk full'))
+    expect(diagnostics.auditFailures).toBe(1_000)
+    expect(reporter.counts.write).toBe(1_000)
+
+    at(6_000)
+    reporter.note('write', new Error('disk full'))
+    reporter.flush()
+    expect(messages.at(-1)).toBe('exec audit: disk full (and 990 more like it)')
+    expect(messages).toHaveLength(11)
+  })
+
+  it('limits each text by itself, and all together', () => {
+    const { messages, reporter } = setUp()
+    at(5_000)
+    for (let i = 0; i < 20; i++) reporter.note('open', new Error('a'))
+    reporter.note('open', new Error('b'))
+    reporter.flush()
+    expect(messages).toEqual([...new Array(10).fill('exec audit: a'), 'exec audit: b'])
+    for (let i = 0; i < 500; i++) reporter.note('open', new Error(`text ${i}`))
+    reporter.flush()
+    expect(messages).toHaveLength(200)
+  })
+
+  it('tells nothing before flush, and takes what the logger itself causes', () => {
+    const diagnostics = new ExecDiagnostics()
+    const messages: string[] = []
+    const reporter: FailureReporter = new FailureReporter(diagnostics, {
+      warn: (_, message) => {
+        if (messages.push(message) === 1) reporter.note('closed', new Error('second'))
+      },
+    })
+    reporter.note('full', new Error('first'))
+    reporter.noteWarning(new Error('third'))
+    expect([messages, diagnostics.auditFailures]).toEqual([[], 0])
+    reporter.flush()
+    expect(messages).toEqual(['exec audit: first', 'exec audit: third', 'exec audit: second'])
+    expect(diagnostics.auditFailures).toBe(2)
+    expect(JSON.stringify(diagnostics)).toBe('{"auditFailures":2}')
+  })
+})
