@@ -113,6 +113,7 @@ export class AuditWriter implements ExitDrained {
       onProgress: () => this.#onProgress(),
       onNotice: (notice: Notice) => this.#onNotice(notice),
       onFallback: (cause: unknown) => this.#onFallback(cause),
+      onRingGivenUp: (cause: unknown) => this.#onRingGivenUp(cause),
     }
     const file = workerFile ?? findWorkerFile()
     return new WorkerHost(this.#memory, config, this.#oversize, events, file)
@@ -360,6 +361,11 @@ export class AuditWriter implements ExitDrained {
     const text = `the worker cannot be used, so the calling thread writes ${this.#path} itself and blocks for each group; see workerFile for bundles, --allow-worker for the permission model: ${String(cause)}`
     this.#reporter.noteWarning(warning('AUDIT_WORKER_LOST', text, cause))
     this.#reporter.flush()
+  }
+
+  #onRingGivenUp(cause: unknown): void {
+    const text = `neither a worker nor the calling thread can drain events into ${this.#path}; restart the process: ${String(cause)}`
+    this.#reporter.noteWarning(warning('AUDIT_WORKER_LOST', text, cause))
   }
 
   #noteRedactError(thrown: unknown): void {

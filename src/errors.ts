@@ -68,7 +68,10 @@ const OWN_REASONS = new Map<number, string>([
   [REASON_NOT_A_FILE, 'not a regular file; point auditLogPath at one, or at a name that is free'],
   [REASON_UNLINKED, 'the file was deleted again each time it was written; see what removes it'],
   [REASON_CORRUPT_RECORD, 'the record in the ring is damaged; something else wrote to its memory'],
-  [REASON_CORRUPT_RING, 'the ring is damaged, so which of its events were written is not known'],
+  [
+    REASON_CORRUPT_RING,
+    'the ring was given up, so which of its events were written is not known; see the warnings before',
+  ],
   [
     REASON_ACCESS_DENIED,
     "Node's permission model forbids it; run with --allow-fs-read and --allow-fs-write for the folder, and with --allow-worker, since a thread under the model may not sync",

@@ -51,6 +51,8 @@ export interface Group {
 
 const NEWLINE = 0x0a
 const PERMISSION_BITS = 0o777
+/** No file's size: the tail of a file that was just opened is always looked at. */
+const UNKNOWN_END = -1n
 /** Append only, never through a link, never hanging on a FIFO, never a controlling terminal. */
 const OPEN_FLAGS =
   constants.O_RDWR |
@@ -77,6 +79,8 @@ interface OpenFile {
   readonly stream: BufferStream
   readonly device: bigint
   readonly inode: bigint
+  /** Where our last line ends; elsewhere than the file does, when others append to it or truncate it. */
+  end: bigint
 }
 
 class Refusal extends Error {
@@ -166,27 +170,32 @@ export class Sink {
     const { file, place, present } = this.#place(group)
     if (present === 0) this.#journal.begin(group.start, group.end, place)
     if (present < group.bytes.length) this.#write(file, group.bytes.subarray(present))
+    file.end = place.offset + BigInt(group.bytes.length)
     this.#sync(file)
   }
 
   /** The file at the path, where the group starts in it, and how much of it is there already. */
   #place(group: Group): { file: OpenFile; place: FilePlace; present: number } {
     this.#stage = 'open'
-    const known = this.#file
-    if (known !== undefined) {
-      const size = this.#sizeAtPath(known)
-      if (size !== undefined) return { file: known, place: { ...known, offset: size }, present: 0 }
-      this.#discard()
-    }
-    const { file, size } = this.#open()
+    const { file, size } = this.#current() ?? this.#open()
     const begun = this.#journal.place()
     if (begun !== undefined) {
       const present = this.#presentBytes(file, size, begun, group.bytes)
       if (present > 0) return { file, place: begun, present }
       this.#journal.clear()
     }
-    const offset = this.#closeTornTail(file, size)
+    // Where the file ends as we left it, there is nothing to look at.
+    const offset = size === file.end ? size : this.#closeTornTail(file, size)
     return { file, place: { ...file, offset }, present: 0 }
+  }
+
+  /** The open file and its size, if it is still the one at the path; closes it if it is not. */
+  #current(): { file: OpenFile; size: bigint } | undefined {
+    const file = this.#file
+    const size = file && this.#sizeAtPath(file)
+    if (file !== undefined && size !== undefined) return { file, size }
+    this.#discard()
+    return undefined
   }
 
   /** Size of the file at the path, if it is still the one that is open. */
@@ -216,7 +225,8 @@ export class Sink {
       this.#unsyncedFolders.add(dirname(path))
       this.#syncFolders()
       this.#stage = 'open'
-      this.#file = { fd, stream: this.#stream(fd), device: stats.dev, inode: stats.ino }
+      const { dev: device, ino: inode } = stats
+      this.#file = { fd, stream: this.#stream(fd), device, inode, end: UNKNOWN_END }
       this.#count(COUNT_OPENS)
       return { file: this.#file, size: stats.size }
     } catch (thrown) {

@@ -14,6 +14,7 @@ import {
   TAIL,
   WORKER_THREAD,
 } from './layout'
+import { RingConsumer } from './ring'
 import type { Notice, OversizeRecord, SessionTask } from './session'
 import { sleep, unpark } from './signal'
 import { isThreadGone } from './thread-liveness'
@@ -37,6 +38,8 @@ export interface HostEvents {
   onNotice(notice: Notice): void
   /** The worker cannot be used; from now on the calling thread drains the ring. Told once. */
   onFallback(cause: unknown): void
+  /** Neither thread could run the drain loop: all that was pending has failed. */
+  onRingGivenUp(cause: unknown): void
 }
 
 /** Oversize records without an outcome, as the host needs them. */
@@ -89,6 +92,7 @@ export class WorkerHost {
     this.#events = events
     this.#workerFile = workerFile
     this.#ensurePool()
+    setImmediate(preloadCallerDrain).unref()
   }
 
   /** Sessions started, workers that died, and who drains now. */
@@ -289,9 +293,14 @@ export class WorkerHost {
 
   /** One step of the drain loop on this thread; as DrainLoop.step. Stays the owner within a group. */
   #stepAsOwner(): number {
-    this.#callerLoop ??= this.#openCallerLoop()
-    const waitMs = this.#callerLoop.step()
-    if (this.#callerLoop.isAtRest) {
+    let waitMs = 0
+    try {
+      this.#callerLoop ??= this.#openCallerLoop()
+      waitMs = this.#callerLoop.step()
+    } catch (thrown) {
+      this.#giveUpRing(thrown)
+    }
+    if (this.#callerLoop?.isAtRest ?? true) {
       this.#isOwner = false
       Atomics.store(this.#memory.control, DRAINER, DRAINER_NONE)
     } else {
@@ -300,9 +309,34 @@ export class WorkerHost {
     return waitMs
   }
 
+  /** The last resort, as the owner: the drain loop itself fails here, so all that is pending does. */
+  #giveUpRing(cause: unknown): void {
+    this.#callerLoop = undefined
+    const consumer = new RingConsumer(this.#memory)
+    consumer.refill()
+    consumer.skipToTail()
+    consumer.publish(consumer.readPosition)
+    this.#events.onRingGivenUp(cause)
+  }
+
   #openCallerLoop(): DrainLoop {
-    const module: typeof import('./caller-drain') = require('./caller-drain')
     const onNotice = (notice: Notice) => this.#events.onNotice(notice)
-    return module.openCallerDrain(this.#config, this.#oversize, onNotice, this.#memory)
+    return loadCallerDrain().openCallerDrain(this.#config, this.#oversize, onNotice, this.#memory)
+  }
+}
+
+/**
+ * The drain loop for this thread. Loaded apart, since it is seldom needed; but soon after the start,
+ * since an upgrade in place may have replaced the package's files by the time it is.
+ */
+function loadCallerDrain(): typeof import('./caller-drain') {
+  return require('./caller-drain')
+}
+
+function preloadCallerDrain(): void {
+  try {
+    loadCallerDrain()
+  } catch {
+    // Told of if it is ever needed.
   }
 }

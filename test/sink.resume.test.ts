@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { GroupJournal } from '../src/journal'
 import { allocateRing, COUNT_TORN_TAILS } from '../src/layout'
 import { Sink } from '../src/sink'
@@ -54,6 +54,31 @@ describe('a group that a drainer before this one had begun', () => {
       expect(Number(memory.counters[COUNT_TORN_TAILS])).toBe(tornTails)
     },
   )
+
+  it.each(CASES)('with %s in the file is completed by a sink that has it open, too', (...row) => {
+    const [, inFile, after] = row
+    const { path, journal, sink } = setUp('')
+    expect(sink.append({ start: -64, end: 0, bytes: Buffer.from('older\n') })).toBeUndefined()
+    const { dev: device, ino: inode, size: offset } = statSync(path, { bigint: true })
+    journal.begin(group.start, group.end, { device, inode, offset })
+    appendFileSync(path, inFile)
+    expect(sink.append(group)).toBeUndefined()
+    sink.close()
+    expect(readFileSync(path, 'utf8')).toBe(`${BEFORE}older\n${after}`)
+  })
+
+  it("closes another writer's torn line though the file is open", () => {
+    const { path, memory, journal, sink } = setUp('')
+    for (const bytes of ['one\n', 'two\n']) {
+      expect(sink.append({ start: 0, end: 8, bytes: Buffer.from(bytes) })).toBeUndefined()
+      journal.clear()
+      appendFileSync(path, 'torn')
+    }
+    expect(sink.append(group)).toBeUndefined()
+    sink.close()
+    expect(readFileSync(path, 'utf8')).toBe(`${BEFORE}one\ntorn\ntwo\ntorn\n${GROUP}`)
+    expect(Number(memory.counters[COUNT_TORN_TAILS])).toBe(2)
+  })
 
   it('is written whole to the file that has taken the place of its own', () => {
     const { path, journal, sink, place } = setUp(GROUP)

@@ -134,4 +134,32 @@ describe('a worker that dies', () => {
       expect(log()).toBe(startedLines(1001))
     },
   )
+
+  it('and files of the package that vanished too: events fail, and nothing is thrown', async () => {
+    const end = await runChild(
+      `const codes = new Set()
+       const logger = { warn: ({ code }) => codes.add(code) }
+       const audit = open({ workerFile: '/no/such/worker.js', logger })
+       const outcomes = []
+       for (let pid = 0; pid < 100; pid++) outcomes.push(audit.started({ requestId, pid }))
+       Promise.all(outcomes).then(async (all) => {
+         console.log(count(all), await audit.started({ requestId, pid: 1000 }), [...codes])
+         await audit.close()
+       })`,
+      [dir.path('exec.log')],
+      [],
+      `${COUNT_OUTCOMES}
+       const Module = require('node:module')
+       const load = Module._load
+       Module._load = (name, ...rest) => {
+         if (name === './caller-drain') throw new Error('vanished')
+         return load(name, ...rest)
+       }`,
+    )
+    expect(end).toMatchObject({
+      code: 0,
+      stdout: "{ failed: 100 } failed [ 'AUDIT_WORKER_LOST', 'AUDIT_ENCODE_FAILED' ]\n",
+      stderr: '',
+    })
+  })
 })
