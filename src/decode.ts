@@ -17,6 +17,7 @@ import {
   FLAGS_OFFSET,
   getU64,
   MACHINE_ID_OFFSET,
+  RECORD_HEADER_BYTES,
   REQUEST_ID_BYTES,
   REQUEST_ID_OFFSET,
   REQUEST_STDIN_OFFSET,
@@ -90,6 +91,7 @@ export type AuditLine = RequestLine | StartedLine | WarningLine | ExitLine | Den
  * Throws {@link CorruptRecordError} where the bytes contradict the layout.
  */
 export function decode(record: RecordBytes, index: number, length: number): AuditLine {
+  if (length < RECORD_HEADER_BYTES) throw new CorruptRecordError('shorter than a record')
   switch (record.view.getUint8(index + TYPE_OFFSET)) {
     case TYPE_REQUEST:
       return decodeRequest(record, index, length)
@@ -228,9 +230,16 @@ function decodeStrings(view: DataView, bytes: Buffer, index: number, length: num
   for (let i = 0; i < count; i++) {
     const lengthAt = index + STRING_LENGTHS_OFFSET + i * STRING_LENGTH_BYTES
     const end = unit + view.getUint32(lengthAt, true)
-    strings.push(text.slice(unit, end))
+    // Two strings can meet in a surrogate pair that neither has alone: both halves are lone then.
+    const isPairCut = isLowSurrogate(text, unit) || isLowSurrogate(text, end)
+    const string = text.slice(unit, end)
+    strings.push(isPairCut ? string.toWellFormed() : string)
     unit = end
   }
   if (unit !== text.length) throw new CorruptRecordError('string lengths do not add up')
   return strings
+}
+
+function isLowSurrogate(text: string, unit: number): boolean {
+  return (text.charCodeAt(unit) & 0xfc00) === 0xdc00
 }

@@ -246,14 +246,20 @@ export function viewRing(buffer: SharedArrayBuffer): RingMemory {
   }
 }
 
+/** Beyond the upper one, the difference of two positions would not fit in 31 bits. */
+const CAPACITY_MIN = 2 ** 10
+const CAPACITY_MAX = 2 ** 30
+
 /**
  * Allocates a ring.
  * @param capacity size of the record area in bytes: a power of two, 1 KiB to 1 GiB
  * @param initialPosition where the positions start: a multiple of 8, for tests of the wrap at 2^32
  */
 export function allocateRing(capacity: number, initialPosition = 0): RingMemory {
-  const isPowerOfTwo = capacity > 0 && (capacity & (capacity - 1)) === 0
-  if (!isPowerOfTwo) throw new RangeError(`capacity=${capacity} is not a power of two`)
+  const isPowerOfTwo = Number.isInteger(Math.log2(capacity))
+  if (!isPowerOfTwo || capacity < CAPACITY_MIN || capacity > CAPACITY_MAX) {
+    throw new RangeError(`capacity=${capacity} is not a power of two from 2^10 to 2^30`)
+  }
   const memory = viewRing(new SharedArrayBuffer(CONTROL_BYTES + COUNTER_BYTES + capacity))
   for (const word of [TAIL, HEAD, READ, DURABLE, HURRY]) {
     Atomics.store(memory.control, word, initialPosition | 0)

@@ -45,6 +45,7 @@ export class RingProducer {
   #tail: number
   #head: number
   #claimed = INSUFFICIENT_CAPACITY
+  #claimedBytes = 0
   #corruptions = 0
 
   constructor(memory: RingMemory) {
@@ -81,6 +82,7 @@ export class RingProducer {
       throw new RangeError(`length=${length} exceeds maxRecordBytes=${this.maxRecordBytes}`)
     }
     const recordBytes = align(length)
+    this.#claimedBytes = recordBytes
     const free = this.capacity - this.usedBytes
     const index = this.#tail & (this.capacity - 1)
     const bytesToEnd = this.capacity - index
@@ -99,6 +101,9 @@ export class RingProducer {
   commit(length: number): number {
     const index = this.#claimed
     if (index === INSUFFICIENT_CAPACITY) throw new Error('commit without a claim')
+    if (length > this.#claimedBytes) {
+      throw new RangeError(`length=${length} exceeds claimedBytes=${this.#claimedBytes}`)
+    }
     const position = this.#pad(index)
     const { view } = this.records
     view.setUint32(index + LENGTH_OFFSET, length, true)
@@ -227,21 +232,29 @@ export class RingConsumer {
       const available = positionDelta(this.#copied, this.#read)
       if (available === 0) return EMPTY
       const index = this.#read & this.#mask
-      const { view } = this.records
-      const length = view.getUint32(index + LENGTH_OFFSET, true)
+      const length = this.records.view.getUint32(index + LENGTH_OFFSET, true)
       const bytesToEnd = this.#memory.capacity - index
-      if (view.getUint32(index + SEAL_OFFSET, true) === PADDING_SEAL) {
-        if (length !== bytesToEnd || length > available) return CORRUPT
+      if (this.#isPadding(index)) {
+        if (length > available) return CORRUPT
         this.#advanceTo((this.#read + length) | 0)
         continue
       }
       const isPlausible =
         length >= RECORD_HEADER_BYTES && length <= bytesToEnd && align(length) <= available
       if (!isPlausible) return CORRUPT
-      return view.getUint32(index + SEAL_OFFSET, true) === sealOf(length, this.#read)
-        ? index
-        : CORRUPT
+      const seal = this.records.view.getUint32(index + SEAL_OFFSET, true)
+      return seal === sealOf(length, this.#read) ? index : CORRUPT
     }
+  }
+
+  /**
+   * Whether padding starts at `index`. Its seal alone does not tell: a record has the same one at one
+   * position in 2^32. But padding ends where the record area does, and such a record's length is odd.
+   */
+  #isPadding(index: number): boolean {
+    const { view } = this.records
+    const isSealed = view.getUint32(index + SEAL_OFFSET, true) === PADDING_SEAL
+    return isSealed && view.getUint32(index + LENGTH_OFFSET, true) === this.#memory.capacity - index
   }
 
   /** Steps over the record that {@link next} has returned. */
@@ -281,8 +294,7 @@ export class RingConsumer {
     while (positionDelta(end, position) > 0) {
       const index = position & this.#mask
       const length = this.records.view.getUint32(index + LENGTH_OFFSET, true)
-      const isPadding = this.records.view.getUint32(index + SEAL_OFFSET, true) === PADDING_SEAL
-      if (!isPadding) mark(position)
+      if (!this.#isPadding(index)) mark(position)
       position = (position + align(length)) | 0
     }
   }

@@ -1,25 +1,8 @@
-import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { startedEvent, startedLine, startedLines } from './helpers/events'
 import { openAudit } from './helpers/open-audit'
+import { itWithMounts, privileged } from './helpers/privileged'
 import { useTempDir } from './helpers/temp-dir'
-
-function canMount(): boolean {
-  try {
-    execFileSync('unshare', ['--mount', 'true'], { stdio: 'ignore' })
-    return process.getuid?.() === 0
-  } catch {
-    return false
-  }
-}
-
-const isPrivileged = canMount()
-if (!isPrivileged) {
-  const text = 'SKIPPED: only root can mount a small tmpfs, so no disk is filled\n'
-  if (process.env.CI) throw new Error(text)
-  process.stderr.write(text)
-}
-const itOnTmpfs = isPrivileged ? it : it.skip
 
 const PAGE_BYTES = 4096
 
@@ -27,13 +10,13 @@ describe('a full disk', () => {
   let mounted = ''
   // Before the folder's own clean-up, which is registered next: hooks run in that order.
   afterEach(() => {
-    if (isPrivileged) execFileSync('umount', ['-l', mounted])
+    privileged('umount', '-l', mounted)
   })
   const dir = useTempDir()
   beforeEach(() => {
     mounted = dir.path('small')
     mkdirSync(mounted)
-    if (isPrivileged) execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', mounted])
+    privileged('mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', mounted)
   })
 
   /** Leaves only so many bytes free. */
@@ -41,7 +24,7 @@ describe('a full disk', () => {
     writeFileSync(`${mounted}/fill`, Buffer.alloc(65_536 - freeBytes))
   const read = () => readFileSync(`${mounted}/exec.log`, 'utf8')
 
-  itOnTmpfs(
+  itWithMounts(
     'fails what does not fit; when space returns, the fragment is closed and kept',
     async () => {
       const { audit, warned, diagnostics } = openAudit(`${mounted}/exec.log`)
@@ -65,7 +48,7 @@ describe('a full disk', () => {
     },
   )
 
-  itOnTmpfs(
+  itWithMounts(
     'with retryForMs holds the group, and completes its torn line when space returns',
     async () => {
       const { audit, warned } = openAudit(`${mounted}/exec.log`, { retryForMs: 60_000 })

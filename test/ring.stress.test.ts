@@ -39,12 +39,14 @@ class Producer {
   readonly #memory: RingMemory
   readonly #ring: RingProducer
   readonly #positions: number[] = []
+  #seenDurable: number
   #acknowledged = 0
   #wrongOutcomes = 0
 
   constructor(memory: RingMemory) {
     this.#memory = memory
     this.#ring = new RingProducer(memory)
+    this.#seenDurable = this.#ring.durablePosition
   }
 
   get wrongOutcomes(): number {
@@ -82,7 +84,7 @@ class Producer {
   #waitUntil(isDone: () => boolean): boolean {
     while (!isDone()) {
       const { control } = this.#memory
-      if (Atomics.wait(control, DURABLE, this.#ring.headPosition, STALL_MS) === 'timed-out') {
+      if (Atomics.wait(control, DURABLE, this.#seenDurable, STALL_MS) === 'timed-out') {
         return false
       }
       this.#settle()
@@ -92,6 +94,7 @@ class Producer {
 
   #settle(): void {
     const durable = this.#ring.durablePosition
+    this.#seenDurable = durable
     for (const position of this.#takeBefore(durable)) {
       const isFailed = this.#acknowledged % FAIL_EVERY === 0
       const expected = isFailed ? this.#acknowledged + 1 : 0

@@ -1,0 +1,36 @@
+import { execFileSync } from 'node:child_process'
+
+function canMount(): boolean {
+  try {
+    execFileSync('unshare', ['--mount', 'true'], { stdio: 'ignore' })
+    return process.getuid?.() === 0
+  } catch {
+    return false
+  }
+}
+
+const isPrivileged = canMount()
+
+if (!isPrivileged) {
+  const text = 'SKIPPED: only root can mount a file system, so no disk is filled and no power cut\n'
+  if (process.env.CI) throw new Error(text)
+  process.stderr.write(text)
+}
+
+/** `it` for tests that mount file systems of their own: skipped loudly without root, never in CI. */
+export const itWithMounts = isPrivileged ? it : it.skip
+
+/** Runs a command such as `mount`; does nothing where the tests that need it are skipped. */
+export function privileged(command: string, ...args: readonly string[]): void {
+  if (isPrivileged) execFileSync(command, args, { stdio: 'ignore' })
+}
+
+/** Unmounts what is mounted there, if anything is. */
+export function unmount(folder: string): void {
+  try {
+    privileged('mountpoint', '-q', folder)
+  } catch {
+    return
+  }
+  privileged('umount', '-l', folder)
+}
