@@ -1,9 +1,10 @@
 import { createHistogram } from 'node:perf_hooks'
+import { types } from 'node:util'
 import { Acks, type Settle } from './acks'
 import { Admission } from './admission'
 import type { AuditFailureRecorder } from './diagnostics'
 import { type EncoderOptions, EventEncoder, type EventName } from './encode'
-import { closedError, ioError, ringFullError, warning } from './errors'
+import { closedError, ioError, ringFullError, textOf, warning } from './errors'
 import type { AuditOutcome } from './events'
 import { drainAtExit, type ExitDrained, forgetAtExit, isExiting } from './exit-hook'
 import { packFailure, REASON_CORRUPT_RING, unpackFailure } from './failure'
@@ -159,6 +160,7 @@ export class AuditWriter implements ExitDrained {
       this.#host.waitForProgress(this.#ring.headPosition, leftMs, DRAIN_PATIENCE_MS)
       this.#settle()
     }
+    this.#host.endBlocking()
     this.#reporter.flush()
     return this.#pending === 0
   }
@@ -262,13 +264,15 @@ export class AuditWriter implements ExitDrained {
   /** Blocks the calling thread until there is room for the prepared event. */
   #block(encoder: EventEncoder, settle: Settle): boolean {
     const deadline = performance.now() + this.#options.maxBlockMs
-    for (;;) {
-      const leftMs = deadline - performance.now()
-      if (leftMs <= 0) return false
+    let isPublished = false
+    for (let leftMs = this.#options.maxBlockMs; !isPublished && leftMs > 0; ) {
       this.#host.waitForProgress(this.#ring.headPosition, leftMs, CALL_PATIENCE_MS)
       this.#settle()
-      if (this.#admission.tryPublish(encoder, settle)) return true
+      isPublished = this.#admission.tryPublish(encoder, settle)
+      leftMs = deadline - performance.now()
     }
+    this.#host.endBlocking()
+    return isPublished
   }
 
   /** An event that goes no further: counted, warned about, and its promise settled at once. */
@@ -353,19 +357,26 @@ export class AuditWriter implements ExitDrained {
 
   #onNotice({ offset, bytes }: Notice): void {
     const text = `${this.#path} had ${bytes} bytes without a newline at offset ${offset}, left by a crash or a full disk; they were closed with one and kept`
-    this.#reporter.noteWarning(warning('AUDIT_TORN_TAIL', text))
-    this.#reporter.flush()
+    this.#warnLater(warning('AUDIT_TORN_TAIL', text))
   }
 
   #onFallback(cause: unknown): void {
-    const text = `the worker cannot be used, so the calling thread writes ${this.#path} itself and blocks for each group; see workerFile for bundles, --allow-worker for the permission model: ${String(cause)}`
-    this.#reporter.noteWarning(warning('AUDIT_WORKER_LOST', text, cause))
-    this.#reporter.flush()
+    const text = `the worker cannot be used, so the calling thread writes ${this.#path} itself and blocks for each group; see workerFile for bundles, --allow-worker for the permission model: ${textOf(cause)}`
+    this.#warnLater(warning('AUDIT_WORKER_LOST', text, cause))
   }
 
   #onRingGivenUp(cause: unknown): void {
-    const text = `neither a worker nor the calling thread can drain events into ${this.#path}; restart the process: ${String(cause)}`
-    this.#reporter.noteWarning(warning('AUDIT_WORKER_LOST', text, cause))
+    const text = `neither a worker nor the calling thread can drain events into ${this.#path}; restart the process: ${textOf(cause)}`
+    this.#warnLater(warning('AUDIT_WORKER_LOST', text, cause))
+  }
+
+  /**
+   * Warns once the stack is left: the logger may call the audit, and this may be in the middle of a
+   * group or an admission. A blocking drain flushes before it returns, so nothing is lost at exit.
+   */
+  #warnLater(error: Error): void {
+    this.#reporter.noteWarning(error)
+    queueMicrotask(() => this.#reporter.flush())
   }
 
   #noteRedactError(thrown: unknown): void {
@@ -374,7 +385,7 @@ export class AuditWriter implements ExitDrained {
   }
 }
 
-/** What was thrown, as an error with a message. */
+/** What was thrown, as an error with a message. Not `instanceof`: that may run a proxy's traps. */
 function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error('the event could not be read')
+  return types.isNativeError(thrown) ? thrown : new Error('the event could not be read')
 }

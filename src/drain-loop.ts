@@ -1,3 +1,4 @@
+import { constants } from 'node:buffer'
 import type { RecordableHistogram } from 'node:perf_hooks'
 import { CorruptRecordError, decode } from './decode'
 import {
@@ -135,7 +136,10 @@ export class DrainLoop {
       this.#bytes = this.#encodeText()
     }
     const waitMs = this.#retryAt - performance.now()
-    return waitMs > 0 ? waitMs : this.#commit(this.#bytes)
+    if (waitMs <= 0) return this.#commit(this.#bytes)
+    // So that what arrives meanwhile has been seen, and the wait is one sleep and not a busy loop.
+    this.#consumer.refill()
+    return waitMs
   }
 
   /** Closes the file. */
@@ -179,7 +183,8 @@ export class DrainLoop {
       const line = this.#lineOf(index)
       const lineBytes = Buffer.byteLength(line, 'utf8')
       const isTooMuch = this.#textBytes + lineBytes > this.#config.maxBytes
-      if (isTooMuch && this.#textBytes > 0 && this.#until === undefined) return false
+      const isTooLong = this.#text.length + line.length > constants.MAX_STRING_LENGTH
+      if ((isTooMuch || isTooLong) && this.#textBytes > 0 && this.#until === undefined) return false
       this.#text += line
       this.#textBytes += lineBytes
     }
@@ -217,7 +222,10 @@ export class DrainLoop {
   /** How long to wait for company, 0 when the group should go now, IDLE when there is none. */
   #lingerMs(): number {
     if (this.#start === this.#consumer.readPosition) return IDLE
-    const isHurried = positionDelta(Atomics.load(this.#memory.control, HURRY), this.#start) > 0
+    // Within the ring: an old one would seem to lie ahead again after 2^31 bytes.
+    const hurry = Atomics.load(this.#memory.control, HURRY)
+    const isHurried =
+      positionDelta(hurry, this.#start) > 0 && positionDelta(hurry, this.seenTail) <= 0
     const { maxDelayMs } = this.#config
     if (maxDelayMs === 0 || isHurried) return 0
     return Math.max(0, this.#firstAt + maxDelayMs - performance.now())
@@ -279,7 +287,7 @@ export class DrainLoop {
       Atomics.add(this.#memory.counters, COUNT_BYTES, BigInt(appendedBytes))
     }
     this.#consumer.publish(end)
-    this.#journal.clear()
+    this.#sink.endGroup()
     this.#until = undefined
     this.#beginGroup()
   }

@@ -4,6 +4,7 @@ import {
   boolean,
   describe,
   invalidEvent,
+  isInvalidEvent,
   nameCode,
   optionalI32,
   optionalSignal,
@@ -322,7 +323,7 @@ export class EventEncoder {
 
   /** What was thrown while a field was read, as an error that names it. */
   #named(thrown: unknown): unknown {
-    if (isObject(thrown) && thrown.code === 'AUDIT_INVALID_EVENT') return thrown
+    if (isInvalidEvent(thrown)) return thrown
     const text = `${this.#field}: expected a readable value, but reading it threw`
     return invalidEvent(new TypeError(text, { cause: thrown }), this.#field)
   }

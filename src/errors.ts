@@ -137,3 +137,12 @@ export function ringFullError(limit: string): AuditError {
 export function warning(code: AuditWarningCode, message: string, cause?: unknown): Error {
   return Object.assign(new Error(message, cause === undefined ? {} : { cause }), { code })
 }
+
+/** What was thrown, as text, whatever it is. */
+export function textOf(thrown: unknown): string {
+  try {
+    return String(thrown)
+  } catch {
+    return 'something that has no text'
+  }
+}

@@ -2,11 +2,13 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { DrainLoop, IDLE, type OversizeSource } from './drain-loop'
 import {
   CLOSING,
+  COUNT_OPENS,
   DRAINER,
   DRAINER_NONE,
   DRAINER_WORKER,
   HURRY,
   type RingMemory,
+  SESSIONS_BEGUN,
   viewRing,
   WORKER_THREAD,
 } from './layout'
@@ -19,6 +21,12 @@ import { currentThreadId } from './thread-liveness'
  * piscina's own. It is the one worker of its ExecAudit, so its drain loop, with the open file, is kept
  * from one session to the next.
  */
+
+/**
+ * Files opened in one session at most. Each leaves a callback of sonic-boom's for the event loop, which
+ * turns only between sessions: on a disk that fails each group they would pile up.
+ */
+const OPENS_PER_SESSION_MAX = 256
 
 /** Oversize records, as they came with the session or have come through its port since. */
 class OversizeInbox implements OversizeSource {
@@ -67,6 +75,7 @@ class Worker {
 
   runSession(task: SessionTask): void {
     const { control } = this.#memory
+    Atomics.add(control, SESSIONS_BEGUN, 1)
     // The calling thread may be draining the ring itself; it starts another session when it is done.
     const owner = Atomics.compareExchange(control, DRAINER, DRAINER_NONE, DRAINER_WORKER)
     if (owner !== DRAINER_NONE) return
@@ -95,9 +104,11 @@ class Worker {
 
   #drain(loop: DrainLoop): void {
     const { control } = this.#memory
+    const opensBefore = this.#opens()
     for (;;) {
       const hurried = Atomics.load(control, HURRY)
       const waitMs = loop.step()
+      if (loop.isAtRest && this.#opens() - opensBefore > OPENS_PER_SESSION_MAX) return
       if (waitMs === 0) continue
       const isIdle = waitMs === IDLE
       const isClosing = () => isIdle && Atomics.load(control, CLOSING) !== 0
@@ -107,6 +118,10 @@ class Worker {
       if (isIdle && !isWoken) return
     }
     this.#endLoop()
+  }
+
+  #opens(): number {
+    return Number(Atomics.load(this.#memory.counters, COUNT_OPENS))
   }
 
   #endLoop(): void {

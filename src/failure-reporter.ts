@@ -1,4 +1,5 @@
 import type { AuditFailureRecorder } from './diagnostics'
+import { textOf } from './errors'
 import { isExiting } from './exit-hook'
 import type { Stage } from './failure'
 import type { WarnLogger } from './options'
@@ -121,11 +122,11 @@ export class FailureReporter {
   }
 
   #warn(err: Error, stage: FailureKind | undefined): void {
-    const suppressed = this.#limiter.pass(err.message, performance.now())
-    if (suppressed === undefined) return
-    const code = 'code' in err ? err.code : undefined
-    const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : ''
     attempt(() => {
+      const suppressed = this.#limiter.pass(err.message, performance.now())
+      if (suppressed === undefined) return
+      const code = 'code' in err ? err.code : undefined
+      const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : ''
       this.#logger.warn({ err, code, stage, suppressed }, `exec audit: ${err.message}${more}`)
     })
   }
@@ -136,7 +137,7 @@ function attempt(action: () => void): void {
   try {
     action()
   } catch (thrown) {
-    PROCESS_WARNINGS.warn({}, `exec audit: the logger or diagnostics threw: ${String(thrown)}`)
+    PROCESS_WARNINGS.warn({}, `exec audit: the logger or diagnostics threw: ${textOf(thrown)}`)
   }
 }
 

@@ -16,12 +16,21 @@ const I32_MIN = -(2 ** 31)
 const I32_MAX = 2 ** 31 - 1
 const SHOWN_CHARACTERS = 40
 
+/** The errors made here: what a getter throws may look like one of them and be anything. */
+const made = new WeakSet<object>()
+
 /** Makes the error for a mistake in an event. */
 export function invalidEvent(
   error: InvalidEvent,
   field: string,
 ): (TypeError | RangeError) & InvalidEventError {
+  made.add(error)
   return Object.assign(error, { code: 'AUDIT_INVALID_EVENT' as const, field })
+}
+
+/** Whether {@link invalidEvent} has made this. Looks at none of its properties. */
+export function isInvalidEvent(thrown: unknown): boolean {
+  return typeof thrown === 'object' && thrown !== null && made.has(thrown)
 }
 
 function wrongType(field: string, expected: string, value: unknown): InvalidEvent {

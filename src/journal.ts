@@ -1,11 +1,13 @@
 import {
   DURABLE,
+  JOURNAL_DESCRIPTOR,
   JOURNAL_DEVICE,
   JOURNAL_END,
   JOURNAL_INODE,
   JOURNAL_OFFSET,
   JOURNAL_START,
   JOURNAL_STATE,
+  JOURNAL_WITNESS,
   positionDelta,
   type RingMemory,
 } from './layout'
@@ -14,23 +16,33 @@ import {
  * The group journal: what a drainer was about to append, and where, noted in shared memory before
  * the write. A drainer that takes over from a dead one, or tries again after a failed write, compares
  * the file with its own bytes from that offset on and appends only what is missing; so a line is
- * neither lost nor written twice. The note is void after a failed sync: then the bytes in the file
- * prove nothing (they may be in the page cache alone), and the whole group is written again.
+ * neither lost nor written twice.
  *
  *   state  | the group at [start, end) ...
  *   -------+--------------------------------------------------------------
  *   VOID   | has not been begun, or must be written again from its start
  *   BEGUN  | may be in the file from `offset` on: nothing, a part or all
+ *
+ * Bytes that can be read back prove nothing by themselves: a sync of them may have failed, and they
+ * may be in the page cache alone. A drainer that has seen its sync fail voids the note. One that died
+ * in that very moment could not; so the note names a *witness*, a description of the file that was
+ * open before the write. The kernel reports an error of the disk once to each description, so if a
+ * sync of the witness returns 0, no sync of the dead drainer has failed, and the bytes are safe.
  */
 const VOID = 0
 const BEGUN = 1
+const NO_DESCRIPTOR = -1
 
-/** Which file, and where in it. */
+/** Which file, where in it, and through which descriptors. */
 export interface FilePlace {
   readonly device: bigint
   readonly inode: bigint
   /** Bytes from the file's start. */
   readonly offset: bigint
+  /** Through which the group is written; -1 once it is closed. */
+  readonly fd: number
+  /** See above. It stays open as long as a note names it. */
+  readonly witness: number
 }
 
 /** The note about the group that is being written. Held by the drainer. */
@@ -51,7 +63,14 @@ export class GroupJournal {
     this.#counters[JOURNAL_OFFSET] = place.offset
     Atomics.store(this.#control, JOURNAL_START, start)
     Atomics.store(this.#control, JOURNAL_END, end)
+    Atomics.store(this.#control, JOURNAL_DESCRIPTOR, place.fd)
+    Atomics.store(this.#control, JOURNAL_WITNESS, place.witness)
     Atomics.store(this.#control, JOURNAL_STATE, BEGUN)
+  }
+
+  /** Says that the descriptor is about to be closed: its number may soon be another file's. */
+  dropDescriptor(): void {
+    Atomics.store(this.#control, JOURNAL_DESCRIPTOR, NO_DESCRIPTOR)
   }
 
   /** Forgets the note. */
@@ -61,21 +80,30 @@ export class GroupJournal {
 
   /** End of the group that was begun at the durable position and is not published, if there is one. */
   unfinishedEnd(): number | undefined {
-    if (Atomics.load(this.#control, JOURNAL_STATE) !== BEGUN) return undefined
     const durable = Atomics.load(this.#control, DURABLE)
     const end = Atomics.load(this.#control, JOURNAL_END)
-    const isUnfinished =
-      Atomics.load(this.#control, JOURNAL_START) === durable && positionDelta(end, durable) > 0
+    const isUnfinished = this.isAbout(durable, end) && positionDelta(end, durable) > 0
     return isUnfinished ? end : undefined
   }
 
-  /** Where the begun group starts in the file, if there is a note. */
+  /** Whether there is a note, and it is about the group of these positions. */
+  isAbout(start: number, end: number): boolean {
+    return (
+      Atomics.load(this.#control, JOURNAL_STATE) === BEGUN &&
+      Atomics.load(this.#control, JOURNAL_START) === start &&
+      Atomics.load(this.#control, JOURNAL_END) === end
+    )
+  }
+
+  /** Where the noted group starts in the file, if there is a note. */
   place(): FilePlace | undefined {
     if (Atomics.load(this.#control, JOURNAL_STATE) !== BEGUN) return undefined
     return {
       device: BigInt.asUintN(64, this.#counters[JOURNAL_DEVICE] ?? 0n),
       inode: BigInt.asUintN(64, this.#counters[JOURNAL_INODE] ?? 0n),
       offset: this.#counters[JOURNAL_OFFSET] ?? 0n,
+      fd: Atomics.load(this.#control, JOURNAL_DESCRIPTOR),
+      witness: Atomics.load(this.#control, JOURNAL_WITNESS),
     }
   }
 }

@@ -38,6 +38,9 @@ const CONTROL_WORD_STRIDE = 128 / Int32Array.BYTES_PER_ELEMENT
  * | JOURNAL_STATE   | drainer                     | drainer  | see journal.ts                           |
  * | JOURNAL_START   | drainer                     | drainer  | first position of the group being written|
  * | JOURNAL_END     | drainer                     | drainer  | end position of that group               |
+ * | JOURNAL_DESCRIPTOR | drainer                  | drainer  | see journal.ts                           |
+ * | JOURNAL_WITNESS | drainer                     | drainer  | see journal.ts                           |
+ * | SESSIONS_BEGUN  | worker                      | producer | sessions that a worker has taken up      |
  * | CORRUPTIONS     | drainer                     | producer | times the ring's bytes were no record    |
  * | CORRUPT_END     | drainer                     | producer | end of what was given up for that        |
  * | SLEEP           | nobody                      | nobody   | a word to sleep on that is never notified|
@@ -57,7 +60,10 @@ export const JOURNAL_END = 11 * CONTROL_WORD_STRIDE
 export const CORRUPTIONS = 12 * CONTROL_WORD_STRIDE
 export const CORRUPT_END = 13 * CONTROL_WORD_STRIDE
 export const SLEEP = 14 * CONTROL_WORD_STRIDE
-const CONTROL_BYTES = 16 * CONTROL_WORD_STRIDE * Int32Array.BYTES_PER_ELEMENT
+export const JOURNAL_DESCRIPTOR = 15 * CONTROL_WORD_STRIDE
+export const JOURNAL_WITNESS = 16 * CONTROL_WORD_STRIDE
+export const SESSIONS_BEGUN = 17 * CONTROL_WORD_STRIDE
+const CONTROL_BYTES = 18 * CONTROL_WORD_STRIDE * Int32Array.BYTES_PER_ELEMENT
 
 /** Values of the DRAINER word. Only its holder may touch the words that the drainer writes. */
 export const DRAINER_NONE = 0

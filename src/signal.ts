@@ -1,4 +1,4 @@
-import { HURRY, PARKED, positionDelta, SLEEP, TAIL } from './layout'
+import { HURRY, PARKED, SLEEP, TAIL } from './layout'
 
 /*
  * Why no wake-up is lost.
@@ -41,9 +41,7 @@ export function park(
 
 /** Asks the drainer not to linger for company before `position`, and wakes it. */
 export function hurry(control: Int32Array, position: number): void {
-  if (positionDelta(position, Atomics.load(control, HURRY)) > 0) {
-    Atomics.store(control, HURRY, position)
-  }
+  Atomics.store(control, HURRY, position)
   unpark(control)
 }
 

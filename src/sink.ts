@@ -1,22 +1,17 @@
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  fchmodSync,
-  fdatasyncSync,
-  fstatSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readSync,
-  statSync,
-  writeSync,
-} from 'node:fs'
-import { dirname } from 'node:path'
+import { fdatasyncSync, fstatSync, fsyncSync, readSync, statSync, writeSync } from 'node:fs'
 import { SonicBoom } from 'sonic-boom'
-import { type Failure, failureOf, REASON_NOT_A_FILE, REASON_UNLINKED, type Stage } from './failure'
+import { type Failure, failureOf, REASON_UNLINKED } from './failure'
 import type { FilePlace, GroupJournal } from './journal'
 import { COUNT_OPENS, COUNT_SYNCS, COUNT_TORN_TAILS, type RingMemory } from './layout'
+import {
+  closeQuietly,
+  endsWithNewline,
+  fragmentBytes,
+  LogFileOpener,
+  Refusal,
+  type StageMarker,
+  VANISHED_ATTEMPTS_MAX,
+} from './log-file'
 import { sleep } from './signal'
 
 /** How a group is made durable; `none` leaves that to the kernel. */
@@ -49,25 +44,12 @@ export interface Group {
   readonly bytes: Buffer
 }
 
-const NEWLINE = 0x0a
-const PERMISSION_BITS = 0o777
-/** No file's size: the tail of a file that was just opened is always looked at. */
-const UNKNOWN_END = -1n
-/** Append only, never through a link, never hanging on a FIFO, never a controlling terminal. */
-const OPEN_FLAGS =
-  constants.O_RDWR |
-  constants.O_APPEND |
-  constants.O_NOFOLLOW |
-  constants.O_NONBLOCK |
-  constants.O_NOCTTY
-/** How often the folder or file may vanish between two of our calls before that is a failure. */
-const VANISHED_ATTEMPTS_MAX = 8
 /** How long a tail must stay the same to count as torn: another process may be in its `write`. */
 const TORN_TAIL_SETTLE_MS = 20
-/** How far back the start of a torn fragment is looked for. */
-const TORN_TAIL_SCAN_BYTES = 64 * 1024
 /** Larger than any group, so that sonic-boom never cuts one. */
 const UNLIMITED_WRITE = Number.MAX_SAFE_INTEGER
+/** No file's size: the tail of a file that was just opened is always looked at. */
+const UNKNOWN_END = -1n
 
 /** A sonic-boom in buffer mode; its own types know only the text mode. */
 interface BufferStream {
@@ -76,6 +58,7 @@ interface BufferStream {
 
 interface OpenFile {
   readonly fd: number
+  readonly witness: number
   readonly stream: BufferStream
   readonly device: bigint
   readonly inode: bigint
@@ -83,14 +66,9 @@ interface OpenFile {
   end: bigint
 }
 
-class Refusal extends Error {
-  constructor(readonly reason: number) {
-    super()
-  }
-}
-
 /**
- * The file at the path: the only part of this package that touches the file system to write.
+ * The file at the path: with log-file.ts, which opens it, the only part of this package that touches
+ * the file system.
  *
  * A group is appended and synced in one attempt. After any error the descriptor is closed and never
  * used again: a second fdatasync of it could return 0 for bytes that the kernel has already given up,
@@ -102,10 +80,9 @@ export class Sink {
   readonly #journal: GroupJournal
   readonly #onTornTail: (tail: TornTail) => void
   readonly #recordSync: (ms: number) => void
-  /** Folders whose entries have changed and are not synced yet; kept across failures. */
-  readonly #unsyncedFolders = new Set<string>()
+  readonly #marker: StageMarker = { stage: 'open' }
+  readonly #opener: LogFileOpener
   #file: OpenFile | undefined
-  #stage: Stage = 'open'
   #writeError: unknown
 
   constructor(
@@ -120,6 +97,9 @@ export class Sink {
     this.#journal = journal
     this.#recordSync = recordSync
     this.#onTornTail = onTornTail
+    const { path, fileMode, dirMode, syncMethod } = options
+    const fileOptions = { path, fileMode, dirMode, isSynced: syncMethod !== 'none' }
+    this.#opener = new LogFileOpener(fileOptions, this.#marker)
   }
 
   /**
@@ -133,8 +113,7 @@ export class Sink {
         this.#appendOnce(group)
         if (this.#hasName()) return
         // Deleted under us: what was synced is gone, so the group goes to a fresh file.
-        this.#journal.clear()
-        this.#discard()
+        this.#discard({ keepNote: false })
       }
       throw new Refusal(REASON_UNLINKED)
     })
@@ -143,15 +122,23 @@ export class Sink {
   /** Closes the file and opens the path afresh, creating it where it is missing. */
   reopen(): Failure | undefined {
     return this.#attempt(() => {
-      this.#discard()
+      this.#discard({ keepNote: false })
       const { file, size } = this.#open()
-      this.#closeTornTail(file, size)
+      file.end = this.#closeTornTail(file, size)
     })
+  }
+
+  /** Forgets the group that was appended, or given up. Called once its outcome is published. */
+  endGroup(): void {
+    const note = this.#journal.place()
+    if (note === undefined) return
+    this.#journal.clear()
+    this.#closeForeign(note)
   }
 
   /** Closes the file. The next append opens it again. */
   close(): void {
-    this.#discard()
+    this.#discard({ keepNote: false })
   }
 
   #attempt(action: () => void): Failure | undefined {
@@ -159,97 +146,80 @@ export class Sink {
       action()
       return undefined
     } catch (thrown) {
-      if (this.#stage === 'sync') this.#journal.clear()
-      this.#discard()
-      if (thrown instanceof Refusal) return { stage: this.#stage, reason: thrown.reason }
-      return failureOf(this.#stage, thrown)
+      const { stage } = this.#marker
+      // What is in the file after a failed sync proves nothing; after a failed write it may be a part.
+      this.#discard({ keepNote: stage !== 'sync' })
+      if (thrown instanceof Refusal) return { stage, reason: thrown.reason }
+      return failureOf(stage, thrown)
     }
   }
 
   #appendOnce(group: Group): void {
-    const { file, place, present } = this.#place(group)
-    if (present === 0) this.#journal.begin(group.start, group.end, place)
+    const noted = this.#journal.place()
+    const { file, place, present } = this.#place(group, noted)
+    this.#journal.begin(group.start, group.end, place)
+    if (noted !== undefined) this.#closeForeign(noted)
     if (present < group.bytes.length) this.#write(file, group.bytes.subarray(present))
     file.end = place.offset + BigInt(group.bytes.length)
     this.#sync(file)
   }
 
   /** The file at the path, where the group starts in it, and how much of it is there already. */
-  #place(group: Group): { file: OpenFile; place: FilePlace; present: number } {
-    this.#stage = 'open'
+  #place(
+    group: Group,
+    noted: FilePlace | undefined,
+  ): { file: OpenFile; place: FilePlace; present: number } {
+    this.#marker.stage = 'open'
     const { file, size } = this.#current() ?? this.#open()
-    const begun = this.#journal.place()
-    if (begun !== undefined) {
-      const present = this.#presentBytes(file, size, begun, group.bytes)
-      if (present > 0) return { file, place: begun, present }
-      this.#journal.clear()
+    const { fd, witness, device, inode } = file
+    if (noted !== undefined && this.#journal.isAbout(group.start, group.end)) {
+      const present = this.#presentBytes(file, size, noted, group.bytes)
+      if (present > 0) return { file, place: { ...noted, fd, witness }, present }
     }
     // Where the file ends as we left it, there is nothing to look at.
     const offset = size === file.end ? size : this.#closeTornTail(file, size)
-    return { file, place: { ...file, offset }, present: 0 }
+    return { file, place: { fd, witness, device, inode, offset }, present: 0 }
   }
 
   /** The open file and its size, if it is still the one at the path; closes it if it is not. */
   #current(): { file: OpenFile; size: bigint } | undefined {
     const file = this.#file
-    const size = file && this.#sizeAtPath(file)
-    if (file !== undefined && size !== undefined) return { file, size }
-    this.#discard()
+    if (file === undefined) return undefined
+    const stats = statSync(this.#options.path, { bigint: true, throwIfNoEntry: false })
+    if (stats?.ino === file.inode && stats.dev === file.device) return { file, size: stats.size }
+    this.#discard({ keepNote: true })
     return undefined
   }
 
-  /** Size of the file at the path, if it is still the one that is open. */
-  #sizeAtPath(file: OpenFile): bigint | undefined {
-    const stats = statSync(this.#options.path, { bigint: true, throwIfNoEntry: false })
-    const isSame = stats !== undefined && stats.ino === file.inode && stats.dev === file.device
-    return isSame ? stats.size : undefined
-  }
-
-  /** How many leading bytes of the group the file holds from where it was begun; 0 if others follow. */
-  #presentBytes(file: OpenFile, size: bigint, begun: FilePlace, bytes: Buffer): number {
-    if (begun.device !== file.device || begun.inode !== file.inode) return 0
-    const length = Number(size - begun.offset)
+  /**
+   * How many leading bytes of the group the file holds for certain from where it was begun; 0 if
+   * others follow, or if the witness tells of an error since.
+   */
+  #presentBytes(file: OpenFile, size: bigint, noted: FilePlace, bytes: Buffer): number {
+    if (noted.device !== file.device || noted.inode !== file.inode) return 0
+    const length = Number(size - noted.offset)
     if (length <= 0 || length > bytes.length) return 0
+    if (!this.#isWitnessClean(noted.witness)) return 0
     const found = Buffer.allocUnsafe(length)
-    const read = readSync(file.fd, found, 0, length, begun.offset)
+    const read = readSync(file.fd, found, 0, length, noted.offset)
     return read === length && found.equals(bytes.subarray(0, length)) ? length : 0
   }
 
-  #open(): { file: OpenFile; size: bigint } {
-    const { path, fileMode } = this.#options
-    const { fd, isCreated } = this.#openDescriptor()
+  #isWitnessClean(witness: number): boolean {
+    if (this.#options.syncMethod === 'none') return true
     try {
-      const stats = fstatSync(fd, { bigint: true })
-      if (!stats.isFile()) throw new Refusal(REASON_NOT_A_FILE)
-      if (isCreated && permissionBits(stats.mode) !== fileMode) fchmodSync(fd, fileMode)
-      this.#unsyncedFolders.add(dirname(path))
-      this.#syncFolders()
-      this.#stage = 'open'
-      const { dev: device, ino: inode } = stats
-      this.#file = { fd, stream: this.#stream(fd), device, inode, end: UNKNOWN_END }
-      this.#count(COUNT_OPENS)
-      return { file: this.#file, size: stats.size }
-    } catch (thrown) {
-      closeSync(fd)
-      throw thrown
+      fdatasyncSync(witness)
+      return true
+    } catch {
+      return false
     }
   }
 
-  /** Opens the path, creating file and folders where they are missing. */
-  #openDescriptor(): { fd: number; isCreated: boolean } {
-    const { path, fileMode } = this.#options
-    const create = OPEN_FLAGS | constants.O_CREAT | constants.O_EXCL
-    for (let attempt = 0; attempt < VANISHED_ATTEMPTS_MAX; attempt++) {
-      this.#stage = 'open'
-      const existing = unlessCode(['ENOENT', 'ENOTDIR'], () => openSync(path, OPEN_FLAGS))
-      if (existing !== undefined) return { fd: existing, isCreated: false }
-      this.#stage = 'folder'
-      this.#ensureFolder(dirname(path))
-      this.#stage = 'open'
-      const created = unlessCode(['EEXIST', 'ENOENT'], () => openSync(path, create, fileMode))
-      if (created !== undefined) return { fd: created, isCreated: true }
-    }
-    throw new Refusal(REASON_UNLINKED)
+  #open(): { file: OpenFile; size: bigint } {
+    const { size, ...opened } = this.#opener.open()
+    this.#file = { ...opened, stream: this.#stream(opened.fd), end: UNKNOWN_END }
+    this.#count(COUNT_OPENS)
+    return { file: this.#file, size }
   }
 
   #stream(fd: number): BufferStream {
@@ -269,45 +239,18 @@ export class Sink {
     return { write: (bytes) => Reflect.apply(stream.write, stream, [bytes]) }
   }
 
-  /** Makes a folder and those above it with the configured mode, whatever the umask. */
-  #ensureFolder(folder: string): void {
-    const { dirMode } = this.#options
-    const make = () => {
-      mkdirSync(folder, dirMode)
-      return true
-    }
-    const parent = dirname(folder)
-    let isMade = unlessCode(['EEXIST', 'ENOENT'], make)
-    if (isMade === undefined && parent !== folder && !isPresent(folder)) {
-      this.#ensureFolder(parent)
-      isMade = unlessCode('EEXIST', make)
-    }
-    if (isMade === undefined) return
-    if (permissionBits(statSync(folder).mode) !== dirMode) chmodSync(folder, dirMode)
-    this.#unsyncedFolders.add(parent)
-  }
-
-  /** Makes new names durable: the entries of the file and of the folders made for it. */
-  #syncFolders(): void {
-    this.#stage = 'folder'
-    for (const folder of this.#unsyncedFolders) {
-      if (this.#options.syncMethod !== 'none') syncFolder(folder)
-      this.#unsyncedFolders.delete(folder)
-    }
-  }
-
   /** Closes a fragment at the end of the file with a newline; returns the file's size after that. */
   #closeTornTail(file: OpenFile, openedSize: bigint): bigint {
     let size = openedSize
     for (;;) {
-      if (size === 0n || lastByte(file.fd, size) === NEWLINE) return size
+      if (size === 0n || endsWithNewline(file.fd, size)) return size
       sleep(this.#memory.control, TORN_TAIL_SETTLE_MS)
       const settled = fstatSync(file.fd, { bigint: true }).size
       if (settled === size) break
       size = settled
     }
     const bytes = fragmentBytes(file.fd, size)
-    this.#stage = 'write'
+    this.#marker.stage = 'write'
     writeSync(file.fd, '\n')
     this.#count(COUNT_TORN_TAILS)
     this.#onTornTail({ kind: 'torn-tail', offset: Number(size) - bytes, bytes })
@@ -315,7 +258,7 @@ export class Sink {
   }
 
   #write(file: OpenFile, bytes: Buffer): void {
-    this.#stage = 'write'
+    this.#marker.stage = 'write'
     this.#writeError = undefined
     file.stream.write(bytes)
     if (this.#writeError !== undefined) throw this.#writeError
@@ -324,7 +267,7 @@ export class Sink {
   #sync({ fd }: OpenFile): void {
     const { syncMethod } = this.#options
     if (syncMethod === 'none') return
-    this.#stage = 'sync'
+    this.#marker.stage = 'sync'
     const start = performance.now()
     if (syncMethod === 'fsync') fsyncSync(fd)
     else fdatasyncSync(fd)
@@ -337,63 +280,29 @@ export class Sink {
     return this.#file !== undefined && fstatSync(this.#file.fd).nlink > 0
   }
 
-  /** Closes the descriptor for good. The stream is dropped, with whatever it has not written. */
-  #discard(): void {
+  /**
+   * Closes the file for good. The stream is dropped, with whatever it has not written. With
+   * `keepNote` the journal's note stays, and with it the witness that it names.
+   */
+  #discard({ keepNote }: { readonly keepNote: boolean }): void {
+    if (!keepNote) this.endGroup()
     const file = this.#file
     if (file === undefined) return
     this.#file = undefined
-    try {
-      closeSync(file.fd)
-    } catch {
-      // The descriptor is gone either way, and nothing was promised about its close.
-    }
+    const isNoted = this.#journal.place()?.witness === file.witness
+    if (isNoted) this.#journal.dropDescriptor()
+    else closeQuietly(file.witness)
+    closeQuietly(file.fd)
+  }
+
+  /** Closes the descriptors of a note that are not those of the open file: their drainer is dead. */
+  #closeForeign({ fd, witness }: FilePlace): void {
+    if (witness === this.#file?.witness) return
+    closeQuietly(witness)
+    if (fd >= 0) closeQuietly(fd)
   }
 
   #count(counter: number): void {
     Atomics.add(this.#memory.counters, counter, 1n)
   }
-}
-
-/** The result of `action`, or undefined when it throws one of the codes. */
-function unlessCode<T>(codes: string | readonly string[], action: () => T): T | undefined {
-  try {
-    return action()
-  } catch (thrown) {
-    const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
-    if (codes.includes(code) && code !== '') return undefined
-    throw thrown
-  }
-}
-
-/** Asked before a chmod: the umask seldom takes bits away, and the permission model has no fchmod. */
-function permissionBits(mode: number | bigint): number {
-  return Number(mode) & PERMISSION_BITS
-}
-
-function isPresent(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined
-}
-
-function syncFolder(folder: string): void {
-  const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY)
-  try {
-    // Some file systems (FUSE, 9p, CIFS) cannot sync a folder, and say so: there is no more to do.
-    unlessCode(['EINVAL', 'ENOTSUP'], () => fsyncSync(fd))
-  } finally {
-    closeSync(fd)
-  }
-}
-
-function lastByte(fd: number, size: bigint): number | undefined {
-  const byte = Buffer.allocUnsafe(1)
-  readSync(fd, byte, 0, 1, size - 1n)
-  return byte[0]
-}
-
-/** Length of what follows the last newline, as far back as it is looked for. */
-function fragmentBytes(fd: number, size: bigint): number {
-  const length = Math.min(Number(size), TORN_TAIL_SCAN_BYTES)
-  const tail = Buffer.allocUnsafe(length)
-  readSync(fd, tail, 0, length, size - BigInt(length))
-  return length - 1 - tail.lastIndexOf(NEWLINE)
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { DrainConfig, DrainLoop, OversizeSource } from './drain-loop'
 import {
@@ -11,6 +11,7 @@ import {
   DRAINER_WORKER,
   DURABLE,
   type RingMemory,
+  SESSIONS_BEGUN,
   TAIL,
   WORKER_THREAD,
 } from './layout'
@@ -73,6 +74,8 @@ export class WorkerHost {
   #port: MessagePort | undefined
   #callerLoop: DrainLoop | undefined
   #isCallerScheduled = false
+  /** How long blocking waits still leave the ring to a worker; spent once, until one is seen again. */
+  #patienceLeftMs = CALL_PATIENCE_MS
   /** Whether this thread holds the DRAINER word. */
   #isOwner = false
   #sessions = 0
@@ -122,14 +125,38 @@ export class WorkerHost {
     if (this.#drainer === 'worker' && !this.#isOwner) {
       unpark(control)
       const isUnattended = Atomics.load(control, DRAINER) === DRAINER_NONE
-      const waitMs = Math.min(isUnattended ? patienceMs : BLOCKING_SLICE_MS, timeoutMs)
+      if (!isUnattended) this.#patienceLeftMs = patienceMs
+      const sliceMs = isUnattended ? Math.min(this.#patienceLeftMs, patienceMs) : BLOCKING_SLICE_MS
+      const waitMs = Math.min(sliceMs, timeoutMs)
       if (Atomics.wait(control, DURABLE, seenDurable, waitMs) !== 'timed-out') return
       if (isThreadGone(Atomics.load(control, WORKER_THREAD))) this.#disownWorker()
-      if (timeoutMs < patienceMs) return
+      if (isUnattended) this.#patienceLeftMs -= waitMs
+      if (this.#patienceLeftMs > 0) return
     }
     if (!this.#tryOwn()) return
     const waitMs = this.#stepAsOwner()
     if (waitMs > 0) sleep(control, Math.min(waitMs, BLOCKING_SLICE_MS, timeoutMs))
+  }
+
+  /**
+   * Ends a time of blocking waits: takes the notices that the event loop could not deliver, and closes
+   * what this thread had open to drain, unless it is in the middle of a group.
+   */
+  endBlocking(): void {
+    this.#receiveNotices()
+    if (this.#drainer === 'caller' || this.#isOwner) return
+    this.#callerLoop?.close()
+    this.#callerLoop = undefined
+  }
+
+  #receiveNotices(): void {
+    const port = this.#port
+    if (port === undefined) return
+    for (;;) {
+      const received: { message: Notice } | undefined = receiveMessageOnPort(port)
+      if (received === undefined) return
+      this.#events.onNotice(received.message)
+    }
   }
 
   /** Ends the worker. Everything must have its outcome. Idempotent through its owner. */
@@ -168,6 +195,8 @@ export class WorkerHost {
       atomics: 'disabled',
       recordTiming: false,
       workerHistogram: false,
+      // A dead worker's descriptors must outlive it, see the witness in journal.ts.
+      trackUnmanagedFds: false,
       // The worker must not differ from run to run by what the host's command line preloads.
       execArgv: [],
       env: {},
@@ -200,7 +229,8 @@ export class WorkerHost {
     this.#sessions++
     const durable = Atomics.load(this.#memory.control, DURABLE)
     // It also keeps the process alive while the first session may never begin.
-    const watchdog = setTimeout(() => this.#checkStarted(), SESSION_START_MS_MAX)
+    const begun = Atomics.load(this.#memory.control, SESSIONS_BEGUN)
+    const watchdog = setTimeout(() => this.#checkBegun(begun), SESSION_START_MS_MAX)
     const task: SessionTask = {
       config: this.#config,
       port: port2,
@@ -211,6 +241,7 @@ export class WorkerHost {
       .catch((thrown: unknown) => this.#onDeath(thrown, durable))
       .then(() => {
         clearTimeout(watchdog)
+        this.#receiveNotices()
         port1.close()
         this.#onSessionEnd()
       })
@@ -234,9 +265,8 @@ export class WorkerHost {
     if (this.#fruitlessDeaths >= FRUITLESS_DEATHS_MAX) this.#fallBack(cause)
   }
 
-  #checkStarted(): void {
-    const isUnattended = Atomics.load(this.#memory.control, DRAINER) === DRAINER_NONE
-    if (!isUnattended || !this.#isPending) return
+  #checkBegun(begunBefore: number): void {
+    if (Atomics.load(this.#memory.control, SESSIONS_BEGUN) !== begunBefore) return
     this.#fallBack(new Error(`the worker did not start within ${SESSION_START_MS_MAX} ms`))
   }
 

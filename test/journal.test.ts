@@ -1,7 +1,7 @@
 import { GroupJournal } from '../src/journal'
 import { allocateRing, DURABLE, type RingMemory } from '../src/layout'
 
-const PLACE = { device: 2049n, inode: 131_073n, offset: 4_096n }
+const PLACE = { device: 2049n, inode: 131_073n, offset: 4_096n, fd: 21, witness: 22 }
 const STARTS = [0, 2 ** 31 - 8, 2 ** 32 - 8]
 
 /** A ring whose positions start at `start`, and the journal in it. */
@@ -54,14 +54,14 @@ describe('GroupJournal', () => {
     const { memory, journal } = journalAt(0)
     journal.begin(0, 48, PLACE)
     Atomics.store(memory.control, DURABLE, 48)
-    const next = { device: 1n, inode: 2n, offset: 3n }
+    const next = { ...PLACE, device: 1n, inode: 2n, offset: 3n }
     journal.begin(48, 144, next)
     expect([journal.unfinishedEnd(), journal.place()]).toEqual([144, next])
   })
 
   it('keeps device and inode numbers of 64 bits, and offsets past 2^53', () => {
     const { journal } = journalAt(0)
-    const place = { device: 2n ** 64n - 1n, inode: 2n ** 63n, offset: 2n ** 53n + 1n }
+    const place = { ...PLACE, device: 2n ** 64n - 1n, inode: 2n ** 63n, offset: 2n ** 53n + 1n }
     journal.begin(0, 48, place)
     expect(journal.place()).toEqual(place)
   })

@@ -140,7 +140,7 @@ describe('allocateRing', () => {
   })
 
   it.each([0, -1024, 1023, 1536])('refuses a capacity of %d', (capacity) => {
-    const expected = new RangeError(`capacity=${capacity} is not a power of two`)
+    const expected = new RangeError(`capacity=${capacity} is not a power of two from 2^10 to 2^30`)
     expect(() => layout.allocateRing(capacity)).toThrow(expected)
   })
 })

@@ -1,4 +1,12 @@
-import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { GroupJournal } from '../src/journal'
 import { allocateRing, COUNT_TORN_TAILS } from '../src/layout'
 import { Sink } from '../src/sink'
@@ -38,8 +46,10 @@ describe('a group that a drainer before this one had begun', () => {
       () => {},
     )
     const { dev, ino } = statSync(path, { bigint: true })
-    const offset = BigInt(BEFORE.length)
-    return { path, memory, journal, sink, place: { device: dev, inode: ino, offset } }
+    // What a dead drainer leaves behind: its place, and the descriptors it had open.
+    const [fd, witness] = [openSync(path, 'r+'), openSync(path, 'r')]
+    const place = { device: dev, inode: ino, offset: BigInt(BEFORE.length), fd, witness }
+    return { path, memory, journal, sink, place }
   }
   const group = { start: 0, end: 64, bytes: Buffer.from(GROUP) }
 
@@ -57,10 +67,10 @@ describe('a group that a drainer before this one had begun', () => {
 
   it.each(CASES)('with %s in the file is completed by a sink that has it open, too', (...row) => {
     const [, inFile, after] = row
-    const { path, journal, sink } = setUp('')
+    const { path, journal, sink, place } = setUp('')
     expect(sink.append({ start: -64, end: 0, bytes: Buffer.from('older\n') })).toBeUndefined()
-    const { dev: device, ino: inode, size: offset } = statSync(path, { bigint: true })
-    journal.begin(group.start, group.end, { device, inode, offset })
+    const offset = statSync(path, { bigint: true }).size
+    journal.begin(group.start, group.end, { ...place, offset })
     appendFileSync(path, inFile)
     expect(sink.append(group)).toBeUndefined()
     sink.close()
@@ -86,6 +96,34 @@ describe('a group that a drainer before this one had begun', () => {
     expect(sink.append(group)).toBeUndefined()
     sink.close()
     expect(readFileSync(path, 'utf8')).toBe(BEFORE + GROUP + GROUP)
+  })
+
+  it("is written again when the witness tells of an error that the dead drainer's sync used up", () => {
+    const { path, journal, sink, place } = setUp(GROUP)
+    // No disk here fails on demand: a device that cannot be synced stands for one that reports.
+    closeSync(place.witness)
+    journal.begin(group.start, group.end, { ...place, witness: openSync('/dev/null', 'r') })
+    expect(sink.append(group)).toBeUndefined()
+    sink.close()
+    expect(readFileSync(path, 'utf8')).toBe(BEFORE + GROUP + GROUP)
+  })
+
+  it('is not taken for another one of the same bytes', () => {
+    const { path, journal, sink, place } = setUp(GROUP)
+    journal.begin(group.start - 64, group.start, place)
+    expect(sink.append(group)).toBeUndefined()
+    sink.close()
+    expect(readFileSync(path, 'utf8')).toBe(BEFORE + GROUP + GROUP)
+  })
+
+  it('leaves no descriptor behind, its own or the dead drainer’s', () => {
+    const before = readdirSync('/proc/self/fd').length
+    const { journal, sink, place } = setUp('fir')
+    journal.begin(group.start, group.end, place)
+    expect(sink.append(group)).toBeUndefined()
+    sink.endGroup()
+    sink.close()
+    expect(readdirSync('/proc/self/fd').length).toBe(before)
   })
 
   it('is written again when there is no note of it', () => {

@@ -1,3 +1,4 @@
+import { relative } from 'node:path'
 import type fc from 'fast-check'
 
 /**
@@ -6,6 +7,8 @@ import type fc from 'fast-check'
  */
 export function seeded(runs: number): fc.Parameters<unknown> & { seed: number } {
   const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
-  process.stdout.write(`    seed: SEED=${seed} npx jest ${expect.getState().testPath ?? ''}\n`)
+  process.stdout.write(
+    `    seed: SEED=${seed} npx jest ${relative(process.cwd(), expect.getState().testPath ?? '')}\n`,
+  )
   return { seed, numRuns: runs }
 }

@@ -1,0 +1,221 @@
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  statSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+import { REASON_NOT_A_FILE, REASON_UNLINKED, type Stage } from './failure'
+
+/** What opening the log needs to know of the options and the policy. */
+export interface LogFileOptions {
+  /** Absolute. */
+  readonly path: string
+  readonly fileMode: number
+  readonly dirMode: number
+  /** Whether new names are made durable. */
+  readonly isSynced: boolean
+}
+
+/** The log, opened. */
+export interface OpenedLog {
+  readonly fd: number
+  /**
+   * A second description of the same file, opened before anything is written through `fd` and never
+   * synced meanwhile: an error of the disk that a sync of `fd` has reported, and so used up, is still
+   * reported by a sync of this one.
+   */
+  readonly witness: number
+  readonly device: bigint
+  readonly inode: bigint
+  /** Bytes. */
+  readonly size: bigint
+}
+
+/** Where the opening stands, for the failure's stage. */
+export interface StageMarker {
+  stage: Stage
+}
+
+/** A file that is not written to, for a reason of our own. */
+export class Refusal extends Error {
+  constructor(readonly reason: number) {
+    super()
+  }
+}
+
+const NEWLINE = 0x0a
+const PERMISSION_BITS = 0o777
+/** Append only, never through a link, never hanging on a FIFO, never a controlling terminal. */
+const OPEN_FLAGS =
+  constants.O_RDWR |
+  constants.O_APPEND |
+  constants.O_NOFOLLOW |
+  constants.O_NONBLOCK |
+  constants.O_NOCTTY
+/** How often the folder or file may vanish between two of our calls before that is a failure. */
+export const VANISHED_ATTEMPTS_MAX = 8
+/** How far back the start of a torn fragment is looked for. */
+const TORN_TAIL_SCAN_BYTES = 64 * 1024
+
+/** Opens the log at its path, with all that must be true of it before a line may count as durable. */
+export class LogFileOpener {
+  readonly #options: LogFileOptions
+  readonly #marker: StageMarker
+  /** Folders whose entries may have changed and are not synced yet; kept across failures. */
+  readonly #unsyncedFolders = new Set<string>()
+
+  constructor(options: LogFileOptions, marker: StageMarker) {
+    this.#options = options
+    this.#marker = marker
+  }
+
+  /** Opens the path, creating what is missing; throws a {@link Refusal} or the kernel's error. */
+  open(): OpenedLog {
+    const { path } = this.#options
+    for (let attempt = 0; attempt < VANISHED_ATTEMPTS_MAX; attempt++) {
+      const { fd, isCreated } = this.#openDescriptor()
+      try {
+        const stats = this.#check(fd, isCreated)
+        this.#syncFolders(isCreated)
+        this.#marker.stage = 'open'
+        const witness = unlessCode(['ENOENT', 'ELOOP'], () => openSync(path, WITNESS_FLAGS))
+        if (witness !== undefined) {
+          const { dev, ino } = fstatSync(witness, { bigint: true })
+          const { dev: device, ino: inode, size } = stats
+          if (dev === device && ino === inode) return { fd, witness, device, inode, size }
+          closeSync(witness)
+        }
+      } catch (thrown) {
+        closeSync(fd)
+        throw thrown
+      }
+      closeSync(fd)
+    }
+    throw new Refusal(REASON_UNLINKED)
+  }
+
+  #check(fd: number, isCreated: boolean) {
+    const { fileMode } = this.#options
+    const stats = fstatSync(fd, { bigint: true })
+    if (!stats.isFile()) throw new Refusal(REASON_NOT_A_FILE)
+    if (isCreated && permissionBits(stats.mode) !== fileMode) fchmodSync(fd, fileMode)
+    return stats
+  }
+
+  #openDescriptor(): { fd: number; isCreated: boolean } {
+    const { path, fileMode } = this.#options
+    const create = OPEN_FLAGS | constants.O_CREAT | constants.O_EXCL
+    for (let attempt = 0; attempt < VANISHED_ATTEMPTS_MAX; attempt++) {
+      this.#marker.stage = 'open'
+      const existing = unlessCode(['ENOENT', 'ENOTDIR'], () => openSync(path, OPEN_FLAGS))
+      if (existing !== undefined) return { fd: existing, isCreated: false }
+      this.#marker.stage = 'folder'
+      this.#ensureFolder(dirname(path))
+      this.#marker.stage = 'open'
+      const created = unlessCode(['EEXIST', 'ENOENT'], () => openSync(path, create, fileMode))
+      if (created !== undefined) return { fd: created, isCreated: true }
+    }
+    throw new Refusal(REASON_UNLINKED)
+  }
+
+  /** Makes a folder and those above it with the configured mode, whatever the umask. */
+  #ensureFolder(folder: string): void {
+    const { dirMode } = this.#options
+    const make = () => {
+      mkdirSync(folder, dirMode)
+      return true
+    }
+    const parent = dirname(folder)
+    let isMade = unlessCode(['EEXIST', 'ENOENT'], make)
+    if (isMade === undefined && parent !== folder && !isPresent(folder)) {
+      this.#ensureFolder(parent)
+      isMade = unlessCode(['EEXIST'], make)
+    }
+    if (isMade && permissionBits(statSync(folder).mode) !== dirMode) chmodSync(folder, dirMode)
+  }
+
+  /**
+   * Makes the file's name durable, and where the file is new those of the folders above it: a drainer
+   * that made one of them may have died before it could sync its entry.
+   */
+  #syncFolders(isCreated: boolean): void {
+    const folder = dirname(this.#options.path)
+    this.#unsyncedFolders.add(folder)
+    if (isCreated) for (const above of foldersAbove(folder)) this.#unsyncedFolders.add(above)
+    this.#marker.stage = 'folder'
+    for (const unsynced of this.#unsyncedFolders) {
+      // One above that we may not even read is one that we have not made.
+      const ignored = unsynced === folder ? [] : ['EACCES', 'EPERM', 'ERR_ACCESS_DENIED']
+      if (this.#options.isSynced) unlessCode(ignored, () => syncFolder(unsynced))
+      this.#unsyncedFolders.delete(unsynced)
+    }
+  }
+}
+
+const WITNESS_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/** The result of `action`, or undefined when it throws one of the codes. */
+function unlessCode<T>(codes: readonly string[], action: () => T): T | undefined {
+  try {
+    return action()
+  } catch (thrown) {
+    const isExpected =
+      thrown instanceof Error && 'code' in thrown && codes.includes(String(thrown.code))
+    if (isExpected) return undefined
+    throw thrown
+  }
+}
+
+/** Asked before a chmod: the umask seldom takes bits away, and the permission model has no fchmod. */
+function permissionBits(mode: number | bigint): number {
+  return Number(mode) & PERMISSION_BITS
+}
+
+function isPresent(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined
+}
+
+function foldersAbove(folder: string): string[] {
+  const parent = dirname(folder)
+  return parent === folder ? [] : [parent, ...foldersAbove(parent)]
+}
+
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    // Some file systems (FUSE, 9p, CIFS) cannot sync a folder, and say so: there is no more to do.
+    unlessCode(['EINVAL', 'ENOTSUP'], () => fsyncSync(fd))
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Closes a descriptor for good. Nothing is promised about the close, so its error tells nothing. */
+export function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd)
+  } catch {
+    // It is gone either way.
+  }
+}
+
+/** Whether a file of `size` bytes ends with a newline. */
+export function endsWithNewline(fd: number, size: bigint): boolean {
+  const byte = Buffer.allocUnsafe(1)
+  return readSync(fd, byte, 0, 1, size - 1n) === 1 && byte[0] === NEWLINE
+}
+
+/** Length of what follows the last newline, as far back as it is looked for. */
+export function fragmentBytes(fd: number, size: bigint): number {
+  const length = Math.min(Number(size), TORN_TAIL_SCAN_BYTES)
+  const tail = Buffer.allocUnsafe(length)
+  readSync(fd, tail, 0, length, size - BigInt(length))
+  return length - 1 - tail.lastIndexOf(NEWLINE)
+}
