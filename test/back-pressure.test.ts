@@ -1,17 +1,14 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { startedLines } from './helpers/events'
 import { runChild } from './helpers/run-child'
 import { itWithStrace, strace } from './helpers/strace'
 import { useTempDir } from './helpers/temp-dir'
+import { COUNT_OUTCOMES } from './helpers/worker-scripts'
 
 const KIB = 1024
 /** A ring of 64 to 85 `started` records, and a disk that takes 20 ms for each sync. */
 const SMALL_RING = 4 * KIB
 const SLOW_SYNC = 'fdatasync:delay_exit=20000'
-
-const COUNT_OUTCOMES = `
-const count = (outcomes) => outcomes.reduce((sum, o) => ({ ...sum, [o]: (sum[o] ?? 0) + 1 }), {})
-`
 
 describe('a full ring and a slow disk', () => {
   const dir = useTempDir()
@@ -122,5 +119,33 @@ describe('a full ring and a slow disk', () => {
       setTimeout(() => process.exit(0), 60)`)
     expect(end).toMatchObject({ code: 0, stderr: '' })
     expect(log()).toBe(startedLines(1000))
+  })
+
+  it('a logger that records an event while a call blocks harms neither', async () => {
+    const path = dir.path('exec.log')
+    writeFileSync(path, 'torn')
+    const end = await runChild(
+      `const logger = {
+         warn({ code }) {
+           if (code === 'AUDIT_TORN_TAIL') audit.started({ requestId, pid: 100 })
+         },
+       }
+       // Without a worker the calling thread drains, and meets the torn line, while it blocks.
+       const options = { ringBytes: 1024, onFull: 'block', workerFile: '/no/such/worker.js', logger }
+       const audit = open(options)
+       const outcomes = []
+       for (let pid = 0; pid < 100; pid++) outcomes.push(audit.started({ requestId, pid }))
+       Promise.all(outcomes).then((all) => console.log(count(all)))`,
+      [path],
+      [],
+      COUNT_OUTCOMES,
+    )
+    expect(end).toMatchObject({ code: 0, stdout: '{ durable: 100 }\n', stderr: '' })
+    const written = log()
+      .split('\n')
+      .slice(1, -1)
+      .map((line): number => JSON.parse(line).pid)
+    expect(written.filter((pid) => pid !== 100)).toEqual(Array.from({ length: 100 }, (_, i) => i))
+    expect(written.filter((pid) => pid === 100)).toEqual([100])
   })
 })

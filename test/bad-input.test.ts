@@ -201,6 +201,43 @@ describe('a mistake in an event', () => {
   })
 })
 
+describe('what hostile code throws', () => {
+  const dir = useTempDir()
+  const trap = () => {
+    throw new Error('trap')
+  }
+  const looksLikeOurs = Object.defineProperty(
+    Object.assign(new TypeError('x'), { code: 'AUDIT_INVALID_EVENT' }),
+    'message',
+    { get: trap },
+  )
+
+  it.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['an object without a prototype', Object.create(null)],
+    [
+      'a proxy whose every trap throws',
+      new Proxy({}, { get: trap, getPrototypeOf: trap, has: trap }),
+    ],
+    ['an error that looks like our own', looksLikeOurs],
+  ])('%s, from a getter and from the logger, stays inside the audit', async (_, thrown) => {
+    const throwIt = () => {
+      throw thrown
+    }
+    const emitted = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+    const tested = openAudit(dir.path('exec.log'), { logger: { warn: throwIt } })
+    const event = Object.defineProperty({ requestId: REQUEST_ID }, 'pid', { get: throwIt })
+    expect(await call(tested, 'started', event)).toBe('failed')
+    expect(emitted).toHaveBeenCalledTimes(1)
+    emitted.mockRestore()
+    const warned = openAudit(dir.path('exec.log'))
+    expect(await call(warned, 'started', event)).toBe('failed')
+    expect(warned.warned[0]?.message).toBe(
+      'exec audit: pid: expected a readable value, but reading it threw',
+    )
+  })
+})
+
 describe('the event as it was at the call', () => {
   const dir = useTempDir()
 

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { startedLines } from './helpers/events'
 import { runChild } from './helpers/run-child'
 import { useTempDir } from './helpers/temp-dir'
@@ -118,5 +118,17 @@ describe('the lifetime of a process', () => {
     )
     expect(end).toMatchObject({ code: 0, stdout: 'failed\n' })
     expect(log()).toBe(startedLines(1))
+  })
+
+  it('tells at exit what the worker has found, such as a torn line', async () => {
+    writeFileSync(dir.path('exec.log'), 'torn')
+    const end = await runChild(
+      `const audit = open()
+       audit.started({ requestId, pid: 0 })
+       process.exit(0)`,
+      [dir.path('exec.log')],
+    )
+    const text = `exec audit: ${dir.path('exec.log')} had 4 bytes without a newline at offset 0, left by a crash or a full disk; they were closed with one and kept\n`
+    expect(end).toMatchObject({ code: 0, stderr: text })
   })
 })

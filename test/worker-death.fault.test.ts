@@ -3,24 +3,7 @@ import { startedLines } from './helpers/events'
 import { runChild } from './helpers/run-child'
 import { itWithStrace, strace } from './helpers/strace'
 import { useTempDir } from './helpers/temp-dir'
-
-/**
- * Remembers every worker thread that is started, so that a script can end it from outside, at
- * whatever it is doing.
- */
-const CATCH_WORKERS = `
-const threads = require('node:worker_threads')
-const workers = []
-const { Worker } = threads
-threads.Worker = class extends Worker {
-  constructor(...args) { super(...args); workers.push(this) }
-}
-const fromPiscina = require('piscina')
-`
-
-const COUNT_OUTCOMES = `
-const count = (outcomes) => outcomes.reduce((sum, o) => ({ ...sum, [o]: (sum[o] ?? 0) + 1 }), {})
-`
+import { CATCH_WORKERS, COUNT_OUTCOMES } from './helpers/worker-scripts'
 
 describe('a worker that dies', () => {
   const dir = useTempDir()
@@ -161,5 +144,25 @@ describe('a worker that dies', () => {
       stdout: "{ failed: 100 } failed [ 'AUDIT_WORKER_LOST', 'AUDIT_ENCODE_FAILED' ]\n",
       stderr: '',
     })
+  })
+
+  it('while it loads, hanging for ever: it is given up, and the process ends', async () => {
+    const end = await runChild(
+      `const fs = require('node:fs')
+       const hanging = path + '.hangs.js'
+       fs.writeFileSync(hanging, 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)')
+       const codes = []
+       const audit = open({ workerFile: hanging, logger: { warn: ({ code }) => codes.push(code) } })
+       audit.started({ requestId, pid: 0 })
+       console.log(audit.drainSync(), codes)
+       audit.close().then(() => console.log(codes))`,
+      [dir.path('exec.log')],
+    )
+    expect(end).toMatchObject({
+      code: 0,
+      stdout: "true []\n[ 'AUDIT_WORKER_LOST' ]\n",
+      stderr: '',
+    })
+    expect(log()).toBe(startedLines(1))
   })
 })

@@ -1,0 +1,19 @@
+/**
+ * To run before the package is loaded: remembers every worker thread that is started in `workers`, so
+ * that a script can end it from outside, at whatever it is doing.
+ */
+export const CATCH_WORKERS = `
+const threads = require('node:worker_threads')
+const workers = []
+const { Worker } = threads
+threads.Worker = class extends Worker {
+  constructor(...args) { super(...args); workers.push(this) }
+}
+// It takes Worker out of the module when it is loaded, so that must be now.
+require('piscina')
+`
+
+/** To run before a script: counts outcomes by their name. */
+export const COUNT_OUTCOMES = `
+const count = (outcomes) => outcomes.reduce((sum, o) => ({ ...sum, [o]: (sum[o] ?? 0) + 1 }), {})
+`
