@@ -125,8 +125,9 @@ export class WorkerHost {
     if (this.#drainer === 'worker' && !this.#isOwner) {
       unpark(control)
       const isUnattended = Atomics.load(control, DRAINER) === DRAINER_NONE
-      if (!isUnattended) this.#patienceLeftMs = patienceMs
-      const sliceMs = isUnattended ? Math.min(this.#patienceLeftMs, patienceMs) : BLOCKING_SLICE_MS
+      const leftMs = isUnattended ? this.#patienceLeftMs : patienceMs
+      this.#patienceLeftMs = Math.min(leftMs, patienceMs)
+      const sliceMs = isUnattended ? this.#patienceLeftMs : BLOCKING_SLICE_MS
       const waitMs = Math.min(sliceMs, timeoutMs)
       if (Atomics.wait(control, DURABLE, seenDurable, waitMs) !== 'timed-out') return
       if (isThreadGone(Atomics.load(control, WORKER_THREAD))) this.#disownWorker()
