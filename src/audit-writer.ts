@@ -134,7 +134,6 @@ export class AuditWriter implements ExitDrained {
 
   /** Has the drainer open the path afresh, in the order of the calls. */
   reopen(): Promise<AuditOutcome> {
-    if (this.#closing !== undefined) return this.#refuse('closed', closedError())
     const encoder = this.#idleEncoder()
     encoder.prepareReopen()
     return this.#accept(encoder)
@@ -230,6 +229,8 @@ export class AuditWriter implements ExitDrained {
   }
 
   #accept(encoder: EventEncoder): Promise<AuditOutcome> {
+    // Asked again here: a getter of the event, or `redact`, may have closed the audit meanwhile.
+    if (this.#closing !== undefined) return this.#refuse('closed', closedError())
     const promise = new Promise<AuditOutcome>(this.#captureSettle)
     const refusal = this.#place(encoder, this.#captured)
     if (refusal !== undefined) return this.#refuse('full', ringFullError(refusal))

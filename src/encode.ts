@@ -156,7 +156,7 @@ export class EventEncoder {
   }
 
   /**
-   * Writes the prepared event as a record at `index`, where there is room for {@link maxBytes} or
+   * Writes the prepared event, once, as a record at `index`, where there is room for {@link maxBytes} or
    * {@link exactBytes}; the ring's own words are left alone. Returns the record's length in bytes.
    */
   write({ view, bytes }: RecordBytes, index: number): number {
@@ -198,6 +198,9 @@ export class EventEncoder {
     const written =
       this.#text === '' ? 0 : bytes.write(this.#text, index + this.#fixedBytes, 'utf8')
     view.setUint32(index + TEXT_BYTES_OFFSET, written, true)
+    // An event of megabytes must not be held until the next one comes.
+    this.#text = ''
+    this.#strings = []
     return this.#fixedBytes + written
   }
 

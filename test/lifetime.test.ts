@@ -131,4 +131,13 @@ describe('the lifetime of a process', () => {
     const text = `exec audit: ${dir.path('exec.log')} had 4 bytes without a newline at offset 0, left by a crash or a full disk; they were closed with one and kept\n`
     expect(end).toMatchObject({ code: 0, stderr: text })
   })
+
+  it('an event whose getter closes the audit comes too late', async () => {
+    const end = await runChild(
+      `const audit = open({ logger: { warn: ({ code }) => console.log(code) } })
+       audit.started({ requestId, get pid() { audit.close(); return 0 } }).then(console.log)`,
+      [dir.path('exec.log')],
+    )
+    expect(end).toMatchObject({ code: 0, stdout: 'AUDIT_CLOSED\nfailed\n', stderr: '' })
+  })
 })
