@@ -88,7 +88,7 @@ class Worker {
       throw thrown
     } finally {
       this.#inbox.end()
-      Atomics.store(control, DRAINER, DRAINER_NONE)
+      Atomics.compareExchange(control, DRAINER, DRAINER_WORKER, DRAINER_NONE)
     }
   }
 
