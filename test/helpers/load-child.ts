@@ -11,11 +11,15 @@ const [path, from, method] = process.argv.slice(1)
 const options = { fsync: { method }, logger: { warn() {} } }
 const audit = new ExecAudit({ enabled: true, auditLogPath: path }, new ExecDiagnostics(), options)
 let pid = Number(from)
+const say = (text) => {
+  // The pipe is full while its reader is busy.
+  for (;;) try { return fs.writeSync(1, text) } catch (error) { if (error.code !== 'EAGAIN') throw error }
+}
 const loop = async () => {
   for (;;) {
     const mine = pid++
     if ((await audit.started({ requestId: '00'.repeat(16), pid: mine })) !== 'failed') {
-      fs.writeSync(1, mine + '\\n')
+      say(mine + '\\n')
     }
   }
 }
