@@ -1,3 +1,5 @@
+export { closeLeftovers } from './descriptors'
+
 import { type DrainConfig, DrainLoop, type OversizeSource } from './drain-loop'
 import type { RingMemory } from './layout'
 import type { Notice } from './session'

@@ -1,6 +1,7 @@
 import { constants } from 'node:buffer'
 import type { RecordableHistogram } from 'node:perf_hooks'
 import { CorruptRecordError, decode } from './decode'
+import type { OpenDescriptors } from './descriptors'
 import {
   type Failure,
   packFailure,
@@ -97,6 +98,7 @@ export class DrainLoop {
     oversize: OversizeSource,
     onTornTail: (tail: TornTail) => void,
     memory = viewRing(config.ring),
+    openDescriptors?: OpenDescriptors,
   ) {
     this.#config = config
     this.#memory = memory
@@ -104,7 +106,14 @@ export class DrainLoop {
     this.#consumer = new RingConsumer(memory)
     this.#journal = new GroupJournal(memory)
     const recordSync = (ms: number) => config.syncNs.record(Math.max(1, Math.round(ms * 1e6)))
-    this.#sink = new Sink(config.sink, memory, this.#journal, recordSync, onTornTail)
+    this.#sink = new Sink(
+      config.sink,
+      memory,
+      this.#journal,
+      recordSync,
+      onTornTail,
+      openDescriptors,
+    )
     this.restart()
   }
 

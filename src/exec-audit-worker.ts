@@ -1,4 +1,5 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import { closeLeftovers, OpenDescriptors } from './descriptors'
 import { DrainLoop, IDLE, type OversizeSource } from './drain-loop'
 import {
   CLOSING,
@@ -64,13 +65,13 @@ class Worker {
   readonly #memory: RingMemory
   readonly #inbox = new OversizeInbox()
   readonly #config: SessionTask['config']
+  readonly #threadId = currentThreadId()
   #port: MessagePort | undefined
   #loop: DrainLoop | undefined
 
   constructor(config: SessionTask['config']) {
     this.#config = config
     this.#memory = viewRing(config.ring)
-    Atomics.store(this.#memory.control, WORKER_THREAD, currentThreadId())
   }
 
   runSession(task: SessionTask): void {
@@ -79,6 +80,7 @@ class Worker {
     // The calling thread may be draining the ring itself; it starts another session when it is done.
     const owner = Atomics.compareExchange(control, DRAINER, DRAINER_NONE, DRAINER_WORKER)
     if (owner !== DRAINER_NONE) return
+    Atomics.store(control, WORKER_THREAD, this.#threadId)
     this.#port = task.port
     this.#inbox.begin(task)
     try {
@@ -94,8 +96,10 @@ class Worker {
 
   #restartedLoop(): DrainLoop {
     if (this.#loop === undefined) {
+      closeLeftovers(this.#memory)
       const notify = (notice: unknown) => this.#port?.postMessage(notice)
-      this.#loop = new DrainLoop(this.#config, this.#inbox, notify, this.#memory)
+      const descriptors = new OpenDescriptors(this.#memory)
+      this.#loop = new DrainLoop(this.#config, this.#inbox, notify, this.#memory, descriptors)
     } else {
       this.#loop.restart()
     }

@@ -40,6 +40,8 @@ const CONTROL_WORD_STRIDE = 128 / Int32Array.BYTES_PER_ELEMENT
  * | JOURNAL_END     | drainer                     | drainer  | end position of that group               |
  * | JOURNAL_DESCRIPTOR | drainer                  | drainer  | see journal.ts                           |
  * | JOURNAL_WITNESS | drainer                     | drainer  | see journal.ts                           |
+ * | OPEN_DESCRIPTOR | worker                      | both     | see descriptors.ts                       |
+ * | OPEN_WITNESS    | worker                      | both     | see descriptors.ts                       |
  * | SESSIONS_BEGUN  | worker                      | producer | sessions that a worker has taken up      |
  * | CORRUPTIONS     | drainer                     | producer | times the ring's bytes were no record    |
  * | CORRUPT_END     | drainer                     | producer | end of what was given up for that        |
@@ -63,7 +65,9 @@ export const SLEEP = 14 * CONTROL_WORD_STRIDE
 export const JOURNAL_DESCRIPTOR = 15 * CONTROL_WORD_STRIDE
 export const JOURNAL_WITNESS = 16 * CONTROL_WORD_STRIDE
 export const SESSIONS_BEGUN = 17 * CONTROL_WORD_STRIDE
-const CONTROL_BYTES = 18 * CONTROL_WORD_STRIDE * Int32Array.BYTES_PER_ELEMENT
+export const OPEN_DESCRIPTOR = 18 * CONTROL_WORD_STRIDE
+export const OPEN_WITNESS = 19 * CONTROL_WORD_STRIDE
+const CONTROL_BYTES = 20 * CONTROL_WORD_STRIDE * Int32Array.BYTES_PER_ELEMENT
 
 /** Values of the DRAINER word. Only its holder may touch the words that the drainer writes. */
 export const DRAINER_NONE = 0

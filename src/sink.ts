@@ -1,5 +1,6 @@
 import { fdatasyncSync, fstatSync, fsyncSync, readSync, statSync, writeSync } from 'node:fs'
 import { SonicBoom } from 'sonic-boom'
+import { closeNoted, type OpenDescriptors } from './descriptors'
 import { type Failure, failureOf, REASON_UNLINKED } from './failure'
 import type { FilePlace, GroupJournal } from './journal'
 import { COUNT_OPENS, COUNT_SYNCS, COUNT_TORN_TAILS, type RingMemory } from './layout'
@@ -82,6 +83,7 @@ export class Sink {
   readonly #recordSync: (ms: number) => void
   readonly #marker: StageMarker = { stage: 'open' }
   readonly #opener: LogFileOpener
+  readonly #openDescriptors: OpenDescriptors | undefined
   #file: OpenFile | undefined
   #writeError: unknown
 
@@ -91,8 +93,10 @@ export class Sink {
     journal: GroupJournal,
     recordSync: (ms: number) => void,
     onTornTail: (tail: TornTail) => void,
+    openDescriptors?: OpenDescriptors,
   ) {
     this.#options = options
+    this.#openDescriptors = openDescriptors
     this.#memory = memory
     this.#journal = journal
     this.#recordSync = recordSync
@@ -136,9 +140,12 @@ export class Sink {
     this.#closeForeign(note)
   }
 
-  /** Closes the file. The next append opens it again. */
+  /**
+   * Closes the file; the next append opens it again. May be called when another thread drains: then
+   * the journal's note is that thread's, and is left alone.
+   */
   close(): void {
-    this.#discard({ keepNote: false })
+    this.#discard({ keepNote: true })
   }
 
   #attempt(action: () => void): Failure | undefined {
@@ -218,6 +225,7 @@ export class Sink {
   #open(): { file: OpenFile; size: bigint } {
     const { size, ...opened } = this.#opener.open()
     this.#file = { ...opened, stream: this.#stream(opened.fd), end: UNKNOWN_END }
+    this.#openDescriptors?.note(opened.fd, opened.witness)
     this.#count(COUNT_OPENS)
     return { file: this.#file, size }
   }
@@ -289,6 +297,7 @@ export class Sink {
     const file = this.#file
     if (file === undefined) return
     this.#file = undefined
+    this.#openDescriptors?.clear()
     const isNoted = this.#journal.place()?.witness === file.witness
     if (isNoted) this.#journal.dropDescriptor()
     else closeQuietly(file.witness)
@@ -298,8 +307,8 @@ export class Sink {
   /** Closes the descriptors of a note that are not those of the open file: their drainer is dead. */
   #closeForeign({ fd, witness }: FilePlace): void {
     if (witness === this.#file?.witness) return
-    closeQuietly(witness)
-    if (fd >= 0) closeQuietly(fd)
+    closeNoted(this.#memory, witness)
+    if (fd >= 0) closeNoted(this.#memory, fd)
   }
 
   #count(counter: number): void {

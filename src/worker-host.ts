@@ -130,7 +130,8 @@ export class WorkerHost {
       const sliceMs = isUnattended ? this.#patienceLeftMs : BLOCKING_SLICE_MS
       const waitMs = Math.min(sliceMs, timeoutMs)
       if (Atomics.wait(control, DURABLE, seenDurable, waitMs) !== 'timed-out') return
-      if (isThreadGone(Atomics.load(control, WORKER_THREAD))) this.#disownWorker()
+      // Only a ring that the worker was seen to hold: no other worker can have taken it meanwhile.
+      if (!isUnattended && isThreadGone(Atomics.load(control, WORKER_THREAD))) this.#disownWorker()
       if (isUnattended) this.#patienceLeftMs -= waitMs
       if (this.#patienceLeftMs > 0) return
     }
@@ -145,6 +146,11 @@ export class WorkerHost {
    */
   endBlocking(): void {
     this.#receiveNotices()
+    this.#releaseCallerLoop()
+  }
+
+  /** Closes what this thread had open to drain, when the worker drains again. */
+  #releaseCallerLoop(): void {
     if (this.#drainer === 'caller' || this.#isOwner) return
     this.#callerLoop?.close()
     this.#callerLoop = undefined
@@ -173,6 +179,24 @@ export class WorkerHost {
     this.#callerLoop?.close()
     this.#callerLoop = undefined
     await this.#destroyPool()
+    this.#closeLeftovers()
+  }
+
+  /** Closes what the dead worker had open, as its successor. */
+  #closeLeftovers(): void {
+    const wasOwner = this.#isOwner
+    if (!this.#tryOwn()) return
+    try {
+      loadCallerDrain().closeLeftovers(this.#memory)
+    } catch {
+      // The package's files have vanished; two descriptors stay open.
+    }
+    if (!wasOwner) this.#disown()
+  }
+
+  #disown(): void {
+    this.#isOwner = false
+    Atomics.store(this.#memory.control, DRAINER, DRAINER_NONE)
   }
 
   get #isPending(): boolean {
@@ -284,6 +308,7 @@ export class WorkerHost {
     // A worker that was only slow may own the ring by now. After this it is gone.
     void this.#destroyPool().then(() => {
       this.#disownWorker()
+      this.#closeLeftovers()
       if (this.#isPending) this.wake()
     })
   }
@@ -291,7 +316,8 @@ export class WorkerHost {
   async #destroyPool(): Promise<void> {
     const pool = this.#pool
     this.#pool = undefined
-    await pool?.destroy()
+    // Its rejection would say that the worker is gone, which is what is wanted.
+    await pool?.destroy().catch(() => undefined)
     // Otherwise async_hooks, and so jest --detectOpenHandles, takes the pool for open for ever.
     pool?.emitDestroy()
   }
@@ -304,6 +330,7 @@ export class WorkerHost {
       this.#isCallerScheduled = false
       const nextMs = this.#tryOwn() ? this.#stepAsOwner() : BLOCKING_SLICE_MS
       this.#events.onProgress()
+      this.#releaseCallerLoop()
       if (!this.#isPending) return
       if (this.#drainer === 'caller' || this.#isOwner) this.#scheduleCaller(nextMs)
       else this.wake()
@@ -332,8 +359,7 @@ export class WorkerHost {
       this.#giveUpRing(thrown)
     }
     if (this.#callerLoop?.isAtRest ?? true) {
-      this.#isOwner = false
-      Atomics.store(this.#memory.control, DRAINER, DRAINER_NONE)
+      this.#disown()
     } else {
       this.#scheduleCaller(waitMs)
     }
@@ -342,6 +368,7 @@ export class WorkerHost {
 
   /** The last resort, as the owner: the drain loop itself fails here, so all that is pending does. */
   #giveUpRing(cause: unknown): void {
+    this.#callerLoop?.close()
     this.#callerLoop = undefined
     const consumer = new RingConsumer(this.#memory)
     consumer.refill()

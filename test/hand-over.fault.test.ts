@@ -34,10 +34,19 @@ const run = async () => {
   }
   await audit.close()
   const failed = (await Promise.all(outcomes)).filter((outcome) => outcome !== 'durable')
-  console.log(JSON.stringify({ events: outcomes.length, failed: failed.length, worker: audit.stats().worker }))
+  const { worker } = audit.stats()
+  console.log(JSON.stringify({ events: outcomes.length, failed: failed.length, worker, left: openLogs() }))
 }
 run()
 `
+
+interface Told {
+  readonly events: number
+  readonly failed: number
+  readonly worker: { readonly deaths: number }
+  /** Descriptors of the log that are open after close(). */
+  readonly left: number
+}
 
 describe('the ring, handed from drainer to drainer', () => {
   const dir = useTempDir()
@@ -48,10 +57,8 @@ describe('the ring, handed from drainer to drainer', () => {
     const path = dir.path('exec.log')
     const end = await runChild(SCRIPT, [path, String(seed)], [], CATCH_WORKERS)
     expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
-    const told: { events: number; failed: number; worker: { deaths: number } } = JSON.parse(
-      end.stdout,
-    )
-    expect(told.failed).toBe(0)
+    const told: Told = JSON.parse(end.stdout)
+    expect([told.failed, told.left]).toEqual([0, 0])
     expect(told.worker.deaths).toBeGreaterThan(2)
     const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
     const order = lines.map((line) => Number(JSON.parse(line).argv[0]))
