@@ -26,7 +26,8 @@ import { RingProducer } from './ring'
 import type { Notice } from './session'
 import { hurry } from './signal'
 import { type AuditStats, summarize } from './stats'
-import { CALL_PATIENCE_MS, DRAIN_PATIENCE_MS, findWorkerFile, WorkerHost } from './worker-host'
+import { CALL_PATIENCE_MS, DRAIN_PATIENCE_MS, WorkerHost } from './worker-host'
+import { findWorkerFile } from './worker-pool'
 
 /** How long the process's exit waits for accepted events, in milliseconds. */
 export const EXIT_DRAIN_MS = 10_000

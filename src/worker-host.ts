@@ -1,7 +1,4 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import { Piscina } from 'piscina'
 import type { DrainConfig, DrainLoop, OversizeSource } from './drain-loop'
 import {
   CLOSING,
@@ -19,6 +16,7 @@ import { RingConsumer } from './ring'
 import type { Notice, OversizeRecord, SessionTask } from './session'
 import { sleep, unpark } from './signal'
 import { isThreadGone } from './thread-liveness'
+import { openWorkerPool, type WorkerPool } from './worker-pool'
 
 /** How long a session may take to begin before the worker counts as unable to start. */
 const SESSION_START_MS_MAX = 10_000
@@ -51,16 +49,6 @@ export interface OversizeRegistry extends OversizeSource {
 /** `drain` runs on the worker; `caller` on the calling thread, for good. */
 type Drainer = 'worker' | 'caller'
 
-/**
- * Finds the worker's file. Beside this one in the built package; in `dist` when the tests run from
- * source. A bundler moves it, hence the `workerFile` option.
- */
-export function findWorkerFile(): string {
-  const name = 'exec-audit-worker.js'
-  const candidates = [join(__dirname, name), join(__dirname, '..', 'dist', name)]
-  return candidates.find((file) => existsSync(file)) ?? join(__dirname, name)
-}
-
 /** Runs the worker, its sessions and their ends; drains on the calling thread when that is needed. */
 export class WorkerHost {
   readonly #memory: RingMemory
@@ -68,7 +56,7 @@ export class WorkerHost {
   readonly #oversize: OversizeRegistry
   readonly #events: HostEvents
   readonly #workerFile: string
-  #pool: Piscina<SessionTask, void> | undefined
+  #pool: WorkerPool | undefined
   #drainer: Drainer = 'worker'
   #session: Promise<void> | undefined
   #port: MessagePort | undefined
@@ -204,38 +192,15 @@ export class WorkerHost {
     return Atomics.load(control, TAIL) !== Atomics.load(control, DURABLE)
   }
 
-  /**
-   * A pool of one worker, for that worker's life. piscina would replace a dead worker by itself, but a
-   * replacement that dies while it starts leaves the next run pending for ever; a run on a fresh pool
-   * is given to its worker at once, and so is always rejected when that dies.
-   */
-  #newPool(): Piscina<SessionTask, void> {
-    const pool = new Piscina<SessionTask, void>({
-      filename: this.#workerFile,
-      name: 'drain',
-      minThreads: 1,
-      maxThreads: 1,
-      idleTimeout: Number.POSITIVE_INFINITY,
-      concurrentTasksPerWorker: 1,
-      atomics: 'disabled',
-      recordTiming: false,
-      workerHistogram: false,
-      // A dead worker's descriptors must outlive it, see the witness in journal.ts.
-      trackUnmanagedFds: false,
-      // The worker must not differ from run to run by what the host's command line preloads.
-      execArgv: [],
-      env: {},
-    })
-    // Without a listener, a throw outside a task would bring the host process down.
-    pool.on('error', () => undefined)
-    pool.on('workerDestroy', () => {
+  #newPool(): WorkerPool {
+    const pool: WorkerPool = openWorkerPool(this.#workerFile, () => {
       if (this.#pool === pool) void this.#destroyPool()
     })
     return pool
   }
 
   /** The pool, or undefined where no worker may be started: then the calling thread drains. */
-  #ensurePool(): Piscina<SessionTask, void> | undefined {
+  #ensurePool(): WorkerPool | undefined {
     try {
       this.#pool ??= this.#newPool()
     } catch (thrown) {
