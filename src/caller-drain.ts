@@ -6,8 +6,8 @@ import type { Notice } from './session'
 
 /**
  * The drain loop for the calling thread: when there is no worker, and when that thread has to block
- * and the worker is not draining. The only place where the caller's side meets the sink, so it is
- * loaded when it is first needed.
+ * and the worker is not draining. The only place where the caller's side meets the sink: worker-host.ts
+ * loads it apart from the rest.
  */
 export function openCallerDrain(
   config: DrainConfig,

@@ -5,7 +5,7 @@
  *
  *     +--------------------+-----------------+------------------------------------------+
  *     | control words      | counters        | record area, `capacity` bytes            |
- *     | CONTROL_WORDS x128 | COUNTERS x 8    | a power of two                           |
+ *     | 20 x 128 bytes     | 16 x 8 bytes    | a power of two                           |
  *     +--------------------+-----------------+------------------------------------------+
  *
  * A *position* counts the bytes of the record area for ever and wraps at 2^32; an *index* is

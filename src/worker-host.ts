@@ -26,8 +26,10 @@ const FRUITLESS_DEATHS_MAX = 3
 const BLOCKING_SLICE_MS = 20
 /** How long a blocked `drainSync` leaves the ring to a worker that has not taken it up. */
 export const DRAIN_PATIENCE_MS = 2
-/** The same for a blocked call: it leaves time for a worker to start, since to drain here may block
- * for longer than the call is allowed to. */
+/**
+ * The same for a blocked call: it leaves time for a worker to start, since to drain here may block for
+ * longer than the call is allowed to.
+ */
 export const CALL_PATIENCE_MS = 1_000
 
 /** What the host tells its owner. */
@@ -46,7 +48,7 @@ export interface OversizeRegistry extends OversizeSource {
   all(): readonly OversizeRecord[]
 }
 
-/** `drain` runs on the worker; `caller` on the calling thread, for good. */
+/** Who drains: the worker, or for good the calling thread. */
 type Drainer = 'worker' | 'caller'
 
 /** Runs the worker, its sessions and their ends; drains on the calling thread when that is needed. */

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { skipLoudly } from './skip'
 
 function isUsable(): boolean {
   try {
@@ -9,16 +10,10 @@ function isUsable(): boolean {
   }
 }
 
-const hasStrace = isUsable()
-
-if (!hasStrace) {
-  const text = 'SKIPPED: strace is missing or may not trace here, so no fault is injected\n'
-  if (process.env.CI) throw new Error(text)
-  process.stderr.write(text)
-}
-
 /** `it` for tests that inject faults with strace: skipped loudly without it, and never in CI. */
-export const itWithStrace = hasStrace ? it : it.skip
+export const itWithStrace = isUsable()
+  ? it
+  : skipLoudly('strace is missing or may not trace here, so no fault is injected')
 
 /**
  * The command that runs a child with a fault in its system calls on `path`.
