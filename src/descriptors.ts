@@ -1,50 +1,87 @@
-import { GroupJournal } from './journal'
-import { OPEN_DESCRIPTOR, OPEN_WITNESS, type RingMemory } from './layout'
-import { closeQuietly } from './log-file'
+import { closeSync, openSync } from 'node:fs'
+import { type FilePlace, GroupJournal } from './journal'
+import { DESCRIPTOR_WORDS, NO_DESCRIPTOR, type RingMemory } from './layout'
 
 /*
  * What the worker has open. Its descriptors outlive it, for the sake of the journal's witness, so they
  * are noted in shared memory for whoever comes after it. A number is taken out of the note before it is
  * closed: after that it may be another file's.
  */
-const NONE = -1
 
-/** The note. Written by the worker's sink alone; a sink of the calling thread keeps none. */
+/** Which of the note's places a descriptor takes. */
+export type DescriptorWord = (typeof DESCRIPTOR_WORDS)[number]
+
+/** The note. The worker's sink keeps it in the ring's memory; one of the calling thread needs none. */
 export class OpenDescriptors {
   readonly #control: Int32Array
 
-  constructor(memory: RingMemory) {
-    this.#control = memory.control
+  constructor(control: Int32Array) {
+    this.#control = control
   }
 
-  note(fd: number, witness: number): void {
-    Atomics.store(this.#control, OPEN_WITNESS, witness)
-    Atomics.store(this.#control, OPEN_DESCRIPTOR, fd)
+  /** A note that nobody else reads. */
+  static unshared(): OpenDescriptors {
+    const control = new Int32Array(Math.max(...DESCRIPTOR_WORDS) + 1)
+    return new OpenDescriptors(control.fill(NO_DESCRIPTOR))
   }
 
-  clear(): void {
-    Atomics.store(this.#control, OPEN_DESCRIPTOR, NONE)
-    Atomics.store(this.#control, OPEN_WITNESS, NONE)
+  /** Opens a file and notes its descriptor. */
+  open(word: DescriptorWord, path: string, flags: number, mode?: number): number {
+    // In one expression: a thread can be ended at each call of a function, and what is open by then
+    // and not noted stays open for ever.
+    return Atomics.store(this.#control, word, openSync(path, flags, mode))
+  }
+
+  /** Takes the descriptor out of the note; it stays open. Returns {@link NO_DESCRIPTOR} for none. */
+  forget(word: DescriptorWord): number {
+    return Atomics.exchange(this.#control, word, NO_DESCRIPTOR)
+  }
+
+  /** Closes the descriptor, if there is one. */
+  close(word: DescriptorWord): void {
+    const fd = this.forget(word)
+    if (fd !== NO_DESCRIPTOR) closeQuietly(fd)
   }
 }
 
 /**
- * Closes what a dead worker has left open. What the journal names is left to the drainer that takes up
- * its group, which needs it. Called by the holder of the DRAINER word alone: a number is closed once.
+ * Closes what a dead worker has left open. What the journal notes of an unfinished group is left to the
+ * drainer that takes that up, which needs it. Called by the holder of the DRAINER word alone: a number
+ * is closed once.
  */
 export function closeLeftovers(memory: RingMemory): void {
-  const { control } = memory
-  const noted = new GroupJournal(memory).place()
-  for (const word of [OPEN_DESCRIPTOR, OPEN_WITNESS]) {
-    const fd = Atomics.exchange(control, word, NONE)
-    if (fd > 0 && fd !== noted?.fd && fd !== noted?.witness) closeQuietly(fd)
+  const journal = new GroupJournal(memory)
+  const noted = journal.place()
+  const isUnfinished = journal.unfinishedEnd() !== undefined
+  if (noted !== undefined && !isUnfinished) {
+    // It died between publishing the group's outcome and forgetting the group.
+    journal.clear()
+    closeNoted(memory, noted)
+  }
+  const descriptors = new OpenDescriptors(memory.control)
+  for (const word of DESCRIPTOR_WORDS) {
+    const fd = descriptors.forget(word)
+    const isKept = fd === noted?.fd || fd === noted?.witness
+    if (fd !== NO_DESCRIPTOR && !isKept) closeQuietly(fd)
   }
 }
 
-/** Closes a dead drainer's descriptor that the journal names; by the holder of DRAINER alone. */
-export function closeNoted(memory: RingMemory, fd: number): void {
-  for (const word of [OPEN_DESCRIPTOR, OPEN_WITNESS]) {
-    Atomics.compareExchange(memory.control, word, fd, NONE)
+/** Closes a dead drainer's descriptors that a note of the journal names; by the holder of DRAINER. */
+export function closeNoted(memory: RingMemory, { fd, witness }: FilePlace): void {
+  for (const noted of [fd, witness]) {
+    if (noted === NO_DESCRIPTOR) continue
+    for (const word of DESCRIPTOR_WORDS) {
+      Atomics.compareExchange(memory.control, word, noted, NO_DESCRIPTOR)
+    }
+    closeQuietly(noted)
   }
-  closeQuietly(fd)
+}
+
+/** Closes a descriptor for good. Nothing is promised about the close, so its error tells nothing. */
+function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd)
+  } catch {
+    // It is gone either way.
+  }
 }

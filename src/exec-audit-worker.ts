@@ -98,7 +98,7 @@ class Worker {
     if (this.#loop === undefined) {
       closeLeftovers(this.#memory)
       const notify = (notice: unknown) => this.#port?.postMessage(notice)
-      const descriptors = new OpenDescriptors(this.#memory)
+      const descriptors = new OpenDescriptors(this.#memory.control)
       this.#loop = new DrainLoop(this.#config, this.#inbox, notify, this.#memory, descriptors)
     } else {
       this.#loop.restart()

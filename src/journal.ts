@@ -8,6 +8,7 @@ import {
   JOURNAL_START,
   JOURNAL_STATE,
   JOURNAL_WITNESS,
+  NO_DESCRIPTOR,
   positionDelta,
   type RingMemory,
 } from './layout'
@@ -31,7 +32,6 @@ import {
  */
 const VOID = 0
 const BEGUN = 1
-const NO_DESCRIPTOR = -1
 
 /** Which file, where in it, and through which descriptors. */
 export interface FilePlace {

@@ -1,17 +1,17 @@
 import {
   chmodSync,
-  closeSync,
   constants,
   fchmodSync,
   fstatSync,
   fsyncSync,
   mkdirSync,
-  openSync,
   readSync,
   statSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import type { OpenDescriptors } from './descriptors'
 import { REASON_NOT_A_FILE, REASON_UNLINKED, type Stage } from './failure'
+import { OPEN_DESCRIPTOR, OPEN_FOLDER, OPEN_WITNESS } from './layout'
 
 /** What opening the log needs to know of the options and the policy. */
 export interface LogFileOptions {
@@ -68,12 +68,14 @@ const TORN_TAIL_SCAN_BYTES = 64 * 1024
 export class LogFileOpener {
   readonly #options: LogFileOptions
   readonly #marker: StageMarker
+  readonly #descriptors: OpenDescriptors
   /** Folders whose entries may have changed and are not synced yet; kept across failures. */
   readonly #unsyncedFolders = new Set<string>()
 
-  constructor(options: LogFileOptions, marker: StageMarker) {
+  constructor(options: LogFileOptions, marker: StageMarker, descriptors: OpenDescriptors) {
     this.#options = options
     this.#marker = marker
+    this.#descriptors = descriptors
   }
 
   /** Opens the path, creating what is missing; throws a {@link Refusal} or the kernel's error. */
@@ -85,20 +87,26 @@ export class LogFileOpener {
         const stats = this.#check(fd, isCreated)
         this.#syncFolders(isCreated)
         this.#marker.stage = 'open'
-        const witness = unlessCode(['ENOENT', 'ELOOP'], () => openSync(path, WITNESS_FLAGS))
+        const witness = unlessCode(['ENOENT', 'ELOOP'], () =>
+          this.#descriptors.open(OPEN_WITNESS, path, WITNESS_FLAGS),
+        )
         if (witness !== undefined) {
           const { dev, ino } = fstatSync(witness, { bigint: true })
           const { dev: device, ino: inode, size } = stats
           if (dev === device && ino === inode) return { fd, witness, device, inode, size }
-          closeSync(witness)
         }
       } catch (thrown) {
-        closeSync(fd)
+        this.#close()
         throw thrown
       }
-      closeSync(fd)
+      this.#close()
     }
     throw new Refusal(REASON_UNLINKED)
+  }
+
+  #close(): void {
+    this.#descriptors.close(OPEN_WITNESS)
+    this.#descriptors.close(OPEN_DESCRIPTOR)
   }
 
   #check(fd: number, isCreated: boolean) {
@@ -112,14 +120,15 @@ export class LogFileOpener {
   #openDescriptor(): { fd: number; isCreated: boolean } {
     const { path, fileMode } = this.#options
     const create = OPEN_FLAGS | constants.O_CREAT | constants.O_EXCL
+    const open = (flags: number) => this.#descriptors.open(OPEN_DESCRIPTOR, path, flags, fileMode)
     for (let attempt = 0; attempt < VANISHED_ATTEMPTS_MAX; attempt++) {
       this.#marker.stage = 'open'
-      const existing = unlessCode(['ENOENT', 'ENOTDIR'], () => openSync(path, OPEN_FLAGS))
+      const existing = unlessCode(['ENOENT', 'ENOTDIR'], () => open(OPEN_FLAGS))
       if (existing !== undefined) return { fd: existing, isCreated: false }
       this.#marker.stage = 'folder'
       this.#ensureFolder(dirname(path))
       this.#marker.stage = 'open'
-      const created = unlessCode(['EEXIST', 'ENOENT'], () => openSync(path, create, fileMode))
+      const created = unlessCode(['EEXIST', 'ENOENT'], () => open(create))
       if (created !== undefined) return { fd: created, isCreated: true }
     }
     throw new Refusal(REASON_UNLINKED)
@@ -153,8 +162,19 @@ export class LogFileOpener {
     for (const unsynced of this.#unsyncedFolders) {
       // One above that we may not even read is one that we have not made.
       const ignored = unsynced === folder ? [] : ['EACCES', 'EPERM', 'ERR_ACCESS_DENIED']
-      if (this.#options.isSynced) unlessCode(ignored, () => syncFolder(unsynced))
+      if (this.#options.isSynced) unlessCode(ignored, () => this.#syncFolder(unsynced))
       this.#unsyncedFolders.delete(unsynced)
+    }
+  }
+
+  #syncFolder(folder: string): void {
+    const flags = constants.O_RDONLY | constants.O_DIRECTORY
+    const fd = this.#descriptors.open(OPEN_FOLDER, folder, flags)
+    try {
+      // Some file systems (FUSE, 9p, CIFS) cannot sync a folder, and say so: there is no more to do.
+      unlessCode(['EINVAL', 'ENOTSUP'], () => fsyncSync(fd))
+    } finally {
+      this.#descriptors.close(OPEN_FOLDER)
     }
   }
 }
@@ -185,25 +205,6 @@ function isPresent(path: string): boolean {
 function foldersAbove(folder: string): string[] {
   const parent = dirname(folder)
   return parent === folder ? [] : [parent, ...foldersAbove(parent)]
-}
-
-function syncFolder(folder: string): void {
-  const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY)
-  try {
-    // Some file systems (FUSE, 9p, CIFS) cannot sync a folder, and say so: there is no more to do.
-    unlessCode(['EINVAL', 'ENOTSUP'], () => fsyncSync(fd))
-  } finally {
-    closeSync(fd)
-  }
-}
-
-/** Closes a descriptor for good. Nothing is promised about the close, so its error tells nothing. */
-export function closeQuietly(fd: number): void {
-  try {
-    closeSync(fd)
-  } catch {
-    // It is gone either way.
-  }
 }
 
 /** Whether a file of `size` bytes ends with a newline. */

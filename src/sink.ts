@@ -1,11 +1,17 @@
 import { fdatasyncSync, fstatSync, fsyncSync, readSync, statSync, writeSync } from 'node:fs'
 import { SonicBoom } from 'sonic-boom'
-import { closeNoted, type OpenDescriptors } from './descriptors'
+import { closeNoted, OpenDescriptors } from './descriptors'
 import { type Failure, failureOf, REASON_UNLINKED } from './failure'
 import type { FilePlace, GroupJournal } from './journal'
-import { COUNT_OPENS, COUNT_SYNCS, COUNT_TORN_TAILS, type RingMemory } from './layout'
 import {
-  closeQuietly,
+  COUNT_OPENS,
+  COUNT_SYNCS,
+  COUNT_TORN_TAILS,
+  OPEN_DESCRIPTOR,
+  OPEN_WITNESS,
+  type RingMemory,
+} from './layout'
+import {
   endsWithNewline,
   fragmentBytes,
   LogFileOpener,
@@ -83,7 +89,7 @@ export class Sink {
   readonly #recordSync: (ms: number) => void
   readonly #marker: StageMarker = { stage: 'open' }
   readonly #opener: LogFileOpener
-  readonly #openDescriptors: OpenDescriptors | undefined
+  readonly #descriptors: OpenDescriptors
   #file: OpenFile | undefined
   #writeError: unknown
 
@@ -93,17 +99,17 @@ export class Sink {
     journal: GroupJournal,
     recordSync: (ms: number) => void,
     onTornTail: (tail: TornTail) => void,
-    openDescriptors?: OpenDescriptors,
+    descriptors = OpenDescriptors.unshared(),
   ) {
     this.#options = options
-    this.#openDescriptors = openDescriptors
+    this.#descriptors = descriptors
     this.#memory = memory
     this.#journal = journal
     this.#recordSync = recordSync
     this.#onTornTail = onTornTail
     const { path, fileMode, dirMode, syncMethod } = options
     const fileOptions = { path, fileMode, dirMode, isSynced: syncMethod !== 'none' }
-    this.#opener = new LogFileOpener(fileOptions, this.#marker)
+    this.#opener = new LogFileOpener(fileOptions, this.#marker, descriptors)
   }
 
   /**
@@ -225,7 +231,6 @@ export class Sink {
   #open(): { file: OpenFile; size: bigint } {
     const { size, ...opened } = this.#opener.open()
     this.#file = { ...opened, stream: this.#stream(opened.fd), end: UNKNOWN_END }
-    this.#openDescriptors?.note(opened.fd, opened.witness)
     this.#count(COUNT_OPENS)
     return { file: this.#file, size }
   }
@@ -297,18 +302,19 @@ export class Sink {
     const file = this.#file
     if (file === undefined) return
     this.#file = undefined
-    this.#openDescriptors?.clear()
     const isNoted = this.#journal.place()?.witness === file.witness
-    if (isNoted) this.#journal.dropDescriptor()
-    else closeQuietly(file.witness)
-    closeQuietly(file.fd)
+    if (isNoted) {
+      this.#journal.dropDescriptor()
+      this.#descriptors.forget(OPEN_WITNESS)
+    } else {
+      this.#descriptors.close(OPEN_WITNESS)
+    }
+    this.#descriptors.close(OPEN_DESCRIPTOR)
   }
 
   /** Closes the descriptors of a note that are not those of the open file: their drainer is dead. */
-  #closeForeign({ fd, witness }: FilePlace): void {
-    if (witness === this.#file?.witness) return
-    closeNoted(this.#memory, witness)
-    if (fd >= 0) closeNoted(this.#memory, fd)
+  #closeForeign(noted: FilePlace): void {
+    if (noted.witness !== this.#file?.witness) closeNoted(this.#memory, noted)
   }
 
   #count(counter: number): void {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { runChild } from './helpers/run-child'
 import { useTempDir } from './helpers/temp-dir'
+import { times } from './helpers/times'
 import { CATCH_WORKERS } from './helpers/worker-scripts'
 
 /**
@@ -54,7 +55,7 @@ interface Told {
 describe('the ring, handed from drainer to drainer', () => {
   const dir = useTempDir()
   const first = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
-  const seeds = Array.from({ length: Number(process.env.SEEDS ?? 6) }, (_, i) => first + i)
+  const seeds = Array.from({ length: times('SEEDS', 6, 20) }, (_, i) => first + i)
 
   it.each(seeds)('loses, doubles and reorders nothing (SEED=%i)', async (seed) => {
     const path = dir.path('exec.log')

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { readPids, runUntilKilled, seededRandom } from './helpers/load-child'
 import { useTempDir } from './helpers/temp-dir'
+import { times } from './helpers/times'
 
-const KILLS = Number(process.env.KILLS ?? 20)
+const KILLS = times('KILLS', 20, 200)
 
 describe('SIGKILL under load', () => {
   const dir = useTempDir()

@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { readPids, runUntilKilled, seededRandom } from './helpers/load-child'
 import { itWithMounts, privileged, unmount } from './helpers/privileged'
 import { useTempDir } from './helpers/temp-dir'
+import { times } from './helpers/times'
 
-const CUTS = Number(process.env.CUTS ?? 5)
+const CUTS = times('CUTS', 5, 20)
 
 /*
  * A power cut: the log lies on a file system in an image, and the image is copied while the writer

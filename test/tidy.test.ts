@@ -85,11 +85,11 @@ describe('the source', () => {
     )
   })
 
-  it('touches the log in the sink and its opener alone', () => {
+  it('touches the log in the sink, its opener and the note of what is open alone', () => {
     const writers = files.filter((name) =>
       /\b(write|open|mkdir|append|fsync)\w*Sync\b/.test(textOf(name)),
     )
-    expect(writers).toEqual(['log-file.ts', 'sink.ts'])
+    expect(writers).toEqual(['descriptors.ts', 'log-file.ts', 'sink.ts'])
   })
 
   it.each(files)('%s is no longer than a file should be, and leaves nothing to do', (name) => {
