@@ -1,10 +1,34 @@
 import type { AuditOutcome } from './events'
+import { packFailure, REASON_CORRUPT_RING } from './failure'
 import { positionDelta } from './layout'
+import type { RingProducer } from './ring'
 
 /** Settles one event's promise: with its outcome, or with a promise that is already rejected. */
 export type Settle = (outcome: AuditOutcome | Promise<never>) => void
 
 const CAPACITY_FIRST = 1024
+const CORRUPT_RING = packFailure({ stage: 'encode', reason: REASON_CORRUPT_RING })
+
+/**
+ * Takes the promises that the durable position has passed out of `acks`, in order, and frees the space
+ * of their records. `settle` is given each with its record's failure word, 0 for none; it must not run
+ * foreign code. Returns whether the durable position has moved.
+ */
+export function acknowledge(
+  ring: RingProducer,
+  acks: Acks,
+  settle: (settle: Settle, failureWord: number) => void,
+): boolean {
+  const durable = ring.durablePosition
+  if (durable === ring.headPosition) return false
+  const isCorrupt = ring.corruption(durable)
+  while (acks.hasBefore(durable)) {
+    const word = isCorrupt ? CORRUPT_RING : ring.failureAt(acks.firstPosition)
+    settle(acks.shift(), word)
+  }
+  ring.release(durable)
+  return true
+}
 
 /**
  * The promises of the records in the ring, first in, first out. Bounded by the ring: it holds as many

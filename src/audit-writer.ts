@@ -1,13 +1,13 @@
 import { createHistogram } from 'node:perf_hooks'
 import { types } from 'node:util'
-import { Acks, type Settle } from './acks'
+import { Acks, acknowledge, type Settle } from './acks'
 import { Admission } from './admission'
 import type { AuditFailureRecorder } from './diagnostics'
 import { type EncoderOptions, EventEncoder, type EventName } from './encode'
 import { closedError, ioError, ringFullError, textOf, warning } from './errors'
 import type { AuditOutcome } from './events'
 import { drainAtExit, type ExitDrained, forgetAtExit, isExiting } from './exit-hook'
-import { packFailure, REASON_CORRUPT_RING, unpackFailure } from './failure'
+import { unpackFailure } from './failure'
 import { type FailureKind, FailureReporter } from './failure-reporter'
 import {
   allocateRing,
@@ -31,8 +31,6 @@ import { findWorkerFile } from './worker-pool'
 
 /** How long the process's exit waits for accepted events, in milliseconds. */
 export const EXIT_DRAIN_MS = 10_000
-
-const CORRUPT_RING = packFailure({ stage: 'encode', reason: REASON_CORRUPT_RING })
 
 /** Someone who waits until so many events are settled. */
 interface DrainWaiter {
@@ -310,28 +308,24 @@ export class AuditWriter implements ExitDrained {
 
   /** Settles the promises that the durable position has passed, in order; runs no foreign code. */
   #settle(): void {
-    const durable = this.#ring.durablePosition
-    if (durable === this.#ring.headPosition) return
-    const isCorrupt = this.#ring.corruption(durable)
-    while (this.#acks.hasBefore(durable)) {
-      const word = isCorrupt ? CORRUPT_RING : this.#ring.failureAt(this.#acks.firstPosition)
-      const settle = this.#acks.shift()
-      this.#settled++
-      if (word === 0) {
-        this.#succeeded++
-        settle(this.#success)
-      } else {
-        this.#failed++
-        settle(this.#failureOutcome(word))
-      }
-    }
-    this.#ring.release(durable)
-    this.#admission.releaseBefore(durable)
+    if (!acknowledge(this.#ring, this.#acks, this.#settleOne)) return
+    this.#admission.releaseBefore(this.#ring.headPosition)
     if (this.#admission.promote()) {
       this.#host.wake()
       hurry(this.#memory.control, this.#ring.tailPosition)
     }
     this.#settleDrains()
+  }
+
+  readonly #settleOne = (settle: Settle, failureWord: number): void => {
+    this.#settled++
+    if (failureWord === 0) {
+      this.#succeeded++
+      settle(this.#success)
+    } else {
+      this.#failed++
+      settle(this.#failureOutcome(failureWord))
+    }
   }
 
   #failureOutcome(word: number): AuditOutcome | Promise<never> {
