@@ -20,10 +20,10 @@ import {
   DURABLE,
   type RingMemory,
 } from './layout'
+import { type Notice, noticeWarning } from './notice'
 import type { CheckedOptions } from './options'
 import { OversizeStore } from './oversize'
 import { RingProducer } from './ring'
-import type { Notice } from './session'
 import { hurry } from './signal'
 import { type AuditStats, summarize } from './stats'
 import { CALL_PATIENCE_MS, DRAIN_PATIENCE_MS, WorkerHost } from './worker-host'
@@ -98,10 +98,10 @@ export class AuditWriter implements ExitDrained {
   }
 
   #startHost(): WorkerHost {
-    const { fsync, fileMode, dirMode, retryForMs, workerFile } = this.#options
+    const { fsync, fileMode, dirMode, onUnsafeFile, retryForMs, workerFile } = this.#options
     const config = {
       ring: this.#memory.buffer,
-      sink: { path: this.#path, fileMode, dirMode, syncMethod: fsync.method },
+      sink: { path: this.#path, fileMode, dirMode, onUnsafeFile, syncMethod: fsync.method },
       maxEvents: fsync.maxEvents,
       maxBytes: fsync.maxBytes,
       maxDelayMs: fsync.maxDelayMs,
@@ -351,9 +351,8 @@ export class AuditWriter implements ExitDrained {
     this.#reporter.flush()
   }
 
-  #onNotice({ offset, bytes }: Notice): void {
-    const text = `${this.#path} had ${bytes} bytes without a newline at offset ${offset}, left by a crash or a full disk; they were closed with one and kept`
-    this.#warnLater(warning('AUDIT_TORN_TAIL', text))
+  #onNotice(notice: Notice): void {
+    this.#warnLater(noticeWarning(notice, this.#path))
   }
 
   #onFallback(cause: unknown): void {

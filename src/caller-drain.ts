@@ -2,7 +2,7 @@ export { closeLeftovers } from './descriptors'
 
 import { type DrainConfig, DrainLoop, type OversizeSource } from './drain-loop'
 import type { RingMemory } from './layout'
-import type { Notice } from './session'
+import type { Notice } from './notice'
 
 /**
  * The drain loop for the calling thread: when there is no worker, and when that thread has to block

@@ -26,9 +26,10 @@ import {
   TYPE_REOPEN,
   viewRing,
 } from './layout'
+import type { Notice } from './notice'
 import { CORRUPT, EMPTY, RingConsumer } from './ring'
 import { serialize } from './serialize'
-import { Sink, type SinkOptions, type TornTail } from './sink'
+import { Sink, type SinkOptions } from './sink'
 
 /** What a drainer needs, in a form that can be posted to a worker. */
 export interface DrainConfig {
@@ -96,9 +97,9 @@ export class DrainLoop {
   constructor(
     config: DrainConfig,
     oversize: OversizeSource,
-    onTornTail: (tail: TornTail) => void,
+    onNotice: (notice: Notice) => void,
     memory = viewRing(config.ring),
-    openDescriptors?: OpenDescriptors,
+    descriptors?: OpenDescriptors,
   ) {
     this.#config = config
     this.#memory = memory
@@ -106,14 +107,7 @@ export class DrainLoop {
     this.#consumer = new RingConsumer(memory)
     this.#journal = new GroupJournal(memory)
     const recordSync = (ms: number) => config.syncNs.record(Math.max(1, Math.round(ms * 1e6)))
-    this.#sink = new Sink(
-      config.sink,
-      memory,
-      this.#journal,
-      recordSync,
-      onTornTail,
-      openDescriptors,
-    )
+    this.#sink = new Sink(config.sink, memory, this.#journal, recordSync, onNotice, descriptors)
     this.restart()
   }
 

@@ -4,6 +4,11 @@ import {
   REASON_ACCESS_DENIED,
   REASON_CORRUPT_RECORD,
   REASON_CORRUPT_RING,
+  REASON_FILE_OWNER,
+  REASON_FILE_WRITABLE,
+  REASON_FOLDER_OWNER,
+  REASON_FOLDER_WRITABLE,
+  REASON_HARD_LINK,
   REASON_LINE_TOO_LONG,
   REASON_NOT_A_FILE,
   REASON_UNKNOWN,
@@ -30,6 +35,7 @@ export type AuditErrorCode =
 /** Codes of warnings that are not one event's failure; they come as the `code` of the warning. */
 export type AuditWarningCode =
   | 'AUDIT_TORN_TAIL'
+  | 'AUDIT_UNSAFE_FILE'
   | 'AUDIT_WORKER_LOST'
   | 'AUDIT_REDACT_FAILED'
   | 'AUDIT_EXIT_TIMEOUT'
@@ -77,6 +83,20 @@ const OWN_REASONS = new Map<number, string>([
     "Node's permission model forbids it; run with --allow-fs-read and --allow-fs-write for the folder, and with --allow-worker, since a thread under the model may not sync",
   ],
   [REASON_UNKNOWN, 'an error without a number; please report it with the stage'],
+  [
+    REASON_HARD_LINK,
+    'the file has another name (a hard link), so its lines may also land where no log should be; remove the other name',
+  ],
+  [REASON_FILE_OWNER, 'the file belongs to another user, who can rewrite it; chown it'],
+  [
+    REASON_FILE_WRITABLE,
+    'others may write to the file; take that from them (chmod go-w), or grant it by fileMode',
+  ],
+  [REASON_FOLDER_OWNER, 'its folder belongs to another user, who can replace the file; chown it'],
+  [
+    REASON_FOLDER_WRITABLE,
+    'others may write to its folder, and so replace the file; take that from them (chmod go-w), or grant it by dirMode',
+  ],
   [REASON_LINE_TOO_LONG, 'the line is longer than a string can be; lower maxEventBytes'],
 ])
 
@@ -118,6 +138,11 @@ export function ioError(failure: Failure, path: string): AuditError {
   const cause = systemError(failure.reason, failure.stage, path)
   const remedy = 'code' in cause ? REMEDIES.get(String(cause.code)) : undefined
   return new AuditError(code, `${what}: ${cause.message}${remedy ? `; ${remedy}` : ''}`, { cause })
+}
+
+/** A REASON constant in words, with what to do about it. */
+export function ownReason(reason: number): string {
+  return OWN_REASONS.get(reason) ?? 'an unknown reason'
 }
 
 /** Makes the error for a call after `close()`. */

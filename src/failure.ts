@@ -17,6 +17,11 @@ export const REASON_LINE_TOO_LONG = 0x8004
 export const REASON_UNKNOWN = 0x8005
 export const REASON_CORRUPT_RING = 0x8006
 export const REASON_ACCESS_DENIED = 0x8007
+export const REASON_HARD_LINK = 0x8008
+export const REASON_FILE_OWNER = 0x8009
+export const REASON_FILE_WRITABLE = 0x800a
+export const REASON_FOLDER_OWNER = 0x800b
+export const REASON_FOLDER_WRITABLE = 0x800c
 
 /** A failure, unpacked. */
 export interface Failure {

@@ -11,7 +11,9 @@ import {
 import { dirname } from 'node:path'
 import type { OpenDescriptors } from './descriptors'
 import { REASON_NOT_A_FILE, REASON_UNLINKED, type Stage } from './failure'
+import { distrustFile, distrustFolder } from './file-trust'
 import { OPEN_DESCRIPTOR, OPEN_FOLDER, OPEN_WITNESS } from './layout'
+import type { Notice } from './notice'
 
 /** What opening the log needs to know of the options and the policy. */
 export interface LogFileOptions {
@@ -19,6 +21,7 @@ export interface LogFileOptions {
   readonly path: string
   readonly fileMode: number
   readonly dirMode: number
+  readonly onUnsafeFile: 'warn' | 'fail'
   /** Whether new names are made durable. */
   readonly isSynced: boolean
 }
@@ -69,13 +72,22 @@ export class LogFileOpener {
   readonly #options: LogFileOptions
   readonly #marker: StageMarker
   readonly #descriptors: OpenDescriptors
+  readonly #onNotice: (notice: Notice) => void
+  /** What was told of last, so that one state of the file is told of once. */
+  #told = ''
   /** Folders whose entries may have changed and are not synced yet; kept across failures. */
   readonly #unsyncedFolders = new Set<string>()
 
-  constructor(options: LogFileOptions, marker: StageMarker, descriptors: OpenDescriptors) {
+  constructor(
+    options: LogFileOptions,
+    marker: StageMarker,
+    descriptors: OpenDescriptors,
+    onNotice: (notice: Notice) => void,
+  ) {
     this.#options = options
     this.#marker = marker
     this.#descriptors = descriptors
+    this.#onNotice = onNotice
   }
 
   /** Opens the path, creating what is missing; throws a {@link Refusal} or the kernel's error. */
@@ -114,7 +126,20 @@ export class LogFileOpener {
     const stats = fstatSync(fd, { bigint: true })
     if (!stats.isFile()) throw new Refusal(REASON_NOT_A_FILE)
     if (isCreated && permissionBits(stats.mode) !== fileMode) fchmodSync(fd, fileMode)
+    this.#checkTrust(isCreated ? [] : distrustFile(stats, fileMode))
     return stats
+  }
+
+  /** Refuses a file that others could tamper with, or tells of it. */
+  #checkTrust(reasons: readonly number[] = []): void {
+    const { path, dirMode, onUnsafeFile } = this.#options
+    const all = [...reasons, ...distrustFolder(dirname(path), dirMode)]
+    if (all[0] !== undefined && onUnsafeFile === 'fail') throw new Refusal(all[0])
+    const told = all.join()
+    if (told !== this.#told && all.length > 0) {
+      this.#onNotice({ kind: 'unsafe-file', reasons: all })
+    }
+    this.#told = told
   }
 
   #openDescriptor(): { fd: number; isCreated: boolean } {
@@ -128,6 +153,7 @@ export class LogFileOpener {
       this.#marker.stage = 'folder'
       this.#ensureFolder(dirname(path))
       this.#marker.stage = 'open'
+      if (this.#options.onUnsafeFile === 'fail') this.#checkTrust()
       const created = unlessCode(['EEXIST', 'ENOENT'], () => open(create))
       if (created !== undefined) return { fd: created, isCreated: true }
     }

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { describe } from './fields'
-import type { SyncMethod } from './sink'
+import type { OnUnsafeFile, SyncMethod } from './sink'
 
 /** What warnings go to: anything with pino's `warn(obj, msg)`. */
 export interface WarnLogger {
@@ -44,6 +44,13 @@ export interface ExecAuditOptions {
   fileMode?: number | undefined
   /** Permission bits of folders that this creates, whatever the umask; default 0o700. */
   dirMode?: number | undefined
+  /**
+   * What is done about a file that others could tamper with: one with a second name (hard link), with
+   * another owner than this process or root, or with write permission for others that `fileMode` does
+   * not grant; the owner and permissions of its folder count too. `warn` (default, since the reference
+   * writes to such files) tells of it with AUDIT_UNSAFE_FILE at each opening; `fail` fails the events.
+   */
+  onUnsafeFile?: OnUnsafeFile | undefined
   /**
    * Largest event in bytes, in UTF-8 and before escaping; 1 KiB to 1 GiB, default 16 MiB. A larger
    * one is written with its argv cut, and the last element says what was cut.
@@ -92,6 +99,7 @@ export interface CheckedOptions {
   readonly retryForMs: number
   readonly fileMode: number
   readonly dirMode: number
+  readonly onUnsafeFile: OnUnsafeFile
   readonly maxEventBytes: number
   readonly redact: ((argv: readonly string[]) => readonly string[]) | undefined
   readonly logger: WarnLogger | undefined
@@ -128,6 +136,7 @@ export function checkOptions(options: ExecAuditOptions | undefined): CheckedOpti
     retryForMs: number('options.retryForMs', values, 0, 0, INT32_MAX),
     fileMode: integer('options.fileMode', values, 0o600, 0, MODE_MAX),
     dirMode: integer('options.dirMode', values, 0o700, 0, MODE_MAX),
+    onUnsafeFile: oneOf('options.onUnsafeFile', values, ['warn', 'fail']),
     maxEventBytes: integer('options.maxEventBytes', values, 16 * MIB, KIB, GIB),
     redact: redactOf(values),
     logger: loggerOf(values),
@@ -147,6 +156,7 @@ const OPTION_NAMES = [
   'retryForMs',
   'fileMode',
   'dirMode',
+  'onUnsafeFile',
   'maxEventBytes',
   'redact',
   'logger',

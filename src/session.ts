@@ -1,6 +1,5 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { DrainConfig } from './drain-loop'
-import type { TornTail } from './sink'
 
 /*
  * What crosses between the threads beside the ring's memory.
@@ -23,11 +22,8 @@ export interface OversizeRecord {
 /** What a session is started with. */
 export interface SessionTask {
   readonly config: DrainConfig
-  /** Brings further {@link OversizeRecord}s to the worker, and {@link Notice}s back. */
+  /** Brings further {@link OversizeRecord}s to the worker, and notices (see notice.ts) back. */
   readonly port: MessagePort
   /** Every oversize record that has no outcome yet. */
   readonly oversize: readonly OversizeRecord[]
 }
-
-/** Something an operator should know that is not about one event. */
-export type Notice = TornTail

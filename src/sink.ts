@@ -19,10 +19,14 @@ import {
   type StageMarker,
   VANISHED_ATTEMPTS_MAX,
 } from './log-file'
+import type { Notice } from './notice'
 import { sleep } from './signal'
 
 /** How a group is made durable; `none` leaves that to the kernel. */
 export type SyncMethod = 'fdatasync' | 'fsync' | 'none'
+
+/** What is done about a file that others could tamper with. */
+export type OnUnsafeFile = 'warn' | 'fail'
 
 /** What the sink needs to know of the options and the policy. */
 export interface SinkOptions {
@@ -30,16 +34,8 @@ export interface SinkOptions {
   readonly path: string
   readonly fileMode: number
   readonly dirMode: number
+  readonly onUnsafeFile: OnUnsafeFile
   readonly syncMethod: SyncMethod
-}
-
-/** A fragment without its newline was found at the end of the file, and closed with one. */
-export interface TornTail {
-  readonly kind: 'torn-tail'
-  /** Where the fragment starts, in bytes from the file's start. */
-  readonly offset: number
-  /** Length of the fragment in bytes. */
-  readonly bytes: number
 }
 
 /** The lines of one group. */
@@ -85,7 +81,7 @@ export class Sink {
   readonly #options: SinkOptions
   readonly #memory: RingMemory
   readonly #journal: GroupJournal
-  readonly #onTornTail: (tail: TornTail) => void
+  readonly #onNotice: (notice: Notice) => void
   readonly #recordSync: (ms: number) => void
   readonly #marker: StageMarker = { stage: 'open' }
   readonly #opener: LogFileOpener
@@ -98,7 +94,7 @@ export class Sink {
     memory: RingMemory,
     journal: GroupJournal,
     recordSync: (ms: number) => void,
-    onTornTail: (tail: TornTail) => void,
+    onNotice: (notice: Notice) => void,
     descriptors = OpenDescriptors.unshared(),
   ) {
     this.#options = options
@@ -106,10 +102,14 @@ export class Sink {
     this.#memory = memory
     this.#journal = journal
     this.#recordSync = recordSync
-    this.#onTornTail = onTornTail
-    const { path, fileMode, dirMode, syncMethod } = options
-    const fileOptions = { path, fileMode, dirMode, isSynced: syncMethod !== 'none' }
-    this.#opener = new LogFileOpener(fileOptions, this.#marker, descriptors)
+    this.#onNotice = onNotice
+    const { syncMethod, ...fileOptions } = options
+    this.#opener = new LogFileOpener(
+      { ...fileOptions, isSynced: syncMethod !== 'none' },
+      this.#marker,
+      descriptors,
+      onNotice,
+    )
   }
 
   /**
@@ -266,7 +266,7 @@ export class Sink {
     this.#marker.stage = 'write'
     writeSync(file.fd, '\n')
     this.#count(COUNT_TORN_TAILS)
-    this.#onTornTail({ kind: 'torn-tail', offset: Number(size) - bytes, bytes })
+    this.#onNotice({ kind: 'torn-tail', offset: Number(size) - bytes, bytes })
     return size + 1n
   }
 

@@ -12,8 +12,9 @@ import {
   TAIL,
   WORKER_THREAD,
 } from './layout'
+import type { Notice } from './notice'
 import { RingConsumer } from './ring'
-import type { Notice, OversizeRecord, SessionTask } from './session'
+import type { OversizeRecord, SessionTask } from './session'
 import { sleep, unpark } from './signal'
 import { isThreadGone } from './thread-liveness'
 import { openWorkerPool, type WorkerPool } from './worker-pool'

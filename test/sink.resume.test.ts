@@ -37,7 +37,8 @@ describe('a group that a drainer before this one had begun', () => {
     writeFileSync(path, BEFORE + inFile)
     const memory = allocateRing(1024)
     const journal = new GroupJournal(memory)
-    const options = { path, fileMode: 0o600, dirMode: 0o700, syncMethod: 'fdatasync' } as const
+    const modes = { fileMode: 0o600, dirMode: 0o700 }
+    const options = { path, ...modes, onUnsafeFile: 'warn', syncMethod: 'fdatasync' } as const
     const sink = new Sink(
       options,
       memory,

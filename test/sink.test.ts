@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import {
   appendFileSync,
   chmodSync,
@@ -8,7 +7,6 @@ import {
   renameSync,
   rmSync,
   statSync,
-  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
@@ -121,36 +119,6 @@ describe('the file at the path', () => {
     expect(read('exec.log')).toBe(`line\n${startedLine(0)}`)
     expect([warned, audit.stats().file.tornTails]).toEqual([[], 0])
   })
-
-  it.each<[string, (path: string) => void, string, string | undefined]>([
-    ['a folder', (path) => mkdirSync(path), 'AUDIT_OPEN_FAILED', 'EISDIR'],
-    ['a symbolic link', (path) => symlinkSync(`${path}.real`, path), 'AUDIT_OPEN_FAILED', 'ELOOP'],
-    ['a FIFO', (path) => execFileSync('mkfifo', [path]), 'AUDIT_OPEN_FAILED', undefined],
-    [
-      'a device',
-      (path) => execFileSync('mknod', [path, 'c', '1', '3']),
-      'AUDIT_OPEN_FAILED',
-      undefined,
-    ],
-  ])(
-    'is refused when it is %s; nothing is written there, nothing hangs',
-    async (_, make, code, cause) => {
-      const path = dir.path('exec.log')
-      writeFileSync(`${path}.real`, '')
-      make(path)
-      const { audit, warned, diagnostics } = openAudit(path)
-      expect(await audit.started(startedEvent())).toBe('failed')
-      expect(diagnostics.auditFailures).toBe(1)
-      expect(warned[0]?.object).toMatchObject({ code, stage: 'open' })
-      const expected = cause === undefined ? {} : { cause: { code: cause } }
-      expect(warned[0]?.object.err).toMatchObject(expected)
-      expect(read('exec.log.real')).toBe('')
-
-      rmSync(path, { recursive: true })
-      expect(await audit.started(startedEvent({ pid: 1 }))).toBe('durable')
-      expect(read('exec.log')).toBe(startedLine(1))
-    },
-  )
 
   it('fails with AUDIT_FOLDER_FAILED under a file, and recovers when that goes', async () => {
     writeFileSync(dir.path('logs'), 'a file')

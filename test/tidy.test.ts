@@ -12,6 +12,7 @@ const DRAINER_SIDE = [
   'line-serializers',
   'sink',
   'log-file',
+  'file-trust',
   'journal',
 ]
 /** The stages of the caller's side: the drainer's side knows of their types alone. */
