@@ -1,8 +1,10 @@
 import { cutToSize, UTF8_BYTES_PER_UNIT, utf8Bytes } from './argv-limit'
 import { DENIAL_REASONS, WARNING_KINDS } from './events'
 import {
+  array,
   boolean,
   describe,
+  element,
   invalidEvent,
   isInvalidEvent,
   nameCode,
@@ -57,6 +59,7 @@ import {
   WARNING_BYTES,
   WARNING_BYTES_OFFSET,
 } from './layout'
+import { StringRun } from './string-run'
 
 /** Numbers of the names, as they travel in a record's code byte. */
 function codesOf(names: readonly string[]): ReadonlyMap<string, number> {
@@ -112,8 +115,8 @@ export class EventEncoder {
   #number2: number | bigint = 0
   #code32 = 0
   #signal32 = 0
-  #strings: readonly string[] = []
-  #text = ''
+  /** The strings of a request or denial. */
+  readonly #strings = new StringRun()
   #fixedBytes = 0
   #exactBytes = -1
 
@@ -132,6 +135,7 @@ export class EventEncoder {
     try {
       this.#prepare(name, input)
     } catch (thrown) {
+      this.#strings.clear()
       throw this.#named(thrown)
     } finally {
       this.#isPreparing = false
@@ -146,12 +150,12 @@ export class EventEncoder {
 
   /** At least as many bytes as {@link write} writes; costs nothing. */
   get maxBytes(): number {
-    return this.#fixedBytes + this.#text.length * UTF8_BYTES_PER_UNIT
+    return this.#fixedBytes + this.#strings.text.length * UTF8_BYTES_PER_UNIT
   }
 
   /** Exactly as many bytes as {@link write} writes; measures the text once. */
   get exactBytes(): number {
-    if (this.#exactBytes < 0) this.#exactBytes = this.#fixedBytes + utf8Bytes(this.#text)
+    if (this.#exactBytes < 0) this.#exactBytes = this.#fixedBytes + utf8Bytes(this.#strings.text)
     return this.#exactBytes
   }
 
@@ -188,19 +192,14 @@ export class EventEncoder {
       putU64(view, index + REQUEST_STDIN_OFFSET, this.#number0)
       view.setUint32(index + REQUEST_TIMEOUT_OFFSET, Number(this.#number1), true)
     }
-    view.setUint32(index + STRING_COUNT_OFFSET, this.#strings.length, true)
-    let lengthAt = index + STRING_LENGTHS_OFFSET
-    for (const string of this.#strings) {
-      view.setUint32(lengthAt, string.length, true)
-      lengthAt += STRING_LENGTH_BYTES
-    }
+    view.setUint32(index + STRING_COUNT_OFFSET, this.#strings.count, true)
+    this.#strings.writeLengths(view, index + STRING_LENGTHS_OFFSET)
     // The room is at least that of the text, so this never stops short.
-    const written =
-      this.#text === '' ? 0 : bytes.write(this.#text, index + this.#fixedBytes, 'utf8')
+    const { text } = this.#strings
+    const written = text === '' ? 0 : bytes.write(text, index + this.#fixedBytes, 'utf8')
     view.setUint32(index + TEXT_BYTES_OFFSET, written, true)
     // An event of megabytes must not be held until the next one comes.
-    this.#text = ''
-    this.#strings = []
+    this.#strings.clear()
     return this.#fixedBytes + written
   }
 
@@ -210,8 +209,7 @@ export class EventEncoder {
     this.#type = type
     this.#flags = 0
     this.#code = 0
-    this.#text = ''
-    this.#strings = []
+    this.#strings.clear()
     this.#exactBytes = -1
     this.#time = this.#options.clock()
   }
@@ -300,15 +298,34 @@ export class EventEncoder {
     putId(this.#ids, machineAt, PARTY_ID_BYTES, 'machineId', event.machineId)
   }
 
-  /** Keeps argv, redacted and cut to size, behind `matchedAcl` in one list and one text. */
+  /** Keeps argv, redacted and cut to size, behind `matchedAcl` in one run. */
   #putArgv(event: Record<string, unknown>, matchedAcl: string | null): void {
     this.#field = 'argv'
-    const given = this.#redacted(strings('argv', event.argv))
-    const argv = cutToSize(given, matchedAcl, this.#options.maxEventBytes)
     this.#flags = matchedAcl === null ? 0 : FLAG_MATCHED_ACL
-    this.#strings = matchedAcl === null ? argv : [matchedAcl, ...argv]
-    this.#text = this.#strings.join('')
-    this.#fixedBytes = STRING_LENGTHS_OFFSET + this.#strings.length * STRING_LENGTH_BYTES
+    const given = event.argv
+    if (matchedAcl !== null) this.#strings.append(matchedAcl)
+    if (this.#options.redact !== undefined || !this.#tryAppendAll(given)) {
+      const argv = this.#redacted(strings('argv', given))
+      const kept = cutToSize(argv, matchedAcl, this.#options.maxEventBytes)
+      this.#strings.clear()
+      this.#strings.appendAll(matchedAcl === null ? kept : [matchedAcl, ...kept])
+    }
+    this.#fixedBytes = STRING_LENGTHS_OFFSET + this.#strings.count * STRING_LENGTH_BYTES
+  }
+
+  /** Appends argv without a copy of it, if it is sure to fit. */
+  #tryAppendAll(value: unknown): boolean {
+    const argv = array('argv', value)
+    let room = this.#options.maxEventBytes - STRING_LENGTHS_OFFSET - STRING_LENGTH_BYTES
+    room -= this.#strings.text.length * UTF8_BYTES_PER_UNIT
+    const { length } = argv
+    for (let i = 0; i < length; i++) {
+      const argument = element('argv', i, argv[i])
+      room -= STRING_LENGTH_BYTES + argument.length * UTF8_BYTES_PER_UNIT
+      if (room < 0) return false
+      this.#strings.append(argument)
+    }
+    return true
   }
 
   #redacted(argv: string[]): readonly string[] {

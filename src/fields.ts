@@ -152,16 +152,24 @@ export function optionalString(field: string, value: unknown): string | null {
   throw wrongType(field, 'a string or null', value)
 }
 
+/** An array. */
+export function array(field: string, value: unknown): readonly unknown[] {
+  if (Array.isArray(value)) return value
+  throw wrongType(field, 'an array of strings', value)
+}
+
+/** One string of an array. */
+export function element(field: string, index: number, value: unknown): string {
+  if (typeof value === 'string') return value
+  throw wrongType(`${field}[${index}]`, 'a string', value)
+}
+
 /** An array of strings, copied, each element read once. */
 export function strings(field: string, value: unknown): string[] {
-  if (!Array.isArray(value)) throw wrongType(field, 'an array of strings', value)
+  const list = array(field, value)
   const copy: string[] = []
-  const { length } = value
-  for (let i = 0; i < length; i++) {
-    const element: unknown = value[i]
-    if (typeof element !== 'string') throw wrongType(`${field}[${i}]`, 'a string', element)
-    copy.push(element)
-  }
+  const { length } = list
+  for (let i = 0; i < length; i++) copy.push(element(field, i, list[i]))
   return copy
 }
 

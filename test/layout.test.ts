@@ -130,14 +130,19 @@ describe('the memory map', () => {
 })
 
 describe('allocateRing', () => {
-  it.each([0, 2 ** 31, 2 ** 32 - 8])('starts every position at %d and all else at 0', (start) => {
-    const { control, counters } = layout.allocateRing(CAPACITY, start)
-    const positions = [layout.TAIL, layout.HEAD, layout.READ, layout.DURABLE, layout.HURRY]
-    expect(positions.map((word) => control[word])).toEqual(positions.map(() => start | 0))
-    const others = [...control].filter((_, word) => !positions.includes(word))
-    expect(others.filter((value) => value !== 0)).toEqual([])
-    expect([...counters].filter((value) => value !== 0n)).toEqual([])
-  })
+  it.each([0, 2 ** 31, 2 ** 32 - 8])(
+    'starts every position at %d no descriptor, and all else at 0',
+    (start) => {
+      const { control, counters } = layout.allocateRing(CAPACITY, start)
+      const positions = [layout.TAIL, layout.HEAD, layout.READ, layout.DURABLE, layout.HURRY]
+      expect(positions.map((word) => control[word])).toEqual(positions.map(() => start | 0))
+      expect(layout.DESCRIPTOR_WORDS.map((word) => control[word])).toEqual([-1, -1, -1])
+      const set: number[] = [...positions, ...layout.DESCRIPTOR_WORDS]
+      const others = [...control].filter((_, word) => !set.includes(word))
+      expect(others.filter((value) => value !== 0)).toEqual([])
+      expect([...counters].filter((value) => value !== 0n)).toEqual([])
+    },
+  )
 
   it.each([0, -1024, 1023, 1536])('refuses a capacity of %d', (capacity) => {
     const expected = new RangeError(`capacity=${capacity} is not a power of two from 2^10 to 2^30`)

@@ -21,6 +21,7 @@ const CALLER_SIDE = [
   'exec-audit',
   'audit-writer',
   'encode',
+  'string-run',
   'admission',
   'acks',
   'oversize',
