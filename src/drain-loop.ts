@@ -16,9 +16,11 @@ import {
   COUNT_RETRIES,
   HURRY,
   LENGTH_OFFSET,
+  OVERSIZE_BYTES,
   OVERSIZE_ID_OFFSET,
   OVERSIZE_LENGTH_OFFSET,
   positionDelta,
+  RECORD_HEADER_BYTES,
   type RingMemory,
   recordBytes,
   TYPE_OFFSET,
@@ -178,8 +180,7 @@ export class DrainLoop {
   /** Adds the record at `index`; returns false when it belongs to the next group. */
   #add(index: number): boolean {
     if (this.#events === 0) this.#firstAt = performance.now()
-    const { view } = this.#consumer.records
-    if (view.getUint8(index + TYPE_OFFSET) === TYPE_REOPEN) {
+    if (this.#isReopenAt(index)) {
       if (this.#events > 0) return false
       this.#isReopen = true
     } else {
@@ -196,6 +197,13 @@ export class DrainLoop {
     return true
   }
 
+  /** By its length too: a damaged event must not pass for a record that has no line. */
+  #isReopenAt(index: number): boolean {
+    const { view } = this.#consumer.records
+    const length = view.getUint32(index + LENGTH_OFFSET, true)
+    return length === RECORD_HEADER_BYTES && view.getUint8(index + TYPE_OFFSET) === TYPE_REOPEN
+  }
+
   /** The record's line. One that cannot be made is marked, and stops nothing but itself. */
   #lineOf(index: number): string {
     try {
@@ -204,6 +212,7 @@ export class DrainLoop {
       if (records.view.getUint8(index + TYPE_OFFSET) !== TYPE_OVERSIZE) {
         return serialize(decode(records, index, length))
       }
+      if (length !== OVERSIZE_BYTES) throw new CorruptRecordError('no reference by its length')
       return this.#oversizeLineOf(records.view, index)
     } catch (thrown) {
       const failure: Failure = { stage: 'encode', reason: encodeReason(thrown) }

@@ -45,8 +45,11 @@ class OversizeInbox implements OversizeSource {
     for (let message = this.#receive(); message !== undefined; message = this.#receive()) {
       this.#records.set(message.id, message.buffer)
     }
+    const found = this.#records.get(id)
+    // A damaged id must not cost the records that others refer to.
+    if (found === undefined) return undefined
     for (const known of this.#records.keys()) if (known < id) this.#records.delete(known)
-    return this.#records.get(id)
+    return found
   }
 
   end(): void {
