@@ -21,12 +21,15 @@ export function acknowledge(
 ): boolean {
   const durable = ring.durablePosition
   if (durable === ring.headPosition) return false
-  const isCorrupt = ring.corruption(durable)
-  while (acks.hasBefore(durable)) {
+  // A position that is impossible was put there by something else: it vouches for nothing.
+  const isPossible = ring.isPublished(durable)
+  const end = isPossible ? durable : ring.tailPosition
+  const isCorrupt = !isPossible || ring.corruption(durable)
+  while (acks.hasBefore(end)) {
     const word = isCorrupt ? CORRUPT_RING : ring.failureAt(acks.firstPosition)
     settle(acks.shift(), word)
   }
-  ring.release(durable)
+  ring.release(end)
   return true
 }
 

@@ -136,6 +136,12 @@ export class RingProducer {
     return Atomics.load(this.#control, DURABLE)
   }
 
+  /** Whether `position` lies in what is published and not released, or at an end of it. */
+  isPublished(position: number): boolean {
+    const distance = positionDelta(position, this.#head)
+    return distance >= 0 && distance <= this.usedBytes
+  }
+
   /** The failure word of the record at `position`, valid once `durable` has passed it; 0 is none. */
   failureAt(position: number): number {
     return this.records.view.getInt32((position & (this.capacity - 1)) + FAILURE_OFFSET, true)
@@ -214,13 +220,14 @@ export class RingConsumer {
   refill(): void {
     const tail = Atomics.load(this.#memory.control, TAIL)
     const fresh = positionDelta(tail, this.#copied)
-    if (fresh <= 0) return
     const { capacity, records } = this.#memory
     const from = this.#copied & this.#mask
+    this.#copied = tail
+    // Positions that contradict each other are for `next` to refuse.
+    if (fresh <= 0 || fresh > capacity) return
     const first = Math.min(fresh, capacity - from)
     records.bytes.copy(this.records.bytes, from, from, from + first)
     if (fresh > first) records.bytes.copy(this.records.bytes, 0, 0, fresh - first)
-    this.#copied = tail
   }
 
   /**
@@ -231,6 +238,7 @@ export class RingConsumer {
     for (;;) {
       const available = positionDelta(this.#copied, this.#read)
       if (available === 0) return EMPTY
+      if (available < 0 || available > this.#memory.capacity) return CORRUPT
       const index = this.#read & this.#mask
       const length = this.records.view.getUint32(index + LENGTH_OFFSET, true)
       const bytesToEnd = this.#memory.capacity - index

@@ -69,6 +69,7 @@ export class WorkerHost {
   #patienceLeftMs = CALL_PATIENCE_MS
   /** Whether this thread holds the DRAINER word. */
   #isOwner = false
+  #isClosed = false
   #sessions = 0
   #deaths = 0
   #fruitlessDeaths = 0
@@ -160,6 +161,7 @@ export class WorkerHost {
   /** Ends the worker. Everything must have its outcome. Idempotent through its owner. */
   async close(): Promise<void> {
     const { control } = this.#memory
+    this.#isClosed = true
     Atomics.store(control, CLOSING, 1)
     if (this.#drainer === 'worker') {
       // One last session, so that the worker closes its file.
@@ -190,9 +192,10 @@ export class WorkerHost {
     Atomics.store(this.#memory.control, DRAINER, DRAINER_NONE)
   }
 
+  /** Whether something waits to be drained. Never after the end, whatever the ring's words say. */
   get #isPending(): boolean {
     const { control } = this.#memory
-    return Atomics.load(control, TAIL) !== Atomics.load(control, DURABLE)
+    return !this.#isClosed && Atomics.load(control, TAIL) !== Atomics.load(control, DURABLE)
   }
 
   #newPool(): WorkerPool {

@@ -17,3 +17,18 @@ require('piscina')
 export const COUNT_OUTCOMES = `
 const count = (outcomes) => outcomes.reduce((sum, o) => ({ ...sum, [o]: (sum[o] ?? 0) + 1 }), {})
 `
+
+/**
+ * To run before the package is loaded: `ringOf(bytes)` finds the shared memory of the ring with that
+ * many bytes of records, so that a script can damage it.
+ */
+export const CATCH_RINGS = `
+const shared = []
+globalThis.SharedArrayBuffer = new Proxy(SharedArrayBuffer, {
+  construct(target, args) {
+    shared.push(new target(...args))
+    return shared.at(-1)
+  },
+})
+const ringOf = (bytes) => shared.find(({ byteLength }) => byteLength > bytes && byteLength < bytes + 4096)
+`

@@ -1,0 +1,187 @@
+import { readFileSync } from 'node:fs'
+import {
+  DURABLE,
+  JOURNAL_DESCRIPTOR,
+  JOURNAL_STATE,
+  JOURNAL_WITNESS,
+  OPEN_DESCRIPTOR,
+  OPEN_FOLDER,
+  OPEN_WITNESS,
+  OVERSIZE_ID_OFFSET,
+  SLEEP,
+} from '../src/layout'
+import { startedLine, startedLines } from './helpers/events'
+import { seededRandom } from './helpers/load-child'
+import { type ChildEnd, runChild } from './helpers/run-child'
+import { useTempDir } from './helpers/temp-dir'
+import { times } from './helpers/times'
+import { CATCH_RINGS } from './helpers/worker-scripts'
+
+const SCRIBBLE_MS = times('SCRIBBLE_MS', 2_000, 30_000)
+const RING_BYTES = 16 * 1024
+/** Only a writer that hangs reaches it. */
+const HANG_MS = 20_000
+/**
+ * What is left alone of the control words: a descriptor's number. Where that is changed the writer
+ * closes or writes another file of the process, and nothing it does could tell.
+ */
+const SPARED = [
+  JOURNAL_STATE,
+  JOURNAL_DESCRIPTOR,
+  JOURNAL_WITNESS,
+  OPEN_DESCRIPTOR,
+  OPEN_WITNESS,
+  OPEN_FOLDER,
+]
+/** The last control word and the distance of two, in words of 32 bits. */
+const LAST_WORD = OPEN_FOLDER
+const WORD_STRIDE = OPEN_FOLDER - OPEN_WITNESS
+
+/** Keeps events in flight and writes random bytes to `offsets` of the ring between the calls. */
+const scribbleScript = (seed: number, offsets: string) => `
+let state = ${seed}
+const draw = (limit) => {
+  state = (Math.imul(state, 1103515245) + 12345) >>> 0
+  return Math.floor((state / 2 ** 32) * limit)
+}
+const ids = { requestId, agentId: '11'.repeat(32), machineId: '22'.repeat(32) }
+const parties = { ...ids, matchedAcl: null, timeoutMs: 0 }
+const audit = open({ ringBytes: ${RING_BYTES}, drainOnExit: false, logger: { warn() {} } })
+const ring = new Uint8Array(ringOf(${RING_BYTES}))
+const offsets = ${offsets}
+const outcomes = { durable: 0, failed: 0 }
+let pending = 0
+let sent = 0
+const within = (promise) => Promise.race([
+  promise.then(() => 'ended'),
+  new Promise((resolve) => setTimeout(resolve, ${HANG_MS}, 'hangs').unref()),
+])
+const send = () => {
+  pending++
+  audit.request({ ...parties, argv: ['ü😀'.repeat(1 + (sent % 9))], stdinBytes: sent++ }).then((outcome) => {
+    pending--
+    outcomes[outcome]++
+  })
+}
+const run = async () => {
+  const end = Date.now() + ${SCRIBBLE_MS}
+  while (Date.now() < end) {
+    while (pending < 300) send()
+    for (let i = draw(200); i > 0; i--) ring[offsets(draw)] = draw(256)
+    await new Promise(setImmediate)
+  }
+  const drained = await within(audit.drain())
+  const closed = await within(audit.close())
+  const next = open()
+  const after = await Promise.all([0, 1, 2].map((pid) => next.started({ requestId, pid })))
+  await next.close()
+  console.log(JSON.stringify({ drained, closed, outcomes, sent, after }))
+  // What hangs is told of above.
+  process.exit()
+}
+run()
+`
+
+interface Report {
+  readonly drained: string
+  readonly closed: string
+  readonly outcomes: { readonly durable: number; readonly failed: number }
+  readonly sent: number
+  readonly after: readonly string[]
+}
+
+describe('a ring that something else writes random bytes into', () => {
+  const dir = useTempDir()
+  const scribble = (offsets: string): Promise<ChildEnd> => {
+    const seed = Math.floor(seededRandom()() * 2 ** 31)
+    return runChild(scribbleScript(seed, offsets), [dir.path('exec.log')], [], CATCH_RINGS)
+  }
+  const reportOf = ({ code, signal, stdout, stderr }: ChildEnd): Report => {
+    expect([code, signal, stderr]).toEqual([0, null, ''])
+    return JSON.parse(stdout)
+  }
+  /** The log before the three lines of the writer that came after. */
+  const firstLog = () => {
+    const log = readFileSync(dir.path('exec.log'), 'utf8')
+    expect(log.slice(-startedLines(3).length)).toBe(startedLines(3))
+    return log.slice(0, -startedLines(3).length)
+  }
+
+  it('among its records, while the worker drains, settles all and acknowledges what it wrote', async () => {
+    const report = reportOf(
+      await scribble(`(draw) => ring.length - ${RING_BYTES} + draw(${RING_BYTES})`),
+    )
+    const { drained, closed, outcomes, sent, after } = report
+    expect({ drained, closed, after }).toEqual({
+      drained: 'ended',
+      closed: 'ended',
+      after: ['durable', 'durable', 'durable'],
+    })
+    expect(outcomes.durable + outcomes.failed).toBe(sent)
+    expect(Math.min(outcomes.durable, outcomes.failed)).toBeGreaterThan(0)
+    const lines = firstLog().split('\n').slice(0, -1)
+    const numbers = lines.map((line): unknown => JSON.parse(line).ts_unix_ms)
+    expect(numbers.every(Number.isSafeInteger)).toBe(true)
+    expect(lines.length).toBeGreaterThanOrEqual(outcomes.durable)
+  })
+
+  it('among its control words does not crash the process, nor the writer after it', async () => {
+    const spared = SPARED.map((word) => word / WORD_STRIDE)
+    const words = Array.from({ length: LAST_WORD / WORD_STRIDE + 1 }, (_, word) => word)
+    const targets = words.filter((word) => !spared.includes(word) && word !== SLEEP / WORD_STRIDE)
+    const offsets = `(draw) => ${JSON.stringify(targets)}[draw(${targets.length})] * ${WORD_STRIDE * 4} + draw(4)`
+    const { after, outcomes } = reportOf(await scribble(offsets))
+    expect(after).toEqual(['durable', 'durable', 'durable'])
+    expect(outcomes.failed).toBeGreaterThan(0)
+    for (const line of firstLog().split('\n').slice(0, -1)) {
+      expect(JSON.parse(line)).toMatchObject({ event: 'request' })
+    }
+  })
+
+  it('so that it claims what was never written acknowledges nothing, and the process ends', async () => {
+    const script = `
+const audit = open({ ringBytes: ${RING_BYTES}, logger: { warn() {} } })
+const outcomes = [0, 1, 2].map((pid) => audit.started({ requestId, pid }))
+// The worker starts when this has returned.
+Atomics.add(new Int32Array(ringOf(${RING_BYTES})), ${DURABLE}, 2 ** 20)
+Promise.all(outcomes).then(async (settled) => {
+  await audit.close()
+  console.log(settled.join())
+})
+`
+    const wrapper = ['timeout', String(HANG_MS / 1_000)]
+    const end = await runChild(script, [dir.path('exec.log')], wrapper, CATCH_RINGS)
+    expect([end.code, end.stderr, end.stdout]).toEqual([0, '', 'failed,failed,failed\n'])
+  })
+
+  it('where a large event is referred to loses that event and no other large one', async () => {
+    const script = `
+const warnings = []
+const audit = open({ ringBytes: ${RING_BYTES}, logger: { warn: ({ code }) => warnings.push(code) } })
+const ids = { requestId, agentId: '11'.repeat(32), machineId: '22'.repeat(32) }
+const large = (letter) => audit.denial({ ...ids, argv: [letter.repeat(${RING_BYTES})], reason: 'spawn_failed' })
+const outcomes = [large('a'), large('b'), large('c'), audit.started({ requestId, pid: 0 })]
+// The worker starts when this has returned. The first record is the reference to the first event.
+const ring = ringOf(${RING_BYTES})
+const id = new DataView(ring, ring.byteLength - ${RING_BYTES} + ${OVERSIZE_ID_OFFSET})
+id.setUint32(0, id.getUint32(0, true) ^ (1 << 31), true)
+Promise.all(outcomes).then(async (settled) => {
+  await audit.close()
+  console.log(JSON.stringify({ settled, warnings }))
+})
+`
+    const end = await runChild(script, [dir.path('exec.log')], [], CATCH_RINGS)
+    expect([end.code, end.stderr, JSON.parse(end.stdout)]).toEqual([
+      0,
+      '',
+      { settled: ['failed', 'durable', 'durable', 'durable'], warnings: ['AUDIT_ENCODE_FAILED'] },
+    ])
+    const lines = readFileSync(dir.path('exec.log'), 'utf8').split('\n')
+    expect(lines.slice(0, 2).map((line): unknown => JSON.parse(line).argv)).toEqual([
+      ['b'.repeat(RING_BYTES)],
+      ['c'.repeat(RING_BYTES)],
+    ])
+    expect(`${lines[2]}\n`).toBe(startedLine(0))
+    expect(lines.slice(3)).toEqual([''])
+  })
+})
