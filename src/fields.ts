@@ -68,7 +68,9 @@ export function putId(
 ): void {
   if (typeof value === 'string') {
     const digits = byteLength * 2
-    const isHex = value.length === digits && target.write(value, offset, 'hex') === byteLength
+    // Node takes a character by its low byte: U+0130 would pass for 0.
+    const isAscii = value.length === digits && Buffer.byteLength(value, 'utf8') === digits
+    const isHex = isAscii && target.write(value, offset, 'hex') === byteLength
     if (isHex) return
     const got = value.length === digits ? 'other characters' : `${value.length} characters`
     throw wrongRange(field, `${digits} hexadecimal digits`, got)

@@ -32,7 +32,12 @@ const WRONG_U64_TYPE = ['1', null, undefined, true, {}, [], Symbol('s')]
 const WRONG_U32 = [-1, 1.5, Number.NaN, 2 ** 32]
 const WRONG_U32_TYPE = ['1', null, undefined, 1n, {}]
 const WRONG_I32 = [2 ** 31, -(2 ** 31) - 1, 0.5, Number.NaN]
-const WRONG_ID = [new Uint8Array(15), new Uint8Array(33), 'ab', 'zz'.repeat(16), 'g'.repeat(64)]
+/** Characters whose low byte is that of a hexadecimal digit. */
+const LOOKALIKES = ['\u0130'.repeat(32), '\u0130'.repeat(64)]
+const WRONG_ID = [
+  ...[new Uint8Array(15), new Uint8Array(33), 'ab', 'zz'.repeat(16), 'g'.repeat(64)],
+  ...LOOKALIKES,
+]
 const WRONG_ID_TYPE = [null, undefined, 7, {}, new Uint16Array(16), [1, 2]]
 const holey: unknown[] = ['a']
 holey[2] = 'c'
