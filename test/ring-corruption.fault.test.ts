@@ -9,6 +9,8 @@ import {
   OPEN_WITNESS,
   OVERSIZE_ID_OFFSET,
   SLEEP,
+  STRING_LENGTH_BYTES,
+  STRING_LENGTHS_OFFSET,
 } from '../src/layout'
 import { startedLine, startedLines } from './helpers/events'
 import { seededRandom } from './helpers/load-child'
@@ -17,8 +19,10 @@ import { useTempDir } from './helpers/temp-dir'
 import { times } from './helpers/times'
 import { CATCH_RINGS } from './helpers/worker-scripts'
 
-const SCRIBBLE_MS = times('SCRIBBLE_MS', 2_000, 30_000)
+const SCRIBBLE_MS = times('SCRIBBLE_MS', 1_500, 4_000)
+const HAMMER_ROUNDS = times('HAMMER_ROUNDS', 100, 250)
 const RING_BYTES = 16 * 1024
+const LARGE_RING_BYTES = 1024 * 1024
 /** Only a writer that hangs reaches it. */
 const HANG_MS = 20_000
 /**
@@ -123,6 +127,43 @@ describe('a ring that something else writes random bytes into', () => {
     const numbers = lines.map((line): unknown => JSON.parse(line).ts_unix_ms)
     expect(numbers.every(Number.isSafeInteger)).toBe(true)
     expect(lines.length).toBeGreaterThanOrEqual(outcomes.durable)
+  })
+
+  it('within texts that are just being decoded does not crash the process', async () => {
+    // The text is changed between one and two bytes a character, all the time: a decoder that counts
+    // and then copies the ring's own bytes writes beyond what it has allocated.
+    const script = `
+const RING_BYTES = ${LARGE_RING_BYTES}
+const RECORD_BYTES = RING_BYTES / 8
+const audit = open({ ringBytes: RING_BYTES, fsync: { method: 'none' }, logger: { warn() {} } })
+const ring = ringOf(RING_BYTES)
+const records = Buffer.from(ring, ring.byteLength - RING_BYTES)
+const ids = { requestId, agentId: '11'.repeat(32), machineId: '22'.repeat(32) }
+const argv = ['a'.repeat(RECORD_BYTES - ${STRING_LENGTHS_OFFSET + STRING_LENGTH_BYTES})]
+const event = { ...ids, argv, reason: 'spawn_failed' }
+const outcomes = { written: 0, failed: 0 }
+const run = async () => {
+  for (let round = 0; round < ${HAMMER_ROUNDS}; round++) {
+    const events = Array.from({ length: 8 }, () => audit.denial(event))
+    for (const stop = performance.now() + 8; performance.now() < stop; ) {
+      for (let at = 0; at < RING_BYTES; at += RECORD_BYTES) {
+        records.fill('é', at + 1000, at + RECORD_BYTES)
+        records.fill('a', at + 1000, at + RECORD_BYTES)
+      }
+    }
+    for (const outcome of await Promise.all(events)) outcomes[outcome]++
+  }
+  await audit.close()
+  console.log(JSON.stringify(outcomes))
+}
+run()
+`
+    const end = await runChild(script, [dir.path('exec.log')], [], CATCH_RINGS)
+    expect([end.code, end.signal, end.stderr]).toEqual([0, null, ''])
+    const { written } = JSON.parse(end.stdout)
+    const lines = readFileSync(dir.path('exec.log'), 'utf8').split('\n').slice(0, -1)
+    expect(lines.length).toBe(written)
+    for (const line of lines) expect(JSON.parse(line).event).toBe('denial')
   })
 
   it('among its control words does not crash the process, nor the writer after it', async () => {
