@@ -20,7 +20,7 @@ import { times } from './helpers/times'
 import { CATCH_RINGS } from './helpers/worker-scripts'
 
 const SCRIBBLE_MS = times('SCRIBBLE_MS', 1_500, 4_000)
-const HAMMER_ROUNDS = times('HAMMER_ROUNDS', 100, 250)
+const HAMMER_ROUNDS = times('HAMMER_ROUNDS', 200, 300)
 const RING_BYTES = 16 * 1024
 const LARGE_RING_BYTES = 1024 * 1024
 /** Only a writer that hangs reaches it. */

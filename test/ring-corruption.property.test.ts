@@ -200,22 +200,26 @@ function isOneLine(text: string): boolean {
  */
 type Effect = 'ring' | 'failed' | 'none' | 'refused' | 'undetected'
 
-function effectInRing({ name, beside, length }: Published, offset: number): Effect {
+function effectInRing(published: Published, offset: number): Effect {
+  const { name, beside, length } = published
   if (offset < layout.FAILURE_OFFSET) return 'ring'
   if (offset < layout.TYPE_OFFSET) return 'failed'
   if (offset >= length) return 'none'
   if (name === 'reopen') return offset === layout.TYPE_OFFSET ? 'refused' : 'none'
-  if (beside === undefined) return effectInRecord(name, offset)
+  if (beside === undefined) return effectInRecord(published, offset)
   if (offset >= layout.OVERSIZE_ID_OFFSET) return 'refused'
   // A reference is as long as a warning, so it may be taken for one of whatever stands there.
   return offset === layout.TYPE_OFFSET ? 'undetected' : 'none'
 }
 
-function effectInRecord(name: EventName | 'reopen', offset: number): Effect {
+function effectInRecord({ name, input }: Given, offset: number): Effect {
   if (offset < layout.TYPE_OFFSET) return 'none'
   if (name !== 'request' && name !== 'denial') return 'undetected'
   const isCount = offset >= layout.TEXT_BYTES_OFFSET && offset < layout.REQUEST_STDIN_OFFSET
-  return isCount ? 'refused' : 'undetected'
+  const strings = [input.argv, input.matchedAcl ?? []].flat().length
+  const texts = layout.STRING_LENGTHS_OFFSET + strings * layout.STRING_LENGTH_BYTES
+  const isLength = offset >= layout.STRING_LENGTHS_OFFSET && offset < texts
+  return isCount || isLength ? 'refused' : 'undetected'
 }
 
 /** Flips one bit of what was published; returns which event it belongs to and what must come of it. */
@@ -233,7 +237,7 @@ function flipOneBit(
   if (event.beside !== undefined && draw(2) === 0) {
     const offset = draw(event.beside.bytes.length)
     flip(event.beside, offset)
-    return { hit, effect: effectInRecord(event.name, offset) }
+    return { hit, effect: effectInRecord(event, offset) }
   }
   const padding = event.position - event.from
   const at = draw(padding + layout.align(event.length))
