@@ -58,6 +58,16 @@ function shorten(text: string): string {
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text
 }
 
+const byteLengthGetter = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  'byteLength',
+)?.get
+
+/** What a subclass says of its length may be false; then bytes of an earlier id would be written. */
+function trueByteLength(array: Uint8Array): number {
+  return Number(byteLengthGetter?.call(array))
+}
+
 /** Writes an id's bytes at `offset` of `target`. */
 export function putId(
   target: Buffer,
@@ -82,8 +92,9 @@ export function putId(
       value,
     )
   }
-  if (value.byteLength !== byteLength) {
-    throw wrongRange(field, `a Uint8Array of ${byteLength} bytes`, `${value.byteLength} bytes`)
+  const given = trueByteLength(value)
+  if (given !== byteLength) {
+    throw wrongRange(field, `a Uint8Array of ${byteLength} bytes`, `${given} bytes`)
   }
   target.set(value, offset)
 }

@@ -34,7 +34,14 @@ const WRONG_U32_TYPE = ['1', null, undefined, 1n, {}]
 const WRONG_I32 = [2 ** 31, -(2 ** 31) - 1, 0.5, Number.NaN]
 /** Characters whose low byte is that of a hexadecimal digit. */
 const LOOKALIKES = ['\u0130'.repeat(32), '\u0130'.repeat(64)]
+/** An id that says it is a byte longer than it is. */
+class Boaster extends Uint8Array {
+  override get byteLength(): number {
+    return super.byteLength + 1
+  }
+}
 const WRONG_ID = [
+  ...[new Boaster(15), new Boaster(31)],
   ...[new Uint8Array(15), new Uint8Array(33), 'ab', 'zz'.repeat(16), 'g'.repeat(64)],
   ...LOOKALIKES,
 ]
