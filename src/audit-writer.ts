@@ -29,9 +29,6 @@ import { type AuditStats, summarize } from './stats'
 import { CALL_PATIENCE_MS, DRAIN_PATIENCE_MS, WorkerHost } from './worker-host'
 import { findWorkerFile } from './worker-pool'
 
-/** How long the process's exit waits for accepted events, in milliseconds. */
-export const EXIT_DRAIN_MS = 10_000
-
 /** Someone who waits until so many events are settled. */
 interface DrainWaiter {
   readonly through: number
@@ -68,6 +65,8 @@ export class AuditWriter implements ExitDrained {
   #failureError: Error | undefined
   #drainWaiters: DrainWaiter[] = []
   #closing: Promise<void> | undefined
+  /** When the process's exit stops waiting; set as it begins, and the same for all its handlers. */
+  #exitDeadline: number | undefined
   /** Where {@link #captureSettle} leaves the function that settles the promise being made. */
   #captured: Settle = () => undefined
 
@@ -169,9 +168,12 @@ export class AuditWriter implements ExitDrained {
     return this.#closing
   }
 
+  /** Blocks until every accepted event is settled or the exit has waited long enough, and says so. */
   drainAtExit(): void {
-    if (this.drainSync(EXIT_DRAIN_MS)) return
-    const text = `${this.#pending} events are not known to be in ${this.#path}: the process ended while the disk did not answer for ${EXIT_DRAIN_MS} ms`
+    const { exitDrainMs } = this.#options
+    this.#exitDeadline ??= performance.now() + exitDrainMs
+    if (this.drainSync(Math.max(0, this.#exitDeadline - performance.now()))) return
+    const text = `${this.#pending} events are not known to be in ${this.#path}: the process ended while the disk did not answer for ${exitDrainMs} ms`
     this.#reporter.noteWarning(warning('AUDIT_EXIT_TIMEOUT', text))
     this.#reporter.flush()
   }
@@ -238,7 +240,7 @@ export class AuditWriter implements ExitDrained {
     this.#watch()
     this.#reporter.flush()
     // After the exit handlers' turn nothing drains any more, so a call from one of them does.
-    if (isExiting()) this.drainSync(EXIT_DRAIN_MS)
+    if (isExiting()) this.drainAtExit()
     return promise
   }
 

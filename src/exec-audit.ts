@@ -1,4 +1,4 @@
-import { AuditWriter, EXIT_DRAIN_MS } from './audit-writer'
+import { AuditWriter } from './audit-writer'
 import type { AuditFailureRecorder } from './diagnostics'
 import type {
   AuditOutcome,
@@ -12,6 +12,9 @@ import { describe } from './fields'
 import { checkOptions, type ExecAuditOptions } from './options'
 import { checkPolicy, type ExecPolicy } from './policy'
 import { type AuditStats, disabledStats } from './stats'
+
+/** How long `drainSync` blocks by default, in milliseconds. */
+const DRAIN_SYNC_MS = 10_000
 
 const DISABLED = Promise.resolve<AuditOutcome>('disabled')
 
@@ -94,7 +97,7 @@ export class ExecAudit {
    * @returns true when no event is pending, false when the time ran out
    * @throws RangeError for a `timeoutMs` that is no number from 0
    */
-  drainSync(timeoutMs: number = EXIT_DRAIN_MS): boolean {
+  drainSync(timeoutMs: number = DRAIN_SYNC_MS): boolean {
     if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
       throw new RangeError(`timeoutMs: expected a number from 0, got ${describe(timeoutMs)}`)
     }

@@ -62,6 +62,11 @@ export interface ExecAuditOptions {
   logger?: WarnLogger | undefined
   /** Whether the process's exit waits for accepted events; default true. */
   drainOnExit?: boolean | undefined
+  /**
+   * How long the process's exit waits for accepted events in all, in milliseconds; 0 to 600,000,
+   * default 10,000. What is not in the file by then is told of with AUDIT_EXIT_TIMEOUT.
+   */
+  exitDrainMs?: number | undefined
   /** The time in milliseconds since 1970, for tests; default `Date.now`. */
   clock?: (() => number) | undefined
   /** The worker's file, where a bundler has moved it; default beside the package's own. */
@@ -104,6 +109,7 @@ export interface CheckedOptions {
   readonly redact: ((argv: readonly string[]) => readonly string[]) | undefined
   readonly logger: WarnLogger | undefined
   readonly drainOnExit: boolean
+  readonly exitDrainMs: number
   readonly clock: () => number
   readonly workerFile: string | undefined
 }
@@ -141,6 +147,7 @@ export function checkOptions(options: ExecAuditOptions | undefined): CheckedOpti
     redact: redactOf(values),
     logger: loggerOf(values),
     drainOnExit: flag('options.drainOnExit', values, true),
+    exitDrainMs: number('options.exitDrainMs', values, 10_000, 0, 600_000),
     clock: clockOf(values),
     workerFile: filePath('options.workerFile', values),
   }
@@ -161,6 +168,7 @@ const OPTION_NAMES = [
   'redact',
   'logger',
   'drainOnExit',
+  'exitDrainMs',
   'clock',
   'workerFile',
 ] as const satisfies readonly (keyof ExecAuditOptions)[]

@@ -69,6 +69,18 @@ describe('a mistake in the options', () => {
       'TypeError options.logger: expected an object with a warn(obj, msg) method, got an object',
     ],
     [{ drainOnExit: 1 }, 'RangeError options.drainOnExit: expected a boolean, got the number 1'],
+    [
+      { exitDrainMs: 600_001 },
+      'RangeError options.exitDrainMs: expected a number from 0 to 600000, got the number 600001',
+    ],
+    [
+      { exitDrainMs: -1 },
+      'RangeError options.exitDrainMs: expected a number from 0 to 600000, got the number -1',
+    ],
+    [
+      { exitDrainMs: '1s' },
+      'RangeError options.exitDrainMs: expected a number from 0 to 600000, got "1s"',
+    ],
     [{ clock: 5 }, 'RangeError options.clock: expected a function, got the number 5'],
     [
       { workerFile: '' },
