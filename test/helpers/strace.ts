@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process'
+import { type ChildProcess, execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { skipLoudly } from './skip'
 
 function isUsable(): boolean {
@@ -21,4 +22,40 @@ export const itWithStrace = isUsable()
  */
 export function strace(path: string, injection: string): string[] {
   return ['strace', '-f', '-qq', '-o', '/dev/null', '-P', path, '-e', `inject=${injection}`]
+}
+
+/**
+ * As {@link strace}, but the process that is started becomes the child, with strace beside it, and only
+ * this system call is traced: while strace delays one thread, it may leave the others where they stop.
+ */
+export function straceBeside(path: string, injection: string): string[] {
+  const [command = '', ...options] = strace(path, injection)
+  const [call = ''] = injection.split(':')
+  return [command, '-D', '--seccomp-bpf', '-e', `trace=${call}`, ...options]
+}
+
+/**
+ * Ends the strace beside a child: a system call that it delays goes on, and later ones fail. A child that was killed
+ * needs it too, since strace does not let go of a thread whose delay is not over.
+ */
+export function endStrace({ pid }: ChildProcess): void {
+  for (const tracer of tracersOf(`/proc/${pid}/task`)) process.kill(tracer, 'SIGKILL')
+}
+
+function tracersOf(tasks: string): Set<number> {
+  const pids = new Set<number>()
+  for (const task of existsSync(tasks) ? readdirSync(tasks) : []) {
+    const pid = Number(/^TracerPid:\t(\d+)$/m.exec(statusOf(`${tasks}/${task}`))?.[1])
+    if (pid > 0) pids.add(pid)
+  }
+  return pids
+}
+
+/** The kernel's description of a process or thread; empty when it is gone. */
+export function statusOf(folder: string): string {
+  try {
+    return readFileSync(`${folder}/status`, 'utf8')
+  } catch {
+    return ''
+  }
 }
