@@ -3,7 +3,7 @@ import { types } from 'node:util'
 import { Acks, acknowledge, type Settle } from './acks'
 import { Admission } from './admission'
 import type { AuditFailureRecorder } from './diagnostics'
-import { type EncoderOptions, EventEncoder, type EventName } from './encode'
+import { EventEncoder, type EventName } from './encode'
 import { closedError, ioError, ringFullError, textOf, warning } from './errors'
 import type { AuditOutcome } from './events'
 import { drainAtExit, type ExitDrained, forgetAtExit, isExiting } from './exit-hook'
@@ -44,7 +44,6 @@ export class AuditWriter implements ExitDrained {
   readonly #options: CheckedOptions
   readonly #memory: RingMemory
   readonly #ring: RingProducer
-  readonly #encoderOptions: EncoderOptions
   readonly #encoder: EventEncoder
   readonly #acks = new Acks()
   readonly #oversize = new OversizeStore()
@@ -77,14 +76,13 @@ export class AuditWriter implements ExitDrained {
     this.#success = options.fsync.method === 'none' ? 'written' : 'durable'
     this.#memory = allocateRing(options.ringBytes)
     this.#ring = new RingProducer(this.#memory)
-    this.#encoderOptions = {
+    this.#encoder = new EventEncoder({
       maxEventBytes: options.maxEventBytes,
       redact: options.redact,
       clock: options.clock,
       withholdOnRedactError: options.failureMode === 'open',
       onRedactError: (thrown) => this.#noteRedactError(thrown),
-    }
-    this.#encoder = new EventEncoder(this.#encoderOptions)
+    })
     this.#host = this.#startHost()
     this.#admission = new Admission(
       this.#ring,
@@ -121,8 +119,8 @@ export class AuditWriter implements ExitDrained {
   /** Encodes an event and brings it on its way; never throws. */
   submit(name: EventName, input: unknown): Promise<AuditOutcome> {
     if (this.#closing !== undefined) return this.#refuse('closed', closedError())
-    const encoder = this.#idleEncoder()
     try {
+      const encoder = this.#encoder.idle()
       encoder.prepare(name, input)
       return this.#accept(encoder)
     } catch (thrown) {
@@ -132,9 +130,13 @@ export class AuditWriter implements ExitDrained {
 
   /** Has the drainer open the path afresh, in the order of the calls. */
   reopen(): Promise<AuditOutcome> {
-    const encoder = this.#idleEncoder()
-    encoder.prepareReopen()
-    return this.#accept(encoder)
+    try {
+      const encoder = this.#encoder.idle()
+      encoder.prepareReopen()
+      return this.#accept(encoder)
+    } catch (thrown) {
+      return this.#refuse('encode', asError(thrown))
+    }
   }
 
   /** Resolves when every event accepted so far is settled. */
@@ -218,11 +220,6 @@ export class AuditWriter implements ExitDrained {
 
   get #pending(): number {
     return this.#accepted - this.#settled
-  }
-
-  /** The encoder, or another one for a call from within a getter or `redact` of the event in it. */
-  #idleEncoder(): EventEncoder {
-    return this.#encoder.isPreparing ? new EventEncoder(this.#encoderOptions) : this.#encoder
   }
 
   readonly #captureSettle = (settle: Settle): void => {

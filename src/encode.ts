@@ -80,6 +80,8 @@ const TYPES = {
   denial: TYPE_DENIAL,
 } as const
 const EMPTY_OBJECT: object = {}
+/** How deep events may be recorded from within a getter, `redact` or the clock of one another. */
+const NESTING_MAX = 8
 
 /** What the encoder needs to know of the options. */
 export interface EncoderOptions {
@@ -102,6 +104,8 @@ export interface EncoderOptions {
  */
 export class EventEncoder {
   readonly #options: EncoderOptions
+  readonly #depth: number
+  #nested: EventEncoder | undefined
   #isPreparing = false
   /** The field that is being read, for what a getter throws. */
   #field = 'event'
@@ -120,13 +124,23 @@ export class EventEncoder {
   #fixedBytes = 0
   #exactBytes = -1
 
-  constructor(options: EncoderOptions) {
+  constructor(options: EncoderOptions, depth = 0) {
     this.#options = options
+    this.#depth = depth
   }
 
-  /** Whether {@link prepare} is on the stack: a getter or `redact` has called the audit. */
-  get isPreparing(): boolean {
-    return this.#isPreparing
+  /**
+   * This encoder, or another one while it prepares: a getter, `redact` or the clock has called the
+   * audit. Throws when they go on doing so, which would never end.
+   */
+  idle(): EventEncoder {
+    if (!this.#isPreparing) return this
+    if (this.#depth === NESTING_MAX) {
+      const text = `event: recorded from within a getter, redact or the clock of another event, more than ${NESTING_MAX} deep`
+      throw invalidEvent(new RangeError(text), 'event')
+    }
+    this.#nested ??= new EventEncoder(this.#options, this.#depth + 1)
+    return this.#nested.idle()
   }
 
   /** Prepares an event. Throws a TypeError or RangeError that names the field. */
@@ -144,7 +158,9 @@ export class EventEncoder {
 
   /** Prepares the record that asks the drainer to open the path afresh. */
   prepareReopen(): void {
+    this.#isPreparing = true
     this.#reset(TYPE_REOPEN)
+    this.#isPreparing = false
     this.#fixedBytes = RECORD_HEADER_BYTES
   }
 

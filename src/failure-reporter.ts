@@ -22,6 +22,12 @@ const WARNINGS_PER_INTERVAL_MAX = 200
 /** Texts that are remembered; beyond it all are forgotten at once. */
 const WARNING_TEXTS_MAX = 256
 
+/**
+ * How often in a row what the logger and diagnostics cause themselves is told; the rest is left to a
+ * later turn of the event loop, since they may never stop.
+ */
+const ROUNDS_MAX = 100
+
 interface TextState {
   burst: number
   lastAt: number
@@ -78,6 +84,7 @@ export class FailureReporter {
   readonly #limiter = new WarningLimiter()
   readonly #counts = new Map<FailureKind, number>()
   #pending: Noted[] = []
+  #isFlushing = false
 
   constructor(recorder: AuditFailureRecorder, logger: WarnLogger = PROCESS_WARNINGS) {
     this.#recorder = recorder
@@ -109,15 +116,21 @@ export class FailureReporter {
     this.#pending.push({ kind: undefined, error })
   }
 
-  /** Tells of what was noted. Never throws. */
+  /** Tells of what was noted, unless it does so already further down the stack. Never throws. */
   flush(): void {
-    while (this.#pending.length > 0) {
-      const noted = this.#pending
-      this.#pending = []
-      for (const { kind, error } of noted) {
-        if (kind !== undefined) attempt(() => this.#recorder.recordAuditFailure())
-        this.#warn(error, kind)
-      }
+    if (this.#isFlushing || this.#pending.length === 0) return
+    this.#isFlushing = true
+    for (let round = 0; round < ROUNDS_MAX && this.#pending.length > 0; round++) this.#flushOnce()
+    this.#isFlushing = false
+    if (this.#pending.length > 0) setImmediate(() => this.flush()).unref()
+  }
+
+  #flushOnce(): void {
+    const noted = this.#pending
+    this.#pending = []
+    for (const { kind, error } of noted) {
+      if (kind !== undefined) attempt(() => this.#recorder.recordAuditFailure())
+      this.#warn(error, kind)
     }
   }
 
