@@ -67,6 +67,8 @@ first().then(() => {
   }, 1)
 })`
 
+const HUNG = 'fdatasync:delay_enter=600000000:when=2+'
+
 /** The columns of the README's table. */
 const STATES: Readonly<Record<string, State>> = {
   'worker starting': { script: 'first(); accept(); end()' },
@@ -81,7 +83,7 @@ const STATES: Readonly<Record<string, State>> = {
         end()
       }))`,
   },
-  'disk hung': { script: IN_A_SYNC, fault: 'fdatasync:delay_enter=600000000:when=2+' },
+  'disk hung': { script: IN_A_SYNC, fault: HUNG },
 }
 
 /** Each event writes its pid to the output when it is durable. */
@@ -198,6 +200,31 @@ describe('when the process ends', () => {
     const test = state.fault === undefined ? it : itWithStrace
     test(`by ${row}, ${column}: ${cell}`, () => proof(ending, state))
   }
+
+  itWithStrace(
+    'exitDrainMs is one limit for all exit handlers, and each says what is lost',
+    async () => {
+      const path = dir.path('exec.log')
+      const late = `
+      process.on('exit', () => {
+        const from = performance.now()
+        record(${1 + PENDING})
+        fs.writeSync(1, 'late ' + (performance.now() - from) + '\\n')
+      })
+      const end = () => process.exit(3)`
+      const script = `const EXIT_DRAIN_MS = 2_000; ${SCRIPT} ${late} ${IN_A_SYNC}`
+      const child = startChild(script, [path], straceBeside(path, HUNG))
+      await child.said('late')
+      endStrace(child.process)
+      const { code, stdout, stderr } = await child.end
+      expect(code).toBe(3)
+      expect(stderr.match(/exec audit: \d+ events/g)).toEqual([
+        `exec audit: ${PENDING} events`,
+        `exec audit: ${PENDING + 1} events`,
+      ])
+      expect(Number(/late ([\d.]+)/.exec(stdout)?.[1])).toBeLessThan(1_500)
+    },
+  )
 
   it('each way to end and each state of the worker is in the table of the README, once', () => {
     const cells = Object.keys(ENDINGS).flatMap((row) =>
