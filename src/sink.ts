@@ -1,4 +1,5 @@
 import { fdatasyncSync, fstatSync, fsyncSync, readSync, statSync, writeSync } from 'node:fs'
+import { constants } from 'node:os'
 import { SonicBoom } from 'sonic-boom'
 import { closeNoted, OpenDescriptors } from './descriptors'
 import { type Failure, failureOf, REASON_UNLINKED } from './failure'
@@ -21,6 +22,8 @@ import {
 } from './log-file'
 import type { Notice } from './notice'
 import { sleep } from './signal'
+
+const { errno } = constants
 
 /** How a group is made durable; `none` leaves that to the kernel. */
 export type SyncMethod = 'fdatasync' | 'fsync' | 'none'
@@ -51,6 +54,15 @@ export interface Group {
 const TORN_TAIL_SETTLE_MS = 20
 /** Larger than any group, so that sonic-boom never cuts one. */
 const UNLIMITED_WRITE = Number.MAX_SAFE_INTEGER
+/** What a file system answers that has to be repaired, or is gone. */
+const BROKEN_DISK = new Set<number>([
+  errno.EIO,
+  errno.ENODEV,
+  errno.ENOTCONN,
+  errno.ENXIO,
+  errno.EROFS,
+  errno.ESTALE,
+])
 /** No file's size: the tail of a file that was just opened is always looked at. */
 const UNKNOWN_END = -1n
 
@@ -160,10 +172,12 @@ export class Sink {
       return undefined
     } catch (thrown) {
       const { stage } = this.#marker
-      // What is in the file after a failed sync proves nothing; after a failed write it may be a part.
-      this.#discard({ keepNote: stage !== 'sync' })
-      if (thrown instanceof Refusal) return { stage, reason: thrown.reason }
-      return failureOf(stage, thrown)
+      const failure =
+        thrown instanceof Refusal ? { stage, reason: thrown.reason } : failureOf(stage, thrown)
+      // What is in the file after a failed sync, or on a broken disk, proves nothing; and the note's
+      // witness would keep that disk from being unmounted. After a failed write it may be a part.
+      this.#discard({ keepNote: stage !== 'sync' && !BROKEN_DISK.has(failure.reason) })
+      return failure
     }
   }
 

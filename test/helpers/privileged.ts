@@ -31,3 +31,8 @@ export function unmount(folder: string): void {
   }
   privileged('umount', '-l', folder)
 }
+
+/** The standard output of a command that succeeds. */
+export function output(command: string, ...args: readonly string[]): string {
+  return execFileSync(command, args, { encoding: 'utf8' })
+}
