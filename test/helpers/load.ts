@@ -1,0 +1,38 @@
+import type { AuditOutcome } from '../../src'
+import { startedEvent } from './events'
+import type { AuditUnderTest } from './open-audit'
+
+/** A load that runs. */
+export interface Load {
+  /** Ends it, and returns the outcome of each pid once all are settled. */
+  stop(): Promise<AuditOutcome[]>
+}
+
+const running = new Set<{ isStopped: boolean }>()
+
+/** Ends what a failed test has left running: else its events would follow each other for ever. */
+export function stopLoads(): void {
+  for (const state of running) state.isStopped = true
+  running.clear()
+}
+
+/** Keeps 64 events in flight; sets the outcome of each pid, from the first free one on. */
+export function startLoad({ audit }: AuditUnderTest, outcomes: AuditOutcome[] = []): Load {
+  let next = outcomes.length
+  const state = { isStopped: false }
+  running.add(state)
+  const loop = async () => {
+    while (!state.isStopped) {
+      const pid = next++
+      outcomes[pid] = await audit.started(startedEvent({ pid }))
+    }
+  }
+  const loops = Promise.all(Array.from({ length: 64 }, loop))
+  return {
+    stop: async () => {
+      state.isStopped = true
+      await loops
+      return outcomes
+    },
+  }
+}
