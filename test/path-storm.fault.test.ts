@@ -58,15 +58,15 @@ describe('a path that others move and delete under load', () => {
     )
     expect(atPath.slice(-calmPids.length)).toEqual(calmPids)
     const operations = Number(String(told))
-    expect(operations).toBeGreaterThan(MS / 100)
+    expect(operations).toBeGreaterThan(20)
     process.stdout.write(
-      `    ${operations} operations, ${file.opens} opens, ${outcomes.length} events, ${failed} failed, ${tested.warned.map((w) => w.message).slice(0, 3)}\n`,
+      `    ${operations} operations, ${file.opens} opens, ${outcomes.length} events, ${failed} failed\n`,
     )
     return { outcomes, files: [...files, { name: 'exec.log', pids: atPath }], failed }
   }
 
   it('renamed: each event is in one of the files, once and in order', async () => {
-    const { outcomes, files } = await rage(['rename'])
+    const { outcomes, files } = await rage(['rename'], { retryForMs: 60_000 })
     expect(new Set(outcomes)).toEqual(new Set(['durable']))
     for (const { pids } of files) expect(pids).toEqual([...pids].sort((a, b) => a - b))
     const all = files.flatMap(({ pids }) => pids).sort((a, b) => a - b)

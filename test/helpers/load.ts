@@ -4,6 +4,8 @@ import type { AuditUnderTest } from './open-audit'
 
 /** A load that runs. */
 export interface Load {
+  /** Pids without an outcome. */
+  inFlight(): number[]
   /** Ends it, and returns the outcome of each pid once all are settled. */
   stop(): Promise<AuditOutcome[]>
 }
@@ -29,6 +31,8 @@ export function startLoad({ audit }: AuditUnderTest, outcomes: AuditOutcome[] = 
   }
   const loops = Promise.all(Array.from({ length: 64 }, loop))
   return {
+    inFlight: () =>
+      Array.from({ length: next }, (_, pid) => pid).filter((pid) => outcomes[pid] === undefined),
     stop: async () => {
       state.isStopped = true
       await loops
