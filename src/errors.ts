@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 import {
   type Failure,
@@ -119,8 +120,14 @@ const REMEDIES = new Map<string, string>([
   ['ENAMETOOLONG', 'shorten the path'],
 ])
 
+/** The name of an error that libuv has none for, such as EDQUOT. */
+function errnoName(errno: number): string {
+  const named = Object.entries(constants.errno).find(([, number]) => number === errno)
+  return named?.[0] ?? `errno ${errno}`
+}
+
 function systemError(errno: number, syscall: string, path: string): Error {
-  const [code, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error']
+  const [code, text] = getSystemErrorMap().get(-errno) ?? [errnoName(errno), 'system error']
   return Object.assign(new Error(`${code}: ${text}, ${syscall} '${path}'`), {
     code,
     errno: -errno,

@@ -77,12 +77,14 @@ describe('a sync or write that fails', () => {
     })
   })
 
-  itWithStrace(
-    'a failed write fails its event, and nothing of it comes with the next',
-    async () => {
-      expect(await run('write:error=ENOSPC:when=2', '{}')).toEqual({
+  const WRITE_ERRORS = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EIO']
+
+  itWithStrace.each(WRITE_ERRORS)(
+    'a write with %s fails its event, and nothing of it comes with the next',
+    async (errno) => {
+      expect(await run(`write:error=${errno}:when=2`, '{}')).toEqual({
         outcomes: ['durable', 'failed', 'durable'],
-        codes: ['AUDIT_WRITE_FAILED', 'ENOSPC'],
+        codes: ['AUDIT_WRITE_FAILED', errno],
         sync: 0,
         write: 1,
         retries: 0,
@@ -92,13 +94,14 @@ describe('a sync or write that fails', () => {
     },
   )
 
-  itWithStrace('a failed write is tried again within retryForMs, and written once', async () => {
-    expect(await run('write:error=ENOSPC:when=2', '{ retryForMs: 5000 }')).toMatchObject({
-      outcomes: ['durable', 'durable', 'durable'],
-      retries: 1,
-    })
-    expect(log()).toBe(startedLine(0) + startedLine(1) + startedLine(2))
-  })
+  itWithStrace.each(WRITE_ERRORS)(
+    'a write with %s is tried again within retryForMs, and written once',
+    async (errno) => {
+      const told = await run(`write:error=${errno}:when=2`, '{ retryForMs: 5000 }')
+      expect(told).toMatchObject({ outcomes: ['durable', 'durable', 'durable'], retries: 1 })
+      expect(log()).toBe(startedLine(0) + startedLine(1) + startedLine(2))
+    },
+  )
 
   itWithStrace('a folder whose entry cannot be synced fails the event', async () => {
     const folder = dir.path('new')
