@@ -65,7 +65,7 @@ describe('a disk that breaks under load, and is repaired', () => {
   /**
    * Every durable event is in the file, and whatever is there is whole. Excused are those that were in
    * flight when the disk broke: ext4 may answer 0 to the fdatasync of that very moment and lose what it
-   * was for, as a bare write and fdatasync show. It is one group, so what is lost of it is one run.
+   * was for, as a bare write and fdatasync show.
    */
   const expectKept = (outcomes: readonly AuditOutcome[], inFlight: readonly number[]) => {
     const lines = readFileSync(path(), 'utf8').trimEnd().split('\n')
@@ -75,7 +75,7 @@ describe('a disk that breaks under load, and is repaired', () => {
     )
     expect(lost.filter((pid) => !inFlight.includes(pid))).toEqual([])
     process.stdout.write(
-      `    ${outcomes.length} events, ${lines.length - kept.size} lines twice, ${lost.length} lost by ext4\n`,
+      `    ${outcomes.length} events, ${lines.length - kept.size} lines twice, ${lost.length} of those in flight lost\n`,
     )
   }
 
