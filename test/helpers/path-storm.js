@@ -71,7 +71,9 @@ fs.writeSync(1, `${done}\n`)
 process.stdin.resume().on('end', () => {
   for (const { fd, bytes, number } of deleted) {
     const text = fs.readFileSync(fd)
-    fs.writeFileSync(join(archive, `deleted-${number}`), text.subarray(0, bytes))
-    fs.writeFileSync(join(archive, `nameless-${number}`), text.subarray(bytes))
+    // A size that was taken in the middle of a write may be that of half a line.
+    const cut = bytes === 0 ? 0 : text.indexOf('\n', bytes - 1) + 1 || text.length
+    fs.writeFileSync(join(archive, `deleted-${number}`), text.subarray(0, cut))
+    fs.writeFileSync(join(archive, `nameless-${number}`), text.subarray(cut))
   }
 })
