@@ -1,0 +1,47 @@
+import { createReadStream } from 'node:fs'
+import { createInterface } from 'node:readline'
+
+/** One moment of a traced system call. A call that nothing came between is its begin and its end. */
+export interface TracedCall {
+  readonly name: string
+  /** As strace prints them; strings are escaped. */
+  readonly args: string
+  /** What it returned, -1 for an error. Undefined while the call has only begun. */
+  readonly result: number | undefined
+}
+
+/** What is told of each call, in the order in which the kernel has seen them. */
+export interface TraceListener {
+  onBegin(call: TracedCall): void
+  onEnd(call: TracedCall & { readonly result: number }): void
+}
+
+const WHOLE = /^(\d+) +(\w+)\((.*)\) += (-?\d+)/
+const BEGUN = /^(\d+) +(\w+)\((.*) <unfinished \.\.\.>$/
+const RESUMED = /^(\d+) +<\.\.\. \w+ resumed>.*\) += (-?\d+)/
+
+/** Reads what `strace -f -o` has written, line by line: a trace may be larger than the memory. */
+export async function readTrace(file: string, listener: TraceListener): Promise<void> {
+  const begun = new Map<string, TracedCall>()
+  for await (const line of createInterface({ input: createReadStream(file) })) {
+    const [, begunBy, begunName = '', begunArgs = ''] = BEGUN.exec(line) ?? []
+    if (begunBy !== undefined) {
+      const call = { name: begunName, args: begunArgs, result: undefined }
+      begun.set(begunBy, call)
+      listener.onBegin(call)
+      continue
+    }
+    const [, resumedBy, resumedResult] = RESUMED.exec(line) ?? []
+    if (resumedBy !== undefined) {
+      const call = begun.get(resumedBy)
+      begun.delete(resumedBy)
+      if (call !== undefined) listener.onEnd({ ...call, result: Number(resumedResult) })
+      continue
+    }
+    const [, thread, name = '', args = '', result] = WHOLE.exec(line) ?? []
+    if (thread === undefined) continue
+    const call = { name, args, result: undefined }
+    listener.onBegin(call)
+    listener.onEnd({ ...call, result: Number(result) })
+  }
+}
