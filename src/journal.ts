@@ -68,6 +68,16 @@ export class GroupJournal {
     Atomics.store(this.#control, JOURNAL_STATE, BEGUN)
   }
 
+  /**
+   * Notes that the group which the note is about is in this drainer's hands now. The note holds in
+   * between: if it were made anew, a drainer that died over that would leave none of what is in the
+   * file already.
+   */
+  adopt({ fd, witness }: FilePlace): void {
+    Atomics.store(this.#control, JOURNAL_DESCRIPTOR, fd)
+    Atomics.store(this.#control, JOURNAL_WITNESS, witness)
+  }
+
   /** Says that the descriptor is about to be closed: its number may soon be another file's. */
   dropDescriptor(): void {
     Atomics.store(this.#control, JOURNAL_DESCRIPTOR, NO_DESCRIPTOR)

@@ -184,7 +184,8 @@ export class Sink {
   #appendOnce(group: Group): void {
     const noted = this.#journal.place()
     const { file, place, present } = this.#place(group, noted)
-    this.#journal.begin(group.start, group.end, place)
+    if (present > 0) this.#journal.adopt(place)
+    else this.#journal.begin(group.start, group.end, place)
     if (noted !== undefined) this.#closeForeign(noted)
     if (present < group.bytes.length) this.#write(file, group.bytes.subarray(present))
     file.end = place.offset + BigInt(group.bytes.length)

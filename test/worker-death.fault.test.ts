@@ -9,45 +9,6 @@ describe('a worker that dies', () => {
   const dir = useTempDir()
   const log = () => readFileSync(dir.path('exec.log'), 'utf8')
 
-  it('is replaced, at random moments under load: nothing is lost or written twice', async () => {
-    const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
-    process.stdout.write(`    seed: SEED=${seed}\n`)
-    const end = await runChild(
-      `let state = ${seed}
-       const random = () => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 ** 32
-       const run = async () => {
-         const audit = open()
-         const outcomes = []
-         let pid = 0
-         let kills = 0
-         let settledAtKill = 0
-         while (kills < 30) {
-           for (let i = 0; i < 200; i++) outcomes.push(audit.started({ requestId, pid: pid++ }))
-           await new Promise((resolve) => setTimeout(resolve, random() * 4))
-           // Only one that has done something since the last: else it counts as unable to run.
-           const { settled } = audit.stats().events
-           if (settled > settledAtKill) { kills++; settledAtKill = settled; workers.at(-1).terminate() }
-         }
-         const all = await Promise.all(outcomes)
-         const { worker } = audit.stats()
-         console.log(JSON.stringify({ outcomes: count(all), events: pid, worker }))
-       }
-       run()`,
-      [dir.path('exec.log')],
-      [],
-      CATCH_WORKERS + COUNT_OUTCOMES,
-    )
-    expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
-    const result: {
-      outcomes: object
-      events: number
-      worker: { drainer: string; deaths: number }
-    } = JSON.parse(end.stdout)
-    expect(result.outcomes).toEqual({ durable: result.events })
-    expect(result.worker.deaths).toBeGreaterThan(20)
-    expect(log()).toBe(startedLines(result.events))
-  })
-
   itWithStrace('in the middle of a sync: its group is neither lost nor written twice', async () => {
     const path = dir.path('exec.log')
     const end = await runChild(
