@@ -64,8 +64,8 @@ const OPEN_FLAGS =
   constants.O_NOCTTY
 /** How often the folder or file may vanish between two of our calls before that is a failure. */
 export const VANISHED_ATTEMPTS_MAX = 8
-/** How far back the start of a torn fragment is looked for. */
-const TORN_TAIL_SCAN_BYTES = 64 * 1024
+/** How much is read at once where the start of a torn fragment is looked for. */
+const SCAN_BYTES = 64 * 1024
 
 /** Opens the log at its path, with all that must be true of it before a line may count as durable. */
 export class LogFileOpener {
@@ -239,10 +239,16 @@ export function endsWithNewline(fd: number, size: bigint): boolean {
   return readSync(fd, byte, 0, 1, size - 1n) === 1 && byte[0] === NEWLINE
 }
 
-/** Length of what follows the last newline, as far back as it is looked for. */
+/** Length of what follows the last newline in a file of `size` bytes. */
 export function fragmentBytes(fd: number, size: bigint): number {
-  const length = Math.min(Number(size), TORN_TAIL_SCAN_BYTES)
-  const tail = Buffer.allocUnsafe(length)
-  readSync(fd, tail, 0, length, size - BigInt(length))
-  return length - 1 - tail.lastIndexOf(NEWLINE)
+  const end = Number(size)
+  const chunk = Buffer.allocUnsafe(Math.min(end, SCAN_BYTES))
+  for (let to = end; to > 0; ) {
+    const from = Math.max(0, to - chunk.length)
+    const read = readSync(fd, chunk, 0, to - from, from)
+    const newline = chunk.subarray(0, read).lastIndexOf(NEWLINE)
+    if (newline >= 0) return end - (from + newline + 1)
+    to = from
+  }
+  return end
 }

@@ -90,6 +90,9 @@ describe('the file at the path', () => {
   it.each([
     ['a fragment', 'line\n{"torn', 5, 6],
     ['only a fragment', '{"torn', 0, 6],
+    ['a fragment of many reads', `line\n${'x'.repeat(200_000)}`, 5, 200_000],
+    ['only one of many reads', 'x'.repeat(200_000), 0, 200_000],
+    ['one just as long as a read', `line\n${'x'.repeat(65_536)}`, 5, 65_536],
     ['a hole of zero bytes', `line\n${'\0'.repeat(4096)}`, 5, 4096],
     ['a character cut in half', 'line\n"\xe2', 5, 3],
   ])(
