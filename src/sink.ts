@@ -52,6 +52,7 @@ export interface Group {
 
 /** How long a tail must stay the same to count as torn: another process may be in its `write`. */
 const TORN_TAIL_SETTLE_MS = 20
+const NOTHING = Buffer.alloc(0)
 /** Larger than any group, so that sonic-boom never cuts one. */
 const UNLIMITED_WRITE = Number.MAX_SAFE_INTEGER
 /** What a file system answers that has to be repaired, or is gone. */
@@ -273,6 +274,9 @@ export class Sink {
     for (;;) {
       if (size === 0n || endsWithNewline(file.fd, size)) return size
       sleep(this.#memory.control, TORN_TAIL_SETTLE_MS)
+      // On a busy machine a write may stand still for longer. The kernel lets one write at a time into a
+      // file: one of nothing returns when the other is over.
+      writeSync(file.fd, NOTHING)
       const settled = fstatSync(file.fd, { bigint: true }).size
       if (settled === size) break
       size = settled
