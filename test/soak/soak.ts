@@ -1,0 +1,286 @@
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  unlinkSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs, styleText } from 'node:util'
+import type { Worker } from 'node:worker_threads'
+import { REQUEST_ID } from '../helpers/events'
+import { median, plot, quarter, type Sample, takeSample } from './curve'
+import { type Excuse, LineCheck, NO_EXCUSE } from './line-check'
+
+const HELP = `Usage: npm run soak -- [OPTIONS]
+
+Records events for long while the log is rotated, deleted, truncated and its worker killed, and checks
+that each line is there once and in order, that memory stays flat, and that no descriptor is left open.
+
+  --events N    how many events (default 10,000,000)
+  --seconds N   for so long instead
+  --seed N      replays the faults of a run
+  --dir DIR     where a temporary folder is made (default the system's)
+  --help        this text`
+
+const EVENTS_DEFAULT = 10_000_000
+const IN_FLIGHT = 2_048
+/** Milliseconds from one fault to the next, at most. */
+const PAUSE_MS_MAX = 400
+const SAMPLE_MS = 100
+const PLAIN_PROGRESS_MS = 5_000
+/** The last quarter's median memory may be above the second's by this share and these bytes. */
+const RSS_TOLERANCE = 0.25
+const RSS_TOLERANCE_BYTES = 32 * 2 ** 20
+/** A worker that is dead or starting for the moment has fewer. */
+const DESCRIPTORS_TOLERANCE = 2
+
+type Package = typeof import('../../src')
+const { ExecAudit, ExecDiagnostics }: Package = require('../../dist')
+
+interface Limits {
+  readonly events: number
+  readonly seconds: number
+  readonly seed: number
+  readonly dir: string
+}
+
+function readLimits(): Limits | undefined {
+  const text = { type: 'string' } as const
+  const options = {
+    events: text,
+    seconds: text,
+    seed: text,
+    dir: text,
+    help: { type: 'boolean' },
+  } as const
+  const { values } = parseArgs({ options })
+  if (values.help) return undefined
+  const number = (name: string, given: string | undefined, otherwise: number) => {
+    const value = given === undefined ? otherwise : Number(given)
+    if (value > 0) return value
+    throw new RangeError(`--${name} wants a number above 0, got '${given}'`)
+  }
+  const isTimed = values.seconds !== undefined
+  return {
+    seconds: number('seconds', values.seconds, Number.POSITIVE_INFINITY),
+    events: number('events', values.events, isTimed ? Number.POSITIVE_INFINITY : EVENTS_DEFAULT),
+    seed: number('seed', values.seed, 1 + Math.floor(Math.random() * 2 ** 31)),
+    dir: values.dir ?? tmpdir(),
+  }
+}
+
+function seededRandom(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+    return state / 2 ** 32
+  }
+}
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+const thousands = (n: number) => Math.round(n).toLocaleString('en-US')
+
+class Soak {
+  readonly #limits: Limits
+  readonly #path: string
+  readonly #audit: InstanceType<Package['ExecAudit']>
+  readonly #workers = new Set<Worker>()
+  readonly #check = new LineCheck()
+  readonly #samples: Sample[] = []
+  readonly #faults: Record<string, number> = {}
+  readonly #warnings: string[] = []
+  readonly #startedAt = performance.now()
+  #recorded = 0
+  #durable = 0
+  #isOver = false
+
+  constructor(limits: Limits, dir: string) {
+    this.#limits = limits
+    this.#path = join(dir, 'exec.log')
+    process.on('worker', (worker) => {
+      this.#workers.add(worker)
+      worker.on('exit', () => this.#workers.delete(worker))
+    })
+    const logger = { warn: (_: object, message: string) => this.#warnings.push(message) }
+    const policy = { enabled: true, auditLogPath: this.#path } as const
+    this.#audit = new ExecAudit(policy, new ExecDiagnostics(), { clock: () => 0, logger })
+  }
+
+  /** Returns what was wrong. */
+  async run(): Promise<string[]> {
+    const watch = setInterval(() => this.#samples.push(takeSample(this.#workers.size)), SAMPLE_MS)
+    const progressMs = process.stdout.isTTY ? 250 : PLAIN_PROGRESS_MS
+    const progress = setInterval(() => this.#showProgress(), progressMs)
+    const loops = Array.from({ length: IN_FLIGHT }, () => this.#record())
+    const load = Promise.all(loops).finally(() => {
+      this.#isOver = true
+    })
+    await Promise.all([load, this.#disturb()])
+    clearInterval(watch)
+    clearInterval(progress)
+    const { drainer } = this.#audit.stats().worker
+    await this.#audit.close()
+    if (existsSync(this.#path)) this.#readBack(this.#path, 'the last file')
+    return [...this.#problems(), ...(drainer === 'worker' ? [] : ['the worker was given up'])]
+  }
+
+  /** Ends the run early; what was recorded is checked. */
+  stop(): void {
+    this.#isOver = true
+  }
+
+  async #record(): Promise<void> {
+    const { events, seconds } = this.#limits
+    const endAt = this.#startedAt + seconds * 1_000
+    while (!this.#isOver && this.#recorded < events && performance.now() < endAt) {
+      const outcome = await this.#audit.started({ requestId: REQUEST_ID, pid: this.#recorded++ })
+      if (outcome === 'durable') this.#durable++
+    }
+  }
+
+  /** One fault after another, each over before the next: all that was accepted is settled. */
+  async #disturb(): Promise<void> {
+    const random = seededRandom(this.#limits.seed)
+    const faults = { rotate: 5, kill: 3, delete: 1, copytruncate: 1, chmod: 1 } as const
+    const names = Object.entries(faults).flatMap(([name, share]) => new Array(share).fill(name))
+    while (!this.#isOver) {
+      await sleep(random() * PAUSE_MS_MAX)
+      const name = String(names[Math.floor(random() * names.length)])
+      if (this.#isOver || !existsSync(this.#path)) continue
+      this.#faults[name] = (this.#faults[name] ?? 0) + 1
+      await this.#fault(name)
+    }
+  }
+
+  async #fault(name: string): Promise<void> {
+    const aside = `${this.#path}.${name}`
+    switch (name) {
+      case 'rotate':
+        renameSync(this.#path, aside)
+        await this.#audit.drain()
+        return this.#readBack(aside, 'a rotated file')
+      case 'delete': {
+        // What was in it is read through a descriptor. A group that was being written is in both.
+        const fd = openSync(this.#path, 'r')
+        unlinkSync(this.#path)
+        await this.#audit.drain()
+        this.#check.read(fd, 'a deleted file', { mayRepeat: true, mayBeginBefore: 0 })
+        return closeSync(fd)
+      }
+      case 'copytruncate': {
+        // What is written between the two calls is lost, as it is with logrotate.
+        copyFileSync(this.#path, aside)
+        truncateSync(this.#path)
+        const mayBeginBefore = this.#recorded
+        await this.#audit.drain()
+        return this.#readBack(aside, 'a copied file', { mayRepeat: false, mayBeginBefore })
+      }
+      case 'kill':
+        for (const worker of this.#workers) await worker.terminate()
+        return this.#audit.drain()
+      case 'chmod':
+        chmodSync(this.#path, 0)
+        await this.#audit.drain()
+        return chmodSync(this.#path, 0o600)
+    }
+  }
+
+  #readBack(file: string, name: string, excuse: Excuse = NO_EXCUSE): void {
+    const fd = openSync(file, 'r')
+    this.#check.read(fd, name, excuse)
+    closeSync(fd)
+    unlinkSync(file)
+  }
+
+  #problems(): string[] {
+    const problems = [...this.#check.problems, ...new Set(this.#warnings)]
+    const must = (isSo: boolean, problem: string) => {
+      if (!isSo) problems.push(problem)
+    }
+    must(
+      this.#durable === this.#recorded,
+      `${this.#recorded - this.#durable} events were not durable`,
+    )
+    must(
+      this.#check.next === this.#recorded,
+      `the files end before event ${this.#check.next} of ${this.#recorded}`,
+    )
+    const middle = (number: number, of: (sample: Sample) => number) =>
+      median(quarter(this.#samples, number).map(of))
+    const rss = [1, 3].map((number) => middle(number, (sample) => sample.rss))
+    const [before = 0, after = 0] = rss
+    const limit = before * (1 + RSS_TOLERANCE) + RSS_TOLERANCE_BYTES
+    must(after <= limit, `memory grew from ${thousands(before)} to ${thousands(after)} bytes`)
+    const [fdsBefore = 0, fdsAfter = 0] = [1, 3].map((n) => middle(n, (s) => s.descriptors))
+    const isLeaking = fdsAfter > fdsBefore + DESCRIPTORS_TOLERANCE
+    must(!isLeaking, `open descriptors went from ${fdsBefore} to ${fdsAfter}`)
+    must(middle(3, ({ workers }) => workers) <= 1, 'there is more than one worker')
+    must(this.#workers.size === 0, `${this.#workers.size} workers outlive close()`)
+    return problems
+  }
+
+  #showProgress(): void {
+    const { events, seconds } = this.#limits
+    const elapsed = (performance.now() - this.#startedAt) / 1_000
+    const share = Math.max(this.#recorded / events, elapsed / seconds)
+    const sample = this.#samples.at(-1)
+    const line = [
+      `${thousands(this.#durable)} durable`,
+      `${thousands(this.#durable / elapsed)}/s`,
+      `${((sample?.rss ?? 0) / 2 ** 20).toFixed(0)} MiB`,
+      `${sample?.descriptors} descriptors`,
+      `${Object.values(this.#faults).reduce((sum, n) => sum + n, 0)} faults`,
+      `${thousands(Math.max(0, elapsed / share - elapsed))} s to go`,
+    ].join(', ')
+    process.stdout.write(process.stdout.isTTY ? `\r\x1b[2K${line}` : `${line}\n`)
+  }
+
+  /** What was done, and the memory over time. */
+  summary(): string {
+    const seconds = (performance.now() - this.#startedAt) / 1_000
+    const { lines, excused, repeated } = this.#check
+    return [
+      `${thousands(this.#durable)} events in ${seconds.toFixed(0)} s; ${thousands(lines)} lines read back`,
+      `faults: ${Object.entries(this.#faults)
+        .map(([name, n]) => `${name} ${n}`)
+        .join(', ')}`,
+      `${excused} lines were cut off by copytruncate, ${repeated} written again after a deletion`,
+      `resident memory (flat: the last quarter at most ${RSS_TOLERANCE * 100} % and ${RSS_TOLERANCE_BYTES / 2 ** 20} MiB above the second):`,
+      plot(this.#samples.map(({ rss }) => rss)),
+    ].join('\n')
+  }
+}
+
+async function main(): Promise<void> {
+  const limits = readLimits()
+  if (limits === undefined) return console.log(HELP)
+  console.log(`seed: --seed ${limits.seed}`)
+  const dir = mkdtempSync(join(limits.dir, 'exec-audit-soak-'))
+  try {
+    const soak = new Soak(limits, dir)
+    process.once('SIGINT', () => soak.stop())
+    const problems = await soak.run()
+    const isColored = process.stdout.isTTY === true && !process.env.NO_COLOR
+    const verdict = (style: 'green' | 'red', text: string) =>
+      console.log(isColored ? styleText(style, text) : text)
+    if (process.stdout.isTTY) process.stdout.write('\r\x1b[2K')
+    console.log(soak.summary())
+    for (const problem of problems) verdict('red', `WRONG: ${problem}`)
+    if (problems.length === 0) verdict('green', 'all is as promised')
+    else process.exitCode = 1
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+main().catch((error: unknown) => {
+  console.error(error)
+  process.exitCode = 1
+})
