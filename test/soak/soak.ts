@@ -281,6 +281,8 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  console.error(error)
+  // A mistake in the command line needs no stack.
+  const isMistake = error instanceof RangeError || error instanceof TypeError
+  console.error(isMistake ? error.message : error)
   process.exitCode = 1
 })
