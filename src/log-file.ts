@@ -75,8 +75,6 @@ export class LogFileOpener {
   readonly #onNotice: (notice: Notice) => void
   /** What was told of last, so that one state of the file is told of once. */
   #told = ''
-  /** Folders whose entries may have changed and are not synced yet; kept across failures. */
-  readonly #unsyncedFolders = new Set<string>()
 
   constructor(
     options: LogFileOptions,
@@ -97,7 +95,7 @@ export class LogFileOpener {
       const { fd, isCreated } = this.#openDescriptor()
       try {
         const stats = this.#check(fd, isCreated)
-        this.#syncFolders(isCreated)
+        this.#syncFolders()
         this.#marker.stage = 'open'
         const witness = unlessCode(['ENOENT', 'ELOOP'], () =>
           this.#descriptors.open(OPEN_WITNESS, path, WITNESS_FLAGS),
@@ -177,19 +175,17 @@ export class LogFileOpener {
   }
 
   /**
-   * Makes the file's name durable, and where the file is new those of the folders above it: a drainer
-   * that made one of them may have died before it could sync its entry.
+   * Makes the file's name durable, and those of all folders above it: whoever made one of them, this
+   * drainer or another, may have failed or died before it could sync its entry.
    */
-  #syncFolders(isCreated: boolean): void {
-    const folder = dirname(this.#options.path)
-    this.#unsyncedFolders.add(folder)
-    if (isCreated) for (const above of foldersAbove(folder)) this.#unsyncedFolders.add(above)
+  #syncFolders(): void {
+    const { path, isSynced } = this.#options
+    if (!isSynced) return
     this.#marker.stage = 'folder'
-    for (const unsynced of this.#unsyncedFolders) {
+    for (const folder of foldersAbove(path)) {
       // One above that we may not even read is one that we have not made.
-      const ignored = unsynced === folder ? [] : ['EACCES', 'EPERM', 'ERR_ACCESS_DENIED']
-      if (this.#options.isSynced) unlessCode(ignored, () => this.#syncFolder(unsynced))
-      this.#unsyncedFolders.delete(unsynced)
+      const ignored = folder === dirname(path) ? [] : ['EACCES', 'EPERM', 'ERR_ACCESS_DENIED']
+      unlessCode(ignored, () => this.#syncFolder(folder))
     }
   }
 
@@ -228,9 +224,9 @@ function isPresent(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) !== undefined
 }
 
-function foldersAbove(folder: string): string[] {
-  const parent = dirname(folder)
-  return parent === folder ? [] : [parent, ...foldersAbove(parent)]
+function foldersAbove(path: string): string[] {
+  const parent = dirname(path)
+  return parent === path ? [] : [parent, ...foldersAbove(parent)]
 }
 
 /** Whether a file of `size` bytes ends with a newline. */
