@@ -23,15 +23,19 @@ import {
  *   -------+--------------------------------------------------------------
  *   VOID   | has not been begun, or must be written again from its start
  *   BEGUN  | may be in the file from `offset` on: nothing, a part or all
+ *   DOUBTED| the same, but its witness is being asked, or has told of an error
  *
  * Bytes that can be read back prove nothing by themselves: a sync of them may have failed, and they
  * may be in the page cache alone. A drainer that has seen its sync fail voids the note. One that died
  * in that very moment could not; so the note names a *witness*, a description of the file that was
  * open before the write. The kernel reports an error of the disk once to each description, so if a
- * sync of the witness returns 0, no sync of the dead drainer has failed, and the bytes are safe.
+ * sync of the witness returns 0, no sync of the dead drainer has failed, and the bytes are safe. The
+ * witness, too, is told only once: the note is doubted before it is asked, so that nobody who comes
+ * later trusts its second answer. A doubted group is written again from its start.
  */
 const VOID = 0
 const BEGUN = 1
+const DOUBTED = 2
 
 /** Which file, where in it, and through which descriptors. */
 export interface FilePlace {
@@ -83,6 +87,21 @@ export class GroupJournal {
     Atomics.store(this.#control, JOURNAL_DESCRIPTOR, NO_DESCRIPTOR)
   }
 
+  /** Says that the witness is about to be asked. */
+  doubt(): void {
+    Atomics.store(this.#control, JOURNAL_STATE, DOUBTED)
+  }
+
+  /** Says that the witness has told of no error. */
+  trust(): void {
+    Atomics.store(this.#control, JOURNAL_STATE, BEGUN)
+  }
+
+  /** Whether the witness may still be asked. */
+  get isTrusted(): boolean {
+    return Atomics.load(this.#control, JOURNAL_STATE) === BEGUN
+  }
+
   /** Forgets the note. */
   clear(): void {
     Atomics.store(this.#control, JOURNAL_STATE, VOID)
@@ -99,7 +118,7 @@ export class GroupJournal {
   /** Whether there is a note, and it is about the group of these positions. */
   isAbout(start: number, end: number): boolean {
     return (
-      Atomics.load(this.#control, JOURNAL_STATE) === BEGUN &&
+      Atomics.load(this.#control, JOURNAL_STATE) !== VOID &&
       Atomics.load(this.#control, JOURNAL_START) === start &&
       Atomics.load(this.#control, JOURNAL_END) === end
     )
@@ -107,7 +126,7 @@ export class GroupJournal {
 
   /** Where the noted group starts in the file, if there is a note. */
   place(): FilePlace | undefined {
-    if (Atomics.load(this.#control, JOURNAL_STATE) !== BEGUN) return undefined
+    if (Atomics.load(this.#control, JOURNAL_STATE) === VOID) return undefined
     return {
       device: BigInt.asUintN(64, this.#counters[JOURNAL_DEVICE] ?? 0n),
       inode: BigInt.asUintN(64, this.#counters[JOURNAL_INODE] ?? 0n),

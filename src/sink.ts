@@ -101,6 +101,7 @@ export class Sink {
   readonly #descriptors: OpenDescriptors
   #file: OpenFile | undefined
   #writeError: unknown
+  #firstWriteBytes = 0
 
   constructor(
     options: SinkOptions,
@@ -133,7 +134,7 @@ export class Sink {
   append(group: Group): Failure | undefined {
     return this.#attempt(() => {
       for (let attempt = 0; attempt < VANISHED_ATTEMPTS_MAX; attempt++) {
-        this.#appendOnce(group)
+        if (!this.#appendOnce(group)) continue
         if (this.#hasName()) return
         // Deleted under us: what was synced is gone, so the group goes to a fresh file.
         this.#discard({ keepNote: false })
@@ -182,15 +183,24 @@ export class Sink {
     }
   }
 
-  #appendOnce(group: Group): void {
+  /** Returns false when another process has written into the middle of the group. */
+  #appendOnce(group: Group): boolean {
     const noted = this.#journal.place()
     const { file, place, present } = this.#place(group, noted)
     if (present > 0) this.#journal.adopt(place)
     else this.#journal.begin(group.start, group.end, place)
     if (noted !== undefined) this.#closeForeign(noted)
-    if (present < group.bytes.length) this.#write(file, group.bytes.subarray(present))
-    file.end = place.offset + BigInt(group.bytes.length)
+    const { bytes } = group
+    const isInOneWrite = present === bytes.length || this.#write(file, bytes.subarray(present))
+    // Between two parts of the group another process may have appended, and cut a line in two.
+    const isWhole = (present === 0 && isInOneWrite) || this.#isInFile(file, place.offset, bytes)
+    if (!isWhole) {
+      this.endGroup()
+      return false
+    }
+    file.end = place.offset + BigInt(bytes.length)
     this.#sync(file)
+    return true
   }
 
   /** The file at the path, where the group starts in it, and how much of it is there already. */
@@ -229,19 +239,25 @@ export class Sink {
     const length = Number(size - noted.offset)
     if (length <= 0 || length > bytes.length) return 0
     if (!this.#isWitnessClean(noted.witness)) return 0
-    const found = Buffer.allocUnsafe(length)
-    const read = readSync(file.fd, found, 0, length, noted.offset)
-    return read === length && found.equals(bytes.subarray(0, length)) ? length : 0
+    return this.#isInFile(file, noted.offset, bytes.subarray(0, length)) ? length : 0
+  }
+
+  #isInFile({ fd }: OpenFile, offset: bigint, bytes: Buffer): boolean {
+    const found = Buffer.allocUnsafe(bytes.length)
+    return readSync(fd, found, 0, bytes.length, offset) === bytes.length && found.equals(bytes)
   }
 
   #isWitnessClean(witness: number): boolean {
     if (this.#options.syncMethod === 'none') return true
+    if (!this.#journal.isTrusted) return false
+    this.#journal.doubt()
     try {
       fdatasyncSync(witness)
-      return true
     } catch {
       return false
     }
+    this.#journal.trust()
+    return true
   }
 
   #open(): { file: OpenFile; size: bigint } {
@@ -264,6 +280,9 @@ export class Sink {
     })
     stream.on('error', (error) => {
       this.#writeError = error
+    })
+    stream.on('write', (bytes) => {
+      this.#firstWriteBytes = bytes
     })
     return { write: (bytes) => Reflect.apply(stream.write, stream, [bytes]) }
   }
@@ -289,11 +308,14 @@ export class Sink {
     return size + 1n
   }
 
-  #write(file: OpenFile, bytes: Buffer): void {
+  /** Returns whether it was one `write(2)`. */
+  #write(file: OpenFile, bytes: Buffer): boolean {
     this.#marker.stage = 'write'
     this.#writeError = undefined
+    this.#firstWriteBytes = 0
     file.stream.write(bytes)
     if (this.#writeError !== undefined) throw this.#writeError
+    return this.#firstWriteBytes === bytes.length
   }
 
   #sync({ fd }: OpenFile): void {
@@ -309,6 +331,8 @@ export class Sink {
 
   /** Whether the open file still has a name, anywhere. */
   #hasName(): boolean {
+    // The sync has succeeded: if this fails, what is in the file can be completed.
+    this.#marker.stage = 'open'
     return this.#file !== undefined && fstatSync(this.#file.fd).nlink > 0
   }
 
