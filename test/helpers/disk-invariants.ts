@@ -92,7 +92,7 @@ function checkOrder(
 ): void {
   const places = found.map((event, at): [SimulatedEvent, number] => [event, at])
   if (isQuiet) checkAscending(events, new Map(places.toReversed()))
-  const durable = events.filter(({ outcome }) => outcome === 'durable')
+  const durable = events.filter((event) => event.outcome === 'durable' && !event.isTruncated)
   checkAscending(durable, new Map(places))
 }
 
