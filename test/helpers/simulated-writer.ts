@@ -283,6 +283,7 @@ export class SimulatedWriter {
     const result = this.#thread.run(this.memory, work)
     if (this.#thread.isEnded && this.#thread.isPowerCut) {
       this.#publish()
+      this.#noteUntold()
       throw new PowerCut()
     }
     if (this.#thread.isEnded) {
@@ -300,8 +301,7 @@ export class SimulatedWriter {
   #bury(closing: ReadonlySet<number>): void {
     this.deaths++
     this.#disk.trace.push('  death')
-    const { lastWrite } = this.#disk
-    if (lastWrite?.isNewline) this.untold.add(endOf(lastWrite.node, lastWrite.node.size))
+    this.#noteUntold()
     const { control } = this.memory
     const journal = new GroupJournal(this.memory)
     const noted = journal.place()
@@ -313,6 +313,11 @@ export class SimulatedWriter {
       assert(closing.has(fd), `nobody knows of descriptor ${fd} after the thread's end`)
       this.#lostDescriptors.add(fd)
     }
+  }
+
+  #noteUntold(): void {
+    const { lastWrite } = this.#disk
+    if (lastWrite?.isNewline) this.untold.add(endOf(lastWrite.node, lastWrite.node.size))
   }
 
   #checkPositions(): void {
