@@ -5,12 +5,16 @@ import { join } from 'node:path'
 import mutants from './mutants.json'
 
 /*
- * Breaks the writer on purpose, one promise at a time, and sees whether the simulated tests notice:
+ * Breaks the writer on purpose, one promise at a time, and sees whether the tests notice:
  * `npm run test:mutants`. It works on a copy of the tree.
  */
 
 const ROOT = join(__dirname, '../..')
-const TESTS = ['test/syscall-failure.fault.test.ts', 'test/simulator.property.test.ts']
+const TESTS = [
+  'test/syscall-failure.fault.test.ts',
+  'test/sink.resume.test.ts',
+  'test/simulator.property.test.ts',
+]
 const COPIED = ['src', 'test', 'dist', 'package.json', 'tsconfig.json', 'jest.config.ts']
 const SIMULATIONS = process.env.SIMULATIONS ?? '5000'
 
