@@ -2,7 +2,7 @@ import { relative } from 'node:path'
 import { Simulation, type Tally } from './helpers/simulation'
 import { times } from './helpers/times'
 
-const SEEDS = times('SIMULATIONS', 10_000, 100_000)
+const SEEDS = times('SIMULATIONS', 10_000, 40_000)
 const BATCH = 100
 
 /** Runs the seed; its failure says how to repeat it. */

@@ -1,12 +1,12 @@
 import { strict as assert } from 'node:assert'
 import type { SimulatedDisk } from './simulated-disk'
 import type { FileNode } from './simulated-nodes'
-import { endOf, type Notice, type SimulatedEvent } from './simulated-writer'
+import { endOf, type SimulatedEvent, type ToldFragment } from './simulated-writer'
 
 /** What is known of a run when it is over. */
 export interface Run {
   readonly events: readonly SimulatedEvent[]
-  readonly notices: readonly Notice[]
+  readonly notices: readonly ToldFragment[]
   readonly untold: ReadonlySet<string>
   /** When something happened after which a group is written again, in calls of the disk. */
   readonly excuses: readonly number[]

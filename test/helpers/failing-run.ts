@@ -60,7 +60,7 @@ export class FailingRun {
       this.#play()
       this.#writer.close()
       const { events, notices, untold } = this.#writer
-      const excuses = [...this.#touchedAt, ...this.#disk.failedSyncs]
+      const excuses = [...this.#touchedAt, ...this.#disk.failedSyncs, ...this.#disk.breakages]
       checkFiles(this.#disk, [{ events, notices, untold, excuses, isQuiet: false }])
       if (!this.#isReached) assert.equal(this.failed, 0, 'failed without a failure')
       return this.#isReached

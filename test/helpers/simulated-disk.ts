@@ -66,6 +66,8 @@ export class SimulatedDisk {
   badDescriptors = 0
   /** When a sync of a file has failed, in calls. */
   readonly failedSyncs: number[] = []
+  /** When a call has told that the disk is broken, in calls. */
+  readonly breakages: number[] = []
   owner = 'test'
   umask = 0o022
   /** What has happened, for the reader of a failure. */
@@ -129,7 +131,7 @@ export class SimulatedDisk {
       this.#descriptions.delete(fd)
       this.#interference.after('close')
       // Linux frees the number whatever close returns.
-      if (fault !== undefined) throw errorOf(fault.code, 'close')
+      if (fault !== undefined) throw this.#injected(fault.code, 'close')
     },
     mkdirSync: (path: string, mode: number): void => {
       this.#enter('mkdir')
@@ -214,7 +216,7 @@ export class SimulatedDisk {
 
   #enter(call: Call, fd = -1): void {
     const fault = this.#fault(call, fd)
-    if (fault !== undefined) throw errorOf(fault.code, call)
+    if (fault !== undefined) throw this.#injected(fault.code, call)
   }
 
   #open(path: string, flags: number, mode: number): number {
@@ -239,9 +241,9 @@ export class SimulatedDisk {
     // A short count says that an error comes next.
     const rejected = this.#rejectNextWrite
     this.#rejectNextWrite = undefined
-    if (rejected !== undefined) throw errorOf(rejected, 'write')
+    if (rejected !== undefined) throw this.#injected(rejected, 'write')
     const taken = fault === undefined ? bytes.length : Math.floor(bytes.length * (fault.part ?? 0))
-    if (fault !== undefined && taken === 0) throw errorOf(fault.code, 'write')
+    if (fault !== undefined && taken === 0) throw this.#injected(fault.code, 'write')
     if (taken < bytes.length && !fault?.isBrief) this.#rejectNextWrite = fault?.code
     node.append(bytes.subarray(0, taken))
     this.lastWrite = { node, isNewline: bytes.length === 1 }
@@ -268,6 +270,11 @@ export class SimulatedDisk {
     if (isFailed && node.kind === 'file') this.failedSyncs.push(this.calls)
     this.#interference.after(call)
     if (isFailed) throw errorOf(fault?.code ?? 'EIO', call)
+  }
+
+  #injected(code: string, call: Call): Error {
+    if (BROKEN.includes(code)) this.breakages.push(this.calls)
+    return errorOf(code, call)
   }
 
   #describe(fd: number, call: Call): Description {
@@ -305,11 +312,13 @@ function statsOf(node: SimulatedNode, { bigint }: StatOptions): unknown {
     ino,
     mode: BigInt(mode),
     nlink: BigInt(links),
+    uid: 0n,
     size: BigInt(size),
     isFile,
   }
 }
 
+const BROKEN = ['EIO', 'EROFS']
 const ERRNOS = new Map(Object.entries(osConstants.errno))
 
 /** The error that Node throws for an errno. */

@@ -17,10 +17,10 @@ import {
   type RingMemory,
   TAIL,
 } from '../../src/layout'
+import type { Notice, TornTail } from '../../src/notice'
 import { OversizeStore } from '../../src/oversize'
 import { RingProducer } from '../../src/ring'
 import { hurry } from '../../src/signal'
-import type { TornTail } from '../../src/sink'
 import type { SimulatedDisk } from './simulated-disk'
 import type { FileNode } from './simulated-nodes'
 import type { SimulatedThread } from './simulated-thread'
@@ -51,7 +51,7 @@ export interface SimulatedEvent {
 }
 
 /** A fragment that was told of. */
-export interface Notice extends TornTail {
+export interface ToldFragment extends TornTail {
   readonly file: FileNode
 }
 
@@ -79,7 +79,7 @@ class TracedAcks extends Acks {
  */
 export class SimulatedWriter {
   readonly events: SimulatedEvent[] = []
-  readonly notices: Notice[] = []
+  readonly notices: ToldFragment[] = []
   /** Ends of fragments that were closed by a thread that ended before it could tell. */
   readonly untold = new Set<string>()
   /** When a thread ended while it asked a witness, in calls of the disk: nobody knows the answer. */
@@ -254,7 +254,13 @@ export class SimulatedWriter {
     const { path, maxEvents, maxBytes, maxDelayMs, retryForMs } = this.#settings
     const config = {
       ring: this.memory.buffer,
-      sink: { path, fileMode: 0o600, dirMode: 0o700, syncMethod: 'fdatasync' as const },
+      sink: {
+        path,
+        fileMode: 0o600,
+        dirMode: 0o700,
+        onUnsafeFile: 'warn' as const,
+        syncMethod: 'fdatasync' as const,
+      },
       maxEvents,
       maxBytes,
       maxDelayMs,
@@ -262,11 +268,14 @@ export class SimulatedWriter {
       groupEvents,
       syncNs,
     }
-    const onTornTail = (tail: TornTail) => this.#onTornTail(tail)
-    if (role === 'caller') return new DrainLoop(config, this.#oversize, onTornTail, this.memory)
+    const onNotice = (notice: Notice) => {
+      assert.equal(notice.kind, 'torn-tail', 'the simulated file is unsafe')
+      if (notice.kind === 'torn-tail') this.#onTornTail(notice)
+    }
+    if (role === 'caller') return new DrainLoop(config, this.#oversize, onNotice, this.memory)
     closeLeftovers(this.memory)
     const descriptors = new OpenDescriptors(this.memory.control)
-    return new DrainLoop(config, this.#oversize, onTornTail, this.memory, descriptors)
+    return new DrainLoop(config, this.#oversize, onNotice, this.memory, descriptors)
   }
 
   #onTornTail(tail: TornTail): void {

@@ -163,7 +163,12 @@ export class Simulation {
     }
     this.#tally.deaths += writer.deaths
     const { notices, untold, doubts } = writer
-    const excuses = [...this.#strangers.touchedAt, ...this.#disk.failedSyncs, ...doubts]
+    const excuses = [
+      ...this.#strangers.touchedAt,
+      ...this.#disk.failedSyncs,
+      ...this.#disk.breakages,
+      ...doubts,
+    ]
     const isQuiet = this.#strangers.touchedAt.length === 0 && this.#tally.powerCuts === 0
     return { events: writer.events, notices, untold, excuses, isQuiet }
   }
