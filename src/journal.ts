@@ -7,6 +7,7 @@ import {
   JOURNAL_OFFSET,
   JOURNAL_START,
   JOURNAL_STATE,
+  JOURNAL_TAIL,
   JOURNAL_WITNESS,
   NO_DESCRIPTOR,
   positionDelta,
@@ -32,6 +33,9 @@ import {
  * sync of the witness returns 0, no sync of the dead drainer has failed, and the bytes are safe. The
  * witness, too, is told only once: the note is doubted before it is asked, so that nobody who comes
  * later trusts its second answer. A doubted group is written again from its start.
+ *
+ * Apart from the group, the journal remembers whether the end of the file is doubted: from the start
+ * of a sync until one has succeeded. What can be read back there may be lost.
  */
 const VOID = 0
 const BEGUN = 1
@@ -100,6 +104,21 @@ export class GroupJournal {
   /** Whether the witness may still be asked. */
   get isTrusted(): boolean {
     return Atomics.load(this.#control, JOURNAL_STATE) === BEGUN
+  }
+
+  /** Whether the end of the file may be lost, though it can be read back. */
+  get isTailDoubted(): boolean {
+    return Atomics.load(this.#control, JOURNAL_TAIL) !== 0
+  }
+
+  /** Says that a sync begins, or that a sync has failed. */
+  doubtTail(): void {
+    Atomics.store(this.#control, JOURNAL_TAIL, 1)
+  }
+
+  /** Says that all of the file was synced. */
+  trustTail(): void {
+    Atomics.store(this.#control, JOURNAL_TAIL, 0)
   }
 
   /** Forgets the note. */

@@ -64,6 +64,8 @@ const BROKEN_DISK = new Set<number>([
   errno.EROFS,
   errno.ESTALE,
 ])
+/** What a disk loses or keeps as one, at the least. */
+const SECTOR_BYTES = 512n
 /** No file's size: the tail of a file that was just opened is always looked at. */
 const UNKNOWN_END = -1n
 
@@ -102,7 +104,6 @@ export class Sink {
   #file: OpenFile | undefined
   #writeError: unknown
   #firstWriteBytes = 0
-
   constructor(
     options: SinkOptions,
     memory: RingMemory,
@@ -254,6 +255,7 @@ export class Sink {
     try {
       fdatasyncSync(witness)
     } catch {
+      this.#journal.doubtTail()
       return false
     }
     this.#journal.trust()
@@ -291,7 +293,7 @@ export class Sink {
   #closeTornTail(file: OpenFile, openedSize: bigint): bigint {
     let size = openedSize
     for (;;) {
-      if (size === 0n || endsWithNewline(file.fd, size)) return size
+      if (size === 0n || endsWithNewline(file.fd, size)) return this.#guardTail(file, size)
       sleep(this.#memory.control, TORN_TAIL_SETTLE_MS)
       // On a busy machine a write may stand still for longer. The kernel lets one write at a time into a
       // file: one of nothing returns when the other is over.
@@ -305,6 +307,18 @@ export class Sink {
     writeSync(file.fd, '\n')
     this.#count(COUNT_TORN_TAILS)
     this.#onNotice({ kind: 'torn-tail', offset: Number(size) - bytes, bytes })
+    return size + 1n
+  }
+
+  /**
+   * After a failed sync, the newline at the end of a sector may be lost with it, and the next line would
+   * follow upon what was before; so that gets a newline of its own. Within a sector, what is appended
+   * takes the rest of it to the disk again.
+   */
+  #guardTail(file: OpenFile, size: bigint): bigint {
+    if (!this.#journal.isTailDoubted || size % SECTOR_BYTES !== 0n || size === 0n) return size
+    this.#marker.stage = 'write'
+    writeSync(file.fd, '\n')
     return size + 1n
   }
 
@@ -322,9 +336,11 @@ export class Sink {
     const { syncMethod } = this.#options
     if (syncMethod === 'none') return
     this.#marker.stage = 'sync'
+    this.#journal.doubtTail()
     const start = performance.now()
     if (syncMethod === 'fsync') fsyncSync(fd)
     else fdatasyncSync(fd)
+    this.#journal.trustTail()
     this.#recordSync(performance.now() - start)
     this.#count(COUNT_SYNCS)
   }

@@ -51,8 +51,7 @@ function linesOf(file: FileNode, byLine: ReadonlyMap<string, SimulatedEvent>): L
     .map((latin) => {
       const text = Buffer.from(latin, 'latin1').toString('utf8')
       const end = offset + latin.length + 1
-      // What the disk has lost reads as zeros, and may stand before a line.
-      const line = { text, offset, end, event: byLine.get(text.replace(/^\0+/, '')) }
+      const line = { text, offset, end, event: byLine.get(text) }
       offset = end
       return line
     })

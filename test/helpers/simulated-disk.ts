@@ -269,7 +269,7 @@ export class SimulatedDisk {
     const isFailed = fault !== undefined || hasNews
     if (isFailed && node.kind === 'file') this.failedSyncs.push(this.calls)
     this.#interference.after(call)
-    if (isFailed) throw errorOf(fault?.code ?? 'EIO', call)
+    if (isFailed) throw this.#injected(fault?.code ?? 'EIO', call)
   }
 
   #injected(code: string, call: Call): Error {
