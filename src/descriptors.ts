@@ -3,7 +3,7 @@ import { type FilePlace, GroupJournal } from './journal'
 import { DESCRIPTOR_WORDS, NO_DESCRIPTOR, type RingMemory } from './layout'
 
 /*
- * What the worker has open. Its descriptors outlive it, for the sake of the journal's witness, so they
+ * What the worker has open. Its descriptors outlive it, for the sake of the journal's witnesses, so they
  * are noted in shared memory for whoever comes after it. A number is taken out of the note before it is
  * closed: after that it may be another file's.
  */
@@ -61,14 +61,14 @@ export function closeLeftovers(memory: RingMemory): void {
   const descriptors = new OpenDescriptors(memory.control)
   for (const word of DESCRIPTOR_WORDS) {
     const fd = descriptors.forget(word)
-    const isKept = fd === noted?.fd || fd === noted?.witness
+    const isKept = noted !== undefined && [noted.fd, noted.witness, noted.spare].includes(fd)
     if (fd !== NO_DESCRIPTOR && !isKept) closeQuietly(fd)
   }
 }
 
 /** Closes a dead drainer's descriptors that a note of the journal names; by the holder of DRAINER. */
-export function closeNoted(memory: RingMemory, { fd, witness }: FilePlace): void {
-  for (const noted of [fd, witness]) {
+export function closeNoted(memory: RingMemory, { fd, witness, spare }: FilePlace): void {
+  for (const noted of [fd, witness, spare]) {
     if (noted === NO_DESCRIPTOR) continue
     for (const word of DESCRIPTOR_WORDS) {
       Atomics.compareExchange(memory.control, word, noted, NO_DESCRIPTOR)

@@ -5,6 +5,7 @@ import {
   JOURNAL_END,
   JOURNAL_INODE,
   JOURNAL_OFFSET,
+  JOURNAL_SPARE,
   JOURNAL_START,
   JOURNAL_STATE,
   JOURNAL_TAIL,
@@ -24,22 +25,25 @@ import {
  *   -------+--------------------------------------------------------------
  *   VOID   | has not been begun, or must be written again from its start
  *   BEGUN  | may be in the file from `offset` on: nothing, a part or all
- *   DOUBTED| the same, but its witness is being asked, or has told of an error
+ *   ASKED  | the same, but its first witness has been asked, and its answer is not known
+ *   DOUBTED| the same, but no witness is left to ask, or one has told of an error
  *
  * Bytes that can be read back prove nothing by themselves: a sync of them may have failed, and they
  * may be in the page cache alone. A drainer that has seen its sync fail voids the note. One that died
- * in that very moment could not; so the note names a *witness*, a description of the file that was
- * open before the write. The kernel reports an error of the disk once to each description, so if a
- * sync of the witness returns 0, no sync of the dead drainer has failed, and the bytes are safe. The
- * witness, too, is told only once: the note is doubted before it is asked, so that nobody who comes
- * later trusts its second answer. A doubted group is written again from its start.
+ * in that very moment could not; so the note names *witnesses*, descriptions of the file that were open
+ * before the write. The kernel reports an error of the disk once to each description, so if a sync of
+ * a witness returns 0, no sync of the dead drainer has failed, and the bytes are safe. A witness, too,
+ * is told only once: it counts as asked before it is, so that nobody who comes later trusts its second
+ * answer. Hence there are two: only when two drainers in a row have died while they asked is a group
+ * doubted that no disk has lost. A doubted group is written again from its start.
  *
  * Apart from the group, the journal remembers whether the end of the file is doubted: from the start
  * of a sync until one has succeeded. What can be read back there may be lost.
  */
 const VOID = 0
 const BEGUN = 1
-const DOUBTED = 2
+const ASKED = 2
+const DOUBTED = 3
 
 /** Which file, where in it, and through which descriptors. */
 export interface FilePlace {
@@ -49,8 +53,10 @@ export interface FilePlace {
   readonly offset: bigint
   /** Through which the group is written; -1 once it is closed. */
   readonly fd: number
-  /** See above. It stays open as long as a note names it. */
+  /** See above. Both stay open as long as a note names them. */
   readonly witness: number
+  /** The second witness. */
+  readonly spare: number
 }
 
 /** The note about the group that is being written. Held by the drainer. */
@@ -71,8 +77,7 @@ export class GroupJournal {
     this.#counters[JOURNAL_OFFSET] = place.offset
     Atomics.store(this.#control, JOURNAL_START, start)
     Atomics.store(this.#control, JOURNAL_END, end)
-    Atomics.store(this.#control, JOURNAL_DESCRIPTOR, place.fd)
-    Atomics.store(this.#control, JOURNAL_WITNESS, place.witness)
+    this.adopt(place)
     Atomics.store(this.#control, JOURNAL_STATE, BEGUN)
   }
 
@@ -81,9 +86,10 @@ export class GroupJournal {
    * between: if it were made anew, a drainer that died over that would leave none of what is in the
    * file already.
    */
-  adopt({ fd, witness }: FilePlace): void {
+  adopt({ fd, witness, spare }: FilePlace): void {
     Atomics.store(this.#control, JOURNAL_DESCRIPTOR, fd)
     Atomics.store(this.#control, JOURNAL_WITNESS, witness)
+    Atomics.store(this.#control, JOURNAL_SPARE, spare)
   }
 
   /** Says that the descriptor is about to be closed: its number may soon be another file's. */
@@ -91,19 +97,22 @@ export class GroupJournal {
     Atomics.store(this.#control, JOURNAL_DESCRIPTOR, NO_DESCRIPTOR)
   }
 
-  /** Says that the witness is about to be asked. */
-  doubt(): void {
-    Atomics.store(this.#control, JOURNAL_STATE, DOUBTED)
+  /** The next witness to ask, which counts as asked from now on; undefined when none is left. */
+  takeWitness(): number | undefined {
+    const state = Atomics.load(this.#control, JOURNAL_STATE)
+    if (state !== BEGUN && state !== ASKED) return undefined
+    Atomics.store(this.#control, JOURNAL_STATE, state + 1)
+    return Atomics.load(this.#control, state === BEGUN ? JOURNAL_WITNESS : JOURNAL_SPARE)
   }
 
-  /** Says that the witness has told of no error. */
-  trust(): void {
-    Atomics.store(this.#control, JOURNAL_STATE, BEGUN)
+  /** Says that the witness has told of no error, or that it has. */
+  hear(isClean: boolean): void {
+    Atomics.store(this.#control, JOURNAL_STATE, isClean ? BEGUN : DOUBTED)
   }
 
-  /** Whether the witness may still be asked. */
+  /** Whether a witness is left to ask. */
   get isTrusted(): boolean {
-    return Atomics.load(this.#control, JOURNAL_STATE) === BEGUN
+    return Atomics.load(this.#control, JOURNAL_STATE) !== DOUBTED
   }
 
   /** Whether the end of the file may be lost, though it can be read back. */
@@ -152,6 +161,7 @@ export class GroupJournal {
       offset: this.#counters[JOURNAL_OFFSET] ?? 0n,
       fd: Atomics.load(this.#control, JOURNAL_DESCRIPTOR),
       witness: Atomics.load(this.#control, JOURNAL_WITNESS),
+      spare: Atomics.load(this.#control, JOURNAL_SPARE),
     }
   }
 }

@@ -5,7 +5,7 @@
  *
  *     +--------------------+-----------------+------------------------------------------+
  *     | control words      | counters        | record area, `capacity` bytes            |
- *     | 22 x 128 bytes     | 16 x 8 bytes    | a power of two                           |
+ *     | 24 x 128 bytes     | 16 x 8 bytes    | a power of two                           |
  *     +--------------------+-----------------+------------------------------------------+
  *
  * A *position* counts the bytes of the record area for ever and wraps at 2^32; an *index* is
@@ -44,6 +44,8 @@ const CONTROL_WORD_STRIDE = 128 / Int32Array.BYTES_PER_ELEMENT
  * | OPEN_WITNESS    | worker                      | both     | see descriptors.ts                       |
  * | OPEN_FOLDER     | worker                      | both     | see descriptors.ts                       |
  * | JOURNAL_TAIL    | drainer                     | drainer  | see journal.ts                           |
+ * | JOURNAL_SPARE   | drainer                     | drainer  | see journal.ts                           |
+ * | OPEN_SPARE      | worker                      | both     | see descriptors.ts                       |
  * | SESSIONS_BEGUN  | worker                      | producer | sessions that a worker has taken up      |
  * | CORRUPTIONS     | drainer                     | producer | times the ring's bytes were no record    |
  * | CORRUPT_END     | drainer                     | producer | end of what was given up for that        |
@@ -71,7 +73,9 @@ export const OPEN_DESCRIPTOR = 18 * CONTROL_WORD_STRIDE
 export const OPEN_WITNESS = 19 * CONTROL_WORD_STRIDE
 export const OPEN_FOLDER = 20 * CONTROL_WORD_STRIDE
 export const JOURNAL_TAIL = 21 * CONTROL_WORD_STRIDE
-const CONTROL_BYTES = 22 * CONTROL_WORD_STRIDE * Int32Array.BYTES_PER_ELEMENT
+export const JOURNAL_SPARE = 22 * CONTROL_WORD_STRIDE
+export const OPEN_SPARE = 23 * CONTROL_WORD_STRIDE
+const CONTROL_BYTES = 24 * CONTROL_WORD_STRIDE * Int32Array.BYTES_PER_ELEMENT
 
 /** Values of the DRAINER word. Only its holder may touch the words that the drainer writes. */
 export const DRAINER_NONE = 0
@@ -79,7 +83,7 @@ export const DRAINER_WORKER = 1
 export const DRAINER_CALLER = 2
 
 /** The words that hold a descriptor, and what they hold when there is none. */
-export const DESCRIPTOR_WORDS = [OPEN_DESCRIPTOR, OPEN_WITNESS, OPEN_FOLDER] as const
+export const DESCRIPTOR_WORDS = [OPEN_DESCRIPTOR, OPEN_WITNESS, OPEN_SPARE, OPEN_FOLDER] as const
 export const NO_DESCRIPTOR = -1
 
 /** 64-bit words written by the drainer alone, as indexes into `RingMemory.counters`. */

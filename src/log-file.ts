@@ -1,4 +1,5 @@
 import {
+  type BigIntStats,
   chmodSync,
   constants,
   fchmodSync,
@@ -9,10 +10,10 @@ import {
   statSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
-import type { OpenDescriptors } from './descriptors'
+import type { DescriptorWord, OpenDescriptors } from './descriptors'
 import { REASON_NOT_A_FILE, REASON_UNLINKED, type Stage } from './failure'
 import { distrustFile, distrustFolder } from './file-trust'
-import { OPEN_DESCRIPTOR, OPEN_FOLDER, OPEN_WITNESS } from './layout'
+import { OPEN_DESCRIPTOR, OPEN_FOLDER, OPEN_SPARE, OPEN_WITNESS } from './layout'
 import type { Notice } from './notice'
 
 /** What opening the log needs to know of the options and the policy. */
@@ -35,6 +36,8 @@ export interface OpenedLog {
    * reported by a sync of this one.
    */
   readonly witness: number
+  /** Another one, for journal.ts. */
+  readonly spare: number
   readonly device: bigint
   readonly inode: bigint
   /** Bytes. */
@@ -90,20 +93,17 @@ export class LogFileOpener {
 
   /** Opens the path, creating what is missing; throws a {@link Refusal} or the kernel's error. */
   open(): OpenedLog {
-    const { path } = this.#options
     for (let attempt = 0; attempt < VANISHED_ATTEMPTS_MAX; attempt++) {
       const { fd, isCreated } = this.#openDescriptor()
       try {
         const stats = this.#check(fd, isCreated)
         this.#syncFolders()
         this.#marker.stage = 'open'
-        const witness = unlessCode(['ENOENT', 'ELOOP'], () =>
-          this.#descriptors.open(OPEN_WITNESS, path, WITNESS_FLAGS),
-        )
-        if (witness !== undefined) {
-          const { dev, ino } = fstatSync(witness, { bigint: true })
-          const { dev: device, ino: inode, size } = stats
-          if (dev === device && ino === inode) return { fd, witness, device, inode, size }
+        const { dev: device, ino: inode, size } = stats
+        const witness = this.#openWitness(OPEN_WITNESS, stats)
+        const spare = witness === undefined ? undefined : this.#openWitness(OPEN_SPARE, stats)
+        if (witness !== undefined && spare !== undefined) {
+          return { fd, witness, spare, device, inode, size }
         }
       } catch (thrown) {
         this.#close()
@@ -114,7 +114,17 @@ export class LogFileOpener {
     throw new Refusal(REASON_UNLINKED)
   }
 
+  /** Opens the path once more; undefined when it is not this file any more. */
+  #openWitness(word: DescriptorWord, { dev, ino }: BigIntStats): number | undefined {
+    const open = () => this.#descriptors.open(word, this.#options.path, WITNESS_FLAGS)
+    const witness = unlessCode(['ENOENT', 'ELOOP'], open)
+    if (witness === undefined) return undefined
+    const opened = fstatSync(witness, { bigint: true })
+    return opened.dev === dev && opened.ino === ino ? witness : undefined
+  }
+
   #close(): void {
+    this.#descriptors.close(OPEN_SPARE)
     this.#descriptors.close(OPEN_WITNESS)
     this.#descriptors.close(OPEN_DESCRIPTOR)
   }

@@ -9,6 +9,7 @@ import {
   COUNT_SYNCS,
   COUNT_TORN_TAILS,
   OPEN_DESCRIPTOR,
+  OPEN_SPARE,
   OPEN_WITNESS,
   type RingMemory,
 } from './layout'
@@ -77,6 +78,7 @@ interface BufferStream {
 interface OpenFile {
   readonly fd: number
   readonly witness: number
+  readonly spare: number
   readonly stream: BufferStream
   readonly device: bigint
   readonly inode: bigint
@@ -211,14 +213,14 @@ export class Sink {
   ): { file: OpenFile; place: FilePlace; present: number } {
     this.#marker.stage = 'open'
     const { file, size } = this.#current() ?? this.#open()
-    const { fd, witness, device, inode } = file
+    const { fd, witness, spare, device, inode } = file
     if (noted !== undefined && this.#journal.isAbout(group.start, group.end)) {
       const present = this.#presentBytes(file, size, noted, group.bytes)
-      if (present > 0) return { file, place: { ...noted, fd, witness }, present }
+      if (present > 0) return { file, place: { ...noted, fd, witness, spare }, present }
     }
     // Where the file ends as we left it, there is nothing to look at.
     const offset = size === file.end ? size : this.#closeTornTail(file, size)
-    return { file, place: { fd, witness, device, inode, offset }, present: 0 }
+    return { file, place: { fd, witness, spare, device, inode, offset }, present: 0 }
   }
 
   /** The open file and its size, if it is still the one at the path; closes it if it is not. */
@@ -233,13 +235,13 @@ export class Sink {
 
   /**
    * How many leading bytes of the group the file holds for certain from where it was begun; 0 if
-   * others follow, or if the witness tells of an error since.
+   * others follow, or if a witness tells of an error since.
    */
   #presentBytes(file: OpenFile, size: bigint, noted: FilePlace, bytes: Buffer): number {
     if (noted.device !== file.device || noted.inode !== file.inode) return 0
     const length = Number(size - noted.offset)
     if (length <= 0 || length > bytes.length) return 0
-    if (!this.#isWitnessClean(noted.witness)) return 0
+    if (!this.#isWitnessClean()) return 0
     return this.#isInFile(file, noted.offset, bytes.subarray(0, length)) ? length : 0
   }
 
@@ -248,18 +250,13 @@ export class Sink {
     return readSync(fd, found, 0, bytes.length, offset) === bytes.length && found.equals(bytes)
   }
 
-  #isWitnessClean(witness: number): boolean {
+  #isWitnessClean(): boolean {
     if (this.#options.syncMethod === 'none') return true
-    if (!this.#journal.isTrusted) return false
-    this.#journal.doubt()
-    try {
-      fdatasyncSync(witness)
-    } catch {
-      this.#journal.doubtTail()
-      return false
-    }
-    this.#journal.trust()
-    return true
+    const witness = this.#journal.takeWitness()
+    const isClean = witness !== undefined && canSync(witness)
+    if (!isClean) this.#journal.doubtTail()
+    this.#journal.hear(isClean)
+    return isClean
   }
 
   #open(): { file: OpenFile; size: bigint } {
@@ -354,7 +351,7 @@ export class Sink {
 
   /**
    * Closes the file for good. The stream is dropped, with whatever it has not written. With
-   * `keepNote` the journal's note stays, and with it the witness that it names.
+   * `keepNote` the journal's note stays, and with it the witnesses that it names.
    */
   #discard({ keepNote }: { readonly keepNote: boolean }): void {
     if (!keepNote) this.endGroup()
@@ -365,8 +362,10 @@ export class Sink {
     if (isNoted) {
       this.#journal.dropDescriptor()
       this.#descriptors.forget(OPEN_WITNESS)
+      this.#descriptors.forget(OPEN_SPARE)
     } else {
       this.#descriptors.close(OPEN_WITNESS)
+      this.#descriptors.close(OPEN_SPARE)
     }
     this.#descriptors.close(OPEN_DESCRIPTOR)
   }
@@ -378,5 +377,14 @@ export class Sink {
 
   #count(counter: number): void {
     Atomics.add(this.#memory.counters, counter, 1n)
+  }
+}
+
+function canSync(fd: number): boolean {
+  try {
+    fdatasyncSync(fd)
+    return true
+  } catch {
+    return false
   }
 }

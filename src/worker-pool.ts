@@ -33,7 +33,7 @@ export function openWorkerPool(workerFile: string, onWorkerGone: () => void): Wo
     atomics: 'disabled',
     recordTiming: false,
     workerHistogram: false,
-    // A dead worker's descriptors must outlive it, see the witness in journal.ts.
+    // A dead worker's descriptors must outlive it, see the witnesses in journal.ts.
     trackUnmanagedFds: false,
     // The worker must not differ from run to run by what the host's command line preloads.
     execArgv: [],

@@ -1,7 +1,7 @@
 import { GroupJournal } from '../src/journal'
 import { allocateRing, DURABLE, type RingMemory } from '../src/layout'
 
-const PLACE = { device: 2049n, inode: 131_073n, offset: 4_096n, fd: 21, witness: 22 }
+const PLACE = { device: 2049n, inode: 131_073n, offset: 4_096n, fd: 21, witness: 22, spare: 23 }
 const STARTS = [0, 2 ** 31 - 8, 2 ** 32 - 8]
 
 /** A ring whose positions start at `start`, and the journal in it. */

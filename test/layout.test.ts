@@ -136,7 +136,7 @@ describe('allocateRing', () => {
       const { control, counters } = layout.allocateRing(CAPACITY, start)
       const positions = [layout.TAIL, layout.HEAD, layout.READ, layout.DURABLE, layout.HURRY]
       expect(positions.map((word) => control[word])).toEqual(positions.map(() => start | 0))
-      expect(layout.DESCRIPTOR_WORDS.map((word) => control[word])).toEqual([-1, -1, -1])
+      expect(layout.DESCRIPTOR_WORDS.map((word) => control[word])).toEqual([-1, -1, -1, -1])
       const set: number[] = [...positions, ...layout.DESCRIPTOR_WORDS]
       const others = [...control].filter((_, word) => !set.includes(word))
       expect(others.filter((value) => value !== 0)).toEqual([])

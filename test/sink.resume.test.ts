@@ -48,8 +48,9 @@ describe('a group that a drainer before this one had begun', () => {
     )
     const { dev, ino } = statSync(path, { bigint: true })
     // What a dead drainer leaves behind: its place, and the descriptors it had open.
-    const [fd, witness] = [openSync(path, 'r+'), openSync(path, 'r')]
-    const place = { device: dev, inode: ino, offset: BigInt(BEFORE.length), fd, witness }
+    const [fd, witness, spare] = ['r+', 'r', 'r'].map((flags) => openSync(path, flags))
+    if (fd === undefined || witness === undefined || spare === undefined) throw new Error('none')
+    const place = { device: dev, inode: ino, offset: BigInt(BEFORE.length), fd, witness, spare }
     return { path, memory, journal, sink, place }
   }
   const group = { start: 0, end: 64, bytes: Buffer.from(GROUP) }

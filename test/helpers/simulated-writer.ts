@@ -82,7 +82,7 @@ export class SimulatedWriter {
   readonly notices: ToldFragment[] = []
   /** Ends of fragments that were closed by a thread that ended before it could tell. */
   readonly untold = new Set<string>()
-  /** When a thread ended while it asked a witness, in calls of the disk: nobody knows the answer. */
+  /** When a thread ended while it asked the last witness, in calls of the disk: nobody knows the answer. */
   readonly doubts: number[] = []
   readonly memory: RingMemory
   role: Role | undefined
@@ -316,7 +316,7 @@ export class SimulatedWriter {
     const noted = journal.place()
     if (noted !== undefined && !journal.isTrusted) this.doubts.push(this.#disk.calls)
     const words = DESCRIPTOR_WORDS.map((word) => Atomics.load(control, word))
-    const known = new Set([...words, noted?.fd, noted?.witness])
+    const known = new Set([...words, noted?.fd, noted?.witness, noted?.spare])
     for (const fd of this.#disk.openDescriptors('worker')) {
       if (known.has(fd) || this.#lostDescriptors.has(fd)) continue
       assert(closing.has(fd), `nobody knows of descriptor ${fd} after the thread's end`)
