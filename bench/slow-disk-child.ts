@@ -1,0 +1,20 @@
+/*
+ * Runs one trial of slow-disk.ts, in the process whose syncs are slowed.
+ */
+import { type ChildAnswer, type ChildTask, SLOW_DISK_CONTENDERS } from './slow-disk'
+import { runTrial } from './trial'
+import { calls } from './workload'
+
+async function main(): Promise<void> {
+  const task: ChildTask = JSON.parse(process.argv[2] ?? '')
+  const contender = SLOW_DISK_CONTENDERS.find(({ name }) => name === task.contender)
+  if (contender === undefined) throw new RangeError(`no contender is called ${task.contender}`)
+  const { measured, file } = await runTrial(contender, calls, task.inFlight, task)
+  const answer: ChildAnswer = { measured, file }
+  console.log(JSON.stringify(answer))
+}
+
+main().catch((thrown: unknown) => {
+  console.error(thrown)
+  process.exitCode = 1
+})
