@@ -6,6 +6,7 @@ import { coldStart } from './cold-start'
 import { handoff } from './handoff'
 import type { Benchmark, BenchOptions, Context, FileCheck, Report, Sizes } from './harness'
 import { describeMachine, machineLine } from './machine'
+import { memory } from './memory'
 import { slowDisk } from './slow-disk'
 import { stages } from './stages'
 import { formatTable, progress } from './table'
@@ -19,6 +20,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   slowDisk,
   stages,
   coldStart,
+  memory,
   handoff,
 ]
 

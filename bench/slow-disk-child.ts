@@ -2,6 +2,7 @@
  * Runs one trial of slow-disk.ts, in the process whose syncs are slowed.
  */
 import { type ChildAnswer, type ChildTask, SLOW_DISK_CONTENDERS } from './slow-disk'
+import { percentile } from './statistics'
 import { runTrial } from './trial'
 import { calls } from './workload'
 
@@ -9,8 +10,8 @@ async function main(): Promise<void> {
   const task: ChildTask = JSON.parse(process.argv[2] ?? '')
   const contender = SLOW_DISK_CONTENDERS.find(({ name }) => name === task.contender)
   if (contender === undefined) throw new RangeError(`no contender is called ${task.contender}`)
-  const { measured, file } = await runTrial(contender, calls, task.inFlight, task)
-  const answer: ChildAnswer = { measured, file }
+  const { measured, ascendingNs, file } = await runTrial(contender, calls, task.inFlight, task)
+  const answer: ChildAnswer = { measured, minUs: percentile(ascendingNs, 0) / 1_000, file }
   console.log(JSON.stringify(answer))
 }
 

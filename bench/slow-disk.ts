@@ -7,6 +7,8 @@
  * own, so 1,024 in flight make 1,024 events in two delays. With 1 in flight none is under way, so the
  * ideal is one delay. `percent of ideal` is of events a second. The time that the disk itself and the
  * tracing take is in the figures.
+ *
+ * It also shows who is honest: nobody may acknowledge an event sooner than one delayed sync takes.
  */
 import { execFile, execFileSync } from 'node:child_process'
 import { join } from 'node:path'
@@ -46,6 +48,8 @@ export interface ChildTask {
 
 export interface ChildAnswer {
   readonly measured: Measured
+  /** The shortest latency. */
+  readonly minUs: number
   readonly file: FileCheck
 }
 
@@ -91,7 +95,12 @@ function allTrials(isQuick: boolean): Trial[] {
 
 async function runTrial({ contender, delayMs, inFlight, row, files }: Trial, { dir, ms }: Context) {
   const task: ChildTask = { contender: contender.name, inFlight, ms, dir }
-  const { measured, file } = await runSlowed(delayMs, task)
+  const { measured, minUs, file } = await runSlowed(delayMs, task)
+  if (minUs < delayMs * 1_000) {
+    throw new Error(
+      `${row.name}: an event was acknowledged after ${minUs} us, before any sync ended`,
+    )
+  }
   const { p50Us, p99Us, eventsPerSecond } = measured
   const idealPerSecond = inFlight === 1 ? 1_000 / delayMs : (inFlight * 1_000) / (2 * delayMs)
   const percentOfIdeal = (100 * eventsPerSecond) / idealPerSecond

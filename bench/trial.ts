@@ -173,12 +173,14 @@ class Tally {
     const latenciesNs: number[] = []
     const end = performance.now() + ms
     const lane = async () => {
-      for (let now = performance.now(); now < end; ) {
+      let now = performance.now()
+      // At least once, or a slow contender would never have so many in flight.
+      do {
         await this.append()
         const startedAt = now
         now = performance.now()
         latenciesNs.push((now - startedAt) * 1e6)
-      }
+      } while (now < end)
     }
     await Promise.all(Array.from({ length: count }, lane))
     return latenciesNs

@@ -34,6 +34,7 @@ test('every benchmark runs small, and its files hold what was acknowledged', () 
     ['slow-disk', hasStrace ? (hasPeers ? 5 : 2) : 0],
     ['stages', 10],
     ['cold-start', 2],
+    ['memory', 1],
     ['handoff', 10],
   ])
   const rows = report.benchmarks.flatMap((benchmark) => benchmark.rows)
@@ -53,7 +54,7 @@ test('a name that no benchmark has is refused with the names there are', () => {
     encoding: 'utf8',
   })
   expect(stderr).toBe(
-    'bench: no benchmark is called "ack-latncy"; there are call-cost, ack-latency, throughput, slow-disk, stages, cold-start, handoff (--help shows the usage)\n',
+    'bench: no benchmark is called "ack-latncy"; there are call-cost, ack-latency, throughput, slow-disk, stages, cold-start, memory, handoff (--help shows the usage)\n',
   )
   expect(status).toBe(2)
 })
