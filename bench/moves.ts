@@ -7,7 +7,7 @@ import { cellOf, columns, headingOf, paint } from './table'
  */
 
 /** Figures of which more is better; of all others less is. */
-const MORE_IS_BETTER = /PerSecond$|^times(Reference|Lmdb)$|^percentOf(None|Ideal)$/
+const MORE_IS_BETTER = /PerSecond$|^times(Reference|Lmdb)$|^percentOf(None|TwoSyncs)$/
 
 /** A figure whose repeats of then and now do not overlap. */
 export interface Move {

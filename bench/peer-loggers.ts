@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { setImmediate as turn } from 'node:timers/promises'
 import {
   arePeersInstalled,
   type Destination,
@@ -81,18 +80,22 @@ const WINSTON: Logger = {
     const winston: Winston = requirePeer('winston')
     const transport = new winston.transports.File({ filename: path })
     const logger = winston.createLogger({ format: winston.format.json(), transports: [transport] })
-    let logged = 0
-    let written = 0
+    let pending = 0
+    let settled = () => {}
     transport.on('logged', () => {
-      written++
+      pending--
+      if (pending === 0) settled()
     })
     return {
       log(event) {
+        pending++
         logger.log('info', event)
-        logged++
       },
       async settle() {
-        while (written < logged) await turn()
+        if (pending === 0) return
+        await new Promise<void>((resolve) => {
+          settled = resolve
+        })
       },
       async close() {
         const finished = once(transport, 'finish')

@@ -105,13 +105,14 @@ export async function runTrial(
   calls: readonly AuditCall[],
   inFlight: number,
   { dir, ms }: Pick<Context, 'dir' | 'ms'>,
+  warmUpMs = ms * WARM_UP_SHARE,
 ): Promise<Run> {
   const folder = join(dir, 'trial')
   mkdirSync(folder)
   const path = join(folder, 'events')
   const writer = contender.open(path)
   const tally = new Tally(writer, calls, contender.outcome)
-  await tally.keepInFlight(inFlight, ms * WARM_UP_SHARE)
+  await tally.keepInFlight(inFlight, warmUpMs)
   const run = await (inFlight === 1 ? measureOne(tally, ms) : measureMany(tally, inFlight, ms))
   await writer.close()
   const expected = { acknowledged: tally.acknowledged, calls, isOrdered: contender.keepsOrder }
