@@ -8,12 +8,10 @@
  * caller: the floor that the disk sets. `raw in C` does the same without Node.
  */
 import { OURS, RAW, REFERENCE } from './contenders'
-import type { Benchmark, Context, FileCheck, Result } from './harness'
-import { RowBuilder } from './harness'
+import type { Benchmark, Context, Result } from './harness'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from './peers'
-import { compileRawSync, NO_COMPILER_NOTE, runRawSync } from './raw-sync'
-import { sumOfFiles } from './read-back'
-import { type Run, runRound, Trial } from './trial'
+import { NO_COMPILER_NOTE, rawSyncTrial } from './raw-sync'
+import { type Run, runRound, type Trial, trialOf } from './trial'
 import { calls } from './workload'
 
 export const ackLatency: Benchmark = {
@@ -22,41 +20,30 @@ export const ackLatency: Benchmark = {
   run,
 }
 
-const IN_C = 'raw in C'
-
 async function run(context: Context): Promise<Result> {
-  const trials = [OURS, REFERENCE, RAW, ...PEERS].map(
-    (contender) => new Trial(contender, calls, 1, contender.name, {}),
-  )
-  const inC = new RowBuilder(IN_C, { contender: IN_C, inFlight: 1 })
-  const inCFiles: FileCheck[] = []
-  const program = compileRawSync(context.dir)
+  const raw = trialOf(RAW, calls, 1, RAW.name)
+  const inC = rawSyncTrial(context.dir)
+  const others = [OURS, REFERENCE, ...PEERS].map((contender) => {
+    return trialOf(contender, calls, 1, contender.name)
+  })
+  const trials = [...others, raw, ...(inC === undefined ? [] : [inC])]
   for (let repeat = 0; repeat < context.repeats; repeat++) {
-    const runs = new Map<RowBuilder, Run>()
-    for (const [trial, found] of await runRound(trials, repeat, context)) runs.set(trial.row, found)
-    if (program !== undefined) {
-      const found = runRawSync(program, context)
-      runs.set(inC, found)
-      inCFiles.push(found.file)
-    }
-    addRound(runs)
+    addRound(await runRound(trials, repeat, context), raw)
   }
-  const rows = trials.map(({ row }) => row.build())
-  const files = trials.map((trial) => trial.files)
-  const isInC = inCFiles.length > 0
   return {
-    rows: isInC ? [...rows, inC.build()] : rows,
-    files: isInC ? [...files, sumOfFiles(IN_C, inCFiles)] : files,
-    notes: [...(arePeersInstalled ? [] : [PEERS_NOTE]), ...(isInC ? [] : [NO_COMPILER_NOTE])],
+    rows: trials.map(({ row }) => row.build()),
+    files: trials.map(({ files }) => files),
+    notes: [
+      ...(arePeersInstalled ? [] : [PEERS_NOTE]),
+      ...(inC === undefined ? [NO_COMPILER_NOTE] : []),
+    ],
   }
 }
 
 /** Adds one repeat's figures, compared with what raw took in it. */
-function addRound(runs: ReadonlyMap<RowBuilder, Run>): void {
-  const raw = [...runs].find(([row]) => row.labels.contender === RAW.name)
-  if (raw === undefined) throw new Error('raw was not measured')
-  const floorUs = raw[1].measured.p50Us
-  for (const [row, { measured, ascendingNs }] of runs) {
+function addRound(runs: ReadonlyMap<Trial, Run>, raw: Trial): void {
+  const floorUs = runs.get(raw)?.measured.p50Us ?? Number.NaN
+  for (const [{ row }, { measured, ascendingNs }] of runs) {
     const { p50Us, p99Us, p999Us, maxUs } = measured
     const ratios = { p50TimesRaw: p50Us / floorUs, p99TimesRaw: p99Us / floorUs }
     row.add({ p50Us, p99Us, p999Us, maxUs, ...ratios })

@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Context } from './harness'
+import { type Context, RowBuilder } from './harness'
 import { checkLines, linesOf } from './read-back'
-import { figuresOf, type Run } from './trial'
+import { figuresOf, type Run, Trial } from './trial'
 import { calls, lineOf } from './workload'
 
 /*
@@ -12,15 +12,17 @@ import { calls, lineOf } from './workload'
 
 export const NO_COMPILER_NOTE = 'There is no C compiler (cc), so raw in C was left out.'
 
+const NAME = 'raw in C'
 const SOURCE = join(__dirname, 'peers', 'raw-sync.c')
 const OUTPUT_BYTES_MAX = 256 * 1024 * 1024
 
-/** The program's path, compiled into `dir`; undefined without a compiler. */
-export function compileRawSync(dir: string): string | undefined {
+/** The trial of the program, which is compiled into `dir`; undefined without a compiler. */
+export function rawSyncTrial(dir: string): Trial | undefined {
   if (!isCompilerThere()) return undefined
   const program = join(dir, 'raw-sync')
   execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-o', program, SOURCE])
-  return program
+  const row = new RowBuilder(NAME, { contender: NAME, inFlight: 1 })
+  return new Trial(row, async (context) => runRawSync(program, context))
 }
 
 function isCompilerThere(): boolean {
@@ -33,8 +35,7 @@ function isCompilerThere(): boolean {
 }
 
 /** Has it record the workload's lines, and reads them back. */
-export function runRawSync(program: string, { dir, ms, progress }: Context): Run {
-  progress('raw in C')
+function runRawSync(program: string, { dir, ms }: Context): Run {
   const folder = join(dir, 'raw-sync-files')
   mkdirSync(folder)
   const lines = join(folder, 'lines')
@@ -45,7 +46,7 @@ export function runRawSync(program: string, { dir, ms, progress }: Context): Run
   const allNs = printed.trimEnd().split('\n').map(Number)
   const ascendingNs = Float64Array.from(allNs.filter((ns) => ns >= 0)).sort()
   const expected = { acknowledged: allNs.length, calls, isOrdered: true }
-  const file = checkLines('raw in C', linesOf(path), expected)
+  const file = checkLines(NAME, linesOf(path), expected)
   rmSync(folder, { recursive: true })
   const seconds = ascendingNs.reduce((sum, ns) => sum + ns, 0) / 1e9
   return { ascendingNs, file, measured: figuresOf(ascendingNs, ascendingNs.length / seconds) }

@@ -12,7 +12,7 @@
 import { OURS, OURS_UNSYNCED, RAW, REFERENCE } from './contenders'
 import type { Benchmark, Context, Result } from './harness'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from './peers'
-import { type Contender, type Run, runRound, Trial } from './trial'
+import { type Run, runRound, type Trial, trialOf } from './trial'
 import { callsOfBytes } from './workload'
 
 export const throughput: Benchmark = {
@@ -52,31 +52,32 @@ function cellOf(eventBytes: number, inFlight: number): readonly Trial[] {
   return [OURS, OURS_UNSYNCED, REFERENCE, RAW, ...PEERS]
     .filter(({ inFlightMax }) => inFlight <= inFlightMax)
     .map((contender) => {
-      return new Trial(contender, calls, inFlight, `${what}, ${contender.name}`, { eventBytes })
+      return trialOf(contender, calls, inFlight, `${what}, ${contender.name}`, { eventBytes })
     })
 }
 
 /** Adds one repeat's figures. */
 function addRound(runs: ReadonlyMap<Trial, Run>): void {
-  const rateOf = (contender: Contender | undefined) => {
-    const found = [...runs].find(([trial]) => trial.contender === contender)
-    return found?.[1].measured.eventsPerSecond
-  }
-  const reference = rateOf(REFERENCE)
-  const lmdb = rateOf(PEERS.find(({ name }) => name === 'lmdb'))
-  const unsynced = rateOf(OURS_UNSYNCED)
-  for (const [trial, { measured }] of runs) {
+  const rates = new Map(
+    [...runs].map(([{ row }, { measured }]) => [row.labels.contender, measured.eventsPerSecond]),
+  )
+  for (const [{ row }, { measured }] of runs) {
     const { eventsPerSecond, p50Us, p99Us } = measured
-    const isOurs = trial.contender === OURS
-    trial.row.add({
+    const isOurs = row.labels.contender === OURS.name
+    row.add({
       eventsPerSecond,
       p50Us,
       p99Us,
-      ...(reference === undefined ? {} : { timesReference: eventsPerSecond / reference }),
-      ...(isOurs && lmdb !== undefined ? { timesLmdb: eventsPerSecond / lmdb } : {}),
-      ...(isOurs && unsynced !== undefined
-        ? { percentOfNone: (100 * eventsPerSecond) / unsynced }
+      ...ratioOf('timesReference', eventsPerSecond, rates.get(REFERENCE.name)),
+      ...(isOurs ? ratioOf('timesLmdb', eventsPerSecond, rates.get('lmdb')) : {}),
+      ...(isOurs
+        ? ratioOf('percentOfNone', 100 * eventsPerSecond, rates.get(OURS_UNSYNCED.name))
         : {}),
     })
   }
+}
+
+/** The figure of this name, where there is something to compare with. */
+function ratioOf(figure: string, value: number, other: number | undefined) {
+  return other === undefined ? {} : { [figure]: value / other }
 }

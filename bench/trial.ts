@@ -58,19 +58,16 @@ export interface Run {
   readonly file: FileCheck
 }
 
-/** A contender with so many in flight: one line of a table. */
+/** What is measured once a repeat: one line of a table. */
 export class Trial {
-  readonly row: RowBuilder
+  readonly #measure: (context: Context) => Promise<Run>
   readonly #files: FileCheck[] = []
 
   constructor(
-    readonly contender: Contender,
-    readonly calls: readonly AuditCall[],
-    readonly inFlight: number,
-    name: string,
-    labels: Labels,
+    readonly row: RowBuilder,
+    measure: (context: Context) => Promise<Run>,
   ) {
-    this.row = new RowBuilder(name, { contender: contender.name, inFlight, ...labels })
+    this.#measure = measure
   }
 
   /** The files of all its runs. */
@@ -79,10 +76,22 @@ export class Trial {
   }
 
   async run(context: Context): Promise<Run> {
-    const run = await runTrial(this.contender, this.calls, this.inFlight, context)
+    const run = await this.#measure(context)
     this.#files.push(run.file)
     return run
   }
+}
+
+/** The trial of a contender with so many in flight. */
+export function trialOf(
+  contender: Contender,
+  calls: readonly AuditCall[],
+  inFlight: number,
+  name: string,
+  labels: Labels = {},
+): Trial {
+  const row = new RowBuilder(name, { contender: contender.name, inFlight, ...labels })
+  return new Trial(row, (context) => runTrial(contender, calls, inFlight, context))
 }
 
 /** Runs each trial once, starting with another one each repeat; the figures are left to the caller. */
