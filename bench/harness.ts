@@ -37,7 +37,7 @@ export interface Benchmark {
 }
 
 const FULL: Sizes = { repeats: 5, ms: 500, samples: 100, isQuick: false }
-const QUICK: Sizes = { repeats: 2, ms: 30, samples: 10, isQuick: true }
+const QUICK: Sizes = { repeats: 2, ms: 30, samples: 4, isQuick: true }
 
 export const OPTIONS_HELP = `  --repeats N   how often each measurement is made (default ${FULL.repeats})
   --ms N        milliseconds a measurement, where it goes by time (default ${FULL.ms})

@@ -46,7 +46,7 @@ test('every benchmark runs small, and its files hold what was acknowledged', () 
   expect(files.length).toBeGreaterThan(0)
   expect(readdirSync(temp.path(''))).toEqual(['report.json'])
   expect(printed.includes('are not installed: npm run bench:peers')).toBe(!hasPeers)
-}, 300_000)
+}, 600_000)
 
 test('a name that no benchmark has is refused with the names there are', () => {
   const { status, stderr } = spawnSync(process.execPath, [...RUN, 'ack-latncy'], {
