@@ -1,222 +1,52 @@
 /*
- * How soon is an event known to be on disk, and how many a second?
+ * How soon is an event known to be on disk?
  *
  * Each contender records the workload with 1 event in flight, the next one begun when the last is
- * acknowledged, and with 1,024 in flight. The contenders take turns within each repeat, so that a
- * noisy minute hits all of them, and `times reference` compares only within one repeat: how many
- * times shorter the median wait is than the reference's (1 in flight), how many times more events a
- * second (1,024 in flight). `raw` is one writeSync and one fdatasyncSync of the same line, which
- * blocks the caller: the floor that the disk sets.
+ * acknowledged. The contenders take turns within each repeat, so that a noisy minute hits all of them,
+ * and ratios are of one repeat: `p50 times raw` and `p99 times raw` are the contender's p50 and p99
+ * over the p50 of `raw`. That is one writeSync and one fdatasyncSync of the same line, which blocks the
+ * caller: the floor that the disk sets. `raw in C` does the same without Node.
  */
-import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
-import type { AuditOutcome } from '../src'
-import {
-  type Benchmark,
-  type Context,
-  type FileCheck,
-  mean,
-  percentile,
-  type Result,
-  RowBuilder,
-  rotated,
-  sampleNs,
-} from './harness'
-import { Reference } from './reference'
-import { type AuditCall, CallCycle, calls, checkFile, lineOf, submit } from './workload'
-
-const { ExecAudit, ExecDiagnostics }: typeof import('../src') = require('../dist')
-
-const MANY_IN_FLIGHT = 1024
-/** Share of a measurement's time that goes into warming up, in addition. */
-const WARM_UP_SHARE = 0.5
+import { OURS, RAW, REFERENCE } from './contenders'
+import type { Benchmark, Context, Result } from './harness'
+import { arePeersInstalled, PEERS, PEERS_NOTE } from './peers'
+import { NO_COMPILER_NOTE, rawSyncTrial } from './raw-sync'
+import { type Run, runRound, type Trial, trialOf } from './trial'
+import { calls } from './workload'
 
 export const ackLatency: Benchmark = {
   name: 'ack-latency',
-  question: 'How soon is an event known to be on disk, and how many a second?',
+  question: 'How soon is an event known to be on disk? (1 in flight)',
   run,
 }
 
-/** Something that makes events durable. */
-interface Writer {
-  append(call: AuditCall): Promise<AuditOutcome> | AuditOutcome
-  close(): Promise<void> | void
-}
-
-interface Contender {
-  readonly name: string
-  readonly keepsOrder: boolean
-  open(path: string): Writer
-}
-
-const OURS: Contender = {
-  name: 'x0x-exec-audit',
-  keepsOrder: true,
-  open(path) {
-    const audit = new ExecAudit({ enabled: true, auditLogPath: path }, new ExecDiagnostics())
-    return { append: (call) => submit(audit, call), close: () => audit.close() }
-  },
-}
-
-const REFERENCE: Contender = {
-  name: 'reference',
-  keepsOrder: false,
-  open(path) {
-    const reference = new Reference(path)
-    return { append: (call) => reference.append(call), close: () => undefined }
-  },
-}
-
-const RAW: Contender = {
-  name: 'raw',
-  keepsOrder: true,
-  open(path) {
-    const fd = openSync(path, 'a', 0o600)
-    const append = (call: AuditCall) => {
-      writeSync(fd, lineOf(call))
-      fdatasyncSync(fd)
-      return 'durable' as const
-    }
-    return { append, close: () => closeSync(fd) }
-  },
-}
-
-/** What one measurement found. */
-interface Measured {
-  readonly p50Us: number
-  readonly p99Us: number
-  readonly maxUs: number
-  readonly eventsPerSecond: number
-}
-
-/** One line of the table: a contender with so many in flight. */
-interface Trial {
-  readonly contender: Contender
-  readonly inFlight: number
-  readonly row: RowBuilder
-  readonly files: FileCheck[]
-}
-
 async function run(context: Context): Promise<Result> {
-  const one = [REFERENCE, OURS, RAW].map((contender) => trialOf(contender, 1))
-  const many = [REFERENCE, OURS].map((contender) => trialOf(contender, MANY_IN_FLIGHT))
+  const raw = trialOf(RAW, calls, 1, RAW.name)
+  const inC = rawSyncTrial(context.dir)
+  const others = [OURS, REFERENCE, ...PEERS].map((contender) => {
+    return trialOf(contender, calls, 1, contender.name)
+  })
+  const trials = [...others, raw, ...(inC === undefined ? [] : [inC])]
   for (let repeat = 0; repeat < context.repeats; repeat++) {
-    for (const trials of [one, many]) await runRound(trials, repeat, context)
+    addRound(await runRound(trials, repeat, context), raw)
   }
-  const trials = [...one, ...many]
-  return { rows: trials.map(({ row }) => row.build()), files: trials.map(sumOfFiles) }
-}
-
-function trialOf(contender: Contender, inFlight: number): Trial {
-  const name = `${contender.name}, ${inFlight.toLocaleString('en-US')} in flight`
-  return { contender, inFlight, row: new RowBuilder(name), files: [] }
-}
-
-/** Runs each trial once, and compares them. */
-async function runRound(trials: readonly Trial[], repeat: number, context: Context): Promise<void> {
-  const measured = new Map<Contender, Measured>()
-  for (const trial of rotated(trials, repeat)) {
-    context.progress(`ack-latency: repeat ${repeat + 1} of ${context.repeats}, ${trial.row.name}`)
-    measured.set(trial.contender, await runTrial(trial, context))
-  }
-  const reference = measured.get(REFERENCE)
-  for (const { contender, inFlight, row } of trials) {
-    const own = measured.get(contender)
-    if (own === undefined || reference === undefined) continue
-    const timesShorter = reference.p50Us / own.p50Us
-    const timesMore = own.eventsPerSecond / reference.eventsPerSecond
-    row.add({ ...own, timesReference: inFlight === 1 ? timesShorter : timesMore })
-  }
-}
-
-/** Opens a fresh file, warms up, measures, and reads the file back. */
-async function runTrial(trial: Trial, { dir, ms }: Context): Promise<Measured> {
-  const { contender, inFlight, row, files } = trial
-  const path = join(dir, 'ack-latency.jsonl')
-  const writer = contender.open(path)
-  const tally = new Tally(writer)
-  await tally.keepInFlight(MANY_IN_FLIGHT, ms * WARM_UP_SHARE)
-  const measured = await (inFlight === 1 ? measureOne(tally, ms) : measureMany(tally, inFlight, ms))
-  await writer.close()
-  const order = contender.keepsOrder ? calls : undefined
-  files.push(checkFile(row.name, path, { acknowledged: tally.acknowledged, order }))
-  rmSync(path)
-  return measured
-}
-
-async function measureOne(tally: Tally, ms: number): Promise<Measured> {
-  const samples = await sampleNs(() => tally.append(), { ms })
-  return { ...latenciesOf(samples), eventsPerSecond: 1e9 / mean(samples) }
-}
-
-async function measureMany(tally: Tally, inFlight: number, ms: number): Promise<Measured> {
-  const before = tally.acknowledged
-  const startedAt = performance.now()
-  const latenciesNs = await tally.keepInFlight(inFlight, ms)
-  const seconds = (performance.now() - startedAt) / 1_000
-  const ascending = Float64Array.from(latenciesNs).sort()
   return {
-    ...latenciesOf(ascending),
-    eventsPerSecond: (tally.acknowledged - before) / seconds,
+    rows: trials.map(({ row }) => row.build()),
+    files: trials.map(({ files }) => files),
+    notes: [
+      ...(arePeersInstalled ? [] : [PEERS_NOTE]),
+      ...(inC === undefined ? [NO_COMPILER_NOTE] : []),
+    ],
   }
 }
 
-function latenciesOf(ascendingNs: ArrayLike<number>) {
-  return {
-    p50Us: percentile(ascendingNs, 50) / 1_000,
-    p99Us: percentile(ascendingNs, 99) / 1_000,
-    maxUs: percentile(ascendingNs, 100) / 1_000,
-  }
-}
-
-/** Has a writer record the workload, and counts what it acknowledges. */
-class Tally {
-  readonly #writer: Writer
-  readonly #cycle = new CallCycle(calls)
-  #acknowledged = 0
-
-  constructor(writer: Writer) {
-    this.#writer = writer
-  }
-
-  get acknowledged(): number {
-    return this.#acknowledged
-  }
-
-  /** Records the next event. A promise only if the writer's is one: awaiting costs time too. */
-  append(): Promise<void> | void {
-    const outcome = this.#writer.append(this.#cycle.next())
-    return outcome instanceof Promise ? outcome.then(this.#count) : this.#count(outcome)
-  }
-
-  /** Keeps so many events in flight for `ms` milliseconds; returns the nanoseconds that each took. */
-  async keepInFlight(count: number, ms: number): Promise<number[]> {
-    const latenciesNs: number[] = []
-    const end = performance.now() + ms
-    const lane = async () => {
-      for (let now = performance.now(); now < end; ) {
-        await this.append()
-        const startedAt = now
-        now = performance.now()
-        latenciesNs.push((now - startedAt) * 1e6)
-      }
-    }
-    await Promise.all(Array.from({ length: count }, lane))
-    return latenciesNs
-  }
-
-  readonly #count = (outcome: AuditOutcome): void => {
-    if (outcome !== 'durable') throw new Error(`an event's outcome was ${outcome}`)
-    this.#acknowledged++
-  }
-}
-
-function sumOfFiles({ row, files }: Trial): FileCheck {
-  const sum = (of: (file: FileCheck) => number) =>
-    files.reduce((total, file) => total + of(file), 0)
-  return {
-    name: row.name,
-    acknowledged: sum((file) => file.acknowledged),
-    lines: sum((file) => file.lines),
+/** Adds one repeat's figures, compared with what raw took in it. */
+function addRound(runs: ReadonlyMap<Trial, Run>, raw: Trial): void {
+  const floorUs = runs.get(raw)?.measured.p50Us ?? Number.NaN
+  for (const [{ row }, { measured, ascendingNs }] of runs) {
+    const { p50Us, p99Us, p999Us, maxUs } = measured
+    const ratios = { p50TimesRaw: p50Us / floorUs, p99TimesRaw: p99Us / floorUs }
+    row.add({ p50Us, p99Us, p999Us, maxUs, ...ratios })
+    row.addSamples(ascendingNs)
   }
 }

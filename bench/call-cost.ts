@@ -13,12 +13,22 @@
  * has just made. Round a thousand of them, every call and every JSON.stringify costs two to three
  * times as much, for fetching the strings from memory.
  *
- * - `kept`: the promises are kept, and later looked at; `dropped`: nobody keeps them.
- * - `alone`: one call, made while the worker sleeps, so it pays for the wake-up by itself.
- * - `stringify`: JSON.stringify of the same events as plain objects: what any logger of JSON lines
- *   pays on the calling thread before it has written anything.
- * - `all`: the calling thread's whole share, by the time its event loop is not idle: the call, later
- *   the settling of its promise, and the collector. A mean.
+ * A row is one way to be rid of one kind of event:
+ *
+ * - `x0x-exec-audit`, its promise kept, and looked at off the clock;
+ * - `JSON.stringify` of the same events as plain objects: what any logger of JSON lines pays on the
+ *   calling thread before it has written anything;
+ * - pino into its worker transport, pino into an asynchronous sonic-boom, winston into a file: given
+ *   the same plain objects, and nothing of what they write is durable.
+ *
+ * Its figures:
+ *
+ * - `call`: the median burst's; some bursts the scheduler interrupts or the collector holds up;
+ * - `dropped`: the same where nobody keeps the promise;
+ * - `alone`: one call, made while the worker sleeps, so it pays for the wake-up by itself;
+ * - `whole`: the calling thread's whole share, by the time its event loop is not idle: the calls, later
+ *   the settling and awaiting of each promise (or the writing, where a logger writes on this thread),
+ *   and the collector. A mean.
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -31,17 +41,13 @@ import {
   percentile,
   type Result,
   RowBuilder,
+  rotated,
   sampleNs,
 } from './harness'
-import {
-  type AuditCall,
-  CallCycle,
-  calls,
-  checkFile,
-  lineObject,
-  METHODS,
-  submit,
-} from './workload'
+import { LOGGERS, type Logger, type OpenLogger } from './peer-loggers'
+import { arePeersInstalled, PEERS_NOTE } from './peers'
+import { checkLines, linesOf, sumOfFiles } from './read-back'
+import { type AuditCall, CallCycle, calls, lineObject, METHODS, submit } from './workload'
 
 const { ExecAudit, ExecDiagnostics }: typeof import('../src') = require('../dist')
 
@@ -73,51 +79,141 @@ function subjectOf(name: string, isIn: (call: AuditCall) => boolean): Subject {
   return { name, calls: calls.filter(isIn).slice(0, EVENTS) }
 }
 
+/** A way to be rid of events. Returns nanoseconds a call. */
+interface Way {
+  readonly name: string
+  measure(subject: Subject, path: string, samples: number): Promise<Found>
+}
+
+interface Found {
+  readonly figures: Readonly<Record<string, number>> & { readonly callNs: number }
+  readonly file?: FileCheck
+}
+
+const STRINGIFY = 'JSON.stringify'
+const PINO_WORKER = 'pino, worker'
+
+const WAYS: readonly Way[] = [
+  { name: 'x0x-exec-audit', measure: measureAudit },
+  { name: STRINGIFY, measure: measureStringify },
+  ...LOGGERS.map((logger) => ({
+    name: logger.name,
+    measure: (subject: Subject, path: string, samples: number) =>
+      measureLogger(logger, subject, path, samples),
+  })),
+]
+
+/** One kind of event, one way. */
+interface Trial {
+  readonly way: Way
+  readonly row: RowBuilder
+  readonly files: FileCheck[]
+}
+
 async function run(context: Context): Promise<Result> {
-  const rows = SUBJECTS.map(({ name }) => new RowBuilder(name))
-  const files: FileCheck[] = []
-  for (let repeat = 1; repeat <= context.repeats; repeat++) {
-    for (const [i, subject] of SUBJECTS.entries()) {
-      context.progress(`call-cost: repeat ${repeat} of ${context.repeats}, ${subject.name}`)
-      const { figures, file } = await runSubject(subject, context)
-      rows[i]?.add(figures)
-      files.push(file)
-    }
+  const groups = SUBJECTS.map((subject) => {
+    const trials: Trial[] = WAYS.map((way) => {
+      const labels = { contender: way.name, method: subject.name }
+      return { way, row: new RowBuilder(`${subject.name}, ${way.name}`, labels), files: [] }
+    })
+    return { subject, trials }
+  })
+  for (let repeat = 0; repeat < context.repeats; repeat++) {
+    for (const { subject, trials } of groups) await runRound(subject, trials, repeat, context)
   }
-  return { rows: rows.map((row) => row.build()), files }
+  const trials = groups.flatMap((group) => group.trials)
+  return {
+    rows: trials.map(({ row }) => row.build()),
+    files: trials
+      .filter(({ files }) => files.length > 0)
+      .map(({ row, files }) => sumOfFiles(row.name, files)),
+    notes: arePeersInstalled ? [] : [PEERS_NOTE],
+  }
+}
+
+async function runRound(
+  subject: Subject,
+  trials: readonly Trial[],
+  repeat: number,
+  { dir, samples, repeats, progress }: Context,
+): Promise<void> {
+  const found = new Map<string, Found['figures']>()
+  const path = join(dir, 'call-cost.jsonl')
+  for (const { way, row, files } of rotated(trials, repeat)) {
+    progress(`repeat ${repeat + 1} of ${repeats}: ${row.name}`)
+    const { figures, file } = await way.measure(subject, path, samples)
+    found.set(way.name, figures)
+    if (file !== undefined) files.push(file)
+    rmSync(path, { force: true })
+  }
+  const stringifyNs = found.get(STRINGIFY)?.callNs
+  const pinoNs = found.get(PINO_WORKER)?.callNs
+  for (const { way, row } of trials) {
+    const figures = found.get(way.name)
+    if (figures === undefined) continue
+    const { callNs } = figures
+    row.add({
+      ...figures,
+      ...(stringifyNs === undefined ? {} : { timesStringify: callNs / stringifyNs }),
+      ...(pinoNs === undefined ? {} : { percentOfPino: (100 * callNs) / pinoNs }),
+    })
+  }
 }
 
 /** Measures on a fresh file, and reads it back. */
-async function runSubject(subject: Subject, { dir, samples }: Context) {
-  const path = join(dir, 'call-cost.jsonl')
+async function measureAudit(subject: Subject, path: string, samples: number): Promise<Found> {
   const audit = new ExecAudit({ enabled: true, auditLogPath: path }, new ExecDiagnostics())
   // Every method is warm before one is measured, as they all are in a gateway.
   for (let burst = 0; burst < samples * WARM_UP_SHARE; burst++) {
     await Promise.all(calls.slice(0, BURST_CALLS).map((call) => submit(audit, call)))
   }
-  const figures = await measureSubject(audit, subject, samples)
-  await audit.close()
-  const acknowledged = checkOutcomes(audit)
-  const file = checkFile(subject.name, path, { acknowledged, order: undefined })
-  rmSync(path)
-  return { figures, file }
-}
-
-async function measureSubject(audit: Audit, { calls }: Subject, samples: number) {
-  const keptNs = await burstNs(audit, calls, samples, new Array(BURST_CALLS))
-  const droppedNs = await burstNs(audit, calls, samples, undefined)
-  const stringifyNs = await stringifyCostNs(calls, samples)
-  return {
-    keptNs,
-    droppedNs,
-    aloneNs: await aloneNs(audit, calls, samples),
-    allNs: await wholeShareNs(audit, calls, samples),
-    stringifyNs,
-    timesStringify: keptNs / stringifyNs,
+  const figures = {
+    callNs: await burstNs(audit, subject.calls, samples, new Array(BURST_CALLS)),
+    droppedNs: await burstNs(audit, subject.calls, samples, undefined),
+    aloneNs: await aloneNs(audit, subject.calls, samples),
+    wholeNs: await wholeShareNs(audit, subject.calls, samples),
   }
+  await audit.close()
+  const expected = { acknowledged: checkOutcomes(audit), calls: undefined, isOrdered: false }
+  return { figures, file: checkLines(subject.name, linesOf(path), expected) }
 }
 
-/** The median burst's: some bursts the scheduler interrupts or the collector holds up; see `all`. */
+async function measureLogger(
+  logger: Logger,
+  subject: Subject,
+  path: string,
+  samples: number,
+): Promise<Found> {
+  const open = await logger.open(path)
+  const cycle = new CallCycle(subject.calls.map((call) => lineObject(call, Date.now())))
+  let logged = 0
+  const burst = () => {
+    for (let i = 0; i < BURST_CALLS; i++) open.log(cycle.next())
+    logged += BURST_CALLS
+  }
+  for (let i = 0; i < samples * WARM_UP_SHARE; i++) {
+    burst()
+    await open.settle()
+  }
+  const perBurst = await sampleNs(burst, { samples, before: () => open.settle() })
+  const wholeNs = await loggerShareNs(open, burst, samples)
+  await open.close()
+  const expected = { acknowledged: logged, calls: undefined, isOrdered: false }
+  const file = checkLines(logger.name, linesOf(path), expected)
+  return { figures: { callNs: percentile(perBurst, 50) / BURST_CALLS, wholeNs }, file }
+}
+
+async function loggerShareNs(open: OpenLogger, burst: () => void, bursts: number) {
+  await open.settle()
+  const start = performance.eventLoopUtilization()
+  for (let i = 0; i < bursts; i++) {
+    burst()
+    await open.settle()
+  }
+  const { active } = performance.eventLoopUtilization(start)
+  return (active * 1e6) / (bursts * BURST_CALLS)
+}
+
 async function burstNs(
   audit: Audit,
   calls: readonly AuditCall[],
@@ -150,20 +246,16 @@ async function aloneNs(audit: Audit, calls: readonly AuditCall[], samples: numbe
   return percentile(await sampleNs(call, { samples, before }), 50)
 }
 
-async function stringifyCostNs(calls: readonly AuditCall[], samples: number): Promise<number> {
-  const objects = calls.map((call) => lineObject(call, Date.now()))
-  let next = 0
+async function measureStringify({ calls }: Subject, _path: string, samples: number) {
+  const cycle = new CallCycle(calls.map((call) => lineObject(call, Date.now())))
   let length = 0
   const burst = () => {
-    for (let i = 0; i < BURST_CALLS; i++) {
-      length += JSON.stringify(objects[next]).length
-      next = (next + 1) % objects.length
-    }
+    for (let i = 0; i < BURST_CALLS; i++) length += JSON.stringify(cycle.next()).length
   }
   const perBurst = await sampleNs(burst, { samples })
   // The strings' use, so that making them cannot be optimized away.
   if (length === 0) throw new Error('JSON.stringify made nothing')
-  return percentile(perBurst, 50) / BURST_CALLS
+  return { figures: { callNs: percentile(perBurst, 50) / BURST_CALLS } }
 }
 
 /** While the thread waits for the disk its event loop is idle; the rest of the time it works. */
@@ -174,7 +266,7 @@ async function wholeShareNs(audit: Audit, calls: readonly AuditCall[], bursts: n
   for (let burst = 0; burst < bursts; burst++) {
     const promises: Promise<AuditOutcome>[] = []
     for (let i = 0; i < BURST_CALLS; i++) promises.push(submit(audit, cycle.next()))
-    await promises.at(-1)
+    await Promise.all(promises)
   }
   const { active } = performance.eventLoopUtilization(start)
   return (active * 1e6) / (bursts * BURST_CALLS)

@@ -1,18 +1,11 @@
-import { closeSync, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
-import { cpus, release, type } from 'node:os'
-import { join, resolve } from 'node:path'
-import { parseArgs, styleText } from 'node:util'
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { measure } from 'mitata'
+import type { Curve, Labels, Result, Row, Sizes } from './report'
+import { percentile, spreadOf } from './statistics'
 
-/** How much is measured. */
-export interface Sizes {
-  /** How often each measurement is made; figures are medians over them. */
-  readonly repeats: number
-  /** Milliseconds a measurement, where it is made by time. */
-  readonly ms: number
-  /** Samples a measurement, where it is made by count. */
-  readonly samples: number
-}
+export * from './report'
+export { mean, percentile } from './statistics'
 
 /** What the command line asks for. */
 export interface BenchOptions extends Sizes {
@@ -20,6 +13,10 @@ export interface BenchOptions extends Sizes {
   readonly isHelp: boolean
   /** Where the report goes as JSON. */
   readonly json: string | undefined
+  /** Whether the targets are shown. */
+  readonly hasTargets: boolean
+  /** Whether the README's tables are made of it. */
+  readonly isForReadme: boolean
   /** The folder in which a temporary one is made for the benchmarks' files. */
   readonly dir: string
 }
@@ -32,31 +29,6 @@ export interface Context extends Sizes {
   progress(text: string): void
 }
 
-/** A figure over the repeats. */
-export interface Spread {
-  readonly median: number
-  readonly min: number
-  readonly max: number
-}
-
-/** One line of a benchmark's table. A figure's name ends with its unit. */
-export interface Row {
-  readonly name: string
-  readonly figures: Readonly<Record<string, Spread>>
-}
-
-/** A file that was read back: it held exactly the events that were acknowledged. */
-export interface FileCheck {
-  readonly name: string
-  readonly acknowledged: number
-  readonly lines: number
-}
-
-export interface Result {
-  readonly rows: readonly Row[]
-  readonly files: readonly FileCheck[]
-}
-
 /** One question, and how it is answered. */
 export interface Benchmark {
   readonly name: string
@@ -64,25 +36,8 @@ export interface Benchmark {
   run(context: Context): Promise<Result>
 }
 
-/** What `--json` saves. */
-export interface Report {
-  readonly machine: Machine
-  readonly sizes: Sizes
-  readonly benchmarks: readonly (Result & { readonly name: string })[]
-}
-
-export interface Machine {
-  readonly cpu: string
-  readonly cores: number
-  readonly kernel: string
-  readonly fileSystem: string
-  readonly node: string
-  /** One `write` and `fdatasync` of a 350 byte line, nearest-rank median. */
-  readonly rawSyncP50Us: number
-}
-
-const FULL: Sizes = { repeats: 5, ms: 500, samples: 100 }
-const QUICK: Sizes = { repeats: 2, ms: 30, samples: 10 }
+const FULL: Sizes = { repeats: 5, ms: 500, samples: 100, isQuick: false }
+const QUICK: Sizes = { repeats: 2, ms: 30, samples: 4, isQuick: true }
 
 export const OPTIONS_HELP = `  --repeats N   how often each measurement is made (default ${FULL.repeats})
   --ms N        milliseconds a measurement, where it goes by time (default ${FULL.ms})
@@ -90,6 +45,8 @@ export const OPTIONS_HELP = `  --repeats N   how often each measurement is made 
   --quick       small sizes: it shows that the benchmarks work, not what they measure
   --dir DIR     where a temporary folder for the files is made (default the current folder)
   --json FILE   saves the figures
+  --targets     shows which targets are reached; without names, runs what they need
+  --readme      writes the tables of README.md; without names, runs what they need
   --help        this text`
 
 /** Reads the command line. Throws a TypeError or RangeError that says what is wrong. */
@@ -106,6 +63,8 @@ export function readOptions(args: readonly string[]): BenchOptions {
       json: text,
       dir: text,
       quick: flag,
+      readme: flag,
+      targets: flag,
       help: flag,
     },
   })
@@ -116,7 +75,10 @@ export function readOptions(args: readonly string[]): BenchOptions {
     repeats: countOf('--repeats', values.repeats, sizes.repeats),
     ms: countOf('--ms', values.ms, sizes.ms),
     samples: countOf('--samples', values.samples, sizes.samples),
+    isQuick: sizes.isQuick,
     json: values.json,
+    isForReadme: values.readme,
+    hasTargets: values.targets,
     dir: resolve(values.dir ?? '.'),
   }
 }
@@ -158,23 +120,18 @@ export async function sampleNs(fn: () => unknown, sampling: Sampling): Promise<n
   return stats.samples
 }
 
-/** The nearest-rank percentile of ascending values: one of them, with `p` percent at or below it. */
-export function percentile(ascending: ArrayLike<number>, p: number): number {
-  const rank = Math.ceil((p / 100) * ascending.length)
-  const value = ascending[Math.max(rank, 1) - 1]
-  if (value === undefined) throw new RangeError('percentile of no values')
-  return value
-}
-
-export function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
-}
+/** Points of a curve: fine where a latency's tail is. */
+const CURVE_PERCENTS = [...Array.from({ length: 100 }, (_, i) => i), 99.5, 99.9, 99.95, 99.99, 100]
 
 /** Collects one row's figures over the repeats. */
 export class RowBuilder {
   readonly #values = new Map<string, number[]>()
+  #samplesUs: number[] = []
 
-  constructor(readonly name: string) {}
+  constructor(
+    readonly name: string,
+    readonly labels: Labels = {},
+  ) {}
 
   add(figures: Readonly<Record<string, number>>): void {
     for (const [name, value] of Object.entries(figures)) {
@@ -182,115 +139,30 @@ export class RowBuilder {
     }
   }
 
+  /** Adds latencies to the row's curve. */
+  addSamples(ns: Iterable<number>): void {
+    for (const sample of ns) this.#samplesUs.push(sample / 1_000)
+  }
+
   build(): Row {
-    const figures = [...this.#values].map(([name, values]) => [name, spreadOf(values)] as const)
-    return { name: this.name, figures: Object.fromEntries(figures) }
+    const { name, labels } = this
+    const figures = Object.fromEntries(
+      [...this.#values].map(([figure, values]) => [figure, spreadOf(values)] as const),
+    )
+    return this.#samplesUs.length === 0
+      ? { name, labels, figures }
+      : { name, labels, figures, curve: curveOf(this.#samplesUs) }
   }
 }
 
-function spreadOf(values: readonly number[]): Spread {
-  const ascending = [...values].sort((a, b) => a - b)
-  const middle = ascending.length / 2
-  const lower = ascending[Math.ceil(middle) - 1] ?? Number.NaN
-  const upper = ascending[Math.floor(middle)] ?? Number.NaN
-  return {
-    median: (lower + upper) / 2,
-    min: ascending[0] ?? Number.NaN,
-    max: ascending.at(-1) ?? Number.NaN,
-  }
+function curveOf(samplesUs: readonly number[]): Curve {
+  const ascending = Float64Array.from(samplesUs).sort()
+  const us = CURVE_PERCENTS.map((percent) => percentile(ascending, percent))
+  return { percents: CURVE_PERCENTS, us }
 }
 
 /** The values of `list`, starting with another one each time, so that none is always first. */
 export function rotated<T>(list: readonly T[], by: number): readonly T[] {
   const first = by % list.length
   return [...list.slice(first), ...list.slice(0, first)]
-}
-
-/** What the figures depend on, the disk measured now. */
-export function describeMachine(dir: string): Machine {
-  return {
-    cpu: cpus()[0]?.model.trim() ?? 'unknown CPU',
-    cores: cpus().length,
-    kernel: `${type()} ${release()}`,
-    fileSystem: fileSystemOf(dir),
-    node: process.versions.node,
-    rawSyncP50Us: rawSyncP50Us(join(dir, 'raw')),
-  }
-}
-
-export function machineLine(machine: Machine): string {
-  const { cpu, cores, kernel, fileSystem, node, rawSyncP50Us } = machine
-  return `${cpu}, ${cores} cores, ${kernel}, ${fileSystem}, Node ${node}, raw write+fdatasync p50 ${formatNumber(rawSyncP50Us)} us`
-}
-
-/** The type of the innermost mount that holds `dir`; only Linux tells. */
-function fileSystemOf(dir: string): string {
-  try {
-    const mounts = readFileSync('/proc/mounts', 'utf8').trim().split('\n')
-    const holding = mounts
-      .map((line) => line.split(' '))
-      .filter(([, point = '']) => `${dir}/`.startsWith(point.endsWith('/') ? point : `${point}/`))
-      .sort(([, a = ''], [, b = '']) => a.length - b.length)
-    return holding.at(-1)?.[2] ?? 'unknown file system'
-  } catch {
-    return 'unknown file system'
-  }
-}
-
-function rawSyncP50Us(file: string): number {
-  const line = Buffer.alloc(350, 'x')
-  const fd = openSync(file, 'a', 0o600)
-  const samples = Array.from({ length: 300 }, () => {
-    const startedAt = performance.now()
-    writeSync(fd, line)
-    fdatasyncSync(fd)
-    return (performance.now() - startedAt) * 1_000
-  })
-  closeSync(fd)
-  rmSync(file)
-  samples.sort((a, b) => a - b)
-  return percentile(samples, 50)
-}
-
-const isColored = process.stdout.isTTY === true && !process.env.NO_COLOR
-
-function paint(style: 'bold' | 'dim', text: string): string {
-  return isColored ? styleText(style, text) : text
-}
-
-/** Rewrites one line on a terminal; says nothing elsewhere. */
-export function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${text}`)
-}
-
-function formatNumber(value: number): string {
-  const digits = value < 10 ? 2 : value < 100 ? 1 : 0
-  return value.toLocaleString('en-US', {
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-  })
-}
-
-/** A table of medians, each with its smallest and largest in brackets. */
-export function formatTable(rows: readonly Row[]): string {
-  const names = [...new Set(rows.flatMap((row) => Object.keys(row.figures)))]
-  // 'p50Us' is headed 'p50 us'.
-  const headings = names.map((name) => name.replace(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`))
-  const cells = rows.map((row) => names.map((name) => cellOf(row.figures[name])))
-  const widths = headings.map((heading, column) =>
-    Math.max(heading.length, ...cells.map((row) => row[column]?.length ?? 0)),
-  )
-  const nameWidth = Math.max(...rows.map((row) => row.name.length))
-  const line = (name: string, columns: readonly string[]) =>
-    [name.padEnd(nameWidth), ...columns.map((text, i) => text.padStart(widths[i] ?? 0))].join('  ')
-  const body = rows.map((row, i) =>
-    line(row.name, cells[i] ?? []).replace(/\(.*?\)/g, (s) => paint('dim', s)),
-  )
-  return [paint('bold', line('', headings)), ...body].join('\n')
-}
-
-function cellOf(spread: Spread | undefined): string {
-  if (spread === undefined) return '-'
-  const { median, min, max } = spread
-  return `${formatNumber(median)} (${formatNumber(min)}..${formatNumber(max)})`
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import type {
   AuditOutcome,
   DenialEvent,
@@ -9,7 +8,6 @@ import type {
   StartedEvent,
   WarningEvent,
 } from '../src'
-import type { FileCheck } from './harness'
 
 /*
  * The one workload of all benchmarks: what a gateway with busy agents records. Commands that are
@@ -142,13 +140,50 @@ class Draw {
 /** The workload's calls. Who needs more begins again at the first. */
 export const calls: readonly AuditCall[] = new Draw().calls(CALLS)
 
-/** Hands out the calls in turn, for ever. */
-export class CallCycle {
+/** Lines shorter than this have no room for argv. */
+const SHORT_BYTES_MAX = 300
+/** Few enough that the largest of them fit into memory many times. */
+const SIZED_CALLS = 64
+const ARGUMENT_BYTES = 120
+
+/**
+ * Calls whose lines have so many bytes: below 300, about, those of the workload without argv; above,
+ * exactly, denials whose argv is as long as that takes.
+ */
+export function callsOfBytes(bytes: number): readonly AuditCall[] {
+  if (bytes < SHORT_BYTES_MAX) return calls.filter(({ method }) => SHORT_METHODS.has(method))
+  return calls
+    .filter(({ method }) => method === 'denial')
+    .slice(0, SIZED_CALLS)
+    .map((call) => withLineBytes(call, bytes))
+}
+
+const SHORT_METHODS: ReadonlySet<string> = new Set(['started', 'warning', 'exit'])
+
+function withLineBytes(call: AuditCall, bytes: number): AuditCall {
+  if (call.method !== 'denial') return call
+  const word = call.event.argv[0] ?? 'run'
+  const denialOf = (argv: string[]): AuditCall => ({ ...call, event: { ...call.event, argv } })
+  const bytesOf = (argv: string[]) => Buffer.byteLength(lineOf(denialOf(argv)))
+  const step = bytesOf([word, '', '']) - bytesOf([word, ''])
+  const count = Math.floor((bytes - bytesOf([word, ''])) / (ARGUMENT_BYTES + step))
+  const argv = [word, ...Array.from({ length: count }, (_, i) => argumentOf(i)), '']
+  const last = 'x'.repeat(bytes - bytesOf(argv))
+  return denialOf([...argv.slice(0, -1), last])
+}
+
+function argumentOf(i: number): string {
+  const head = `--input=/srv/jobs/${WORDS[i % WORDS.length]}/${i}/`
+  return head.padEnd(ARGUMENT_BYTES, '0123456789abcdef')
+}
+
+/** Hands out the calls, or what was made of them, in turn, for ever. */
+export class CallCycle<Call extends object = AuditCall> {
   #next = 0
 
-  constructor(readonly calls: readonly AuditCall[]) {}
+  constructor(readonly calls: readonly Call[]) {}
 
-  next(): AuditCall {
+  next(): Call {
     const call = this.calls[this.#next]
     if (call === undefined) throw new RangeError('a cycle of no calls')
     this.#next = (this.#next + 1) % this.calls.length
@@ -208,7 +243,8 @@ function whoAndWhat({ agentId, machineId, argv }: RequestEvent | DenialEvent) {
   return { agent_id: hex(agentId), machine_id: hex(machineId), argv }
 }
 
-function hex(id: IdInput): string {
+/** An id as the line has it. */
+export function hex(id: IdInput): string {
   if (typeof id === 'string') return id.toLowerCase()
   return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('hex')
 }
@@ -216,37 +252,4 @@ function hex(id: IdInput): string {
 /** The call's line, made as the reference makes it. */
 export function lineOf(call: AuditCall): string {
   return `${JSON.stringify(lineObject(call, Date.now()))}\n`
-}
-
-/** What {@link checkFile} expects. */
-export interface Expected {
-  /** Events whose outcome was `'durable'`, and nothing else has been written. */
-  readonly acknowledged: number
-  /** The calls in their order, from the first again after the last; undefined if order is not kept. */
-  readonly order: readonly AuditCall[] | undefined
-}
-
-/** Reads a file back. Throws unless it holds exactly what was acknowledged, each a whole line. */
-export function checkFile(name: string, path: string, expected: Expected): FileCheck {
-  const bytes = readFileSync(path)
-  let lines = 0
-  for (let start = 0; start < bytes.length; lines++) {
-    const end = bytes.indexOf('\n', start)
-    if (end === -1) throw new Error(`${name}: line ${lines + 1} has no end`)
-    checkLine(`${name}: line ${lines + 1}`, bytes.toString('utf8', start, end), expected, lines)
-    start = end + 1
-  }
-  const { acknowledged } = expected
-  if (lines === acknowledged) return { name, acknowledged, lines }
-  throw new Error(`${name}: ${acknowledged} events were acknowledged, the file holds ${lines}`)
-}
-
-function checkLine(where: string, text: string, { order }: Expected, index: number): void {
-  const line: unknown = JSON.parse(text)
-  const isLine = typeof line === 'object' && line !== null
-  if (!isLine || !('event' in line) || !('request_id' in line)) throw new Error(`${where}: ${text}`)
-  const call = order?.[index % order.length]
-  if (call === undefined) return
-  if (line.event === call.method && line.request_id === hex(call.event.requestId)) return
-  throw new Error(`${where}: expected the ${call.method} of another request, got ${text}`)
 }

@@ -1,0 +1,60 @@
+/*
+ * What has moved since a report was saved? `npm run bench:compare old.json` runs the same benchmarks at
+ * the same sizes now; with a second report nothing is run, and the two are compared.
+ */
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { readOptions } from './harness'
+import { type Machine, machineLine } from './machine'
+import { compare, formatMoves } from './moves'
+import type { Report } from './report'
+import { chosen, runAll } from './session'
+import { paint, progress } from './table'
+
+const HELP = `Usage: npm run bench:compare -- OLD.json [NEW.json] [--dir DIR]
+
+Prints what moved beyond the spread of the repeats since OLD.json was saved (by npm run bench -- --json).
+Without NEW.json, the same benchmarks are run now.`
+
+/** Says where the machines differ: then so may every figure. */
+function warnOfMachine(old: Machine, now: Machine): void {
+  const keys = ['cpu', 'cores', 'kernel', 'fileSystem', 'device', 'writeCache', 'node'] as const
+  const differences = keys.filter((key) => old[key] !== now[key])
+  console.log(`then: ${machineLine(old)}\nnow:  ${machineLine(now)}`)
+  if (differences.length > 0) {
+    console.log(paint('red', `The machines differ in: ${differences.join(', ')}.`))
+  }
+}
+
+function readReport(file: string): Report {
+  return JSON.parse(readFileSync(file, 'utf8'))
+}
+
+async function main(): Promise<void> {
+  process.exitCode = 1
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { dir: { type: 'string', default: '.' }, help: { type: 'boolean', default: false } },
+  })
+  const [oldFile, newFile] = positionals
+  if (values.help || oldFile === undefined || positionals.length > 2) {
+    console.log(HELP)
+    process.exitCode = values.help ? 0 : 2
+    return
+  }
+  const old = readReport(oldFile)
+  const now = newFile === undefined ? await runAgain(old, values.dir) : readReport(newFile)
+  warnOfMachine(old.machine, now.machine)
+  console.log(formatMoves(compare(old, now)))
+  process.exitCode = 0
+}
+
+async function runAgain({ benchmarks, sizes }: Report, parent: string): Promise<Report> {
+  const { dir } = readOptions(['--dir', parent])
+  return await runAll(chosen(benchmarks.map(({ name }) => name)), { ...sizes, dir })
+}
+
+main().catch((thrown: unknown) => {
+  progress('')
+  console.error(thrown)
+})

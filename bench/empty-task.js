@@ -1,0 +1,5 @@
+/*
+ * A piscina task that does nothing, for cold-start.ts.
+ */
+'use strict'
+module.exports = () => undefined

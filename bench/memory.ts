@@ -1,0 +1,53 @@
+/*
+ * How much memory does a writer take, and does it grow?
+ *
+ * A process of its own records short events with 1,024 in flight, five million of them, and looks at its
+ * resident set all along: how much it is above what it was before the writer was made, at most
+ * (`above idle`), and at most in the second and the last fifth of the events, which should be alike.
+ */
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { type Benchmark, type Context, type FileCheck, type Result, RowBuilder } from './harness'
+import { sumOfFiles } from './read-back'
+
+export const memory: Benchmark = {
+  name: 'memory',
+  question: 'How much memory does a writer take, and does it grow?',
+  run,
+}
+
+const CHILD = join(__dirname, 'memory-child.ts')
+const EVENTS = 5_000_000
+const QUICK_EVENTS = 20_000
+
+/** What the child answers. */
+export interface MemoryAnswer {
+  readonly idleBytes: number
+  /** The peak of each fifth of the events. */
+  readonly peakBytes: readonly number[]
+  readonly file: FileCheck
+}
+
+async function run(context: Context): Promise<Result> {
+  const events = context.isQuick ? QUICK_EVENTS : EVENTS
+  const name = `${events.toLocaleString('en-US')} events`
+  const row = new RowBuilder(name, { contender: 'x0x-exec-audit' })
+  const files: FileCheck[] = []
+  for (let repeat = 0; repeat < context.repeats; repeat++) {
+    context.progress(`memory: repeat ${repeat + 1} of ${context.repeats}`)
+    const { idleBytes, peakBytes, file } = record(events, context.dir)
+    const aboveIdleMb = peakBytes.map((bytes) => (bytes - idleBytes) / 1e6)
+    row.add({
+      aboveIdleMb: Math.max(...aboveIdleMb),
+      secondFifthMb: aboveIdleMb[1] ?? Number.NaN,
+      lastFifthMb: aboveIdleMb.at(-1) ?? Number.NaN,
+    })
+    files.push(file)
+  }
+  return { rows: [row.build()], files: [sumOfFiles(name, files)] }
+}
+
+function record(events: number, dir: string): MemoryAnswer {
+  const args = ['-r', 'esbuild-register', CHILD, join(dir, 'memory.jsonl'), String(events)]
+  return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }))
+}

@@ -1,0 +1,53 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Context, RowBuilder } from './harness'
+import { checkLines, linesOf } from './read-back'
+import { figuresOf, type Run, Trial } from './trial'
+import { calls, lineOf } from './workload'
+
+/*
+ * The disk's limit without Node: peers/raw-sync.c, compiled when it is needed.
+ */
+
+export const NO_COMPILER_NOTE = 'There is no C compiler (cc), so raw in C was left out.'
+
+const NAME = 'raw in C'
+const SOURCE = join(__dirname, 'peers', 'raw-sync.c')
+const OUTPUT_BYTES_MAX = 256 * 1024 * 1024
+
+/** The trial of the program, which is compiled into `dir`; undefined without a compiler. */
+export function rawSyncTrial(dir: string): Trial | undefined {
+  if (!isCompilerThere()) return undefined
+  const program = join(dir, 'raw-sync')
+  execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-o', program, SOURCE])
+  const row = new RowBuilder(NAME, { contender: NAME, inFlight: 1 })
+  return new Trial(row, async (context) => runRawSync(program, context))
+}
+
+function isCompilerThere(): boolean {
+  try {
+    execFileSync('cc', ['--version'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Has it record the workload's lines, and reads them back. */
+function runRawSync(program: string, { dir, ms }: Context): Run {
+  const folder = join(dir, 'raw-sync-files')
+  mkdirSync(folder)
+  const lines = join(folder, 'lines')
+  const path = join(folder, 'events')
+  writeFileSync(lines, calls.map(lineOf).join(''))
+  const options = { encoding: 'utf8', maxBuffer: OUTPUT_BYTES_MAX } as const
+  const printed = execFileSync(program, [lines, path, String(ms)], options)
+  const allNs = printed.trimEnd().split('\n').map(Number)
+  const ascendingNs = Float64Array.from(allNs.filter((ns) => ns >= 0)).sort()
+  const expected = { acknowledged: allNs.length, calls, isOrdered: true }
+  const file = checkLines(NAME, linesOf(path), expected)
+  rmSync(folder, { recursive: true })
+  const seconds = ascendingNs.reduce((sum, ns) => sum + ns, 0) / 1e9
+  return { ascendingNs, file, measured: figuresOf(ascendingNs, ascendingNs.length / seconds) }
+}

@@ -1,0 +1,85 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { ackLatency } from './ack-latency'
+import { callCost } from './call-cost'
+import { coldStart } from './cold-start'
+import { handoff } from './handoff'
+import type { Benchmark, BenchOptions, Context, FileCheck, Report, Sizes } from './harness'
+import { describeMachine, machineLine } from './machine'
+import { memory } from './memory'
+import { slowDisk } from './slow-disk'
+import { stages } from './stages'
+import { formatTable, progress } from './table'
+import { throughput } from './throughput'
+
+/** Every benchmark, in the order in which they are run. */
+export const BENCHMARKS: readonly Benchmark[] = [
+  callCost,
+  ackLatency,
+  throughput,
+  slowDisk,
+  stages,
+  coldStart,
+  memory,
+  handoff,
+]
+
+/** The benchmarks of these names, or all. Throws a RangeError for a name that there is not. */
+export function chosen(names: readonly string[]): readonly Benchmark[] {
+  if (names.length === 0) return BENCHMARKS
+  return names.map((name) => {
+    const found = BENCHMARKS.find((benchmark) => benchmark.name === name)
+    if (found !== undefined) return found
+    const known = BENCHMARKS.map((benchmark) => benchmark.name).join(', ')
+    throw new RangeError(`no benchmark is called ${JSON.stringify(name)}; there are ${known}`)
+  })
+}
+
+/** Runs the benchmarks, and shows each one's table when it is done. */
+export async function runAll(
+  benchmarks: readonly Benchmark[],
+  { dir: parent, ...given }: Sizes & Pick<BenchOptions, 'dir'>,
+): Promise<Report> {
+  const { repeats, ms, samples, isQuick } = given
+  const sizes = { repeats, ms, samples, isQuick }
+  return await withTempDir(parent, async (dir) => {
+    const machine = describeMachine(dir)
+    console.log(machineLine(machine))
+    const results: Report['benchmarks'][number][] = []
+    const context = { ...sizes, dir, progress }
+    for (const benchmark of benchmarks) results.push(await runOne(benchmark, context))
+    return { machine, sizes, benchmarks: results }
+  })
+}
+
+async function runOne(benchmark: Benchmark, context: Context) {
+  const result = await benchmark.run(context)
+  progress('')
+  console.log(`\n${benchmark.name}: ${benchmark.question}`)
+  if (result.rows.length > 0) console.log(formatTable(result.rows))
+  if (result.files.length > 0) console.log(filesLine(result.files))
+  for (const note of result.notes ?? []) console.log(note)
+  return { name: benchmark.name, ...result }
+}
+
+function filesLine(files: readonly FileCheck[]): string {
+  const lines = files.reduce((total, file) => total + file.lines, 0)
+  const events = 'each acknowledged event once, and nothing else'
+  return `Files read back: ${lines.toLocaleString('en-US')} lines, ${events}.`
+}
+
+/** Runs `use` with a fresh folder in `parent`, and removes it also when the process is interrupted. */
+async function withTempDir<T>(parent: string, use: (dir: string) => Promise<T>): Promise<T> {
+  const dir = mkdtempSync(join(parent, 'bench-files-'))
+  const remove = () => rmSync(dir, { recursive: true, force: true })
+  const interrupt = () => process.exit(130)
+  process.on('exit', remove)
+  process.once('SIGINT', interrupt)
+  try {
+    return await use(dir)
+  } finally {
+    remove()
+    process.off('exit', remove)
+    process.off('SIGINT', interrupt)
+  }
+}

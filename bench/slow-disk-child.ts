@@ -1,0 +1,31 @@
+/*
+ * Runs one trial of slow-disk.ts, in the process whose syncs are slowed.
+ */
+import { type ChildAnswer, type ChildTask, SLOW_DISK_CONTENDERS } from './slow-disk'
+import { percentile } from './statistics'
+import { runTrial } from './trial'
+import { calls } from './workload'
+
+/** A process that has just started is slow, and slow syncs warm it up slowly. */
+const WARM_UP_SHARE = 2
+
+async function main(): Promise<void> {
+  const task: ChildTask = JSON.parse(process.argv[2] ?? '')
+  const { inFlight, ms } = task
+  const contender = SLOW_DISK_CONTENDERS.find(({ name }) => name === task.contender)
+  if (contender === undefined) throw new RangeError(`no contender is called ${task.contender}`)
+  const { measured, ascendingNs, file } = await runTrial(
+    contender,
+    calls,
+    inFlight,
+    task,
+    ms * WARM_UP_SHARE,
+  )
+  const answer: ChildAnswer = { measured, minUs: percentile(ascendingNs, 0) / 1_000, file }
+  console.log(JSON.stringify(answer))
+}
+
+main().catch((thrown: unknown) => {
+  console.error(thrown)
+  process.exitCode = 1
+})
