@@ -27,6 +27,7 @@ const CALLER_SIDE = [
   'options',
   'policy',
   'failure-reporter',
+  'group-channel',
   'worker-host',
 ]
 /** Where the two sides meet: loaded only when the calling thread must drain. */
