@@ -18,6 +18,8 @@ export interface LoadResult {
   readonly intended: number
   /** Events whose promise has resolved. */
   readonly done: number
+  /** Events that were under way when the last had been sent. */
+  readonly backlog: number
   /** From the first intended moment to the last arrival. */
   readonly elapsedMs: number
   /**
@@ -96,9 +98,10 @@ class Tally {
     )
   }
 
-  result(intended: number, startMs: number): LoadResult {
+  result(intended: number, backlog: number, startMs: number): LoadResult {
     return {
       intended,
+      backlog,
       done: this.done,
       elapsedMs: this.lastMs - startMs,
       latenciesMs: this.latencies.sorted(),
@@ -130,24 +133,26 @@ export async function runOpenLoop(rate: number, load: Load): Promise<LoadResult>
   // The waits below keep no event loop alive.
   const keepAlive = setInterval(() => undefined, SLICE_MS)
   try {
-    for (let seen = 0, now = performance.now(); tally.sent < schedule.count && now < endMs; ) {
+    for (let seen = 0; ; ) {
       tally.throwIfFailed()
+      const now = performance.now()
       const { ticks } = pacer
       // The oldest moment that this thread has not come to yet.
       if (ticks > seen) tally.lateness.add(Math.max(0, now - startMs - seen * schedule.periodMs))
       seen = ticks
       tally.send(schedule.dueBy(now - startMs), intendedMs)
+      if (tally.sent === schedule.count || now >= endMs) break
       await pacer.next(seen, SLICE_MS)
-      now = performance.now()
     }
   } finally {
     clearInterval(keepAlive)
     await pacer.stop()
   }
+  const backlog = tally.sent - tally.done
   const stoppedMs = Math.max(endMs, performance.now())
   for (let i = tally.sent; i < schedule.count; i++) tally.latencies.add(stoppedMs - intendedMs(i))
   await settle(tally)
-  return tally.result(schedule.count, startMs)
+  return tally.result(schedule.count, backlog, startMs)
 }
 
 /** Keeps `maxInFlight` events under way: the most that can be had. */
@@ -161,6 +166,7 @@ export async function runClosedLoop(load: Load): Promise<LoadResult> {
     tally.send(Number.POSITIVE_INFINITY, () => now)
     await tally.progress()
   }
+  const backlog = tally.sent - tally.done
   await settle(tally)
-  return tally.result(tally.sent, startMs)
+  return tally.result(tally.sent, backlog, startMs)
 }

@@ -16,7 +16,7 @@ export interface PacerTask {
 }
 
 /** Time for the thread to start, in milliseconds. */
-const START_MS = 100
+const START_MS = 60
 
 /** Wakes this thread at each moment of a schedule, without polling. */
 export class Pacer {

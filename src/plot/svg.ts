@@ -5,7 +5,7 @@ const WIDTH = 640
 const HEIGHT = 340
 const LEFT = 76
 const RIGHT = 20
-const TOP = 40
+const TOP = 48
 const BOTTOM = 50
 const LEGEND_LINE = 18
 const BAR_LINE = 26
@@ -42,7 +42,7 @@ export function svgChart(chart: Chart): string {
     ...yScale.ticks.map((tick) => yTick(place.y(tick), (y.format ?? formatPlain)(tick))),
     ...xScale.ticks.map((tick) => xTick(place.x(tick), (x.format ?? formatPlain)(tick))),
     text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, x.label, 'middle'),
-    text(LEFT - 60, TOP - 8, y.label, 'start'),
+    text(LEFT - 60, TOP - 14, y.label, 'start'),
     ...series.flatMap((one, i) => drawLine(one, i, place)),
     ...series.map((one, i) => legend(one.name, i)),
     ...(mark === undefined ? [] : drawMark(mark.name, place.y(mark.y))),

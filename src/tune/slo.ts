@@ -8,20 +8,24 @@ export interface Slo {
 
 export type SloPercentile = Exclude<keyof Summary, 'count'>
 
-const PERCENTILES: Readonly<Record<string, SloPercentile>> = {
-  p50: 'p50',
-  p99: 'p99',
-  'p99.9': 'p999',
-  p999: 'p999',
-  max: 'max',
-}
-const UNIT_MS: Readonly<Record<string, number>> = { us: 0.001, µs: 0.001, ms: 1, s: 1_000 }
+const PERCENTILES: ReadonlyMap<string, SloPercentile> = new Map([
+  ['p50', 'p50'],
+  ['p99', 'p99'],
+  ['p99.9', 'p999'],
+  ['max', 'max'],
+])
+const UNIT_MS: ReadonlyMap<string, number> = new Map([
+  ['us', 0.001],
+  ['µs', 0.001],
+  ['ms', 1],
+  ['s', 1_000],
+])
 
 /** Reads `p99=5ms`; undefined when it is nothing of the kind. */
 export function parseSlo(text: string): Slo | undefined {
   const [, name = '', number = '', unit = ''] = /^([a-z0-9.]+)=([0-9.]+)([a-zµ]+)$/.exec(text) ?? []
-  const percentile = PERCENTILES[name]
-  const ms = Number(number) * (UNIT_MS[unit] ?? Number.NaN)
+  const percentile = PERCENTILES.get(name)
+  const ms = Number(number) * (UNIT_MS.get(unit) ?? Number.NaN)
   return percentile !== undefined && ms > 0 ? { percentile, ms } : undefined
 }
 

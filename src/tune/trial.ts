@@ -48,6 +48,8 @@ const IN_FLIGHT_MIN = 64
 const IN_FLIGHT_MAX = 16_384
 /** As many as go: with so many under way at once. */
 export const MOST_IN_FLIGHT = 1_024
+/** A backlog of so few is no queue that grows. */
+const FEW_EVENTS = 16
 /** How far behind the last events may come, beyond one group and its sync. */
 const SLACK_SHARE = 0.05
 const SLACK_MS = 20
@@ -102,12 +104,13 @@ function rowOf(plan: TrialPlan, found: LoadResult, syncs: number) {
   const seconds = found.elapsedMs / 1_000
   const isDone = found.done === found.intended
   const slackMs = SLACK_MS + 2 * (syncMs + setting.maxDelayMs) + durationMs * SLACK_SHARE
+  const isSoon = found.elapsedMs <= durationMs + slackMs
   return {
     setting,
     load,
     rate: rate ?? null,
     achieved: found.done / seconds,
-    keepsUp: rate === undefined || (isDone && found.elapsedMs <= durationMs + slackMs),
+    keepsUp: rate === undefined || (isDone && (isSoon || found.backlog <= FEW_EVENTS)),
     eventsPerSync: found.done / Math.max(1, syncs),
     syncsPerSecond: syncs / seconds,
     callUs: found.callNs / 1_000,
