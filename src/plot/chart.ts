@@ -54,6 +54,11 @@ export function ecdf(ascending: ArrayLike<number>, pointsMax = 200): Point[] {
   })
 }
 
+/** How the ticks of an axis are written: a percentile keeps all its nines. */
+export function formatOf({ scale, format }: Axis): (value: number) => string {
+  return format ?? (scale === 'nines' ? String : formatPlain)
+}
+
 /** A plain number, with the thousands apart and no more digits than one reads. */
 export function formatPlain(value: number): string {
   return value.toLocaleString('en-US', { maximumSignificantDigits: 3 })

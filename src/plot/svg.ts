@@ -1,4 +1,4 @@
-import { type BarChart, type Chart, formatPlain, type Series } from './chart'
+import { type BarChart, type Chart, formatOf, formatPlain, type Series } from './chart'
 import { type Scale, scaleOf } from './scale'
 
 const WIDTH = 640
@@ -39,8 +39,8 @@ export function svgChart(chart: Chart): string {
   const height = HEIGHT + LEGEND_LINE * series.length
   const place = { x: placeX(xScale), y: placeY(yScale) }
   const body = [
-    ...yScale.ticks.map((tick) => yTick(place.y(tick), (y.format ?? formatPlain)(tick))),
-    ...xScale.ticks.map((tick) => xTick(place.x(tick), (x.format ?? formatPlain)(tick))),
+    ...yScale.ticks.map((tick) => yTick(place.y(tick), formatOf(y)(tick))),
+    ...xScale.ticks.map((tick) => xTick(place.x(tick), formatOf(x)(tick))),
     text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, x.label, 'middle'),
     text(LEFT - 60, TOP - 14, y.label, 'start'),
     ...series.flatMap((one, i) => drawLine(one, i, place)),

@@ -1,4 +1,4 @@
-import { type BarChart, type Chart, formatPlain, type Point, type Series } from './chart'
+import { type BarChart, type Chart, formatOf, formatPlain, type Point, type Series } from './chart'
 import { type Scale, scaleOf } from './scale'
 
 /** How many characters the plot itself takes. */
@@ -25,7 +25,7 @@ export function textChart(chart: Chart, size = SIZE): string {
   if (mark !== undefined) rows[rowOf(yScale, mark.y, size)]?.fill('-')
   for (const [i, one] of series.entries()) drawSeries(one, markerOf(i), rows, xScale, yScale)
 
-  const labels = labelRows(yScale, y.format ?? formatPlain, size)
+  const labels = labelRows(yScale, formatOf(y), size)
   const margin = Math.max(...labels.map(({ length }) => length))
   const indent = ' '.repeat(margin)
   return [
@@ -33,7 +33,7 @@ export function textChart(chart: Chart, size = SIZE): string {
     `${indent} ${y.label}`,
     ...rows.map((row, i) => `${labels[i]?.padStart(margin)} │${row.join('')}`.trimEnd()),
     `${indent} └${'─'.repeat(size.width)}`,
-    `${indent}  ${labelLine(xScale, x.format ?? formatPlain, size.width)}`.trimEnd(),
+    `${indent}  ${labelLine(xScale, formatOf(x), size.width)}`.trimEnd(),
     `${indent}  ${x.label}`,
     ...series.map(({ name }, i) => `${indent}  ${markerOf(i)} ${name}`),
     ...(mark === undefined ? [] : [`${indent}  - ${mark.name}`]),

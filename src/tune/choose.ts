@@ -72,7 +72,7 @@ function reasonOf(chosen: Candidate, plainest: Candidate, slo: Slo): string {
   const name = percentileName(slo.percentile)
   const own = `${name} ${formatMs(chosen.rate.ackMs[slo.percentile])}`
   if (chosen === plainest) {
-    return `No other setting was clearly better at this rate (${own}): what arrives during one sync shares the next without waiting for it.`
+    return `No setting that holds as well at half and twice the rate was clearly better (${own}): what arrives during one sync shares the next without waiting for it.`
   }
   const plain = plainest.rate
   const than = `${name} ${formatMs(plain.ackMs[slo.percentile])} and ${count(plain.syncsPerSecond)} syncs/s with the defaults`
