@@ -83,14 +83,15 @@ describe('the choice', () => {
     const all = [...trials(PLAIN, 1, 20, 40), ...trials(LINGER, 1, 10, 40)]
     const verdict = choose(all, SLO)
     expect([verdict.pass, verdict.setting]).toEqual([false, LINGER])
-    expect(verdict.reason).toMatch(/^No setting meets the limit; this one is the nearest\. Delay 2/)
+    expect(verdict.reason).toMatch(/^No setting meets the limit; this one comes nearest\. Delay 2/)
     expect(verdict.headRoom).toMatch(/^At 1,000\/s p99 is 2\.0 times above the limit of 5 ms; /)
   })
 
   it('fails a setting that is fast but does not keep up', () => {
     const all = trials(PLAIN, 1, 1, 1).map((one) => ({ ...one, keepsUp: false }))
-    const { pass, headRoom } = choose(all, SLO)
+    const { pass, reason, headRoom } = choose(all, SLO)
     expect(pass).toBe(false)
+    expect(reason).toBe('No setting meets the limit; the defaults come nearest.')
     expect(headRoom).toMatch(/, and the queue grew; at twice the rate it is 1 ms, beyond it; /)
   })
 

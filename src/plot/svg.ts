@@ -13,7 +13,7 @@ const BAR_LINE = 26
 const CHARACTER = 6.6
 
 /** Told apart also by those who see few colours (Okabe and Ito), readable on white and on black. */
-const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#b8860b', '#56b4e9', '#7f7f7f']
+const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#7f7f7f', '#56b4e9', '#8a6fdf']
 const DASHES = ['', '6 3', '2 3', '8 3 2 3']
 
 // Presentation attributes would not follow the theme; a style sheet in the picture does.
@@ -107,7 +107,7 @@ function drawLine({ points }: Series, index: number, place: Place): string[] {
 
 function drawMark(name: string, y: number): string[] {
   const line = `<line class="mark" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${round(y)}" y2="${round(y)}"/>`
-  return [line, text(WIDTH - RIGHT, y - 5, name, 'end')]
+  return [line, text(LEFT + 6, y - 5, name, 'start')]
 }
 
 function legend(name: string, index: number): string {

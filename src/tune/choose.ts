@@ -42,11 +42,10 @@ export function choose(trials: readonly Trial[], slo: Slo): Verdict {
   const isClear = latency(fastest) < latency(first) * CLEARLY_BETTER
   const chosen = isClear ? fastest : first
   const pass = meets(chosen.rate, slo)
-  const reason = reasonOf(chosen, plainest, slo)
   return {
     pass,
     setting: chosen.setting,
-    reason: pass ? reason : `No setting meets the limit; this one is the nearest. ${reason}`,
+    reason: pass ? reasonOf(chosen, plainest, slo) : failureOf(chosen, plainest, slo),
     headRoom: headRoomOf(chosen, slo),
   }
 }
@@ -77,6 +76,12 @@ function reasonOf(chosen: Candidate, plainest: Candidate, slo: Slo): string {
   const plain = plainest.rate
   const than = `${name} ${formatMs(plain.ackMs[slo.percentile])} and ${count(plain.syncsPerSecond)} syncs/s with the defaults`
   return `${capitalized(settingName(chosen.setting))} has ${own} at ${count(chosen.rate.syncsPerSecond)} syncs/s, against ${than}.`
+}
+
+function failureOf(chosen: Candidate, plainest: Candidate, slo: Slo): string {
+  return chosen === plainest
+    ? 'No setting meets the limit; the defaults come nearest.'
+    : `No setting meets the limit; this one comes nearest. ${reasonOf(chosen, plainest, slo)}`
 }
 
 function headRoomOf({ rate, twice, most }: Candidate, slo: Slo): string {
