@@ -96,6 +96,24 @@ describe('the channel of groups', () => {
     expect(groups.map(({ events }) => events)).toEqual([1, 1])
   })
 
+  it('lets a subscriber block on the audit while this thread is the one that drains', async () => {
+    const path = dir.path('exec.log')
+    writeFileSync(path, '', { mode: 0o600 })
+    const { audit } = openAudit(path, { workerFile: dir.path('none.js') })
+    let drained: boolean | undefined
+    watchGroups(() => {
+      if (drained !== undefined) return
+      drained = false
+      void audit.started(startedEvent({ pid: 1 }))
+      drained = audit.drainSync()
+    })
+    await audit.started(startedEvent({ pid: 0 }))
+    while (drained === undefined) await new Promise(setImmediate)
+    expect(drained).toBe(true)
+    expect(audit.stats().worker.drainer).toBe('caller')
+    expect(readFileSync(path, 'utf8')).toBe(startedLines(2))
+  })
+
   it('begins with the first event after the subscription, and ends with it', async () => {
     const { audit } = openAudit(dir.path('exec.log'))
     await audit.started(startedEvent({ pid: 1 }))
