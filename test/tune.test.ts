@@ -8,6 +8,7 @@ import { innermostMount } from '../src/tune/disk'
 import type { TuneReport } from '../src/tune/report'
 import { type LoadName, type Setting, settingsFor } from '../src/tune/settings'
 import { formatMs, parseSlo } from '../src/tune/slo'
+import { rawWarnings } from '../src/tune/sweep'
 import type { Trial } from '../src/tune/trial'
 import { openAudit } from './helpers/open-audit'
 import { useTempDir } from './helpers/temp-dir'
@@ -166,6 +167,14 @@ test('a folder is on the innermost mount that holds it, the last of those at one
   expect(placeOf('/data')).toBe('8:1 /data xfs /dev/sda1')
   expect(placeOf('/database')).toBe('254:0 / ext4 /dev/vda')
   expect(placeOf('/mnt/my disk/x')).toBe('8:2 /mnt/my disk ext4 /dev/sdb1')
+})
+
+test('a sync that is too fast to be true is warned of', () => {
+  const raw = (p50: number) => [{ method: 'fsync', bytes: 350, ms: { ...ack(9), p50 } } as const]
+  expect(rawWarnings(raw(0.02))).toEqual([])
+  expect(rawWarnings([...raw(1), ...raw(0.012)])).toEqual([
+    "a sync in 12 µs is too fast for a disk that writes it down: unless this device's cache outlives a power cut (a battery, capacitors), 'durable' will not survive one here",
+  ])
 })
 
 test('a comparison tells what moved by more than a quarter', () => {

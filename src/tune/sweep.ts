@@ -128,7 +128,8 @@ function plansFor({ rate, eventBytes, isQuick }: TuneTask, syncMs: number): Tria
   )
 }
 
-function rawWarnings(raw: readonly RawSync[]): string[] {
+/** Syncs that are too fast to be true. */
+export function rawWarnings(raw: readonly RawSync[]): string[] {
   const fastest = Math.min(...raw.map(({ ms }) => ms.p50))
   if (fastest >= TOO_FAST_MS) return []
   return [
