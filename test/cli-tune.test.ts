@@ -116,6 +116,10 @@ describe('tune', () => {
       `x0x-exec-audit: --dir: ${__filename} is not a folder (--help shows the usage)\n`,
     ],
     [
+      ['--dir', '.', '--html', '/nowhere/at/all.html'],
+      "x0x-exec-audit: ENOENT: no such file or directory, access '/nowhere/at' (--help shows the usage)\n",
+    ],
+    [
       ['--dir', '.', '--rate', '1.5'],
       "error: option '--rate <n>' argument '1.5' is invalid. Expected a whole number from 1 to 1000000.\n(--help shows the usage)\n",
     ],

@@ -1,5 +1,5 @@
-import { statSync, writeFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { accessSync, constants, statSync, writeFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { AuditError } from '../errors'
 import { EVENT_BYTES_MAX, EVENT_BYTES_MIN } from '../tune/audit-events'
@@ -91,6 +91,7 @@ function slo(text: string): Slo {
 async function run(options: TuneOptions): Promise<number> {
   const dir = folder(options.dir)
   const before = options.compare === undefined ? undefined : saved(options.compare)
+  for (const file of [options.html, options.save]) if (file !== undefined) checkOutput(file)
   const disk = usableDisk(dir)
   const report = await measure(dir, disk, options)
   const json = formatJson('tune', report)
@@ -122,9 +123,26 @@ function saved(file: string): TuneReport {
   }
 }
 
+/** So that a mistake is told before the measurement, and not after it. */
+function checkOutput(file: string): void {
+  try {
+    accessSync(dirname(resolve(file)), constants.W_OK)
+  } catch (thrown) {
+    throw usageError(messageOf(thrown))
+  }
+}
+
+function diskOf(dir: string): Disk {
+  try {
+    return describeDisk(dir)
+  } catch (thrown) {
+    throw asDiskError(thrown)
+  }
+}
+
 /** The disk, if it can answer at all. */
 function usableDisk(dir: string): Disk {
-  const disk = describeDisk(dir)
+  const disk = diskOf(dir)
   if (isVolatile(disk)) {
     const { fileSystem, mountPoint } = disk
     throw diskError(

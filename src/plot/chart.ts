@@ -1,3 +1,4 @@
+import { percentile } from '../load/samples'
 import type { ScaleKind } from './scale'
 
 /** What is drawn, as SVG by svg.ts or as text by text.ts. */
@@ -38,10 +39,7 @@ export function percentileCurve(ascending: ArrayLike<number>): Point[] {
   const { length } = ascending
   // A percentile that rests on less than one value is not drawn.
   const known = percents.filter((percent) => length * (1 - percent / 100) >= 1 - 1e-9)
-  return known.map((percent) => {
-    const rank = Math.max(1, Math.ceil((percent / 100) * length - 1e-9))
-    return [percent, ascending[rank - 1] ?? 0]
-  })
+  return known.map((percent) => [percent, percentile(ascending, percent)])
 }
 
 /** The share of ascending values at or below each, as points (value, share), at most so many. */
