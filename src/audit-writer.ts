@@ -9,6 +9,7 @@ import type { AuditOutcome } from './events'
 import { drainAtExit, type ExitDrained, forgetAtExit, isExiting } from './exit-hook'
 import { unpackFailure } from './failure'
 import { type FailureKind, FailureReporter } from './failure-reporter'
+import { GroupPublisher } from './group-channel'
 import {
   allocateRing,
   COUNT_BYTES,
@@ -20,7 +21,7 @@ import {
   DURABLE,
   type RingMemory,
 } from './layout'
-import { type Notice, noticeWarning } from './notice'
+import { alertWarning, type Notice } from './notice'
 import type { CheckedOptions } from './options'
 import { OversizeStore } from './oversize'
 import { RingProducer } from './ring'
@@ -50,6 +51,7 @@ export class AuditWriter implements ExitDrained {
   readonly #admission: Admission
   readonly #host: WorkerHost
   readonly #reporter: FailureReporter
+  readonly #groups: GroupPublisher
   readonly #groupEvents = createHistogram()
   readonly #syncNs = createHistogram()
   readonly #success: AuditOutcome
@@ -75,6 +77,7 @@ export class AuditWriter implements ExitDrained {
     this.#reporter = new FailureReporter(recorder, options.logger)
     this.#success = options.fsync.method === 'none' ? 'written' : 'durable'
     this.#memory = allocateRing(options.ringBytes)
+    this.#groups = new GroupPublisher(path, this.#memory.control)
     this.#ring = new RingProducer(this.#memory)
     this.#encoder = new EventEncoder({
       maxEventBytes: options.maxEventBytes,
@@ -161,6 +164,7 @@ export class AuditWriter implements ExitDrained {
     }
     this.#host.endBlocking()
     this.#reporter.flush()
+    this.#groups.flush()
     return this.#pending === 0
   }
 
@@ -229,6 +233,7 @@ export class AuditWriter implements ExitDrained {
   #accept(encoder: EventEncoder): Promise<AuditOutcome> {
     // Asked again here: a getter of the event, or `redact`, may have closed the audit meanwhile.
     if (this.#closing !== undefined) return this.#refuse('closed', closedError())
+    this.#groups.update()
     const promise = new Promise<AuditOutcome>(this.#captureSettle)
     const refusal = this.#place(encoder, this.#captured)
     if (refusal !== undefined) return this.#refuse('full', ringFullError(refusal))
@@ -351,7 +356,8 @@ export class AuditWriter implements ExitDrained {
   }
 
   #onNotice(notice: Notice): void {
-    this.#warnLater(noticeWarning(notice, this.#path))
+    if (notice.kind === 'group') this.#groups.add(notice)
+    else this.#warnLater(alertWarning(notice, this.#path))
   }
 
   #onFallback(cause: unknown): void {

@@ -14,6 +14,7 @@ import {
   COUNT_BYTES,
   COUNT_GROUPS,
   COUNT_RETRIES,
+  GROUPS_WATCHED,
   HURRY,
   LENGTH_OFFSET,
   OVERSIZE_BYTES,
@@ -79,6 +80,7 @@ export class DrainLoop {
   readonly #journal: GroupJournal
   readonly #sink: Sink
   readonly #oversize: OversizeSource
+  readonly #onNotice: (notice: Notice) => void
 
   /** The group being collected or committed. */
   #text = ''
@@ -94,6 +96,8 @@ export class DrainLoop {
   #retryAt = 0
   #retryMs = 0
   #giveUpAt = 0
+  /** Nanoseconds spent in the syncs of this group. */
+  #syncNs = 0
   #output = Buffer.alloc(0)
 
   constructor(
@@ -106,9 +110,10 @@ export class DrainLoop {
     this.#config = config
     this.#memory = memory
     this.#oversize = oversize
+    this.#onNotice = onNotice
     this.#consumer = new RingConsumer(memory)
     this.#journal = new GroupJournal(memory)
-    const recordSync = (ms: number) => config.syncNs.record(Math.max(1, Math.round(ms * 1e6)))
+    const recordSync = (ms: number) => this.#recordSync(ms)
     this.#sink = new Sink(config.sink, memory, this.#journal, recordSync, onNotice, descriptors)
     this.restart()
   }
@@ -276,8 +281,14 @@ export class DrainLoop {
       const word = packFailure(failure)
       this.#consumer.forEachRecord(this.#start, end, (at) => this.#consumer.markFailed(at, word))
     }
-    this.#publish(end, failure === undefined ? bytes.length : 0)
+    this.#publish(end, bytes.length, failure)
     return 0
+  }
+
+  #recordSync(ms: number): void {
+    const ns = Math.max(1, Math.round(ms * 1e6))
+    this.#config.syncNs.record(ns)
+    this.#syncNs += ns
   }
 
   /** How long to wait before the next try, 0 when `retryForMs` is over. */
@@ -292,16 +303,28 @@ export class DrainLoop {
     return this.#retryMs
   }
 
-  #publish(end: number, appendedBytes: number): void {
+  #publish(end: number, lineBytes: number, failure: Failure | undefined): void {
     if (this.#events > 0) {
+      const appendedBytes = failure === undefined ? lineBytes : 0
       this.#config.groupEvents.record(this.#events)
       Atomics.add(this.#memory.counters, COUNT_GROUPS, 1n)
       Atomics.add(this.#memory.counters, COUNT_BYTES, BigInt(appendedBytes))
     }
+    // Read before the outcome is out: a group that was done when its watcher came is not told of.
+    const isWatched = Atomics.load(this.#memory.control, GROUPS_WATCHED) !== 0
     this.#consumer.publish(end)
     this.#sink.endGroup()
+    if (isWatched) this.#tellOfGroup(lineBytes, failure)
     this.#until = undefined
     this.#beginGroup()
+  }
+
+  /** After the group is published, so that nobody waits for the notice to be sent. */
+  #tellOfGroup(bytes: number, failure: Failure | undefined): void {
+    if (this.#events === 0) return
+    const success = this.#config.sink.syncMethod === 'none' ? 'written' : 'durable'
+    const outcome = failure === undefined ? success : 'failed'
+    this.#onNotice({ kind: 'group', events: this.#events, bytes, syncNs: this.#syncNs, outcome })
   }
 
   #beginGroup(): void {
@@ -314,6 +337,7 @@ export class DrainLoop {
     this.#retryAt = 0
     this.#retryMs = 0
     this.#giveUpAt = 0
+    this.#syncNs = 0
   }
 }
 

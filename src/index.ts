@@ -22,6 +22,7 @@ export {
 export { ExecAudit } from './exec-audit'
 export type { Stage } from './failure'
 export type { FailureKind } from './failure-reporter'
+export type { AuditGroup } from './group-channel'
 export type { ExecAuditOptions, FsyncOptions, WarnLogger } from './options'
 export type { ExecPolicy } from './policy'
 export type { SyncMethod } from './sink'

@@ -5,7 +5,7 @@
  *
  *     +--------------------+-----------------+------------------------------------------+
  *     | control words      | counters        | record area, `capacity` bytes            |
- *     | 24 x 128 bytes     | 16 x 8 bytes    | a power of two                           |
+ *     | 25 x 128 bytes     | 16 x 8 bytes    | a power of two                           |
  *     +--------------------+-----------------+------------------------------------------+
  *
  * A *position* counts the bytes of the record area for ever and wraps at 2^32; an *index* is
@@ -49,6 +49,7 @@ const CONTROL_WORD_STRIDE = 128 / Int32Array.BYTES_PER_ELEMENT
  * | SESSIONS_BEGUN  | worker                      | producer | sessions that a worker has taken up      |
  * | CORRUPTIONS     | drainer                     | producer | times the ring's bytes were no record    |
  * | CORRUPT_END     | drainer                     | producer | end of what was given up for that        |
+ * | GROUPS_WATCHED  | producer                    | drainer  | 1: a GroupNotice is wanted of each group |
  * | SLEEP           | nobody                      | nobody   | a word to sleep on that is never notified|
  */
 export const TAIL = 0 * CONTROL_WORD_STRIDE
@@ -75,7 +76,8 @@ export const OPEN_FOLDER = 20 * CONTROL_WORD_STRIDE
 export const JOURNAL_TAIL = 21 * CONTROL_WORD_STRIDE
 export const JOURNAL_SPARE = 22 * CONTROL_WORD_STRIDE
 export const OPEN_SPARE = 23 * CONTROL_WORD_STRIDE
-const CONTROL_BYTES = 24 * CONTROL_WORD_STRIDE * Int32Array.BYTES_PER_ELEMENT
+export const GROUPS_WATCHED = 24 * CONTROL_WORD_STRIDE
+const CONTROL_BYTES = 25 * CONTROL_WORD_STRIDE * Int32Array.BYTES_PER_ELEMENT
 
 /** Values of the DRAINER word. Only its holder may touch the words that the drainer writes. */
 export const DRAINER_NONE = 0

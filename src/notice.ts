@@ -1,7 +1,8 @@
 import { ownReason, warning } from './errors'
+import type { AuditOutcome } from './events'
 
 /*
- * What the drainer tells an operator that is not about one event. It crosses between the threads.
+ * What the drainer tells that is not about one event. It crosses between the threads.
  */
 
 /** A fragment without its newline was found at the end of the file, and closed with one. */
@@ -20,18 +21,30 @@ export interface UnsafeFile {
   readonly reasons: readonly number[]
 }
 
-export type Notice = TornTail | UnsafeFile
+/** A group has its outcome; told while GROUPS_WATCHED is set. See group-channel.ts for the fields. */
+export interface GroupNotice {
+  readonly kind: 'group'
+  readonly events: number
+  readonly bytes: number
+  readonly syncNs: number
+  readonly outcome: Exclude<AuditOutcome, 'disabled'>
+}
 
-/** The notice as a warning about the log at `path`. */
-export function noticeWarning(notice: Notice, path: string): Error {
-  switch (notice.kind) {
+/** What an operator is warned of. */
+export type Alert = TornTail | UnsafeFile
+
+export type Notice = Alert | GroupNotice
+
+/** The alert as a warning about the log at `path`. */
+export function alertWarning(alert: Alert, path: string): Error {
+  switch (alert.kind) {
     case 'torn-tail': {
-      const { bytes, offset } = notice
+      const { bytes, offset } = alert
       const text = `${path} had ${bytes} bytes without a newline at offset ${offset}, left by a crash or a full disk; they were closed with one and kept`
       return warning('AUDIT_TORN_TAIL', text)
     }
     case 'unsafe-file': {
-      const reasons = notice.reasons.map(ownReason).join('; ')
+      const reasons = alert.reasons.map(ownReason).join('; ')
       return warning('AUDIT_UNSAFE_FILE', `${path} can be tampered with: ${reasons}`)
     }
   }

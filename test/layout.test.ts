@@ -19,6 +19,7 @@ const CONTROL_WORDS = [
   layout.CORRUPTIONS,
   layout.CORRUPT_END,
   layout.SLEEP,
+  layout.GROUPS_WATCHED,
 ]
 
 const COUNTERS = [

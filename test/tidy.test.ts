@@ -28,12 +28,17 @@ const CALLER_SIDE = [
   'options',
   'policy',
   'failure-reporter',
+  'group-channel',
   'worker-host',
 ]
 /** Where the two sides meet: loaded only when the calling thread must drain. */
 const MEETING_POINT = 'caller-drain'
 
 const files = readdirSync(SOURCE).filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
+/** Those in folders too: the tools, which the library never loads. */
+const allFiles = readdirSync(SOURCE, { encoding: 'utf8', recursive: true }).filter((name) =>
+  name.endsWith('.ts'),
+)
 const textOf = (name: string) => readFileSync(join(SOURCE, name), 'utf8')
 
 /** The modules whose code, and not only types, a file loads when it is loaded. */
@@ -94,7 +99,12 @@ describe('the source', () => {
     expect(writers).toEqual(['descriptors.ts', 'log-file.ts', 'sink.ts'])
   })
 
-  it.each(files)('%s is no longer than a file should be, and leaves nothing to do', (name) => {
+  it('loads none of the tools with the library, nor what only they need', () => {
+    const foreign = /from '(?:\.\/\w+\/[^']+|commander|cli-[^']+)'/
+    expect(files.filter((name) => foreign.test(textOf(name)))).toEqual([])
+  })
+
+  it.each(allFiles)('%s is no longer than a file should be, and leaves nothing to do', (name) => {
     const text = textOf(name)
     expect(text.split('\n').length).toBeLessThanOrEqual(LINES_MAX)
     expect(text.match(/\b(TODO|FIXME|XXX|HACK)\b/)).toBeNull()

@@ -12,8 +12,9 @@ import { formatMessage } from 'publint/utils'
 
 const ROOT = join(__dirname, '../..')
 /** The tarball holds what runs, its types, and the usual papers. */
-const ALLOWED_FILES = /^(package\.json|README\.md|LICENSE|dist\/[a-z-]+\.(js|d\.ts))$/
-const UNPACKED_BYTES_MAX = 300_000
+const ALLOWED_FILES =
+  /^(package\.json|README\.md|LICENSE|dist\/((cli|load|plot|tune)\/)?[a-z-]+\.(js|d\.ts))$/
+const UNPACKED_BYTES_MAX = 450_000
 
 const RECORD = `
 const requestId = '00'.repeat(16)
@@ -112,6 +113,8 @@ async function main(): Promise<void> {
     writeFileSync(join(project, 'b.mjs'), `import { ${NAMES} } from 'x0x-exec-audit'\n${RECORD}`)
     expectSame('require', run(project, process.execPath, 'a.cjs'), EXPECTED)
     expectSame('import', run(project, process.execPath, 'b.mjs'), EXPECTED)
+    const usage = run(project, 'npx', 'x0x-exec-audit', '--help').split('\n')[0]
+    expectSame('the command', usage, 'Usage: x0x-exec-audit [options] [command]')
     const lines = readFileSync(join(project, 'logs/exec.log'), 'utf8').trimEnd().split('\n')
     expectSame('both have written to the log', lines.length, 2)
     checkTypes(project)

@@ -1,0 +1,45 @@
+import { SingleBar } from 'cli-progress'
+
+/** A bar with the time left, on a terminal's standard error; nothing elsewhere. */
+export class Progress {
+  readonly #bar: SingleBar | undefined
+  readonly #totalMs: number
+  #doneMs = 0
+
+  /** @param totalMs how long the whole is planned to take */
+  constructor(totalMs: number, stream: NodeJS.WriteStream = process.stderr) {
+    this.#totalMs = totalMs
+    if (stream.isTTY !== true) return
+    this.#bar = new SingleBar({
+      stream,
+      format: '{bar} {percentage}%  {left} s left  {text}',
+      barCompleteChar: '█',
+      barIncompleteChar: '░',
+      barsize: 24,
+      hideCursor: true,
+      clearOnComplete: true,
+      gracefulExit: false,
+    })
+    this.#bar.start(totalMs, 0, { left: this.#leftSeconds(), text: '' })
+  }
+
+  /** Says what is being done now. */
+  tell(text: string): void {
+    this.#bar?.update(this.#doneMs, { left: this.#leftSeconds(), text })
+  }
+
+  /** So much of the plan is done. */
+  advance(ms: number): void {
+    this.#doneMs = Math.min(this.#totalMs, this.#doneMs + ms)
+    this.#bar?.update(this.#doneMs, { left: this.#leftSeconds() })
+  }
+
+  /** Clears the bar. */
+  stop(): void {
+    this.#bar?.stop()
+  }
+
+  #leftSeconds(): number {
+    return Math.ceil((this.#totalMs - this.#doneMs) / 1_000)
+  }
+}

@@ -1,0 +1,198 @@
+import { accessSync, constants, statSync, writeFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { AuditError } from '../errors'
+import { EVENT_BYTES_MAX, EVENT_BYTES_MIN } from '../tune/audit-events'
+import { compareText, readSaved } from '../tune/compare'
+import { type Disk, describeDisk, isVolatile } from '../tune/disk'
+import type { TuneReport } from '../tune/report'
+import { reportHtml } from '../tune/report-html'
+import { reportText } from '../tune/report-text'
+import { parseSlo, type Slo } from '../tune/slo'
+import { DiskHungError, plannedMs, tune } from '../tune/sweep'
+import { CliError, EXIT_DISK, EXIT_FAIL, EXIT_PASS, messageOf, usageError } from './errors'
+import { formatJson } from './json'
+import { Progress } from './progress'
+import { withTempDir } from './temp-dir'
+import { painter } from './terminal'
+
+interface TuneOptions {
+  readonly dir: string
+  readonly rate: number
+  readonly eventBytes: number
+  readonly slo: Slo
+  readonly quick?: true
+  readonly json?: true
+  readonly html?: string
+  readonly save?: string
+  readonly compare?: string
+}
+
+const DEFAULT_SLO: Slo = { percentile: 'p99', ms: 10 }
+const RATE_MAX = 1_000_000
+/** Room for the files of a trial, which are removed after it. */
+const FREE_BYTES_MIN = 512 * 2 ** 20
+
+const EXAMPLES = `
+Examples:
+  $ x0x-exec-audit tune --dir /var/log/gateway
+  $ x0x-exec-audit tune --dir /var/log/gateway --rate 5000 --slo p99=5ms
+  $ x0x-exec-audit tune --dir . --quick --html report.html --save before.json
+  $ x0x-exec-audit tune --dir . --quick --compare before.json
+
+Exit codes: 0 PASS, 1 FAIL, 2 a mistake in the command line, 3 the disk cannot answer.`
+
+export function configure(command: Command): void {
+  command
+    .description(
+      'Measures the disk under a folder and the writer on it, for at most a minute, and says which fsync options suit the load. Everything it writes is removed at the end.',
+    )
+    .requiredOption('--dir <folder>', 'a folder on the disk that the log will be on')
+    .addOption(
+      new Option('--rate <n>', 'events a second that are expected')
+        .argParser(wholeNumber(1, RATE_MAX))
+        .default(1_000),
+    )
+    .addOption(
+      new Option('--event-bytes <n>', "length of an event's line")
+        .argParser(wholeNumber(EVENT_BYTES_MIN, EVENT_BYTES_MAX))
+        .default(350),
+    )
+    .addOption(
+      new Option('--slo <p99=5ms>', 'latency asked for: p50, p99, p99.9 or max, in us, ms or s')
+        .argParser(slo)
+        .default(DEFAULT_SLO, 'p99=10ms'),
+    )
+    .option('--quick', 'some ten seconds, with fewer settings')
+    .option('--json', 'print the figures as JSON and nothing else')
+    .option('--html <file>', 'write a report with charts that needs no network')
+    .option('--save <file>', 'keep the figures for --compare')
+    .option('--compare <file>', 'say what has moved since --save')
+    .addHelpText('after', EXAMPLES)
+    .action(async (options: TuneOptions) => {
+      process.exitCode = await run(options)
+    })
+}
+
+function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (Number.isSafeInteger(value) && value >= min && value <= max) return value
+    throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`)
+  }
+}
+
+function slo(text: string): Slo {
+  const parsed = parseSlo(text)
+  if (parsed !== undefined) return parsed
+  throw new InvalidArgumentError('Expected something like p99=5ms.')
+}
+
+async function run(options: TuneOptions): Promise<number> {
+  const dir = folder(options.dir)
+  const before = options.compare === undefined ? undefined : saved(options.compare)
+  for (const file of [options.html, options.save]) if (file !== undefined) checkOutput(file)
+  const disk = usableDisk(dir)
+  const report = await measure(dir, disk, options)
+  const json = formatJson('tune', report)
+  if (options.html !== undefined) writeOutput(options.html, reportHtml(report))
+  if (options.save !== undefined) writeOutput(options.save, json)
+  process.stdout.write(options.json ? json : reportText(report, painter(process.stdout)))
+  if (before !== undefined && options.compare !== undefined) {
+    const stream = options.json ? process.stderr : process.stdout
+    stream.write(`\n${compareText(before, report, options.compare)}`)
+  }
+  return report.verdict.pass ? EXIT_PASS : EXIT_FAIL
+}
+
+function folder(text: string): string {
+  const dir = resolve(text)
+  try {
+    if (statSync(dir).isDirectory()) return dir
+  } catch (thrown) {
+    throw usageError(`--dir: ${messageOf(thrown)}`)
+  }
+  throw usageError(`--dir: ${dir} is not a folder`)
+}
+
+function saved(file: string): TuneReport {
+  try {
+    return readSaved(file)
+  } catch (thrown) {
+    throw usageError(`--compare: ${messageOf(thrown)}`)
+  }
+}
+
+/** So that a mistake is told before the measurement, and not after it. */
+function checkOutput(file: string): void {
+  try {
+    accessSync(dirname(resolve(file)), constants.W_OK)
+  } catch (thrown) {
+    throw usageError(messageOf(thrown))
+  }
+}
+
+function diskOf(dir: string): Disk {
+  try {
+    return describeDisk(dir)
+  } catch (thrown) {
+    throw asDiskError(thrown)
+  }
+}
+
+/** The disk, if it can answer at all. */
+function usableDisk(dir: string): Disk {
+  const disk = diskOf(dir)
+  if (isVolatile(disk)) {
+    const { fileSystem, mountPoint } = disk
+    throw diskError(
+      `${dir} is on ${fileSystem} (mounted at ${mountPoint}), which is memory and not a disk: nothing there survives a power cut. Name a folder on the disk that the log will be on`,
+    )
+  }
+  if (disk.freeBytes < FREE_BYTES_MIN) {
+    throw diskError(`${dir} has less than ${FREE_BYTES_MIN / 2 ** 20} MiB free`)
+  }
+  return disk
+}
+
+async function measure(dir: string, disk: Disk, options: TuneOptions): Promise<TuneReport> {
+  const { rate, eventBytes, slo, quick } = options
+  const isQuick = quick === true
+  const progress = new Progress(plannedMs(isQuick))
+  try {
+    return await withTempDir(dir, 'x0x-exec-audit-tune-', (temp, signal) =>
+      tune(
+        { disk, rate, eventBytes, slo, isQuick },
+        {
+          dir: temp,
+          signal,
+          tell: (text) => progress.tell(text),
+          advance: (ms) => progress.advance(ms),
+        },
+      ),
+    )
+  } catch (thrown) {
+    throw asDiskError(thrown)
+  } finally {
+    progress.stop()
+  }
+}
+
+/** A failure of the disk, in the words of whoever met it; anything else as it is. */
+function asDiskError(thrown: unknown): unknown {
+  const isSystemError = thrown instanceof Error && 'syscall' in thrown
+  const isDisk = isSystemError || thrown instanceof AuditError || thrown instanceof DiskHungError
+  return isDisk ? diskError(messageOf(thrown)) : thrown
+}
+
+function diskError(message: string): CliError {
+  return new CliError(message, EXIT_DISK)
+}
+
+function writeOutput(file: string, text: string): void {
+  try {
+    writeFileSync(file, text)
+  } catch (thrown) {
+    throw usageError(messageOf(thrown))
+  }
+}

@@ -1,0 +1,119 @@
+import { existsSync, readFileSync, realpathSync, statfsSync } from 'node:fs'
+import { cpus, release, totalmem, type } from 'node:os'
+import { dirname, join } from 'node:path'
+
+/** What the figures depend on beside the disk. */
+export interface Machine {
+  readonly cpu: string
+  readonly cores: number
+  readonly memoryGiB: number
+  readonly kernel: string
+  readonly node: string
+}
+
+/** Where a folder lives. What the system does not tell is 'unknown'. */
+export interface Disk {
+  readonly fileSystem: string
+  readonly mountPoint: string
+  readonly device: string
+  /** What the kernel believes of the device: 'write back' has a volatile cache, which a sync flushes. */
+  readonly writeCache: string
+  readonly freeBytes: number
+}
+
+const UNKNOWN = 'unknown'
+/** File systems in memory: what they sync is gone with the power. */
+const VOLATILE = ['tmpfs', 'ramfs', 'devtmpfs', 'hugetlbfs']
+
+export function describeMachine(): Machine {
+  return {
+    cpu: cpus()[0]?.model.trim() ?? UNKNOWN,
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    kernel: `${type()} ${release()}`,
+    node: process.versions.node,
+  }
+}
+
+/** The disk that holds a folder. Throws the system's error when there is no such folder. */
+export function describeDisk(dir: string): Disk {
+  const path = realpathSync(dir)
+  const { bavail, bsize } = statfsSync(path)
+  const mount = mountOf(path)
+  return {
+    fileSystem: mount?.fileSystem ?? UNKNOWN,
+    mountPoint: mount?.mountPoint ?? UNKNOWN,
+    device: mount?.source ?? UNKNOWN,
+    writeCache: mount === undefined ? UNKNOWN : writeCacheOf(mount.number),
+    freeBytes: bavail * bsize,
+  }
+}
+
+/** Whether a file system forgets everything without power. */
+export function isVolatile({ fileSystem }: Disk): boolean {
+  return VOLATILE.includes(fileSystem)
+}
+
+/** A mount, from a line of /proc/self/mountinfo. */
+export interface Mount {
+  /** Of the device: major:minor. */
+  readonly number: string
+  readonly mountPoint: string
+  readonly fileSystem: string
+  readonly source: string
+}
+
+function mountOf(path: string): Mount | undefined {
+  const table = readOr('/proc/self/mountinfo')
+  return table === undefined ? undefined : innermostMount(table, path)
+}
+
+/** The innermost mount that holds `path`; of several at one place the last, which hides the others. */
+export function innermostMount(mountinfo: string, path: string): Mount | undefined {
+  let best: Mount | undefined
+  for (const line of mountinfo.trimEnd().split('\n')) {
+    const mount = parseMount(line)
+    const { mountPoint } = mount
+    const folder = mountPoint.endsWith('/') ? mountPoint : `${mountPoint}/`
+    const isInside = `${path}/`.startsWith(folder)
+    if (isInside && mountPoint.length >= (best?.mountPoint.length ?? 0)) best = mount
+  }
+  return best
+}
+
+function parseMount(line: string): Mount {
+  const [left = '', right = ''] = line.split(' - ')
+  const [, , number = '', , mountPoint = ''] = left.split(' ')
+  const [fileSystem = UNKNOWN, source = UNKNOWN] = right.split(' ')
+  return {
+    number,
+    mountPoint: unescapeOctal(mountPoint),
+    fileSystem,
+    source: unescapeOctal(source),
+  }
+}
+
+function unescapeOctal(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, digits) =>
+    String.fromCharCode(Number.parseInt(digits, 8)),
+  )
+}
+
+/** Of a partition its disk's. */
+function writeCacheOf(number: string): string {
+  try {
+    const block = realpathSync(join('/sys/dev/block', number))
+    const disk = existsSync(join(block, 'partition')) ? dirname(block) : block
+    return readOr(join(disk, 'queue/write_cache'))?.trim() ?? UNKNOWN
+  } catch {
+    return UNKNOWN
+  }
+}
+
+function readOr(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
+}
