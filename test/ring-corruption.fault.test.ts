@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs'
 import {
   DURABLE,
+  GROUPS_WATCHED,
   JOURNAL_DESCRIPTOR,
+  JOURNAL_SPARE,
   JOURNAL_STATE,
   JOURNAL_WITNESS,
   OPEN_DESCRIPTOR,
   OPEN_FOLDER,
+  OPEN_SPARE,
   OPEN_WITNESS,
   OVERSIZE_ID_OFFSET,
   SLEEP,
@@ -38,7 +41,7 @@ const SPARED = [
   OPEN_FOLDER,
 ]
 /** The last control word and the distance of two, in words of 32 bits. */
-const LAST_WORD = OPEN_FOLDER
+const LAST_WORD = GROUPS_WATCHED
 const WORD_STRIDE = OPEN_FOLDER - OPEN_WITNESS
 
 /** Keeps events in flight and writes random bytes to `offsets` of the ring between the calls. */
