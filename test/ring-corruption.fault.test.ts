@@ -36,8 +36,10 @@ const SPARED = [
   JOURNAL_STATE,
   JOURNAL_DESCRIPTOR,
   JOURNAL_WITNESS,
+  JOURNAL_SPARE,
   OPEN_DESCRIPTOR,
   OPEN_WITNESS,
+  OPEN_SPARE,
   OPEN_FOLDER,
 ]
 /** The last control word and the distance of two, in words of 32 bits. */
