@@ -61,6 +61,14 @@ export interface OversizeSource {
 /** What {@link DrainLoop.step} answers when there is nothing to do until the next commit. */
 export const IDLE = Number.POSITIVE_INFINITY
 
+/**
+ * How often the tail is looked at for the next event of a burst: for some 10 microseconds, longer than a
+ * caller takes from one call to the next in the same turn of its event loop.
+ */
+const BURST_LOOKS = 500
+/** How long a burst is waited for in all, from its first event, in milliseconds. */
+const BURST_MS_MAX = 0.2
+
 const RETRY_MS_FIRST = 5
 const RETRY_MS_MAX = 1_000
 /** The output buffer is kept while it is no larger than this many times `maxBytes`. */
@@ -70,8 +78,8 @@ const OUTPUT_BYTES_MIN = 64 * 1024
 /**
  * Takes whatever is in the ring as one group, appends it, and publishes its outcome: group commit
  * without a timer, since what arrives during one sync is the next group. It runs on the worker, or on
- * the calling thread when there is no worker; its holder owns the DRAINER word. It never waits:
- * {@link step} says how long its caller may sleep.
+ * the calling thread when there is no worker; its holder owns the DRAINER word. It never sleeps:
+ * {@link step} says how long its caller may.
  */
 export class DrainLoop {
   readonly #config: DrainConfig
@@ -88,6 +96,8 @@ export class DrainLoop {
   #events = 0
   #start = 0
   #firstAt = 0
+  /** Events of the group before. */
+  #lastEvents = 0
   #isReopen = false
   /** Where the group must end, when another drainer had begun it. */
   #until: number | undefined
@@ -162,12 +172,26 @@ export class DrainLoop {
     this.#consumer.refill()
     while (!this.#isFull()) {
       const index = this.#consumer.next()
-      if (index === EMPTY) return this.#lingerMs()
+      if (index === EMPTY) {
+        if (this.#isBurstGoingOn()) continue
+        return this.#lingerMs()
+      }
       if (this.#isAtEnd()) return 0
       if (index === CORRUPT) return this.#giveUpCorruptRing()
       if (!this.#add(index)) return 0
     }
     return 0
+  }
+
+  /**
+   * Looks for a moment whether the caller is in the middle of a burst, where the last group was one. To
+   * take only the first few of a burst costs all the others the wait for a sync of its own.
+   */
+  #isBurstGoingOn(): boolean {
+    if (this.#lastEvents < 2 || this.#events === 0 || this.#until !== undefined) return false
+    if (performance.now() - this.#firstAt > BURST_MS_MAX) return false
+    for (let look = 0; look < BURST_LOOKS; look++) if (this.#consumer.refill()) return true
+    return false
   }
 
   #isFull(): boolean {
@@ -328,6 +352,7 @@ export class DrainLoop {
   }
 
   #beginGroup(): void {
+    if (this.#events > 0) this.#lastEvents = this.#events
     this.#text = ''
     this.#textBytes = 0
     this.#events = 0
