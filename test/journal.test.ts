@@ -65,4 +65,23 @@ describe('GroupJournal', () => {
     journal.begin(0, 48, place)
     expect(journal.place()).toEqual(place)
   })
+
+  it('gives each witness out once, also to the next drainer, until one has told of no error', () => {
+    const { memory, journal } = journalAt(0)
+    journal.begin(0, 48, PLACE)
+    expect(journal.takeWitness()).toBe(PLACE.witness)
+    const next = new GroupJournal(memory)
+    expect([next.takeWitness(), next.takeWitness()]).toEqual([PLACE.spare, undefined])
+    expect([next.isTrusted, next.place()]).toEqual([false, PLACE])
+    next.hear(true)
+    expect([next.isTrusted, next.takeWitness()]).toEqual([true, PLACE.witness])
+  })
+
+  it('gives no witness out when one has told of an error, nor without a note', () => {
+    const { journal } = journalAt(0)
+    expect(journal.takeWitness()).toBeUndefined()
+    journal.begin(0, 48, PLACE)
+    journal.hear(false)
+    expect([journal.isTrusted, journal.takeWitness()]).toEqual([false, undefined])
+  })
 })

@@ -135,3 +135,28 @@ describe('a group that a drainer before this one had begun', () => {
     expect(readFileSync(path, 'utf8')).toBe(BEFORE + GROUP + GROUP)
   })
 })
+
+describe('a file whose end is doubted, since a sync has failed', () => {
+  const dir = useTempDir()
+
+  it.each([
+    ['at the end of a sector', 512, true, '\n'],
+    ['within a sector', 500, true, ''],
+    ['at the end of a sector, but synced since', 512, false, ''],
+  ])('gets a newline before the next line %s: %i bytes', (_, size, isDoubted, guard) => {
+    const path = dir.path('exec.log')
+    const before = `${'x'.repeat(size - 1)}\n`
+    writeFileSync(path, before)
+    const memory = allocateRing(1024)
+    const journal = new GroupJournal(memory)
+    if (isDoubted) journal.doubtTail()
+    const modes = { fileMode: 0o600, dirMode: 0o700 }
+    const options = { path, ...modes, onUnsafeFile: 'warn', syncMethod: 'fdatasync' } as const
+    const ignore = () => {}
+    const sink = new Sink(options, memory, journal, ignore, ignore)
+    expect(sink.append({ start: 0, end: 64, bytes: Buffer.from(GROUP) })).toBeUndefined()
+    sink.close()
+    expect(readFileSync(path, 'utf8')).toBe(before + guard + GROUP)
+    expect(journal.isTailDoubted).toBe(false)
+  })
+})

@@ -1,8 +1,10 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { startedLine } from './helpers/events'
 import { runChild } from './helpers/run-child'
 import { itWithStrace, strace } from './helpers/strace'
 import { useTempDir } from './helpers/temp-dir'
+
+const SECTOR_BYTES = 512
 
 /** Records three events one after the other and prints the outcomes and what was counted. */
 const THREE_EVENTS = `
@@ -43,6 +45,16 @@ describe('a sync or write that fails', () => {
       expect(log()).toBe(startedLine(0) + startedLine(1) + startedLine(2))
     },
   )
+
+  itWithStrace('the next line never follows upon a sector that may be lost', async () => {
+    // The line whose sync fails ends where a sector does, its newline with it.
+    const before = `${'x'.repeat(SECTOR_BYTES - startedLine(0).length - 1)}\n`
+    writeFileSync(dir.path('exec.log'), before)
+    expect(await run('fdatasync:error=EIO:when=1', '{}')).toMatchObject({
+      outcomes: ['failed', 'durable', 'durable'],
+    })
+    expect(log()).toBe(`${before}${startedLine(0)}\n${startedLine(1)}${startedLine(2)}`)
+  })
 
   itWithStrace('rejects with AUDIT_SYNC_FAILED in closed mode', async () => {
     expect(await run('fdatasync:error=EIO:when=2', `{ failureMode: 'closed' }`)).toMatchObject({

@@ -13,6 +13,7 @@ const ROOT = join(__dirname, '../..')
 const TESTS = [
   'test/syscall-failure.fault.test.ts',
   'test/sink.resume.test.ts',
+  'test/journal.test.ts',
   'test/simulator.property.test.ts',
 ]
 const COPIED = ['src', 'test', 'dist', 'package.json', 'tsconfig.json', 'jest.config.ts']
