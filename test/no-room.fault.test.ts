@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import type { AuditOutcome, ExecAudit, ExecAuditOptions } from '../src'
 import { startedEvent, startedLines } from './helpers/events'
 import { seededRandom } from './helpers/load-child'
@@ -88,6 +88,26 @@ describe('room that is gone and comes back under load', () => {
       expect(outcomes.filter((outcome, pid) => outcome === 'durable' && !kept.has(pid))).toEqual([])
     },
   )
+
+  itWithMounts('is waited for where the folder turns into a file, and back, or not', async () => {
+    const holding = openAudit(path(), HOLD)
+    const failing = openAudit(path())
+    await Promise.all(burst(holding.audit, 0))
+    expect(await failing.audit.started(startedEvent({ pid: BURST }))).toBe('durable')
+    renameSync(`${mounted}/logs`, `${mounted}/before`)
+    writeFileSync(`${mounted}/logs`, '')
+    const held = burst(holding.audit, 0)
+    await retriedThrice(holding.audit)
+    expect(new Set(await Promise.all(burst(failing.audit, 0)))).toEqual(new Set(['failed']))
+    expect(failing.diagnostics.auditFailures).toBe(BURST)
+
+    rmSync(`${mounted}/logs`)
+    expect(new Set(await Promise.all(held))).toEqual(new Set(['durable']))
+    expect(await failing.audit.started(startedEvent({ pid: BURST }))).toBe('durable')
+    expect(readFileSync(`${mounted}/before/exec.log`, 'utf8')).toBe(startedLines(BURST + 1))
+    expect(readFileSync(path(), 'utf8')).toBe(startedLines(BURST + 1))
+    expect(holding.warned).toEqual([])
+  })
 
   const IN_THE_WAY: readonly (readonly [string, string, () => void, () => void])[] = [
     [
