@@ -87,8 +87,8 @@ interface OpenFile {
 }
 
 /**
- * The file at the path: with log-file.ts, which opens it, the only part of this package that touches
- * the file system.
+ * The file at the path: with log-file.ts, which opens it, and the two files that that one needs, the only
+ * part of the writer that touches the file system.
  *
  * A group is appended and synced in one attempt. After any error the descriptor is closed and never
  * used again: a second fdatasync of it could return 0 for bytes that the kernel has already given up,
@@ -106,6 +106,7 @@ export class Sink {
   #file: OpenFile | undefined
   #writeError: unknown
   #firstWriteBytes = 0
+
   constructor(
     options: SinkOptions,
     memory: RingMemory,
@@ -180,7 +181,7 @@ export class Sink {
       const failure =
         thrown instanceof Refusal ? { stage, reason: thrown.reason } : failureOf(stage, thrown)
       // What is in the file after a failed sync, or on a broken disk, proves nothing; and the note's
-      // witness would keep that disk from being unmounted. After a failed write it may be a part.
+      // witnesses would keep that disk from being unmounted. After a failed write it may be a part.
       this.#discard({ keepNote: stage !== 'sync' && !BROKEN_DISK.has(failure.reason) })
       return failure
     }
