@@ -8,14 +8,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  type Benchmark,
-  type Context,
-  percentile,
-  type Result,
-  RowBuilder,
-  rotated,
-} from './harness'
+import { type Benchmark, type Context, median, type Result, RowBuilder, rotated } from './harness'
 import { checkLines, linesOf } from './read-back'
 
 export const coldStart: Benchmark = {
@@ -75,9 +68,9 @@ async function run(context: Context): Promise<Result> {
       }
       checkFile(join(folder, `${files++}`))
     }
-    const floorMs = medianOf(found.get(PISCINA))
+    const floorMs = median(found.get(PISCINA) ?? [])
     for (const { row } of contenders) {
-      const firstMs = medianOf(found.get(row.name))
+      const firstMs = median(found.get(row.name) ?? [])
       row.add({ firstMs, timesPiscina: firstMs / floorMs })
     }
   }
@@ -94,9 +87,4 @@ function startedMs(script: string, path: string): number {
 /** Throws unless the file holds the one event. */
 function checkFile(path: string): void {
   checkLines(AUDIT, linesOf(path), { acknowledged: 1, calls: undefined, isOrdered: true })
-}
-
-function medianOf(values: readonly number[] = []): number {
-  const ascending = [...values].sort((a, b) => a - b)
-  return percentile(ascending, 50)
 }

@@ -5,7 +5,7 @@ import type { Curve, Labels, Result, Row, Sizes } from './report'
 import { percentile, spreadOf } from './statistics'
 
 export * from './report'
-export { mean, percentile } from './statistics'
+export { mean, median, percentile } from './statistics'
 
 /** What the command line asks for. */
 export interface BenchOptions extends Sizes {

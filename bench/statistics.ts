@@ -8,6 +8,14 @@ export function percentile(ascending: ArrayLike<number>, p: number): number {
   return value
 }
 
+/** The nearest-rank median of values in any order. */
+export function median(values: readonly number[]): number {
+  return percentile(
+    [...values].sort((a, b) => a - b),
+    50,
+  )
+}
+
 export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length
 }

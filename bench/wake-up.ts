@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { percentile } from './harness'
+import { median } from './harness'
 
 /*
  * What a wake-up takes in each direction. The threads of a process share their monotonic clock, so each
@@ -41,17 +41,10 @@ export async function measureWakeUps(
   }
   wake(control, STOP)
   await exit
-  return { workerNs: medianOf(workerNs), callerNs: medianOf(callerNs) }
+  return { workerNs: median(workerNs), callerNs: median(callerNs) }
 }
 
 function wake(control: Int32Array, value: number): void {
   Atomics.store(control, WAKE, value)
   Atomics.notify(control, WAKE)
-}
-
-function medianOf(values: readonly number[]): number {
-  return percentile(
-    [...values].sort((a, b) => a - b),
-    50,
-  )
 }

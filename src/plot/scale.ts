@@ -1,3 +1,5 @@
+import type { Chart } from './chart'
+
 /** How an axis maps its values: `nines` is for percentiles, each further nine as wide as the last. */
 export type ScaleKind = 'linear' | 'log' | 'nines'
 
@@ -11,6 +13,20 @@ export interface Scale {
 const PERCENT_MAX = 99.999
 const LINEAR_TICKS = 5
 const LOG_TICKS_MAX = 7
+
+/** The scales of a chart's axes, over all that it shows. */
+export function scalesOf({ x, y, series, mark }: Chart): { xScale: Scale; yScale: Scale } {
+  const points = series.flatMap((one) => one.points)
+  const marked = mark === undefined ? [] : [mark.y]
+  const ys = points.map(([, value]) => value)
+  return {
+    xScale: scaleOf(
+      x.scale,
+      points.map(([value]) => value),
+    ),
+    yScale: scaleOf(y.scale, [...ys, ...marked]),
+  }
+}
 
 /** A scale over the values; a log scale leaves out what is not above 0. */
 export function scaleOf(kind: ScaleKind, values: readonly number[]): Scale {

@@ -1,5 +1,5 @@
 import { type BarChart, type Chart, formatOf, formatPlain, type Series } from './chart'
-import { type Scale, scaleOf } from './scale'
+import { type Scale, scalesOf } from './scale'
 
 const WIDTH = 640
 const HEIGHT = 340
@@ -29,13 +29,7 @@ text { font: 12px system-ui, sans-serif; fill: #333 }
 /** A chart of lines as an SVG picture, for a light or a dark page. */
 export function svgChart(chart: Chart): string {
   const { x, y, series, mark } = chart
-  const points = series.flatMap((one) => one.points)
-  const xScale = scaleOf(
-    x.scale,
-    points.map(([value]) => value),
-  )
-  const marked = mark === undefined ? [] : [mark.y]
-  const yScale = scaleOf(y.scale, [...points.map(([, value]) => value), ...marked])
+  const { xScale, yScale } = scalesOf(chart)
   const height = HEIGHT + LEGEND_LINE * series.length
   const place = { x: placeX(xScale), y: placeY(yScale) }
   const body = [

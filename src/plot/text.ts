@@ -1,5 +1,5 @@
 import { type BarChart, type Chart, formatOf, formatPlain, type Point, type Series } from './chart'
-import { type Scale, scaleOf } from './scale'
+import { type Scale, scalesOf } from './scale'
 
 /** How many characters the plot itself takes. */
 export interface TextSize {
@@ -14,13 +14,7 @@ const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉']
 /** A chart of lines in characters. */
 export function textChart(chart: Chart, size = SIZE): string {
   const { x, y, series, mark } = chart
-  const points = series.flatMap((one) => one.points)
-  const xScale = scaleOf(
-    x.scale,
-    points.map(([value]) => value),
-  )
-  const marked = mark === undefined ? [] : [mark.y]
-  const yScale = scaleOf(y.scale, [...points.map(([, value]) => value), ...marked])
+  const { xScale, yScale } = scalesOf(chart)
   const rows = Array.from({ length: size.height }, () => Array<string>(size.width).fill(' '))
   if (mark !== undefined) rows[rowOf(yScale, mark.y, size)]?.fill('-')
   for (const [i, one] of series.entries()) drawSeries(one, markerOf(i), rows, xScale, yScale)

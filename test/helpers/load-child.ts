@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { AGENT_ID, MACHINE_ID, REQUEST_ID, startedLine } from './events'
+import { randomFrom } from './random'
 
 const DIST = join(__dirname, '../../dist')
 
@@ -124,9 +125,5 @@ export function readPids(text: string): Set<number> {
 export function seededRandom(): () => number {
   const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
   process.stdout.write(`    seed: SEED=${seed}\n`)
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
-    return state / 2 ** 32
-  }
+  return randomFrom(seed)
 }

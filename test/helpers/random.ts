@@ -1,3 +1,12 @@
+/** Numbers from 0 up to 1 (a linear congruence): the same seed gives the same ones. */
+export function randomFrom(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+    return state / 2 ** 32
+  }
+}
+
 /** A small generator of pseudo-random numbers (mulberry32): the same seed gives the same run. */
 export class Random {
   #state: number

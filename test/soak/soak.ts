@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import { parseArgs, styleText } from 'node:util'
 import type { Worker } from 'node:worker_threads'
 import { REQUEST_ID } from '../helpers/events'
+import { randomFrom } from '../helpers/random'
 import { median, plot, quarter, type Sample, takeSample } from './curve'
 import { type Excuse, LineCheck, NO_EXCUSE } from './line-check'
 
@@ -76,14 +77,6 @@ function readLimits(): Limits | undefined {
     events: number('events', values.events, isTimed ? Number.POSITIVE_INFINITY : EVENTS_DEFAULT),
     seed: number('seed', values.seed, 1 + Math.floor(Math.random() * 2 ** 31)),
     dir: values.dir ?? tmpdir(),
-  }
-}
-
-function seededRandom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
-    return state / 2 ** 32
   }
 }
 
@@ -150,7 +143,7 @@ class Soak {
 
   /** One fault after another, each over before the next: all that was accepted is settled. */
   async #disturb(): Promise<void> {
-    const random = seededRandom(this.#limits.seed)
+    const random = randomFrom(this.#limits.seed)
     const faults = { rotate: 5, kill: 3, delete: 1, copytruncate: 1, chmod: 1 } as const
     const names = Object.entries(faults).flatMap(([name, share]) => new Array(share).fill(name))
     while (!this.#isOver) {
