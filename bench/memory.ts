@@ -4,6 +4,9 @@
  * A process of its own records short events with 1,024 in flight, five million of them, and looks at its
  * resident set all along: how much it is above what it was before the writer was made, at most
  * (`above idle`), and at most in the second and the last fifth of the events, which should be alike.
+ *
+ * Another process awaits as many promises, as many at a time, without any writer: V8 lets the young
+ * objects of any program grow that is as busy. What the writer adds to that is `own`.
  */
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
@@ -25,29 +28,36 @@ export interface MemoryAnswer {
   readonly idleBytes: number
   /** The peak of each fifth of the events. */
   readonly peakBytes: readonly number[]
-  readonly file: FileCheck
+  /** None where there was no writer. */
+  readonly file?: FileCheck
 }
 
 async function run(context: Context): Promise<Result> {
   const events = context.isQuick ? QUICK_EVENTS : EVENTS
   const name = `${events.toLocaleString('en-US')} events`
-  const row = new RowBuilder(name, { contender: 'x0x-exec-audit' })
+  const ours = new RowBuilder(name, { contender: 'x0x-exec-audit' })
+  const alone = new RowBuilder(`${name}, no writer`, { contender: 'promises alone' })
   const files: FileCheck[] = []
   for (let repeat = 0; repeat < context.repeats; repeat++) {
     context.progress(`memory: repeat ${repeat + 1} of ${context.repeats}`)
-    const { idleBytes, peakBytes, file } = record(events, context.dir)
-    const aboveIdleMb = peakBytes.map((bytes) => (bytes - idleBytes) / 1e6)
-    row.add({
-      aboveIdleMb: Math.max(...aboveIdleMb),
-      secondFifthMb: aboveIdleMb[1] ?? Number.NaN,
-      lastFifthMb: aboveIdleMb.at(-1) ?? Number.NaN,
-    })
-    files.push(file)
+    const without = measure('-', events)
+    const { file, ...found } = measure(join(context.dir, 'memory.jsonl'), events)
+    alone.add(without.figures)
+    ours.add({ ...found.figures, ownMb: found.figures.aboveIdleMb - without.figures.aboveIdleMb })
+    if (file !== undefined) files.push(file)
   }
-  return { rows: [row.build()], files: [sumOfFiles(name, files)] }
+  return { rows: [ours.build(), alone.build()], files: [sumOfFiles(name, files)] }
 }
 
-function record(events: number, dir: string): MemoryAnswer {
-  const args = ['-r', 'esbuild-register', CHILD, join(dir, 'memory.jsonl'), String(events)]
-  return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }))
+function measure(path: string, events: number) {
+  const args = ['-r', 'esbuild-register', CHILD, path, String(events)]
+  const text = execFileSync(process.execPath, args, { encoding: 'utf8' })
+  const { idleBytes, peakBytes, file }: MemoryAnswer = JSON.parse(text)
+  const aboveIdleMb = peakBytes.map((bytes) => (bytes - idleBytes) / 1e6)
+  const figures = {
+    aboveIdleMb: Math.max(...aboveIdleMb),
+    secondFifthMb: aboveIdleMb[1] ?? Number.NaN,
+    lastFifthMb: aboveIdleMb.at(-1) ?? Number.NaN,
+  }
+  return { figures, file }
 }

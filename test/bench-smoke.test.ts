@@ -34,7 +34,7 @@ test('every benchmark runs small, and its files hold what was acknowledged', () 
     ['slow-disk', hasStrace ? (hasPeers ? 5 : 2) : 0],
     ['stages', 10],
     ['cold-start', 2],
-    ['memory', 1],
+    ['memory', 2],
     ['handoff', 10],
   ])
   const rows = report.benchmarks.flatMap((benchmark) => benchmark.rows)
