@@ -47,7 +47,7 @@ import {
 import { LOGGERS, type Logger, type OpenLogger } from './peer-loggers'
 import { arePeersInstalled, PEERS_NOTE } from './peers'
 import { checkLines, linesOf, sumOfFiles } from './read-back'
-import { type AuditCall, CallCycle, calls, lineObject, METHODS, submit } from './workload'
+import { type AuditCall, CallCycle, calls, hex, lineObject, METHODS, submit } from './workload'
 
 const { ExecAudit, ExecDiagnostics }: typeof import('../src') = require('../dist')
 
@@ -72,11 +72,22 @@ interface Subject {
 
 const SUBJECTS: readonly Subject[] = [
   ...METHODS.map((name) => subjectOf(name, (call) => call.method === name)),
+  { name: 'exit, hex id', calls: subjectOf('', isExit).calls.map(withHexId) },
   subjectOf('workload', () => true),
 ]
 
 function subjectOf(name: string, isIn: (call: AuditCall) => boolean): Subject {
   return { name, calls: calls.filter(isIn).slice(0, EVENTS) }
+}
+
+function isExit(call: AuditCall): boolean {
+  return call.method === 'exit'
+}
+
+/** The same call, its id as hexadecimal digits. */
+function withHexId(call: AuditCall): AuditCall {
+  if (call.method !== 'exit') return call
+  return { ...call, event: { ...call.event, requestId: hex(call.event.requestId) } }
 }
 
 /** A way to be rid of events. Returns nanoseconds a call. */

@@ -15,6 +15,12 @@ const U32_MAX = 2 ** 32 - 1
 const I32_MIN = -(2 ** 31)
 const I32_MAX = 2 ** 31 - 1
 const SHOWN_CHARACTERS = 40
+const NOT_HEX = -1
+/** What an ASCII character stands for as a hexadecimal digit. */
+const HEX_VALUES = Int8Array.from({ length: 128 }, (_, code) => {
+  const value = '0123456789abcdef'.indexOf(String.fromCharCode(code).toLowerCase())
+  return value < 0 ? NOT_HEX : value
+})
 
 /** The errors made here: what a getter throws may look like one of them and be anything. */
 const made = new WeakSet<object>()
@@ -78,10 +84,7 @@ export function putId(
 ): void {
   if (typeof value === 'string') {
     const digits = byteLength * 2
-    // Node takes a character by its low byte: U+0130 would pass for 0.
-    const isAscii = value.length === digits && Buffer.byteLength(value, 'utf8') === digits
-    const isHex = isAscii && target.write(value, offset, 'hex') === byteLength
-    if (isHex) return
+    if (value.length === digits && putHex(target, offset, value)) return
     const got = value.length === digits ? 'other characters' : `${value.length} characters`
     throw wrongRange(field, `${digits} hexadecimal digits`, got)
   }
@@ -97,6 +100,20 @@ export function putId(
     throw wrongRange(field, `a Uint8Array of ${byteLength} bytes`, `${given} bytes`)
   }
   target.set(value, offset)
+}
+
+/** Writes what the digits stand for. False, with the target spoilt, when there is another character. */
+function putHex(target: Buffer, offset: number, digits: string): boolean {
+  let all = 0
+  // Faster than Buffer's own 'hex' (bench call-cost), which would take U+0130 for 0 as well.
+  for (let i = 0; i < digits.length; i += 2) {
+    const high = HEX_VALUES[digits.charCodeAt(i)] ?? NOT_HEX
+    const low = HEX_VALUES[digits.charCodeAt(i + 1)] ?? NOT_HEX
+    const byte = (high << 4) | low
+    all |= byte
+    target[offset + (i >> 1)] = byte
+  }
+  return all >= 0
 }
 
 /** An unsigned 64-bit integer: a safe integer from 0, or a bigint. */

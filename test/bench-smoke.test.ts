@@ -28,7 +28,7 @@ test('every benchmark runs small, and its files hold what was acknowledged', () 
   const report: Report = JSON.parse(readFileSync(json, 'utf8'))
 
   expect(report.benchmarks.map(({ name, rows }) => [name, rows.length])).toEqual([
-    ['call-cost', hasPeers ? 30 : 12],
+    ['call-cost', hasPeers ? 35 : 14],
     ['ack-latency', 3 + (hasPeers ? 3 : 0) + (hasCompiler ? 1 : 0)],
     ['throughput', hasPeers ? 26 : 14],
     ['slow-disk', hasStrace ? (hasPeers ? 5 : 2) : 0],
