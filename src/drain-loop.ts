@@ -32,6 +32,7 @@ import {
 import type { Notice } from './notice'
 import { CORRUPT, EMPTY, RingConsumer } from './ring'
 import { serialize } from './serialize'
+import { CommitSiblings } from './siblings'
 import { Sink, type SinkOptions } from './sink'
 
 /** What a drainer needs, in a form that can be posted to a worker. */
@@ -89,6 +90,7 @@ export class DrainLoop {
   readonly #sink: Sink
   readonly #oversize: OversizeSource
   readonly #onNotice: (notice: Notice) => void
+  readonly #siblings = new CommitSiblings()
 
   /** The group being collected or committed. */
   #text = ''
@@ -153,6 +155,7 @@ export class DrainLoop {
     if (this.#bytes === undefined) {
       const waitMs = this.#collect()
       if (waitMs > 0) return waitMs
+      this.#siblings.completed(this.#events)
       this.#bytes = this.#encodeText()
     }
     const waitMs = this.#retryAt - performance.now()
@@ -174,7 +177,7 @@ export class DrainLoop {
       const index = this.#consumer.next()
       if (index === EMPTY) {
         if (this.#isBurstGoingOn()) continue
-        return this.#lingerMs()
+        return Math.max(this.#lingerMs(), this.#siblingsMs())
       }
       if (this.#isAtEnd()) return 0
       if (index === CORRUPT) return this.#giveUpCorruptRing()
@@ -189,9 +192,17 @@ export class DrainLoop {
    */
   #isBurstGoingOn(): boolean {
     if (this.#lastEvents < 2 || this.#events === 0 || this.#until !== undefined) return false
-    if (performance.now() - this.#firstAt > BURST_MS_MAX) return false
+    const until = this.#siblings.areExpected(this.#events) ? this.#siblings.allUntil : 0
+    if (performance.now() > Math.max(this.#firstAt + BURST_MS_MAX, until)) return false
     for (let look = 0; look < BURST_LOOKS; look++) if (this.#consumer.refill()) return true
     return false
+  }
+
+  /** How long to wait for the first of those that were just acknowledged. */
+  #siblingsMs(): number {
+    const isWaiting = this.#siblings.areExpected(this.#events)
+    if (!isWaiting || this.#events === 0 || this.#until !== undefined || this.#isHurried) return 0
+    return Math.max(0, this.#siblings.firstUntil - performance.now())
   }
 
   #isFull(): boolean {
@@ -263,13 +274,16 @@ export class DrainLoop {
   /** How long to wait for company, 0 when the group should go now, IDLE when there is none. */
   #lingerMs(): number {
     if (this.#start === this.#consumer.readPosition) return IDLE
-    // Within the ring: an old one would seem to lie ahead again after 2^31 bytes.
-    const hurry = Atomics.load(this.#memory.control, HURRY)
-    const isHurried =
-      positionDelta(hurry, this.#start) > 0 && positionDelta(hurry, this.seenTail) <= 0
     const { maxDelayMs } = this.#config
-    if (maxDelayMs === 0 || isHurried) return 0
+    if (maxDelayMs === 0 || this.#isHurried) return 0
     return Math.max(0, this.#firstAt + maxDelayMs - performance.now())
+  }
+
+  /** Whether somebody blocks until this group is durable. */
+  get #isHurried(): boolean {
+    const hurry = Atomics.load(this.#memory.control, HURRY)
+    // Within the ring: an old one would seem to lie ahead again after 2^31 bytes.
+    return positionDelta(hurry, this.#start) > 0 && positionDelta(hurry, this.seenTail) <= 0
   }
 
   /** Commits what came before a corrupt stretch; the stretch itself when nothing did. */
@@ -340,6 +354,7 @@ export class DrainLoop {
     this.#sink.endGroup()
     if (isWatched) this.#tellOfGroup(lineBytes, failure)
     this.#until = undefined
+    this.#siblings.acknowledged(this.#events, this.#syncNs / 1e6, performance.now())
     this.#beginGroup()
   }
 
