@@ -29,7 +29,7 @@ test('every benchmark runs small, and its files hold what was acknowledged', () 
 
   expect(report.benchmarks.map(({ name, rows }) => [name, rows.length])).toEqual([
     ['call-cost', hasPeers ? 35 : 14],
-    ['ack-latency', 3 + (hasPeers ? 3 : 0) + (hasCompiler ? 1 : 0)],
+    ['ack-latency', 3 + (hasPeers ? 3 : 0) + (hasCompiler ? 2 : 0)],
     ['throughput', hasPeers ? 26 : 14],
     ['slow-disk', hasStrace ? (hasPeers ? 5 : 2) : 0],
     ['stages', 10],

@@ -1,9 +1,13 @@
 /*
  * Appends each line of a file to another one and syncs it, round and round for some time: what a disk
- * can do without Node. Usage: raw-sync LINES OUT MILLISECONDS. Prints the nanoseconds that each took,
- * one a line; the first third is for warming up, and printed as negative numbers.
+ * can do without Node. Usage: raw-sync LINES OUT MILLISECONDS [handed]. Prints the nanoseconds that each
+ * took, one a line; the first third is for warming up, and printed as negative numbers.
+ *
+ * With `handed` a second thread does it, and the first one sleeps until it is done: what the wake-ups of
+ * two threads cost on this machine, whatever language they are written in.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,9 +36,45 @@ static char *read_all(const char *path, size_t *length) {
   return text;
 }
 
+static void append(int fd, const char *line, size_t bytes) {
+  if (write(fd, line, bytes) != (ssize_t)bytes) fail("write");
+  if (fdatasync(fd) != 0) fail("fdatasync");
+}
+
+/* What one thread hands to the other. There is a line in it until it is durable. */
+static struct {
+  pthread_mutex_t mutex;
+  pthread_cond_t changed;
+  const char *line;
+  size_t bytes;
+  int fd;
+} desk = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void *take_lines(void *unused) {
+  (void)unused;
+  pthread_mutex_lock(&desk.mutex);
+  for (;;) {
+    while (desk.line == NULL) pthread_cond_wait(&desk.changed, &desk.mutex);
+    append(desk.fd, desk.line, desk.bytes);
+    desk.line = NULL;
+    pthread_cond_signal(&desk.changed);
+  }
+  return NULL;
+}
+
+static void hand_over(const char *line, size_t bytes) {
+  pthread_mutex_lock(&desk.mutex);
+  desk.line = line;
+  desk.bytes = bytes;
+  pthread_cond_signal(&desk.changed);
+  while (desk.line != NULL) pthread_cond_wait(&desk.changed, &desk.mutex);
+  pthread_mutex_unlock(&desk.mutex);
+}
+
 int main(int argc, char **argv) {
-  if (argc != 4) {
-    fprintf(stderr, "usage: %s LINES OUT MILLISECONDS\n", argv[0]);
+  int is_handed = argc == 5 && strcmp(argv[4], "handed") == 0;
+  if (argc != 4 && !is_handed) {
+    fprintf(stderr, "usage: %s LINES OUT MILLISECONDS [handed]\n", argv[0]);
     return 2;
   }
   size_t length;
@@ -45,6 +85,9 @@ int main(int argc, char **argv) {
   }
   int fd = open(argv[2], O_WRONLY | O_APPEND | O_CREAT, 0600);
   if (fd < 0) fail(argv[2]);
+  pthread_t taker;
+  desk.fd = fd;
+  if (is_handed && pthread_create(&taker, NULL, take_lines, NULL) != 0) fail("pthread_create");
 
   long long measured_ns = atoll(argv[3]) * 1000000LL;
   long long start = now_ns();
@@ -54,8 +97,8 @@ int main(int argc, char **argv) {
   for (long long before = start; before < end;) {
     size_t bytes = (size_t)((const char *)memchr(line, '\n', length - (size_t)(line - text)) - line) + 1;
     long long began = now_ns();
-    if (write(fd, line, bytes) != (ssize_t)bytes) fail("write");
-    if (fdatasync(fd) != 0) fail("fdatasync");
+    if (is_handed) hand_over(line, bytes);
+    else append(fd, line, bytes);
     before = now_ns();
     printf("%lld\n", began < warm ? began - before : before - began);
     line = line + bytes == text + length ? text : line + bytes;
