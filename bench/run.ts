@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { OPTIONS_HELP, readOptions } from './harness'
+import { plotFiles, writePlots } from './plots'
 import { writeReadme } from './readme'
 import { BENCHMARKS, chosen, runAll } from './session'
 import { progress } from './table'
@@ -48,7 +49,9 @@ async function main(): Promise<void> {
     if (options.json !== undefined) {
       writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`)
     }
-    if (options.isForReadme) writeReadme(report)
+    const plots = plotFiles(report, BENCHMARKS)
+    if (options.plots !== undefined) writePlots(options.plots, plots)
+    if (options.isForReadme) writeReadme(report, plots)
   }
   process.exitCode = 0
 }

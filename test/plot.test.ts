@@ -135,7 +135,7 @@ describe('as SVG', () => {
     const svg = svgChart(CHART)
     expect([...svg.matchAll(/<polyline .*\/>/g)].map(String)).toEqual([
       '<polyline class="line" stroke="#0072b2" points="76,290 348,169 620,48"/>',
-      '<polyline class="line" stroke="#d55e00" points="76,48 620,48"/>',
+      '<polyline class="line" stroke="#d55e00" stroke-dasharray="6 3" points="76,48 620,48"/>',
     ])
     expect(svg).toContain('aria-label="Latency &lt;ms&gt;"')
     expect(svg).toContain('<text x="112" y="344" text-anchor="start">a &amp; b</text>')

@@ -9,6 +9,8 @@ const TOP = 48
 const BOTTOM = 50
 const LEGEND_LINE = 18
 const BAR_LINE = 26
+/** A line through more points is dense enough without a dot at each. */
+const DOTS_MAX = 30
 /** Of a character at the font's size, roughly. */
 const CHARACTER = 6.6
 
@@ -37,8 +39,8 @@ export function svgChart(chart: Chart): string {
     ...xScale.ticks.map((tick) => xTick(place.x(tick), formatOf(x)(tick))),
     text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, x.label, 'middle'),
     text(LEFT - 60, TOP - 14, y.label, 'start'),
-    ...series.flatMap((one, i) => drawLine(one, i, place)),
-    ...series.map((one, i) => legend(one.name, i)),
+    ...series.flatMap((one, i) => drawLine(one, one.style ?? i, place)),
+    ...series.map((one, i) => legend(one.name, one.style ?? i, i)),
     ...(mark === undefined ? [] : drawMark(mark.name, place.y(mark.y))),
   ]
   return picture(chart.title, height, body)
@@ -90,13 +92,12 @@ function yTick(y: number, label: string): string {
   return line + text(LEFT - 8, y + 4, label, 'end')
 }
 
-function drawLine({ points }: Series, index: number, place: Place): string[] {
-  const at = points.map(([x, y]) => `${round(place.x(x))},${round(place.y(y))}`)
-  const dots = at.map((xy) => {
-    const [x, y] = xy.split(',')
-    return `<circle cx="${x}" cy="${y}" r="2.5" fill="${colorOf(index)}"/>`
-  })
-  return [`<polyline class="line" ${strokeOf(index)} points="${at.join(' ')}"/>`, ...dots]
+function drawLine({ points }: Series, style: number, place: Place): string[] {
+  const at = points.map(([x, y]) => [round(place.x(x)), round(place.y(y))] as const)
+  const color = colorOf(style)
+  const dots = at.map(([x, y]) => `<circle cx="${x}" cy="${y}" r="2.5" fill="${color}"/>`)
+  const line = `<polyline class="line" ${strokeOf(style)} points="${at.map(String).join(' ')}"/>`
+  return [line, ...(points.length > DOTS_MAX ? [] : dots)]
 }
 
 function drawMark(name: string, y: number): string[] {
@@ -104,19 +105,20 @@ function drawMark(name: string, y: number): string[] {
   return [line, text(LEFT + 6, y - 5, name, 'start')]
 }
 
-function legend(name: string, index: number): string {
+function legend(name: string, style: number, index: number): string {
   const y = HEIGHT + index * LEGEND_LINE
-  const line = `<line class="line" ${strokeOf(index)} x1="${LEFT}" x2="${LEFT + 28}" y1="${y}" y2="${y}"/>`
+  const line = `<line class="line" ${strokeOf(style)} x1="${LEFT}" x2="${LEFT + 28}" y1="${y}" y2="${y}"/>`
   return line + text(LEFT + 36, y + 4, name, 'start')
 }
 
-function strokeOf(index: number): string {
-  const dash = DASHES[Math.floor(index / COLORS.length) % DASHES.length]
-  return `stroke="${colorOf(index)}"${dash ? ` stroke-dasharray="${dash}"` : ''}`
+/** Colours and dashes are of coprime number, so that 28 lines differ by one or the other. */
+function strokeOf(style: number): string {
+  const dash = DASHES[style % DASHES.length]
+  return `stroke="${colorOf(style)}"${dash ? ` stroke-dasharray="${dash}"` : ''}`
 }
 
-function colorOf(index: number): string {
-  return COLORS[index % COLORS.length] ?? ''
+function colorOf(style: number): string {
+  return COLORS[style % COLORS.length] ?? ''
 }
 
 function text(x: number, y: number, content: string, anchor: 'start' | 'middle' | 'end'): string {
