@@ -7,10 +7,10 @@
  * apart at the least; above 2,000 a second events come in bursts.
  *
  * First each contender's saturation is measured, with 1,024 in flight. Then come a quarter, half and
- * nine tenths of that, and fixed rates up to the first past it. A contender that cannot hold a rate is
- * spared the higher ones of that repeat. It also cannot queue for ever: no more is in flight than it
- * should be able to record in a quarter of a second, and what is not sent by the end counts with its
- * age. Then it is called saturated, and its latencies say no more than that.
+ * nine tenths of that, and fixed rates from 1,000 a second up to the first that it cannot hold. There
+ * its queue does not grow for ever: no more is in flight than it should be able to record in a quarter
+ * of a second, and what is not sent by the end counts with its age. It is called saturated then, and
+ * its latencies say no more than that.
  *
  * `p99 times raw` compares with the p50 of one write and fdatasync at a time, measured beside each rate.
  * `late p99` is how late the calling thread came to what was due. A contender that blocks it is to
@@ -137,13 +137,11 @@ function roundsFor(entrants: readonly Entrant[], isQuick: boolean): Round[] {
   const fixed = rates.map((rate, i) => {
     const name = rateName(rate)
     const labels = { point: 'rate', rate }
-    const trials = entrants
-      .filter(({ saturation }) => i === 0 || (rates[i - 1] ?? 0) < saturation)
-      .map((entrant) => rateTrial(entrant, rate, name, labels, i > 0))
+    const trials = entrants.map((entrant) => rateTrial(entrant, rate, name, labels, i > 0))
     const row = new RowBuilder(`${name}, ${GENERATOR}`, { contender: GENERATOR, ...labels })
     return { trials, generator: { ratePerSecond: rate, row } }
   })
-  return [...shares, ...fixed].filter(({ trials }) => trials.length > 0)
+  return [...shares, ...fixed]
 }
 
 function rateName(rate: number): string {
@@ -158,23 +156,25 @@ async function runRepeat(
 ): Promise<void> {
   const points = new Map<Entrant, Point[]>()
   for (const { trials, generator } of rounds) {
+    const due = trials.filter((trial) => !isSpared(trial, points.get(trial.entrant)))
+    if (due.length === 0) break
     context.progress(`repeat ${repeat + 1} of ${context.repeats}: ${raw.row.name}`)
     const { measured: floor } = await raw.run(context)
     raw.row.add(achieved(floor))
     if (generator !== undefined) await runGenerator(generator, context)
-    for (const trial of rotated(trials, repeat)) {
-      const known = points.get(trial.entrant) ?? []
-      if (trial.isOptional && isBeyond(trial.ratePerSecond, known)) continue
+    for (const trial of rotated(due, repeat)) {
       context.progress(`repeat ${repeat + 1} of ${context.repeats}: ${trial.row.name}`)
+      const known = points.get(trial.entrant) ?? []
       points.set(trial.entrant, [...known, await runRate(trial, floor.p50Us, context)])
     }
   }
   for (const [{ kneeRow }, known] of points) kneeRow.add(findKnee(known)?.figures ?? {})
 }
 
-/** Whether a lower rate could not be held. */
-function isBeyond(rate: number, known: readonly Point[]): boolean {
-  return known.some(({ isSaturated, ratePerSecond }) => isSaturated && ratePerSecond < rate)
+/** Whether a lower rate could not be held, so that this one is left out. */
+function isSpared({ isOptional, ratePerSecond }: RateTrial, known: readonly Point[] = []): boolean {
+  const lower = known.filter((point) => point.ratePerSecond < ratePerSecond)
+  return isOptional && lower.some(({ isSaturated }) => isSaturated)
 }
 
 function kneeNotes(rows: readonly Row[]): string[] {
