@@ -33,6 +33,7 @@ import { arePeersInstalled, PEERS, PEERS_NOTE } from './peers'
 import {
   achieved,
   type Entrant,
+  isSpared,
   type Point,
   type RateTrial,
   rateTrial,
@@ -169,12 +170,6 @@ async function runRepeat(
     }
   }
   for (const [{ kneeRow }, known] of points) kneeRow.add(findKnee(known)?.figures ?? {})
-}
-
-/** Whether a lower rate could not be held, so that this one is left out. */
-function isSpared({ isOptional, ratePerSecond }: RateTrial, known: readonly Point[] = []): boolean {
-  const lower = known.filter((point) => point.ratePerSecond < ratePerSecond)
-  return isOptional && lower.some(({ isSaturated }) => isSaturated)
 }
 
 function kneeNotes(rows: readonly Row[]): string[] {

@@ -57,6 +57,15 @@ export function rateTrial(
   return { entrant, ratePerSecond, row, files: [], saturated: [], isOptional }
 }
 
+/** Whether a lower rate could not be held, so that this one is left out. */
+export function isSpared(
+  { isOptional, ratePerSecond }: RateTrial,
+  known: readonly Point[] = [],
+): boolean {
+  const lower = known.filter((point) => point.ratePerSecond < ratePerSecond)
+  return isOptional && lower.some(({ isSaturated }) => isSaturated)
+}
+
 /** Gives the trial's contender events at its rate, and adds what is found to its row. */
 export async function runRate(
   trial: RateTrial,
@@ -100,7 +109,10 @@ function queueOf({ contender, saturation }: Entrant): number {
 }
 
 /** Whether events were left unsent, or a queue had grown that took time to be done with. */
-function isSaturatedBy({ intended, done, elapsedMs }: LoadResult, durationMs: number): boolean {
+export function isSaturatedBy(
+  { intended, done, elapsedMs }: Pick<LoadResult, 'intended' | 'done' | 'elapsedMs'>,
+  durationMs: number,
+): boolean {
   return done < intended || elapsedMs > durationMs * (1 + SLACK_SHARE) + SLACK_MS
 }
 

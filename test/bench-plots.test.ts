@@ -3,7 +3,6 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { barsOf, ecdfChart, formatCount, formatUs, percentileChart } from '../bench/charts'
 import type { Benchmark } from '../bench/harness'
-import { findKnee, type RatePoint } from '../bench/knee'
 import { plotFiles, plotText, writePlots } from '../bench/plots'
 import type { Report, Row } from '../bench/report'
 import { BENCHMARKS } from '../bench/session'
@@ -54,33 +53,6 @@ function shapes(name: string, rows: readonly Row[]) {
       : chart.series.map((series) => [series.name, series.points]),
   ])
 }
-
-describe('the knee', () => {
-  const points = (p99s: readonly number[], saturatedFrom = Number.POSITIVE_INFINITY): RatePoint[] =>
-    p99s.map((p99Us, i) => {
-      const ratePerSecond = 1_000 * 2 ** i
-      return { ratePerSecond, p99Us, isSaturated: ratePerSecond >= saturatedFrom }
-    })
-
-  it.each([
-    ['a hockey stick', [10, 11, 12, 29, 400, 9_000], 8_000],
-    ['the limit itself', [10, 30, 30.1], 2_000],
-    ['a flat line', [10, 10, 10], 4_000],
-    ['a writer that is slower when it is woken for each event', [50, 40, 10, 12, 31, 99], 8_000],
-    ['one bad moment at a low rate', [10, 900, 12, 13, 900], 8_000],
-    ['a single rate', [10], 1_000],
-    ['a climb from the start', [10, 100, 1_000], 1_000],
-  ])('of %s is the highest rate near the best', (_, p99s, knee) => {
-    expect(findKnee(points(p99s))?.ratePerSecond).toBe(knee)
-    expect(findKnee(points(p99s).toReversed())?.ratePerSecond).toBe(knee)
-  })
-
-  it('is no rate that could not be held, however good its p99', () => {
-    expect(findKnee(points([10, 11, 1, 2], 4_000))?.ratePerSecond).toBe(2_000)
-    expect(findKnee(points([10, 11], 1_000))).toBeUndefined()
-    expect(findKnee([])).toBeUndefined()
-  })
-})
 
 describe('the plots that benchmarks declare', () => {
   const curve = { count: 1_000, percents: [0, 50, 99, 99.9, 99.99, 100], us: [1, 5, 9, 20, 21, 30] }

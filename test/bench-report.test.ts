@@ -123,8 +123,8 @@ describe("the README's tables", () => {
     ],
     [
       'open-loop',
-      row('c', { ...OURS, point: 'share', share: 0.25 }, { p99Us: spread(210) }),
       row('d', { ...OURS, point: 'share', share: 0.5 }, { p99Us: spread(900) }),
+      row('c', { ...OURS, point: 'share', share: 0.25 }, { p99Us: spread(210) }),
       row('e', { ...OURS, point: 'saturation' }, { achievedPerSecond: spread(9000) }),
       row('f', { ...OURS, point: 'knee' }, { ratePerSecond: spread(5000) }),
     ],
