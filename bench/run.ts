@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { OPTIONS_HELP, readOptions } from './harness'
 import { plotFiles, writePlots } from './plots'
 import { writeReadme } from './readme'
@@ -44,6 +44,8 @@ async function main(): Promise<void> {
   if (options.isHelp) {
     console.log(HELP)
   } else {
+    // A folder that cannot be made is better known before the run than after it.
+    if (options.plots !== undefined) mkdirSync(options.plots, { recursive: true })
     const report = await runAll(benchmarks, options)
     if (options.hasTargets) console.log(`\n${formatTargets(report)}`)
     if (options.json !== undefined) {

@@ -54,7 +54,8 @@ export async function runAll(
     const context = { ...sizes, dir, progress }
     for (const benchmark of benchmarks) {
       const result = await runOne(benchmark, context)
-      if (isPlotted) console.log(plotText(benchmark, result.rows))
+      const plotted = isPlotted ? plotText(benchmark, result.rows) : ''
+      if (plotted !== '') console.log(plotted)
       results.push({ name: benchmark.name, ...result })
     }
     return { machine, sizes, benchmarks: results }
