@@ -8,8 +8,9 @@
  * caller: the floor that the disk sets. `raw in C` does the same without Node, and `raw in C, handed over`
  * on a second thread while the first one sleeps: the floor of every writer that does not block its caller.
  */
+import { ecdfChart } from './charts'
 import { OURS, RAW, REFERENCE } from './contenders'
-import type { Benchmark, Context, Result } from './harness'
+import type { Benchmark, Context, Plot, Result, Row } from './harness'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from './peers'
 import { NO_COMPILER_NOTE, rawSyncTrials } from './raw-sync'
 import { type Run, runRound, type Trial, trialOf } from './trial'
@@ -19,6 +20,7 @@ export const ackLatency: Benchmark = {
   name: 'ack-latency',
   question: 'How soon is an event known to be on disk? (1 in flight)',
   run,
+  plots,
 }
 
 async function run(context: Context): Promise<Result> {
@@ -50,4 +52,9 @@ function addRound(runs: ReadonlyMap<Trial, Run>, raw: Trial): void {
     row.add({ p50Us, p99Us, p999Us, maxUs, ...ratios })
     row.addSamples(ascendingNs)
   }
+}
+
+function plots(rows: readonly Row[]): readonly Plot[] {
+  const title = 'Until durable, 1 in flight: share of events at or below a latency'
+  return [{ name: 'ecdf', chart: ecdfChart(title, rows), isForReadme: true }]
 }

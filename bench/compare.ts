@@ -2,12 +2,11 @@
  * What has moved since a report was saved? `npm run bench:compare old.json` runs the same benchmarks at
  * the same sizes now; with a second report nothing is run, and the two are compared.
  */
-import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { readOptions } from './harness'
 import { type Machine, machineLine } from './machine'
 import { compare, formatMoves } from './moves'
-import type { Report } from './report'
+import { type Report, readReport } from './report'
 import { chosen, runAll } from './session'
 import { paint, progress } from './table'
 
@@ -24,10 +23,6 @@ function warnOfMachine(old: Machine, now: Machine): void {
   if (differences.length > 0) {
     console.log(paint('red', `The machines differ in: ${differences.join(', ')}.`))
   }
-}
-
-function readReport(file: string): Report {
-  return JSON.parse(readFileSync(file, 'utf8'))
 }
 
 async function main(): Promise<void> {
@@ -50,8 +45,8 @@ async function main(): Promise<void> {
 }
 
 async function runAgain({ benchmarks, sizes }: Report, parent: string): Promise<Report> {
-  const { dir } = readOptions(['--dir', parent])
-  return await runAll(chosen(benchmarks.map(({ name }) => name)), { ...sizes, dir })
+  const { dir, plots } = readOptions(['--dir', parent])
+  return await runAll(chosen(benchmarks.map(({ name }) => name)), { ...sizes, dir, plots })
 }
 
 main().catch((thrown: unknown) => {

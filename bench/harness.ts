@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { measure } from 'mitata'
+import type { BarChart, Chart } from '../src/plot/chart'
 import type { Curve, Labels, Result, Row, Sizes } from './report'
 import { percentile, spreadOf } from './statistics'
 
@@ -15,7 +15,9 @@ export interface BenchOptions extends Sizes {
   readonly json: string | undefined
   /** Whether the targets are shown. */
   readonly hasTargets: boolean
-  /** Whether the README's tables are made of it. */
+  /** The folder in which the plots are saved. */
+  readonly plots: string | undefined
+  /** Whether the README's tables and plots are made of it. */
   readonly isForReadme: boolean
   /** The folder in which a temporary one is made for the benchmarks' files. */
   readonly dir: string
@@ -34,6 +36,17 @@ export interface Benchmark {
   readonly name: string
   readonly question: string
   run(context: Context): Promise<Result>
+  /** What its rows look like as pictures. */
+  plots?(rows: readonly Row[]): readonly Plot[]
+}
+
+/** A picture of a benchmark's rows. */
+export interface Plot {
+  /** The picture's file is called after the benchmark and this. */
+  readonly name: string
+  readonly chart: Chart | BarChart
+  /** Whether README.md shows it. */
+  readonly isForReadme?: boolean
 }
 
 const FULL: Sizes = { repeats: 5, ms: 500, samples: 100, isQuick: false }
@@ -46,7 +59,8 @@ export const OPTIONS_HELP = `  --repeats N   how often each measurement is made 
   --dir DIR     where a temporary folder for the files is made (default the current folder)
   --json FILE   saves the figures
   --targets     shows which targets are reached; without names, runs what they need
-  --readme      writes the tables of README.md; without names, runs what they need
+  --plots DIR   saves the plots as SVG; without a terminal, prints them too
+  --readme      writes the tables and plots of README.md; without names, runs what they need
   --help        this text`
 
 /** Reads the command line. Throws a TypeError or RangeError that says what is wrong. */
@@ -62,6 +76,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
       samples: text,
       json: text,
       dir: text,
+      plots: text,
       quick: flag,
       readme: flag,
       targets: flag,
@@ -77,6 +92,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     samples: countOf('--samples', values.samples, sizes.samples),
     isQuick: sizes.isQuick,
     json: values.json,
+    plots: values.plots,
     isForReadme: values.readme,
     hasTargets: values.targets,
     dir: resolve(values.dir ?? '.'),
@@ -116,6 +132,8 @@ export async function sampleNs(fn: () => unknown, sampling: Sampling): Promise<n
     // mitata calls a measured function's parameters before each call, off the clock.
     params: before === undefined ? [] : [before],
   }
+  // An ES module, which tests that only look at a benchmark's plots could not require.
+  const { measure } = await import('mitata')
   const stats = await measure(fn, options)
   return stats.samples
 }
@@ -127,6 +145,8 @@ const CURVE_PERCENTS = [...Array.from({ length: 100 }, (_, i) => i), 99.5, 99.9,
 export class RowBuilder {
   readonly #values = new Map<string, number[]>()
   #samplesUs: number[] = []
+  /** What the row's figures must be read with. */
+  remark: string | undefined
 
   constructor(
     readonly name: string,
@@ -145,20 +165,24 @@ export class RowBuilder {
   }
 
   build(): Row {
-    const { name, labels } = this
+    const { name, labels, remark } = this
     const figures = Object.fromEntries(
       [...this.#values].map(([figure, values]) => [figure, spreadOf(values)] as const),
     )
-    return this.#samplesUs.length === 0
-      ? { name, labels, figures }
-      : { name, labels, figures, curve: curveOf(this.#samplesUs) }
+    return {
+      name,
+      labels,
+      figures,
+      ...(this.#samplesUs.length === 0 ? {} : { curve: curveOf(this.#samplesUs) }),
+      ...(remark === undefined ? {} : { remark }),
+    }
   }
 }
 
 function curveOf(samplesUs: readonly number[]): Curve {
   const ascending = Float64Array.from(samplesUs).sort()
   const us = CURVE_PERCENTS.map((percent) => percentile(ascending, percent))
-  return { percents: CURVE_PERCENTS, us }
+  return { count: ascending.length, percents: CURVE_PERCENTS, us }
 }
 
 /** The values of `list`, starting with another one each time, so that none is always first. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { Machine } from './machine'
 
 /*
@@ -29,6 +30,8 @@ export type Labels = Readonly<Record<string, string | number>>
 
 /** Latencies of all repeats together, as points of their distribution. */
 export interface Curve {
+  /** How many latencies there were: a percentile that rests on less than one says nothing. */
+  readonly count: number
   readonly percents: readonly number[]
   readonly us: readonly number[]
 }
@@ -39,6 +42,8 @@ export interface Row {
   readonly labels: Labels
   readonly figures: Readonly<Record<string, Spread>>
   readonly curve?: Curve
+  /** What its figures must be read with. */
+  readonly remark?: string
 }
 
 /** A file that was read back: it held exactly the events that were acknowledged. */
@@ -66,4 +71,16 @@ export interface Report {
 export function findRow(rows: readonly Row[], labels: Labels): Row | undefined {
   const wanted = Object.entries(labels)
   return rows.find((row) => wanted.every(([name, value]) => row.labels[name] === value))
+}
+
+/** Reads what `--json` has saved. Throws a RangeError where the file is something else. */
+export function readReport(file: string): Report {
+  const report: unknown = JSON.parse(readFileSync(file, 'utf8'))
+  if (isReport(report)) return report
+  throw new RangeError(`${file} is not what npm run bench -- --json saves`)
+}
+
+function isReport(value: unknown): value is Report {
+  const parts = ['machine', 'sizes', 'benchmarks']
+  return typeof value === 'object' && value !== null && parts.every((part) => part in value)
 }

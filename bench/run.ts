@@ -1,5 +1,6 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { OPTIONS_HELP, readOptions } from './harness'
+import { plotFiles, writePlots } from './plots'
 import { writeReadme } from './readme'
 import { BENCHMARKS, chosen, runAll } from './session'
 import { progress } from './table'
@@ -43,12 +44,16 @@ async function main(): Promise<void> {
   if (options.isHelp) {
     console.log(HELP)
   } else {
+    // A folder that cannot be made is better known before the run than after it.
+    if (options.plots !== undefined) mkdirSync(options.plots, { recursive: true })
     const report = await runAll(benchmarks, options)
     if (options.hasTargets) console.log(`\n${formatTargets(report)}`)
     if (options.json !== undefined) {
       writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`)
     }
-    if (options.isForReadme) writeReadme(report)
+    const plots = plotFiles(report, BENCHMARKS)
+    if (options.plots !== undefined) writePlots(options.plots, plots)
+    if (options.isForReadme) writeReadme(report, plots)
   }
   process.exitCode = 0
 }

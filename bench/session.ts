@@ -7,6 +7,8 @@ import { handoff } from './handoff'
 import type { Benchmark, BenchOptions, Context, FileCheck, Report, Sizes } from './harness'
 import { describeMachine, machineLine } from './machine'
 import { memory } from './memory'
+import { openLoop } from './open-loop'
+import { plotText } from './plots'
 import { slowDisk } from './slow-disk'
 import { stages } from './stages'
 import { formatTable, progress } from './table'
@@ -17,6 +19,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   callCost,
   ackLatency,
   throughput,
+  openLoop,
   slowDisk,
   stages,
   coldStart,
@@ -38,16 +41,23 @@ export function chosen(names: readonly string[]): readonly Benchmark[] {
 /** Runs the benchmarks, and shows each one's table when it is done. */
 export async function runAll(
   benchmarks: readonly Benchmark[],
-  { dir: parent, ...given }: Sizes & Pick<BenchOptions, 'dir'>,
+  { dir: parent, plots, ...given }: Sizes & Pick<BenchOptions, 'dir' | 'plots'>,
 ): Promise<Report> {
   const { repeats, ms, samples, isQuick } = given
+  // A table is for any eye; a plot that nobody sees or has asked for is in the way.
+  const isPlotted = plots !== undefined || process.stdout.isTTY === true
   const sizes = { repeats, ms, samples, isQuick }
   return await withTempDir(parent, async (dir) => {
     const machine = describeMachine(dir)
     console.log(machineLine(machine))
     const results: Report['benchmarks'][number][] = []
     const context = { ...sizes, dir, progress }
-    for (const benchmark of benchmarks) results.push(await runOne(benchmark, context))
+    for (const benchmark of benchmarks) {
+      const result = await runOne(benchmark, context)
+      const plotted = isPlotted ? plotText(benchmark, result.rows) : ''
+      if (plotted !== '') console.log(plotted)
+      results.push({ name: benchmark.name, ...result })
+    }
     return { machine, sizes, benchmarks: results }
   })
 }
@@ -59,7 +69,7 @@ async function runOne(benchmark: Benchmark, context: Context) {
   if (result.rows.length > 0) console.log(formatTable(result.rows))
   if (result.files.length > 0) console.log(filesLine(result.files))
   for (const note of result.notes ?? []) console.log(note)
-  return { name: benchmark.name, ...result }
+  return result
 }
 
 function filesLine(files: readonly FileCheck[]): string {

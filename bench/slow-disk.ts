@@ -13,12 +13,15 @@
 import { execFile, execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { rateAxis, seriesBy, usAxis } from './charts'
 import { OURS, REFERENCE } from './contenders'
 import {
   type Benchmark,
   type Context,
   type FileCheck,
+  type Plot,
   type Result,
+  type Row,
   RowBuilder,
   rotated,
 } from './harness'
@@ -30,6 +33,7 @@ export const slowDisk: Benchmark = {
   name: 'slow-disk',
   question: 'What does group commit save on a slow disk? (fdatasync delayed)',
   run,
+  plots,
 }
 
 const CHILD = join(__dirname, 'slow-disk-child.ts')
@@ -38,6 +42,7 @@ const DELAYS_MS = [0.5, 2, 10]
 const IN_FLIGHT = [1, 64, 1_024]
 const QUICK_DELAYS_MS = [2]
 const QUICK_IN_FLIGHT = [64]
+const README_IN_FLIGHT = 1_024
 /** What a child is told, and what it answers. */
 export interface ChildTask {
   readonly contender: string
@@ -124,4 +129,24 @@ function isStraceUsable(): boolean {
   } catch {
     return false
   }
+}
+
+/** One for each number of events in flight. */
+function plots(rows: readonly Row[]): readonly Plot[] {
+  const counts = [...new Set(rows.map(({ labels }) => Number(labels.inFlight)))]
+  return counts.map((inFlight) => {
+    const count = inFlight.toLocaleString('en-US')
+    const chart = {
+      title: `Durable events a second on a slow disk, ${count} in flight`,
+      x: { ...usAxis('added to each sync'), format: (ms: number) => `${ms} ms` },
+      y: rateAxis('events a second'),
+      series: seriesBy(
+        rows.filter(({ labels }) => labels.inFlight === inFlight),
+        'contender',
+        'delayMs',
+        'eventsPerSecond',
+      ),
+    }
+    return { name: `${inFlight}-in-flight`, chart, isForReadme: inFlight === README_IN_FLIGHT }
+  })
 }

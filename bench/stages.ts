@@ -23,17 +23,21 @@ import { SonicBoom } from 'sonic-boom'
 import type { Settle } from '../src/acks'
 import type { AuditLine } from '../src/decode'
 import type { RingProducer } from '../src/ring'
+import { barsOf } from './charts'
 import {
   type Benchmark,
   type Context,
   type FileCheck,
+  type Plot,
   percentile,
   type Result,
+  type Row,
   RowBuilder,
   type Sampling,
   sampleNs,
 } from './harness'
 import { checkLines, linesOf } from './read-back'
+import { formatNumber } from './table'
 import { measureWakeUps } from './wake-up'
 import { CallCycle, calls, lineOf } from './workload'
 
@@ -48,6 +52,7 @@ export const stages: Benchmark = {
   name: 'stages',
   question: 'Where does an event’s time go? (ns an event, each stage alone)',
   run,
+  plots,
 }
 
 const BURST = 512
@@ -272,4 +277,17 @@ function appender(fd: number, text: string): () => void {
     const length = output.write(text, 0, 'utf8')
     Reflect.apply(stream.write, stream, [output.subarray(0, length)])
   }
+}
+
+function plots(rows: readonly Row[]): readonly Plot[] {
+  const single = rows.filter(({ labels }) => labels.stage !== 'in all')
+  return GROUPS.map((events) => {
+    const group =
+      events === 1 ? 'alone in its group' : `in a group of ${events.toLocaleString('en-US')}`
+    const title = `Nanoseconds of each stage, for an event ${group}`
+    return {
+      name: `group-of-${events}`,
+      chart: barsOf(title, single, `group${events}Ns`, formatNumber),
+    }
+  })
 }

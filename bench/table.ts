@@ -36,9 +36,10 @@ export function formatTable(rows: readonly Row[]): string {
   const nameWidth = Math.max(...rows.map((row) => row.name.length))
   const line = (name: string, columns: readonly string[]) =>
     [name.padEnd(nameWidth), ...columns.map((text, i) => text.padStart(widths[i] ?? 0))].join('  ')
-  const body = rows.map((row, i) =>
-    line(row.name, cells[i] ?? []).replace(/\(.*?\)/g, (s) => paint('dim', s)),
-  )
+  const body = rows.map(({ name, remark }, i) => {
+    const text = line(name, cells[i] ?? []).replace(/\(.*?\)/g, (s) => paint('dim', s))
+    return remark === undefined ? text : `${text}  ${paint('red', remark)}`
+  })
   return [paint('bold', line('', headings)), ...body].join('\n')
 }
 

@@ -9,8 +9,9 @@
  * Left out is what could not be in flight: more than 64 MiB of lines, more open files than the
  * reference may have, and more than one event where the contender blocks.
  */
+import { rateAxis, seriesBy } from './charts'
 import { OURS, OURS_UNSYNCED, RAW, REFERENCE } from './contenders'
-import type { Benchmark, Context, Result } from './harness'
+import type { Benchmark, Context, Plot, Result, Row } from './harness'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from './peers'
 import { type Run, runRound, type Trial, trialOf } from './trial'
 import { callsOfBytes } from './workload'
@@ -19,12 +20,14 @@ export const throughput: Benchmark = {
   name: 'throughput',
   question: 'How many events a second become durable?',
   run,
+  plots,
 }
 
 const EVENT_BYTES = [150, 350, 4_096, 65_536]
 const IN_FLIGHT = [1, 8, 64, 1_024, 16_384]
 const QUICK_EVENT_BYTES = [150, 350]
 const QUICK_IN_FLIGHT = [1, 64]
+const README_EVENT_BYTES = 350
 const IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024
 
 async function run(context: Context): Promise<Result> {
@@ -80,4 +83,24 @@ function addRound(runs: ReadonlyMap<Trial, Run>): void {
 /** The figure of this name, where there is something to compare with. */
 function ratioOf(figure: string, value: number, other: number | undefined) {
   return other === undefined ? {} : { [figure]: value / other }
+}
+
+/** One for each size of an event. */
+function plots(rows: readonly Row[]): readonly Plot[] {
+  const sizes = [...new Set(rows.map(({ labels }) => Number(labels.eventBytes)))]
+  return sizes.map((bytes) => ({
+    name: `${bytes}-bytes`,
+    chart: {
+      title: `Durable events of ${bytes.toLocaleString('en-US')} B a second, by events in flight`,
+      x: rateAxis('events in flight'),
+      y: rateAxis('events a second'),
+      series: seriesBy(
+        rows.filter(({ labels }) => labels.eventBytes === bytes),
+        'contender',
+        'inFlight',
+        'eventsPerSecond',
+      ),
+    },
+    isForReadme: bytes === README_EVENT_BYTES,
+  }))
 }

@@ -20,7 +20,7 @@ import { type AuditCall, CallCycle } from './workload'
  */
 
 /** Share of a measurement's time that goes into warming up, in addition. */
-const WARM_UP_SHARE = 0.5
+export const WARM_UP_SHARE = 0.5
 
 /** Something that records events. */
 export interface Writer {
@@ -116,18 +116,30 @@ export async function runTrial(
   { dir, ms }: Pick<Context, 'dir' | 'ms'>,
   warmUpMs = ms * WARM_UP_SHARE,
 ): Promise<Run> {
+  return await recordInto(dir, contender, calls, async (tally) => {
+    await tally.keepInFlight(inFlight, warmUpMs)
+    return await (inFlight === 1 ? measureOne(tally, ms) : measureMany(tally, inFlight, ms))
+  })
+}
+
+/** Has the contender record into a fresh file, as `measure` makes it, and reads the file back. */
+export async function recordInto<Found extends object>(
+  dir: string,
+  contender: Contender,
+  calls: readonly AuditCall[],
+  measure: (tally: Tally) => Promise<Found>,
+): Promise<Found & { readonly file: FileCheck }> {
   const folder = join(dir, 'trial')
   mkdirSync(folder)
   const path = join(folder, 'events')
   const writer = contender.open(path)
   const tally = new Tally(writer, calls, contender.outcome)
-  await tally.keepInFlight(inFlight, warmUpMs)
-  const run = await (inFlight === 1 ? measureOne(tally, ms) : measureMany(tally, inFlight, ms))
+  const found = await measure(tally)
   await writer.close()
   const expected = { acknowledged: tally.acknowledged, calls, isOrdered: contender.keepsOrder }
   const file = checkLines(contender.name, contender.stored(path), expected)
   rmSync(folder, { recursive: true })
-  return { ...run, file }
+  return { ...found, file }
 }
 
 async function measureOne(tally: Tally, ms: number) {
@@ -156,7 +168,7 @@ export function figuresOf(ascendingNs: ArrayLike<number>, eventsPerSecond: numbe
 }
 
 /** Has a writer record the workload, and counts what it acknowledges. */
-class Tally {
+export class Tally {
   readonly #writer: Writer
   readonly #cycle: CallCycle
   readonly #expected: AuditOutcome

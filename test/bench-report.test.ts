@@ -121,6 +121,13 @@ describe("the README's tables", () => {
       row('a', { ...OURS, eventBytes: 350, inFlight: 64 }, { eventsPerSecond: spread(5000) }),
       row('b', { ...OURS, eventBytes: 4096, inFlight: 8 }, { eventsPerSecond: spread(1) }),
     ],
+    [
+      'open-loop',
+      row('d', { ...OURS, point: 'share', share: 0.5 }, { p99Us: spread(900) }),
+      row('c', { ...OURS, point: 'share', share: 0.25 }, { p99Us: spread(210) }),
+      row('e', { ...OURS, point: 'saturation' }, { achievedPerSecond: spread(9000) }),
+      row('f', { ...OURS, point: 'knee' }, { ratePerSecond: spread(5000) }),
+    ],
   )
 
   it('show what the report has, and leave blank what it has not', () => {
@@ -133,18 +140,25 @@ describe("the README's tables", () => {
       '| -------------------------------- | -------------------- |',
       '| x0x-exec-audit                   | 5,000 (5,000..5,000) |',
       '',
+      '| µs until durable, at a quarter of the most | at most, a second    | knee, a second       | p50 | p99            | p99.9 |',
+      '| ------------------------------------------ | -------------------- | -------------------- | --- | -------------- | ----- |',
+      '| x0x-exec-audit                             | 9,000 (9,000..9,000) | 5,000 (5,000..5,000) |     | 210 (210..210) |       |',
+      '',
       '| ns of the calling thread an event | `request`, the call | `request`, in all | `exit`, the call | `exit`, in all |',
       '| --------------------------------- | ------------------- | ----------------- | ---------------- | -------------- |',
     ])
   })
 
-  it('replace what stands between the marks, and nothing else', () => {
+  it('replace with the plots what stands between the marks, and nothing else', () => {
     const [begin, end] = ['<!-- bench: npm run bench:peers -- --readme -->', '<!-- /bench -->']
     const text = `before\n${begin}\nold\n${end}\nafter`
-    expect(withTables(text, report)).toBe(
-      `before\n${begin}\n\n${readmeTables(report)}\n\n${end}\nafter`,
+    const plots = [{ name: 'a.svg', title: 'A', svg: '', isForReadme: true }]
+    const tables = readmeTables(report)
+    expect(withTables(text, report, plots)).toBe(
+      `before\n${begin}\n\n${tables}\n\n![A](bench/plots/a.svg)\n\n${end}\nafter`,
     )
-    expect(() => withTables('no marks', report)).toThrow('README.md has no')
+    expect(withTables(text, report, [])).toBe(`before\n${begin}\n\n${tables}\n\n${end}\nafter`)
+    expect(() => withTables('no marks', report, [])).toThrow('README.md has no')
   })
 })
 

@@ -1,8 +1,9 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Report, Spread } from '../bench/report'
+import type { Report, Row, Spread } from '../bench/report'
 import { useTempDir } from './helpers/temp-dir'
+import { elementsOf } from './helpers/xml'
 
 const ROOT = join(__dirname, '..')
 const RUN = ['-r', 'esbuild-register', join('bench', 'run.ts')]
@@ -19,7 +20,8 @@ function isThere(command: string, ...args: string[]): boolean {
 
 test('every benchmark runs small, and its files hold what was acknowledged', () => {
   const json = temp.path('report.json')
-  const args = [...RUN, '--quick', '--dir', temp.path(''), '--json', json]
+  const plots = temp.path('plots')
+  const args = [...RUN, '--quick', '--dir', temp.path(''), '--json', json, '--plots', plots]
   const printed = execFileSync(process.execPath, args, {
     cwd: ROOT,
     encoding: 'utf8',
@@ -27,10 +29,12 @@ test('every benchmark runs small, and its files hold what was acknowledged', () 
   })
   const report: Report = JSON.parse(readFileSync(json, 'utf8'))
 
-  expect(report.benchmarks.map(({ name, rows }) => [name, rows.length])).toEqual([
+  const counts = report.benchmarks.map(({ name, rows }) => [name, rows.filter(isSure).length])
+  expect(counts).toEqual([
     ['call-cost', hasPeers ? 35 : 14],
     ['ack-latency', 3 + (hasPeers ? 3 : 0) + (hasCompiler ? 2 : 0)],
     ['throughput', hasPeers ? 26 : 14],
+    ['open-loop', hasPeers ? 17 : 8],
     ['slow-disk', hasStrace ? (hasPeers ? 5 : 2) : 0],
     ['stages', 10],
     ['cold-start', 2],
@@ -44,7 +48,23 @@ test('every benchmark runs small, and its files hold what was acknowledged', () 
     [],
   )
   expect(files.length).toBeGreaterThan(0)
-  expect(readdirSync(temp.path(''))).toEqual(['report.json'])
+  expect(readdirSync(temp.path('')).sort()).toEqual(['plots', 'report.json'])
+  const shown = readdirSync(plots).sort()
+  expect(shown).toEqual([
+    'ack-latency-ecdf.svg',
+    'open-loop-p50.svg',
+    'open-loop-p99.svg',
+    'open-loop-percentiles.svg',
+    ...(hasStrace ? ['slow-disk-64-in-flight.svg'] : []),
+    'stages-group-of-1.svg',
+    'stages-group-of-1024.svg',
+    'throughput-150-bytes.svg',
+    'throughput-350-bytes.svg',
+  ])
+  const svgs = shown.map((name) => readFileSync(join(plots, name), 'utf8'))
+  expect(svgs.filter((svg) => /NaN|Infinity|undefined/.test(svg))).toEqual([])
+  expect(svgs.map((svg) => elementsOf(svg)[0])).toEqual(svgs.map(() => 'svg'))
+  expect(printed).toContain('\np99 until durable, at constant rates\n')
   expect(printed.includes('are not installed: npm run bench:peers')).toBe(!hasPeers)
 }, 600_000)
 
@@ -54,10 +74,15 @@ test('a name that no benchmark has is refused with the names there are', () => {
     encoding: 'utf8',
   })
   expect(stderr).toBe(
-    'bench: no benchmark is called "ack-latncy"; there are call-cost, ack-latency, throughput, slow-disk, stages, cold-start, memory, handoff (--help shows the usage)\n',
+    'bench: no benchmark is called "ack-latncy"; there are call-cost, ack-latency, throughput, open-loop, slow-disk, stages, cold-start, memory, handoff (--help shows the usage)\n',
   )
   expect(status).toBe(2)
 })
+
+/** A machine so busy that it holds no rate has no knee to show. */
+function isSure({ labels }: Row): boolean {
+  return labels.point !== 'knee'
+}
 
 function areFinitePositive(spreads: readonly Spread[]) {
   const values = spreads.flatMap(({ median, min, max }) => [median, min, max])

@@ -135,7 +135,7 @@ describe('as SVG', () => {
     const svg = svgChart(CHART)
     expect([...svg.matchAll(/<polyline .*\/>/g)].map(String)).toEqual([
       '<polyline class="line" stroke="#0072b2" points="76,290 348,169 620,48"/>',
-      '<polyline class="line" stroke="#d55e00" points="76,48 620,48"/>',
+      '<polyline class="line" stroke="#d55e00" stroke-dasharray="6 3" points="76,48 620,48"/>',
     ])
     expect(svg).toContain('aria-label="Latency &lt;ms&gt;"')
     expect(svg).toContain('<text x="112" y="344" text-anchor="start">a &amp; b</text>')
@@ -152,6 +152,54 @@ describe('as SVG', () => {
     ])
   })
 
+  it('no label of an axis runs over the edge', () => {
+    const x = { label: '', scale: 'linear' as const, format: (value: number) => `${value} seconds` }
+    const svg = svgChart({ ...CHART, x })
+    const [last] = [
+      ...svg.matchAll(/<text x="([\d.]+)" y="306" text-anchor="middle">100 seconds</g),
+    ]
+    expect(last?.[1]).toBe('597.7')
+  })
+
+  it('names stand side by side as far as there is room', () => {
+    const placesOf = (...names: string[]) => {
+      const series = names.map((name) => ({ name, points: [] }))
+      const svg = svgChart({ ...CHART, series })
+      const [, height] = /viewBox="0 0 640 (\d+)"/.exec(svg) ?? []
+      const places = names.map((name) => {
+        const [, x, y] = new RegExp(`<text x="(\\d+)" y="(\\d+)"[^>]*>${name}<`).exec(svg) ?? []
+        return [Number(x), Number(y)]
+      })
+      return [Number(height), ...places]
+    }
+    const long = 'a name that takes more than half of the line'
+    expect(placesOf('first', long)).toEqual([376, [112, 344], [112, 362]])
+    const short = ['one name', 'two names', 'three', 'four', 'five', 'six']
+    expect(placesOf(...short).slice(0, 1)).toEqual([376])
+    expect(
+      placesOf(...short)
+        .slice(1)
+        .map(String),
+    ).toEqual(['112,344', '248,344', '384,344', '520,344', '112,362', '248,362'])
+  })
+
+  it('lines are told apart from the page, light or dark, and from each other', () => {
+    const series = Array.from({ length: 9 }, (_, i) => ({
+      name: `${i}`,
+      points: [[1, i] as const],
+    }))
+    const strokes = [
+      ...svgChart({ ...CHART, series }).matchAll(/<polyline .*?(stroke="(#\w+)".*?) points/g),
+    ]
+    expect(new Set(strokes.map(([, stroke]) => stroke)).size).toBe(9)
+    const faint = strokes.flatMap(([, , color = '']) =>
+      ['#ffffff', '#0d1117']
+        .filter((page) => contrast(color, page) < 3)
+        .map((page) => [color, page]),
+    )
+    expect(faint).toEqual([])
+  })
+
   it('a picture stands alone, and follows the theme', () => {
     for (const svg of [svgChart(CHART), svgBars(BARS)]) {
       expect(svg.startsWith('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 ')).toBe(true)
@@ -161,3 +209,16 @@ describe('as SVG', () => {
     }
   })
 })
+
+/** As WCAG counts it; 3 is the least for what is drawn. */
+function contrast(one: string, other: string): number {
+  const [dark = 0, light = 0] = [luminance(one), luminance(other)].sort((a, b) => a - b)
+  return (light + 0.05) / (dark + 0.05)
+}
+
+function luminance(color: string): number {
+  const [red = 0, green = 0, blue = 0] = [1, 3, 5]
+    .map((at) => Number.parseInt(color.slice(at, at + 2), 16) / 255)
+    .map((part) => (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+}

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkOptions } from '../src/options'
 import { useTempDir } from './helpers/temp-dir'
@@ -47,6 +47,12 @@ describe('the README', () => {
     const named = [...README.matchAll(/npm run ([a-z:]+)/g)].map(([, name = '']) => name)
     expect(named.filter((name) => scripts[name] === undefined)).toEqual([])
     expect(named.length).toBeGreaterThan(5)
+  })
+
+  it('shows only pictures that exist', () => {
+    const shown = [...README.matchAll(/!\[[^\]]+\]\(([^)]+)\)/g)].map(([, file = '']) => file)
+    expect(shown.filter((file) => !existsSync(join(ROOT, file)))).toEqual([])
+    expect(shown.length).toBeGreaterThan(0)
   })
 
   it('names only files that exist in its way of the data', () => {

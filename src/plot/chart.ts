@@ -22,6 +22,8 @@ export interface Series {
   readonly name: string
   /** Ascending in x. */
   readonly points: readonly Point[]
+  /** Which colour and marker it has, to look the same in several charts; its place by default. */
+  readonly style?: number
 }
 
 export type Point = readonly [x: number, y: number]

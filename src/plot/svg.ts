@@ -8,12 +8,29 @@ const RIGHT = 20
 const TOP = 48
 const BOTTOM = 50
 const LEGEND_LINE = 18
+/** From the left of a legend's entry to its name, and from its name to the next. */
+const LEGEND_NAME = 36
+const LEGEND_GAP = 16
 const BAR_LINE = 26
+/** A line through more points is dense enough without a dot at each. */
+const DOTS_MAX = 30
+/** Kept free at the right, since some fonts are wide. */
+const EDGE = 6
 /** Of a character at the font's size, roughly. */
 const CHARACTER = 6.6
 
-/** Told apart also by those who see few colours (Okabe and Ito), readable on white and on black. */
-const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#7f7f7f', '#56b4e9', '#8a6fdf']
+/** After Okabe and Ito, told apart by those who see few colours; readable on white and on black. */
+const COLORS = [
+  '#0072b2',
+  '#d55e00',
+  '#009e73',
+  '#cc79a7',
+  '#7f7f7f',
+  '#a67c00',
+  '#8a6fdf',
+  '#5f84a2',
+  '#c2379b',
+]
 const DASHES = ['', '6 3', '2 3', '8 3 2 3']
 
 // Presentation attributes would not follow the theme; a style sheet in the picture does.
@@ -30,18 +47,18 @@ text { font: 12px system-ui, sans-serif; fill: #333 }
 export function svgChart(chart: Chart): string {
   const { x, y, series, mark } = chart
   const { xScale, yScale } = scalesOf(chart)
-  const height = HEIGHT + LEGEND_LINE * series.length
+  const entries = legend(series)
   const place = { x: placeX(xScale), y: placeY(yScale) }
   const body = [
     ...yScale.ticks.map((tick) => yTick(place.y(tick), formatOf(y)(tick))),
     ...xScale.ticks.map((tick) => xTick(place.x(tick), formatOf(x)(tick))),
-    text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, x.label, 'middle'),
+    text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 16, x.label, 'middle'),
     text(LEFT - 60, TOP - 14, y.label, 'start'),
-    ...series.flatMap((one, i) => drawLine(one, i, place)),
-    ...series.map((one, i) => legend(one.name, i)),
+    ...series.flatMap((one, i) => drawLine(one, one.style ?? i, place)),
+    ...entries.marks,
     ...(mark === undefined ? [] : drawMark(mark.name, place.y(mark.y))),
   ]
-  return picture(chart.title, height, body)
+  return picture(chart.title, HEIGHT + LEGEND_LINE * entries.lines, body)
 }
 
 /** A chart of bars as an SVG picture. */
@@ -82,7 +99,8 @@ function picture(title: string, height: number, body: readonly string[]): string
 
 function xTick(x: number, label: string): string {
   const line = `<line class="grid" x1="${round(x)}" x2="${round(x)}" y1="${TOP}" y2="${HEIGHT - BOTTOM}"/>`
-  return line + text(x, HEIGHT - BOTTOM + 16, label, 'middle')
+  const rightmost = WIDTH - EDGE - (CHARACTER * label.length) / 2
+  return line + text(Math.min(x, rightmost), HEIGHT - BOTTOM + 16, label, 'middle')
 }
 
 function yTick(y: number, label: string): string {
@@ -90,13 +108,15 @@ function yTick(y: number, label: string): string {
   return line + text(LEFT - 8, y + 4, label, 'end')
 }
 
-function drawLine({ points }: Series, index: number, place: Place): string[] {
-  const at = points.map(([x, y]) => `${round(place.x(x))},${round(place.y(y))}`)
-  const dots = at.map((xy) => {
-    const [x, y] = xy.split(',')
-    return `<circle cx="${x}" cy="${y}" r="2.5" fill="${colorOf(index)}"/>`
-  })
-  return [`<polyline class="line" ${strokeOf(index)} points="${at.join(' ')}"/>`, ...dots]
+function drawLine({ points }: Series, style: number, place: Place): string[] {
+  const at = points.map(([x, y]) => [round(place.x(x)), round(place.y(y))] as const)
+  const dots = at.map(([x, y]) => dotAt(x, y, style))
+  const line = `<polyline class="line" ${strokeOf(style)} points="${at.map(String).join(' ')}"/>`
+  return [line, ...(points.length > DOTS_MAX ? [] : dots)]
+}
+
+function dotAt(x: number, y: number, style: number): string {
+  return `<circle cx="${x}" cy="${y}" r="2.5" fill="${colorOf(style)}"/>`
 }
 
 function drawMark(name: string, y: number): string[] {
@@ -104,19 +124,30 @@ function drawMark(name: string, y: number): string[] {
   return [line, text(LEFT + 6, y - 5, name, 'start')]
 }
 
-function legend(name: string, index: number): string {
-  const y = HEIGHT + index * LEGEND_LINE
-  const line = `<line class="line" ${strokeOf(index)} x1="${LEFT}" x2="${LEFT + 28}" y1="${y}" y2="${y}"/>`
-  return line + text(LEFT + 36, y + 4, name, 'start')
+/** The names of the lines, as many side by side as there is room for. */
+function legend(series: readonly Series[]): { readonly marks: string[]; readonly lines: number } {
+  const room = WIDTH - LEFT - RIGHT
+  const longest = Math.max(0, ...series.map(({ name }) => name.length))
+  const columns = Math.max(1, Math.floor(room / (LEGEND_NAME + CHARACTER * longest + LEGEND_GAP)))
+  const marks = series.map(({ name, points, style }, i) => {
+    const x = LEFT + (i % columns) * (room / columns)
+    const y = HEIGHT + Math.floor(i / columns) * LEGEND_LINE
+    const look = style ?? i
+    const line = `<line class="line" ${strokeOf(look)} x1="${round(x)}" x2="${round(x + 28)}" y1="${y}" y2="${y}"/>`
+    const dot = points.length > DOTS_MAX ? '' : dotAt(round(x + 14), y, look)
+    return line + dot + text(x + LEGEND_NAME, y + 4, name, 'start')
+  })
+  return { marks, lines: Math.ceil(series.length / columns) }
 }
 
-function strokeOf(index: number): string {
-  const dash = DASHES[Math.floor(index / COLORS.length) % DASHES.length]
-  return `stroke="${colorOf(index)}"${dash ? ` stroke-dasharray="${dash}"` : ''}`
+/** Colours and dashes are of coprime number, so that 36 lines differ by one or the other. */
+function strokeOf(style: number): string {
+  const dash = DASHES[style % DASHES.length]
+  return `stroke="${colorOf(style)}"${dash ? ` stroke-dasharray="${dash}"` : ''}`
 }
 
-function colorOf(index: number): string {
-  return COLORS[index % COLORS.length] ?? ''
+function colorOf(style: number): string {
+  return COLORS[style % COLORS.length] ?? ''
 }
 
 function text(x: number, y: number, content: string, anchor: 'start' | 'middle' | 'end'): string {

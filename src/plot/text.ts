@@ -8,7 +8,7 @@ export interface TextSize {
 }
 
 const SIZE: TextSize = { width: 60, height: 14 }
-const MARKERS = ['*', 'o', '+', 'x', '#', '@', '%']
+const MARKERS = ['*', 'o', '+', 'x', '#', '@', '%', '=', '~']
 const EIGHTHS = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉']
 
 /** A chart of lines in characters. */
@@ -17,7 +17,9 @@ export function textChart(chart: Chart, size = SIZE): string {
   const { xScale, yScale } = scalesOf(chart)
   const rows = Array.from({ length: size.height }, () => Array<string>(size.width).fill(' '))
   if (mark !== undefined) rows[rowOf(yScale, mark.y, size)]?.fill('-')
-  for (const [i, one] of series.entries()) drawSeries(one, markerOf(i), rows, xScale, yScale)
+  for (const [i, one] of series.entries()) {
+    drawSeries(one, markerOf(one.style ?? i), rows, xScale, yScale)
+  }
 
   const labels = labelRows(yScale, formatOf(y), size)
   const margin = Math.max(...labels.map(({ length }) => length))
@@ -29,7 +31,7 @@ export function textChart(chart: Chart, size = SIZE): string {
     `${indent} └${'─'.repeat(size.width)}`,
     `${indent}  ${labelLine(xScale, formatOf(x), size.width)}`.trimEnd(),
     `${indent}  ${x.label}`,
-    ...series.map(({ name }, i) => `${indent}  ${markerOf(i)} ${name}`),
+    ...series.map(({ name, style }, i) => `${indent}  ${markerOf(style ?? i)} ${name}`),
     ...(mark === undefined ? [] : [`${indent}  - ${mark.name}`]),
   ].join('\n')
 }

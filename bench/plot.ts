@@ -1,0 +1,50 @@
+/*
+ * The plots of a saved report: `npm run bench:plot old.json` prints them, with `--out DIR` they are
+ * saved as SVG too.
+ */
+import { parseArgs } from 'node:util'
+import { plotFiles, plotText, writePlots } from './plots'
+import { readReport } from './report'
+import { BENCHMARKS } from './session'
+
+const HELP = `Usage: npm run bench:plot -- REPORT.json [--out DIR]
+
+Prints the plots of a report that npm run bench -- --json has saved.
+
+Options:
+  --out DIR  saves them as SVG, too
+  --help     this text
+
+Examples:
+  npm run bench -- open-loop --json now.json
+  npm run bench:plot -- now.json --out plots`
+
+function main(): void {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { out: { type: 'string' }, help: { type: 'boolean', default: false } },
+  })
+  const [file] = positionals
+  if (values.help) {
+    console.log(HELP)
+    return
+  }
+  if (file === undefined || positionals.length > 1) {
+    throw new RangeError(`expected one report, got ${positionals.length}`)
+  }
+  const report = readReport(file)
+  for (const { name, rows } of report.benchmarks) {
+    const benchmark = BENCHMARKS.find((one) => one.name === name)
+    const text = plotText(benchmark, rows)
+    if (text !== '') console.log(text)
+  }
+  if (values.out !== undefined) writePlots(values.out, plotFiles(report, BENCHMARKS))
+}
+
+try {
+  main()
+} catch (thrown) {
+  const reason = thrown instanceof Error ? thrown.message : String(thrown)
+  console.error(`bench:plot: ${reason} (--help shows the usage)`)
+  process.exitCode = 2
+}
