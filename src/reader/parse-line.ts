@@ -11,18 +11,15 @@ import { type AuditProblem, type AuditRecord, type LinePlace, problemAt, type U6
 const NUMBER = '(0|[1-9]\\d{0,19})'
 const INTEGER_OR_NULL = '(null|0|-?[1-9]\\d{0,9})'
 
-/** Matches from `lastIndex` on, and nowhere else. */
-function exact(pattern: string): RegExp {
-  return new RegExp(pattern, 'y')
-}
-
 function head(event: string, rest: string): RegExp {
-  return exact(`\\{"event":"${event}","ts_unix_ms":${NUMBER},"request_id":"([0-9a-f]{32})"${rest}`)
+  return new RegExp(
+    `^\\{"event":"${event}","ts_unix_ms":${NUMBER},"request_id":"([0-9a-f]{32})"${rest}`,
+  )
 }
 
 const PARTIES = ',"agent_id":"([0-9a-f]{64})","machine_id":"([0-9a-f]{64})","argv":'
 const REQUEST = head('request', PARTIES)
-const REQUEST_TAIL = exact(`,"stdin_bytes":${NUMBER},"timeout_ms":${NUMBER}\\}$`)
+const REQUEST_TAIL = new RegExp(`^,"stdin_bytes":${NUMBER},"timeout_ms":${NUMBER}\\}$`)
 const STARTED = head('started', `,"pid":${NUMBER}\\}$`)
 const WARNING = head('warning', `,"kind":"([a-z_]+)","bytes":(?:null|${NUMBER})\\}$`)
 const EXIT = head(
@@ -30,7 +27,7 @@ const EXIT = head(
   `,"code":${INTEGER_OR_NULL},"signal":${INTEGER_OR_NULL},"duration_ms":${NUMBER},"stdout_bytes":${NUMBER},"stderr_bytes":${NUMBER},"truncated":(true|false)\\}$`,
 )
 const DENIAL = head('denial', PARTIES)
-const DENIAL_TAIL = exact(',"reason":"([a-z_]+)"\\}$')
+const DENIAL_TAIL = /^,"reason":"([a-z_]+)"\}$/
 /** The second quote keeps these from being found inside of a string, where it would be escaped. */
 const ACL_KEY = ',"matched_acl":'
 const STDIN_KEY = ',"stdin_bytes":'
@@ -78,18 +75,13 @@ function parseExact(text: string, place: LinePlace): AuditRecord | undefined {
   }
 }
 
-function match(pattern: RegExp, text: string, at = 0): RegExpExecArray | null {
-  pattern.lastIndex = at
-  return pattern.exec(text)
-}
-
 function parseRequest(text: string, { line, offset, length }: LinePlace): AuditRecord | undefined {
-  const parties = match(REQUEST, text)
+  const parties = REQUEST.exec(text)
   if (parties === null) return undefined
-  const argvAt = REQUEST.lastIndex
+  const argvAt = parties[0].length
   const aclAt = text.indexOf(ACL_KEY, argvAt)
   const stdinAt = text.lastIndexOf(STDIN_KEY)
-  const tail = match(REQUEST_TAIL, text, stdinAt)
+  const tail = REQUEST_TAIL.exec(text.slice(stdinAt))
   if (aclAt < 0 || stdinAt < aclAt || tail === null) return undefined
   const tsUnixMs = safeInteger(parties[1])
   const argv = parseArgv(text.slice(argvAt, aclAt))
@@ -118,7 +110,7 @@ function parseRequest(text: string, { line, offset, length }: LinePlace): AuditR
 }
 
 function parseStarted(text: string, { line, offset, length }: LinePlace): AuditRecord | undefined {
-  const found = match(STARTED, text)
+  const found = STARTED.exec(text)
   if (found === null) return undefined
   const tsUnixMs = safeInteger(found[1])
   const pid = u32(found[3])
@@ -127,7 +119,7 @@ function parseStarted(text: string, { line, offset, length }: LinePlace): AuditR
 }
 
 function parseWarning(text: string, { line, offset, length }: LinePlace): AuditRecord | undefined {
-  const found = match(WARNING, text)
+  const found = WARNING.exec(text)
   if (found === null) return undefined
   const tsUnixMs = safeInteger(found[1])
   const kind = KINDS.get(found[3] ?? '')
@@ -138,7 +130,7 @@ function parseWarning(text: string, { line, offset, length }: LinePlace): AuditR
 }
 
 function parseExit(text: string, { line, offset, length }: LinePlace): AuditRecord | undefined {
-  const found = match(EXIT, text)
+  const found = EXIT.exec(text)
   if (found === null) return undefined
   const tsUnixMs = safeInteger(found[1])
   const code = optionalI32(found[3])
@@ -166,11 +158,11 @@ function parseExit(text: string, { line, offset, length }: LinePlace): AuditReco
 }
 
 function parseDenial(text: string, { line, offset, length }: LinePlace): AuditRecord | undefined {
-  const parties = match(DENIAL, text)
+  const parties = DENIAL.exec(text)
   if (parties === null) return undefined
-  const argvAt = DENIAL.lastIndex
+  const argvAt = parties[0].length
   const reasonAt = text.lastIndexOf(REASON_KEY)
-  const tail = match(DENIAL_TAIL, text, reasonAt)
+  const tail = DENIAL_TAIL.exec(text.slice(reasonAt))
   if (reasonAt < argvAt || tail === null) return undefined
   const tsUnixMs = safeInteger(parties[1])
   const argv = parseArgv(text.slice(argvAt, reasonAt))
