@@ -8,9 +8,19 @@ import { painter } from './terminal'
 
 const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'show',
+    summary: "show one command's life: its events, and the time between them",
+    load: () => require('./show'),
+  },
+  {
     name: 'tune',
     summary: 'measure a disk, and say which fsync options suit a load on it',
     load: () => require('./tune'),
+  },
+  {
+    name: 'view',
+    summary: "show a log's events, filter them, and follow it as it grows",
+    load: () => require('./view'),
   },
 ]
 
@@ -60,8 +70,8 @@ function report(thrown: unknown): number {
 
 // The reader of a pipe may have seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit()
+  if (error.code === 'EPIPE') process.exit()
+  process.exit(report(new CliError(`cannot write the output: ${error.message}`, EXIT_USAGE)))
 })
 
 newProgram(process.argv.slice(2))
