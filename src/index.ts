@@ -25,5 +25,17 @@ export type { FailureKind } from './failure-reporter'
 export type { AuditGroup } from './group-channel'
 export type { ExecAuditOptions, FsyncOptions, WarnLogger } from './options'
 export type { ExecPolicy } from './policy'
+export { PolicyFileError, type PolicyFileErrorCode } from './policy-file/errors'
+export {
+  DEFAULT_EXEC_POLICY_PATH,
+  type ExecPolicySummary,
+  type LoadedExecPolicy,
+  loadExecPolicy,
+} from './policy-file/load-exec-policy'
+export { DEFAULT_RUN_LIMITS, type RunLimits } from './runner/limits'
+export { type AuditedRun, runAudited } from './runner/run-audited'
+export { type OutputListener, type RunOptions, scrubbedEnvironment } from './runner/run-options'
+export type { StopReason } from './runner/supervisor'
+export type { AuditTrail, TrailEntry } from './runner/trail'
 export type { SyncMethod } from './sink'
 export type { AuditStats, HistogramSummary } from './stats'
