@@ -32,8 +32,8 @@ export interface RunOptions {
   /** Working directory; default that of this process. */
   cwd?: string | undefined
   /**
-   * Ends the command, as `cancelled`. A reason that is the name of a signal, as in `abort('SIGINT')`,
-   * is sent in place of SIGTERM.
+   * Ends the command, as `cancelled`. With this and the next two, a reason that is the name of a signal,
+   * as in `abort('SIGINT')`, is sent in place of SIGTERM.
    */
   cancel?: AbortSignal | undefined
   /** Ends the command, as `lease_expired`. */
