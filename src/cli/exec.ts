@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { ExecDiagnostics } from '../diagnostics'
-import { AuditError } from '../errors'
+import { AuditError, codeOf } from '../errors'
 import { ExecAudit } from '../exec-audit'
 import { INT32_MAX } from '../options'
 import { type LoadedExecPolicy, loadExecPolicy } from '../policy-file/load-exec-policy'
@@ -222,7 +222,7 @@ function passTo(fd: number, reader: AbortController): OutputListener {
         const { bytesWritten } = await write(fd, rest)
         rest = rest.subarray(bytesWritten)
       } catch (thrown) {
-        const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+        const code = codeOf(thrown)
         if (code === 'EAGAIN') {
           await sleep(RETRY_MS)
           continue
@@ -251,7 +251,7 @@ function exitCodeOf(result: AuditedRun, argv: readonly string[]): number {
 }
 
 function spawnError(program: string, error: unknown): CliError {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  const code = codeOf(error)
   if (code === 'ENOENT') return new CliError(`${program}: not found`, EXIT_NOT_FOUND)
   if (code === 'EACCES') return new CliError(`${program}: not executable`, EXIT_NOT_EXECUTABLE)
   return ownError(`${program}: ${messageOf(error)}`)

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { codeOf, textOf } from '../errors'
 import type { ExecPolicy } from '../policy'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../runner/limits'
 import { PolicyFileError } from './errors'
@@ -86,9 +87,8 @@ function readText(path: string): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path))
   } catch (thrown) {
-    if (!(thrown instanceof Error)) throw thrown
-    if ('code' in thrown && thrown.code === 'ENOENT') return undefined
-    const problem = `cannot be read: ${thrown.message}`
+    if (codeOf(thrown) === 'ENOENT') return undefined
+    const problem = `cannot be read: ${textOf(thrown)}`
     throw new PolicyFileError('POLICY_FILE_UNREADABLE', path, problem, { cause: thrown })
   }
 }

@@ -1,3 +1,5 @@
+import { codeOf } from '../errors'
+
 const alive = new Set<ProcessGroup>()
 
 /**
@@ -39,7 +41,7 @@ export class ProcessGroup {
       process.kill(-this.#leader, signal)
     } catch (thrown) {
       // EPERM: they have become another user's, who may not be signalled.
-      this.#isGone = thrown instanceof Error && 'code' in thrown && thrown.code === 'ESRCH'
+      this.#isGone = codeOf(thrown) === 'ESRCH'
     }
   }
 }

@@ -1,4 +1,5 @@
 import { homedir } from 'node:os'
+import { types } from 'node:util'
 import type { IdInput } from '../events'
 import { describe, optionalString, putId, strings, u32 } from '../fields'
 import { functionOf, type Values, valuesOf } from '../options'
@@ -145,7 +146,7 @@ function idOf(name: string, byteLength: number, value: unknown): Buffer {
 function stdinOf(value: unknown): Buffer | undefined {
   if (value === undefined) return undefined
   // A copy: the command may be slow to read it.
-  if (typeof value === 'string' || value instanceof Uint8Array) return Buffer.from(value)
+  if (typeof value === 'string' || types.isUint8Array(value)) return Buffer.from(value)
   throw new TypeError(`options.stdin: expected a string or a Uint8Array, got ${describe(value)}`)
 }
 
@@ -166,12 +167,23 @@ function cancelsOf(values: Values): ReadonlyMap<AbortSignal, CancelKind> {
   for (const [name, kind] of Object.entries(CANCEL_KINDS)) {
     const signal = values.get(name)
     if (signal === undefined) continue
-    if (!(signal instanceof AbortSignal)) {
+    if (!isAbortSignal(signal)) {
       throw new TypeError(`options.${name}: expected an AbortSignal, got ${describe(signal)}`)
     }
     cancels.set(signal, kind)
   }
   return cancels
+}
+
+/** By its shape: a polyfill's or another realm's will do. */
+function isAbortSignal(value: unknown): value is AbortSignal {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'aborted' in value &&
+    'addEventListener' in value &&
+    typeof value.addEventListener === 'function'
+  )
 }
 
 function listenerOf(name: string, values: Values): ((input: unknown) => unknown) | undefined {
