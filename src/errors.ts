@@ -178,3 +178,8 @@ export function textOf(thrown: unknown): string {
     return 'something that has no text'
   }
 }
+
+/** The `code` of what was thrown, if it has one. Not by class: a test runner's errors are another realm's. */
+export function codeOf(thrown: unknown): unknown {
+  return typeof thrown === 'object' && thrown !== null && 'code' in thrown ? thrown.code : undefined
+}

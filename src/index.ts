@@ -1,4 +1,4 @@
-export type { AuditTrail } from './audit-trail'
+export type { AuditTrail, EventRecorder } from './audit-trail'
 export { type AuditFailureRecorder, ExecDiagnostics } from './diagnostics'
 export {
   AuditError,
@@ -26,6 +26,13 @@ export type { FailureKind } from './failure-reporter'
 export type { AuditGroup } from './group-channel'
 export type { ExecAuditOptions, FsyncOptions, WarnLogger } from './options'
 export type { ExecPolicy } from './policy'
+export { PolicyFileError, type PolicyFileErrorCode } from './policy-file/errors'
+export {
+  DEFAULT_EXEC_POLICY_PATH,
+  type ExecPolicySummary,
+  type LoadedExecPolicy,
+  loadExecPolicy,
+} from './policy-file/load-exec-policy'
 export { type FollowOptions, followAudit } from './reader/follow-audit'
 export { type ReadOptions, readAudit } from './reader/read-audit'
 export {
@@ -42,5 +49,10 @@ export {
   type WarningRecord,
 } from './reader/records'
 export type { AuditSource } from './reader/source'
+export { DEFAULT_RUN_LIMITS, type RunLimits } from './runner/limits'
+export { type AuditedRun, runAudited } from './runner/run-audited'
+export { type OutputListener, type RunOptions, scrubbedEnvironment } from './runner/run-options'
+export type { StopReason } from './runner/supervisor'
+export type { TrailEntry } from './runner/trail'
 export type { SyncMethod } from './sink'
 export type { AuditStats, HistogramSummary } from './stats'

@@ -119,11 +119,12 @@ export interface CheckedOptions {
 const KIB = 1024
 const MIB = 1024 * KIB
 const GIB = 1024 * MIB
-const INT32_MAX = 2 ** 31 - 1
+/** The largest delay that a timer of Node takes, in milliseconds. */
+export const INT32_MAX = 2 ** 31 - 1
 const MODE_MAX = 0o777
 
-type Values = ReadonlyMap<string, unknown>
-type Fn<A extends unknown[], R> = (...args: A) => R
+export type Values = ReadonlyMap<string, unknown>
+export type Fn<A extends unknown[], R> = (...args: A) => R
 
 /** Fills in the defaults. Throws a TypeError or RangeError naming the option, its value and the rule. */
 export function checkOptions(options: ExecAuditOptions | undefined): CheckedOptions {
@@ -183,7 +184,7 @@ const FSYNC_NAMES = [
 ] as const satisfies readonly (keyof FsyncOptions)[]
 
 /** The own properties of an options object. */
-function valuesOf(where: string, input: unknown, names: readonly string[]): Values {
+export function valuesOf(where: string, input: unknown, names: readonly string[]): Values {
   if (input === undefined) return new Map()
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     throw new TypeError(`${where}: expected an object, got ${describe(input)}`)
@@ -217,7 +218,7 @@ function number(where: string, values: Values, fallback: number, min: number, ma
   return refuse(where, value, `a number from ${min} to ${max}`)
 }
 
-function integer(
+export function integer(
   where: string,
   values: Values,
   fallback: number,
@@ -258,7 +259,7 @@ function filePath(where: string, values: Values): string | undefined {
   return value.startsWith('file:') ? value : resolve(value)
 }
 
-function functionOf(where: string, value: unknown): Fn<unknown[], unknown> {
+export function functionOf(where: string, value: unknown): Fn<unknown[], unknown> {
   if (typeof value !== 'function') return refuse(where, value, 'a function')
   return (...args) => Reflect.apply(value, undefined, args)
 }
@@ -317,7 +318,7 @@ function powerOfTwoFrom(bytes: number): number {
 }
 
 /** The known name that takes the fewest edits to reach. */
-function nearest(name: string, names: readonly string[]): string {
+export function nearest(name: string, names: readonly string[]): string {
   const distances = names.map((known) => editDistance(name.toLowerCase(), known.toLowerCase()))
   return names[distances.indexOf(Math.min(...distances))] ?? ''
 }

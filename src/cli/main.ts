@@ -3,10 +3,20 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import type { CommandEntry } from './command'
-import { CliError, EXIT_BUG, EXIT_PASS, EXIT_USAGE, messageOf } from './errors'
+import { CliError, EXIT_BUG, EXIT_USAGE, messageOf } from './errors'
 import { painter } from './terminal'
 
 const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'exec',
+    summary: 'run one command, and leave its trail in the audit log',
+    load: () => require('./exec'),
+  },
+  {
+    name: 'view',
+    summary: "show a log's events, filter them, and follow it as it grows",
+    load: () => require('./view'),
+  },
   {
     name: 'show',
     summary: "show one command's life: its events, and the time between them",
@@ -16,11 +26,6 @@ const COMMANDS: readonly CommandEntry[] = [
     name: 'tune',
     summary: 'measure a disk, and say which fsync options suit a load on it',
     load: () => require('./tune'),
-  },
-  {
-    name: 'view',
-    summary: "show a log's events, filter them, and follow it as it grows",
-    load: () => require('./view'),
   },
 ]
 
@@ -32,11 +37,13 @@ function newProgram(args: readonly string[]): Command {
     .version(version())
     .exitOverride()
     .showHelpAfterError('(--help shows the usage)')
+  // The first that is a command's name: what follows may be a command to run, of any name.
+  const asked = args.find((arg) => COMMANDS.some(({ name }) => name === arg))
   for (const { name, summary, load } of COMMANDS) {
     const command = program.command(name).summary(summary).description(capitalized(summary))
     command.exitOverride()
     // Also for `help tune`.
-    if (args.includes(name)) load().configure(command)
+    if (name === asked) load().configure(command)
   }
   return program
 }
@@ -55,7 +62,7 @@ function capitalized(text: string): string {
 function report(thrown: unknown): number {
   if (thrown instanceof CommanderError) {
     // It has said why already. Help that was asked for is no mistake.
-    return thrown.exitCode === 0 ? EXIT_PASS : EXIT_USAGE
+    return thrown.exitCode === 1 ? EXIT_USAGE : thrown.exitCode
   }
   const label = painter(process.stderr)('red', 'x0x-exec-audit:')
   if (thrown instanceof CliError) {

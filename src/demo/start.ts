@@ -1,14 +1,34 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { styleText } from 'node:util'
-import { type AuditStats, ExecAudit, ExecDiagnostics } from '../index'
-import { AuditedRunner, type Ran, type Wish } from './audited-runner'
+import {
+  type AuditedRun,
+  type AuditStats,
+  type EventRecorder,
+  ExecAudit,
+  ExecDiagnostics,
+  runAudited,
+} from '../index'
 
 /*
  * `npm start`: runs a handful of real commands through an audited runner, then shows the lines that
  * landed in the log and a summary.
  */
+
+/** Who asks, in this demonstration: an agent and a machine of fixed ids. */
+const PARTIES = { agentId: 'a9'.repeat(32), machineId: 'b7'.repeat(32) }
+const TIMEOUT_MS = 5_000
+
+/** What a command may be asked to do. */
+interface Wish {
+  readonly argv: readonly [string, ...string[]]
+  /** The rule that allows it; a command without one is denied. */
+  readonly matchedAcl?: string
+  /** Cancelled after so many milliseconds. */
+  readonly cancelAfterMs?: number
+}
 
 const WISHES: readonly Wish[] = [
   { argv: ['echo', 'hello, audit'], matchedAcl: 'echo' },
@@ -26,7 +46,47 @@ function paint(style: Style, text: string): string {
   return hasColours ? styleText(style, text) : text
 }
 
-function styleOf({ ended }: Ran): Style {
+/** Passes events on, and tells how long each took from the call until it was durable. */
+function timed(audit: EventRecorder, onAck: (ms: number) => void): EventRecorder {
+  const measure = async <T>(outcome: Promise<T>): Promise<T> => {
+    const start = performance.now()
+    const known = await outcome
+    onAck(performance.now() - start)
+    return known
+  }
+  return {
+    request: (event) => measure(audit.request(event)),
+    started: (event) => measure(audit.started(event)),
+    warning: (event) => measure(audit.warning(event)),
+    exit: (event) => measure(audit.exit(event)),
+    denial: (event) => measure(audit.denial(event)),
+  }
+}
+
+/** Grants a wish, or denies it; says how it ended. */
+async function grant(
+  audit: EventRecorder,
+  { argv, matchedAcl, cancelAfterMs }: Wish,
+): Promise<string> {
+  if (matchedAcl === undefined) {
+    const [requestId, reason] = [randomBytes(16), 'argv_not_allowed'] as const
+    await audit.denial({ ...PARTIES, requestId, argv, reason })
+    return `denied: ${reason}`
+  }
+  const cancel = new AbortController()
+  const onSpawn = () => {
+    if (cancelAfterMs !== undefined) setTimeout(() => cancel.abort(), cancelAfterMs)
+  }
+  const run = { ...PARTIES, argv, matchedAcl, timeoutMs: TIMEOUT_MS }
+  return endOf(await runAudited(audit, { ...run, cancel: cancel.signal, onSpawn }))
+}
+
+function endOf({ denialReason, signal, code }: AuditedRun): string {
+  if (denialReason !== null) return `denied: ${denialReason}`
+  return signal === null ? `exit code ${code}` : `killed by ${signal}`
+}
+
+function styleOf(ended: string): Style {
   if (ended === 'exit code 0') return 'green'
   return ended.startsWith('denied') ? 'yellow' : 'red'
 }
@@ -56,13 +116,13 @@ async function start(): Promise<void> {
   const policy = { enabled: true, auditLogPath } as const
   const audit = new ExecAudit(policy, diagnostics, { failureMode: 'closed' })
   const acks: number[] = []
-  const runner = new AuditedRunner(audit, (ms) => acks.push(ms))
+  const trail = timed(audit, (ms) => acks.push(ms))
 
   console.log(paint('bold', 'Commands'))
   for (const wish of WISHES) {
-    const ran = await runner.run(wish)
-    const argv = ran.argv.map((argument) => JSON.stringify(argument)).join(' ')
-    console.log(`  ${paint(styleOf(ran), ran.ended.padEnd(24))} ${argv}`)
+    const ended = await grant(trail, wish)
+    const argv = wish.argv.map((argument) => JSON.stringify(argument)).join(' ')
+    console.log(`  ${paint(styleOf(ended), ended.padEnd(24))} ${argv}`)
   }
   await audit.close()
 

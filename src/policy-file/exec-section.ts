@@ -1,0 +1,185 @@
+import { INT32_MAX, nearest } from '../options'
+import { DEFAULT_RUN_LIMITS, type RunLimits } from '../runner/limits'
+import { PolicyFileError } from './errors'
+import { isTable, lineOf, type Table } from './toml'
+
+/** One `[[exec.allow]]` entry as the file has it. Who may run what is the gateway's to enforce. */
+export type AllowEntry = Readonly<Record<string, unknown>>
+
+/** The `[exec]` section with the defaults filled in. */
+export interface ExecSection {
+  readonly enabled: boolean
+  readonly auditLogPath: string
+  readonly auditTasklistId: string | undefined
+  readonly limits: RunLimits
+  readonly maxConcurrentPerAgent: number
+  readonly maxConcurrentTotal: number
+  readonly defaultCwd: string | undefined
+  readonly allow: readonly AllowEntry[]
+}
+
+const EXEC = 'exec'
+/** x0x's own keys. */
+const KEYS = [
+  'enabled',
+  'max_stdout_bytes',
+  'max_stderr_bytes',
+  'max_stdin_bytes',
+  'max_duration_secs',
+  'max_concurrent_per_agent',
+  'max_concurrent_total',
+  'warn_stdout_bytes',
+  'warn_stderr_bytes',
+  'warn_duration_secs',
+  'default_cwd',
+  'audit_log_path',
+  'audit_tasklist_id',
+  'allow',
+] as const
+
+type Key = (typeof KEYS)[number]
+
+const DEFAULT_LOG_PATH = '/var/log/x0x/exec.log'
+const MAX_CONCURRENT_PER_AGENT = 4
+const MAX_CONCURRENT_TOTAL = 32
+const U32_MAX = 2 ** 32 - 1
+
+/** Reads the section, or returns undefined where there is none. */
+export function readExecSection(
+  path: string,
+  text: string,
+  document: Table,
+): ExecSection | undefined {
+  const section = document[EXEC]
+  if (section === undefined) return undefined
+  return new SectionReader(path, text, section).read()
+}
+
+class SectionReader {
+  readonly #path: string
+  readonly #text: string
+  readonly #section: Table
+
+  constructor(path: string, text: string, section: unknown) {
+    this.#path = path
+    this.#text = text
+    if (!isTable(section)) throw this.#error(`expected a table, got ${kindOf(section)}`)
+    this.#section = section
+    const known: readonly string[] = KEYS
+    for (const key of Object.keys(section)) {
+      if (known.includes(key)) continue
+      const guess = nearest(key, known)
+      throw this.#error(`unknown key; did you mean ${guess}? Known are ${known.join(', ')}`, key)
+    }
+  }
+
+  read(): ExecSection {
+    const enabled = this.#boolean('enabled', false)
+    // As x0x does: caps that nothing will use may be zero.
+    const min = enabled ? 1 : 0
+    const section = {
+      enabled,
+      auditLogPath: this.#pathOf('audit_log_path') ?? DEFAULT_LOG_PATH,
+      auditTasklistId: this.#string('audit_tasklist_id'),
+      limits: this.#limits(min),
+      maxConcurrentPerAgent: this.#count(
+        'max_concurrent_per_agent',
+        MAX_CONCURRENT_PER_AGENT,
+        min,
+        U32_MAX,
+      ),
+      maxConcurrentTotal: this.#count('max_concurrent_total', MAX_CONCURRENT_TOTAL, min, U32_MAX),
+      defaultCwd: this.#pathOf('default_cwd'),
+      allow: this.#allow(),
+    }
+    if (enabled && section.maxConcurrentPerAgent > section.maxConcurrentTotal) {
+      throw this.#error(
+        `expected at most max_concurrent_total, which is ${section.maxConcurrentTotal}, got ${section.maxConcurrentPerAgent}`,
+        'max_concurrent_per_agent',
+      )
+    }
+    return section
+  }
+
+  #limits(min: number): RunLimits {
+    const { graceMs, lingerMs, ...defaults } = DEFAULT_RUN_LIMITS
+    const maxStdoutBytes = this.#count('max_stdout_bytes', defaults.maxStdoutBytes, min)
+    const maxStderrBytes = this.#count('max_stderr_bytes', defaults.maxStderrBytes, min)
+    const maxDurationMs = this.#millis('max_duration_secs', defaults.maxDurationMs, min)
+    const warnStdoutBytes = this.#count('warn_stdout_bytes', defaults.warnStdoutBytes, 0)
+    const warnStderrBytes = this.#count('warn_stderr_bytes', defaults.warnStderrBytes, 0)
+    const warnDurationMs = this.#millis('warn_duration_secs', defaults.warnDurationMs, 0)
+    return {
+      maxStdoutBytes,
+      maxStderrBytes,
+      maxStdinBytes: this.#count('max_stdin_bytes', defaults.maxStdinBytes, min),
+      maxDurationMs,
+      warnStdoutBytes: Math.min(warnStdoutBytes, maxStdoutBytes),
+      warnStderrBytes: Math.min(warnStderrBytes, maxStderrBytes),
+      warnDurationMs: Math.min(warnDurationMs, maxDurationMs),
+      graceMs,
+      lingerMs,
+    }
+  }
+
+  #boolean(key: Key, fallback: boolean): boolean {
+    const value = this.#section[key]
+    if (value === undefined) return fallback
+    if (typeof value === 'boolean') return value
+    throw this.#error(`expected true or false, got ${kindOf(value)}`, key)
+  }
+
+  #string(key: Key): string | undefined {
+    const value = this.#section[key]
+    if (value === undefined || typeof value === 'string') return value
+    throw this.#error(`expected a string, got ${kindOf(value)}`, key)
+  }
+
+  #pathOf(key: Key): string | undefined {
+    const value = this.#string(key)
+    if (value === undefined || (value !== '' && !value.includes('\0'))) return value
+    const got = value === '' ? 'an empty string' : 'one with a NUL character'
+    throw this.#error(`expected a path, got ${got}`, key)
+  }
+
+  /** An integer of x0x's u64, or of its u32. */
+  #count(key: Key, fallback: number, min: number, max?: number): number {
+    const value = this.#section[key]
+    if (value === undefined) return fallback
+    const isInteger = typeof value === 'bigint' || Number.isInteger(value)
+    const count = Number(value)
+    if (!isInteger || count < min || (max !== undefined && count > max)) {
+      const range = max === undefined ? `from ${min}` : `from ${min} to ${max}`
+      throw this.#error(`expected an integer ${range}, got ${kindOf(value)}`, key)
+    }
+    return Math.min(count, Number.MAX_SAFE_INTEGER)
+  }
+
+  /** Seconds as milliseconds. More than a timer takes, some 24 days, counts as that. */
+  #millis(key: Key, fallbackMs: number, min: number): number {
+    return Math.min(this.#count(key, fallbackMs / 1_000, min) * 1_000, INT32_MAX)
+  }
+
+  #allow(): readonly AllowEntry[] {
+    const value = this.#section.allow
+    if (value === undefined) return []
+    if (Array.isArray(value) && value.every(isTable)) return value
+    throw this.#error(`expected [[exec.allow]] tables, got ${kindOf(value)}`, 'allow')
+  }
+
+  #error(problem: string, key?: string): PolicyFileError {
+    return new PolicyFileError('POLICY_FILE_INVALID', this.#path, problem, {
+      line: lineOf(this.#text, EXEC, key),
+      key: key === undefined ? EXEC : `${EXEC}.${key}`,
+    })
+  }
+}
+
+/** A value as its author would call it. */
+function kindOf(value: unknown): string {
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value)
+  if (typeof value === 'boolean') return String(value)
+  if (typeof value === 'string') return 'a string'
+  if (Array.isArray(value)) return 'an array'
+  return value instanceof Date ? 'a date' : 'a table'
+}

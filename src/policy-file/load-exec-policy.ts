@@ -1,0 +1,133 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { codeOf, textOf } from '../errors'
+import type { ExecPolicy } from '../policy'
+import { DEFAULT_RUN_LIMITS, type RunLimits } from '../runner/limits'
+import { PolicyFileError } from './errors'
+import { type AllowEntry, type ExecSection, readExecSection } from './exec-section'
+import { isTable, parseToml } from './toml'
+
+/** Where x0x looks for its policy when it is told no path. */
+export const DEFAULT_EXEC_POLICY_PATH =
+  process.platform === 'darwin' ? '/usr/local/etc/x0x/exec-acl.toml' : '/etc/x0x/exec-acl.toml'
+
+/** What {@link loadExecPolicy} has found. */
+export interface LoadedExecPolicy {
+  /** For the constructor of {@link ExecAudit}. */
+  readonly policy: ExecPolicy
+  /** For `runAudited`: the section's caps, in bytes and milliseconds; the defaults where disabled. */
+  readonly limits: Readonly<RunLimits>
+  /** `max_concurrent_per_agent` and `max_concurrent_total`: carried, and not acted on. */
+  readonly concurrency: { readonly perAgent: number; readonly total: number }
+  /** `default_cwd`, for `runAudited`'s `cwd`. */
+  readonly defaultCwd: string | undefined
+  /** The `[[exec.allow]]` entries as parsed: carried, and neither checked nor acted on. */
+  readonly allow: readonly AllowEntry[]
+  /** The file, as an absolute path. */
+  readonly path: string
+  /** What may be shown to whoever asks: no ids and no argv. */
+  summary(): ExecPolicySummary
+}
+
+/** A policy in short, for diagnostics: x0x's fields, and where and how much. */
+export interface ExecPolicySummary {
+  readonly enabled: boolean
+  /** `acl_missing`, `missing_exec_section` or `exec_disabled`; absent where enabled. */
+  readonly disabledReason?: string
+  readonly loadedFrom: string
+  /** Milliseconds since 1970. */
+  readonly loadedAtUnixMs: number
+  readonly allowEntryCount: number
+  readonly commandEntryCount: number
+  /** Null where disabled. */
+  readonly auditLogPath: string | null
+  readonly limits: Readonly<RunLimits>
+}
+
+type DisabledReason = 'acl_missing' | 'missing_exec_section' | 'exec_disabled'
+
+const NO_SECTION: ExecSection = {
+  enabled: false,
+  auditLogPath: '',
+  auditTasklistId: undefined,
+  limits: DEFAULT_RUN_LIMITS,
+  maxConcurrentPerAgent: 4,
+  maxConcurrentTotal: 32,
+  defaultCwd: undefined,
+  allow: [],
+}
+
+/**
+ * Reads x0x's own policy file, so that gateway and audit share one. Reads it once, at once: as with
+ * x0x, a change takes a restart.
+ *
+ * The default file may be missing, which is a disabled policy; a file that is named may not. A mistake
+ * under `[exec]` is an error also where the section is disabled, and other sections are left alone.
+ *
+ * @param path default {@link DEFAULT_EXEC_POLICY_PATH}
+ * @throws PolicyFileError naming the file, the line and the key
+ * @example
+ * const { policy, limits } = loadExecPolicy()
+ * const audit = new ExecAudit(policy, new ExecDiagnostics(), { failureMode: 'closed' })
+ */
+export function loadExecPolicy(path?: string): LoadedExecPolicy {
+  const file = resolve(path ?? DEFAULT_EXEC_POLICY_PATH)
+  const text = readText(file)
+  if (text === undefined) {
+    if (path === undefined) return loaded(file, NO_SECTION, 'acl_missing')
+    throw new PolicyFileError('POLICY_FILE_MISSING', file, 'there is no such file')
+  }
+  const section = readExecSection(file, text, parseToml(file, text))
+  if (section === undefined) return loaded(file, NO_SECTION, 'missing_exec_section')
+  return loaded(file, section, section.enabled ? undefined : 'exec_disabled')
+}
+
+/** The file's text, or undefined where there is none. */
+function readText(path: string): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path))
+  } catch (thrown) {
+    if (codeOf(thrown) === 'ENOENT') return undefined
+    const problem = `cannot be read: ${textOf(thrown)}`
+    throw new PolicyFileError('POLICY_FILE_UNREADABLE', path, problem, { cause: thrown })
+  }
+}
+
+function loaded(
+  path: string,
+  section: ExecSection,
+  disabledReason: DisabledReason | undefined,
+): LoadedExecPolicy {
+  const { defaultCwd, allow } = section
+  // Caps that nothing runs under may be zero in the file.
+  const limits = disabledReason === undefined ? section.limits : DEFAULT_RUN_LIMITS
+  const summary: ExecPolicySummary = {
+    enabled: disabledReason === undefined,
+    ...(disabledReason === undefined ? {} : { disabledReason }),
+    loadedFrom: path,
+    loadedAtUnixMs: Date.now(),
+    allowEntryCount: allow.length,
+    commandEntryCount: allow.reduce((count, entry) => count + commandsOf(entry), 0),
+    auditLogPath: disabledReason === undefined ? section.auditLogPath : null,
+    limits,
+  }
+  return {
+    policy: policyOf(section, disabledReason),
+    limits,
+    concurrency: { perAgent: section.maxConcurrentPerAgent, total: section.maxConcurrentTotal },
+    defaultCwd,
+    allow,
+    path,
+    summary: () => ({ ...summary }),
+  }
+}
+
+function policyOf(section: ExecSection, disabledReason: DisabledReason | undefined): ExecPolicy {
+  if (disabledReason !== undefined) return { enabled: false, reason: disabledReason }
+  const { auditLogPath, auditTasklistId } = section
+  return { enabled: true, auditLogPath, auditTasklistId }
+}
+
+function commandsOf({ commands }: AllowEntry): number {
+  return Array.isArray(commands) ? commands.filter(isTable).length : 0
+}

@@ -1,0 +1,162 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CappedOutput } from './capped-output'
+import { ProcessGroup } from './process-group'
+import type { CheckedRun } from './run-options'
+import { type StopReason, Supervisor } from './supervisor'
+import type { Trail } from './trail'
+
+/** A command that was spawned. */
+export interface Spawned {
+  readonly child: ChildProcess
+  readonly pid: number
+  /** Of `performance.now()`. */
+  readonly startedAt: number
+}
+
+/** How a command has ended, and what it has said. */
+export interface ChildEnd {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stoppedBy: StopReason | null
+  readonly durationMs: number
+  readonly stdout: Buffer
+  readonly stderr: Buffer
+  readonly stdoutBytes: number
+  readonly stderrBytes: number
+  readonly truncated: boolean
+  /** What the embedder's callbacks have thrown. */
+  readonly errors: readonly unknown[]
+}
+
+type ExitStatus = Pick<ChildEnd, 'code' | 'signal' | 'durationMs'>
+
+const POLL_MS = 20
+
+/** Spawns the command, as the leader of a process group. Rejects with the reason it cannot be. */
+export async function spawnCommand({ argv, env, cwd, stdin }: CheckedRun): Promise<Spawned> {
+  const [file = '', ...args] = argv
+  const startedAt = performance.now()
+  const input = stdin === undefined || stdin.length === 0 ? 'ignore' : 'pipe'
+  const child = spawn(file, args, { detached: true, env, cwd, stdio: [input, 'pipe', 'pipe'] })
+  if (child.pid === undefined) {
+    const [error]: unknown[] = await once(child, 'error')
+    throw error
+  }
+  child.on('error', () => undefined)
+  return { child, pid: child.pid, startedAt }
+}
+
+/** Sees a command through to its end. Never rejects. */
+export class ChildRun {
+  readonly #run: CheckedRun
+  readonly #trail: Trail
+  readonly #child: ChildProcess
+  readonly #group: ProcessGroup
+  readonly #exited: Promise<ExitStatus>
+  readonly #closed: Promise<void>
+  readonly #outputs: CappedOutput[] = []
+  readonly #errors: unknown[] = []
+
+  constructor({ child, pid, startedAt }: Spawned, run: CheckedRun, trail: Trail) {
+    this.#run = run
+    this.#trail = trail
+    this.#child = child
+    this.#group = new ProcessGroup(pid)
+    this.#exited = new Promise((resolve) => {
+      child.once('exit', (code, signal) => {
+        resolve({ code, signal, durationMs: Math.floor(performance.now() - startedAt) })
+      })
+    })
+    this.#closed = new Promise((resolve) => child.once('close', () => resolve()))
+  }
+
+  async ended(): Promise<ChildEnd> {
+    const stdout = this.#listen('stdout', this.#child.stdout)
+    const stderr = this.#listen('stderr', this.#child.stderr)
+    const supervisor = new Supervisor(this.#run, this.#group, this.#trail)
+    this.#tellOfSpawn()
+    this.#feed()
+    const status = await this.#exited
+    await this.#drained(supervisor)
+    await this.#groupGone(supervisor)
+    supervisor.end()
+    this.#group.forget()
+    for (const output of this.#outputs) output.letGo()
+    return {
+      ...status,
+      stoppedBy: supervisor.stoppedBy,
+      stdout: stdout?.kept() ?? Buffer.alloc(0),
+      stderr: stderr?.kept() ?? Buffer.alloc(0),
+      stdoutBytes: stdout?.total ?? 0,
+      stderrBytes: stderr?.total ?? 0,
+      truncated: this.#outputs.some(({ isTruncated }) => isTruncated),
+      errors: this.#errors,
+    }
+  }
+
+  #listen(name: 'stdout' | 'stderr', stream: Readable | null): CappedOutput | undefined {
+    if (stream === null) return undefined
+    const { limits, onStdout, onStderr } = this.#run
+    const isStdout = name === 'stdout'
+    const output = new CappedOutput(stream, {
+      cap: isStdout ? limits.maxStdoutBytes : limits.maxStderrBytes,
+      warnAt: isStdout ? limits.warnStdoutBytes : limits.warnStderrBytes,
+      onApproach: (total) => this.#trail.warn(`${name}_approaching_cap`, total),
+      onCap: (total) => this.#trail.warn(`${name}_cap_hit`, total),
+      listener: isStdout ? onStdout : onStderr,
+      onListenerError: (error) => this.#errors.push(error),
+    })
+    this.#outputs.push(output)
+    return output
+  }
+
+  #tellOfSpawn(): void {
+    const { pid } = this.#child
+    try {
+      if (pid !== undefined) this.#run.onSpawn?.(pid)
+    } catch (error) {
+      this.#errors.push(error)
+    }
+  }
+
+  #feed(): void {
+    // A command need not read its input: EPIPE is no failure of it.
+    this.#child.stdin?.on('error', () => undefined).end(this.#run.stdin)
+  }
+
+  /**
+   * Waits for the rest of the output. What the command has left behind may hold it open for ever: it is
+   * let go after a silence, which is counted in turns of the event loop, since a loop that was blocked
+   * has not heard what there was; and soon after SIGKILL in any case.
+   */
+  async #drained(supervisor: Supervisor): Promise<void> {
+    let isDone = false
+    const done = this.#closed.then(async () => {
+      await Promise.all(this.#outputs.map(({ delivered }) => delivered))
+      isDone = true
+    })
+    let heard = this.#heard
+    let silentMs = 0
+    while (!isDone && silentMs < this.#run.limits.lingerMs) {
+      await Promise.race([done, sleep(POLL_MS)])
+      // Asked each time, so that it is soon known when its number is no longer its own.
+      this.#group.probe()
+      const isBusy = heard !== this.#heard || this.#outputs.some((output) => output.isDelivering)
+      heard = this.#heard
+      silentMs = isBusy && !supervisor.isKilled ? 0 : silentMs + POLL_MS
+    }
+  }
+
+  /** A command that was ended is over only with all that it has started, or killed with it. */
+  async #groupGone(supervisor: Supervisor): Promise<void> {
+    if (supervisor.stoppedBy === null) return
+    while (!supervisor.isKilled && this.#group.probe()) await sleep(POLL_MS)
+  }
+
+  get #heard(): number {
+    return this.#outputs.reduce((sum, { total }) => sum + total, 0)
+  }
+}

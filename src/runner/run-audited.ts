@@ -1,0 +1,163 @@
+import type { EventRecorder } from '../audit-trail'
+import type { DenialReason, WarningKind } from '../events'
+import { describe } from '../fields'
+import { type ChildEnd, ChildRun, type Spawned, spawnCommand } from './child-run'
+import { type CheckedRun, checkRunOptions, type RunOptions } from './run-options'
+import type { StopReason } from './supervisor'
+import { type Ending, Trail, type TrailEntry } from './trail'
+
+/** What came of a command. */
+export interface AuditedRun {
+  /**
+   * - `exited`: it ran, and has ended, by itself or by a signal;
+   * - `denied`: it was refused or could not be spawned, see `denialReason`;
+   * - `cancelled`: it was cancelled before it was spawned, see `stoppedBy`.
+   */
+  readonly outcome: 'exited' | 'denied' | 'cancelled'
+  /** 32 hexadecimal digits. */
+  readonly requestId: string
+  readonly denialReason: DenialReason | null
+  /** Null where there was no process. */
+  readonly pid: number | null
+  /** The exit code; null where a signal has ended it, or it did not run. */
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  /** Why it was ended before it ended by itself; null where it was not. */
+  readonly stoppedBy: StopReason | null
+  /** From the spawn to the end of the process, in milliseconds. */
+  readonly durationMs: number
+  /** Standard output up to its cap; empty with `onStdout`. */
+  readonly stdout: Buffer
+  readonly stderr: Buffer
+  /** All that was written, also beyond the cap. */
+  readonly stdoutBytes: number
+  readonly stderrBytes: number
+  /** Whether output was cut at a cap. */
+  readonly truncated: boolean
+  /** Each kind once, in order. */
+  readonly warnings: readonly WarningKind[]
+  /** Every event that was recorded, in order, with what became of it. */
+  readonly trail: readonly TrailEntry[]
+  /** Why it could not be spawned, or what a callback threw first. */
+  readonly error?: unknown
+}
+
+const NOTHING = {
+  denialReason: null,
+  pid: null,
+  code: null,
+  signal: null,
+  stoppedBy: null,
+  durationMs: 0,
+  stdoutBytes: 0,
+  stderrBytes: 0,
+  truncated: false,
+} as const
+
+/**
+ * Runs one command as the x0x gateway does, and leaves its whole trail in the right order: `request`,
+ * durable before there is a process; `started`; `warning`s; `exit`. A command that is refused or cannot
+ * be spawned leaves a `denial`.
+ *
+ * Rejects only where nothing has run: with a TypeError or RangeError for a mistake in the options, or
+ * as the audit does when `request` or `denial` fails (`failureMode: 'closed'`). With
+ * `failureMode: 'open'` a failed `request` does not stop the command. Once the command runs, what
+ * fails is told in `trail`.
+ *
+ * @param audit an {@link ExecAudit}, or anything with its five event methods
+ * @example
+ * const { code, stdout } = await runAudited(audit, { argv: ['uptime'], agentId, machineId })
+ */
+export async function runAudited(audit: EventRecorder, options: RunOptions): Promise<AuditedRun> {
+  checkTrail(audit)
+  const run = checkRunOptions(options)
+  const trail = new Trail(audit, run)
+  const reason = refusal(run)
+  if (reason !== undefined) return denied(run, trail, reason)
+  // x0x runs nothing under a policy that is disabled, and records nothing of it.
+  if ((await trail.request()) === 'disabled') return denied(run, trail, 'exec_disabled')
+  for (const [signal, kind] of run.cancels) {
+    if (signal.aborted) return cancelled(run, trail, kind)
+  }
+  return spawned(run, trail)
+}
+
+/** Why a command is refused before it is recorded as allowed. */
+function refusal({ argv, stdin, timeoutMs, limits }: CheckedRun): DenialReason | undefined {
+  if (argv.length === 0) return 'argv_not_allowed'
+  // No program can be given one.
+  if (argv.some((argument) => argument.includes('\0'))) return 'shell_metachar_in_argv'
+  if ((stdin?.length ?? 0) > limits.maxStdinBytes) return 'stdin_too_large'
+  return timeoutMs > limits.maxDurationMs ? 'timeout_too_large' : undefined
+}
+
+async function spawned(run: CheckedRun, trail: Trail): Promise<AuditedRun> {
+  let command: Spawned
+  try {
+    command = await spawnCommand(run)
+  } catch (error) {
+    return { ...(await denied(run, trail, 'spawn_failed')), error }
+  }
+  trail.started(command.pid)
+  const { errors, ...end } = await new ChildRun(command, run, trail).ended()
+  trail.exit(endingOf(end))
+  const result = await resultOf(run, trail, { outcome: 'exited', pid: command.pid, ...end })
+  return errors.length === 0 ? result : { ...result, error: errors[0] }
+}
+
+async function denied(run: CheckedRun, trail: Trail, reason: DenialReason): Promise<AuditedRun> {
+  await trail.denial(reason)
+  return resultOf(run, trail, { outcome: 'denied', denialReason: reason })
+}
+
+/** The request was recorded as allowed: it gets its end, too. */
+async function cancelled(
+  run: CheckedRun,
+  trail: Trail,
+  kind: StopReason & WarningKind,
+): Promise<AuditedRun> {
+  trail.warn(kind)
+  trail.exit(endingOf(NOTHING))
+  return resultOf(run, trail, { outcome: 'cancelled', stoppedBy: kind })
+}
+
+function endingOf(end: Omit<ChildEnd, 'stdout' | 'stderr' | 'errors'>): Ending {
+  const { code, signal, durationMs, stdoutBytes, stderrBytes, truncated } = end
+  return { code, signal, durationMs, stdoutBytes, stderrBytes, truncated }
+}
+
+async function resultOf(
+  run: CheckedRun,
+  trail: Trail,
+  known: Partial<AuditedRun> & Pick<AuditedRun, 'outcome'>,
+): Promise<AuditedRun> {
+  const entries = await trail.settled()
+  return {
+    ...NOTHING,
+    stdout: Buffer.alloc(0),
+    stderr: Buffer.alloc(0),
+    ...known,
+    requestId: run.requestId.toString('hex'),
+    warnings: [...trail.warnings],
+    trail: entries,
+  }
+}
+
+function checkTrail(audit: unknown): void {
+  const isTrail =
+    typeof audit === 'object' &&
+    audit !== null &&
+    EVENTS.every((name) => typeof Reflect.get(audit, name) === 'function')
+  if (isTrail) return
+  throw new TypeError(
+    `audit: expected an object with ${EVENTS.join(', ')} methods, got ${describe(audit)}`,
+  )
+}
+
+const EVENTS = [
+  'request',
+  'started',
+  'warning',
+  'exit',
+  'denial',
+] as const satisfies readonly (keyof EventRecorder)[]

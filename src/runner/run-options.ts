@@ -1,0 +1,192 @@
+import { homedir } from 'node:os'
+import { types } from 'node:util'
+import type { IdInput } from '../events'
+import { describe, optionalString, putId, strings, u32 } from '../fields'
+import { functionOf, type Values, valuesOf } from '../options'
+import { checkLimits, type RunLimits } from './limits'
+
+/** Takes output as it comes. While its promise is pending, the command's output is not read. */
+export type OutputListener = (chunk: Buffer) => void | Promise<void>
+
+/** What to run, for whom, and within which limits. */
+export interface RunOptions {
+  /** The program, by its path or its name on `PATH`, and its arguments. No shell is involved. */
+  argv: readonly string[]
+  /** Who asks: 32 bytes. */
+  agentId: IdInput
+  /** From where: 32 bytes. */
+  machineId: IdInput
+  /** 16 bytes; default random. */
+  requestId?: IdInput | undefined
+  /** The rule that allows it. */
+  matchedAcl?: string | null | undefined
+  /** Standard input; a string as UTF-8. Default none: the command reads the end of input at once. */
+  stdin?: string | Uint8Array | undefined
+  /**
+   * The time limit in milliseconds, u32, after which SIGTERM is sent; default `limits.maxDurationMs`.
+   * 0 is one second, as in x0x.
+   */
+  timeoutMs?: number | undefined
+  limits?: Partial<RunLimits> | undefined
+  /** The whole environment; default {@link scrubbedEnvironment}. */
+  env?: NodeJS.ProcessEnv | undefined
+  /** Working directory; default that of this process. */
+  cwd?: string | undefined
+  /**
+   * Ends the command, as `cancelled`. With this and the next two, a reason that is the name of a signal,
+   * as in `abort('SIGINT')`, is sent in place of SIGTERM.
+   */
+  cancel?: AbortSignal | undefined
+  /** Ends the command, as `lease_expired`. */
+  lease?: AbortSignal | undefined
+  /** Ends the command, as `peer_disconnected`. */
+  peer?: AbortSignal | undefined
+  /** Told of the process as soon as there is one. */
+  onSpawn?: ((pid: number) => void) | undefined
+  /** Takes standard output up to its cap; `stdout` of the result stays empty then. */
+  onStdout?: OutputListener | undefined
+  /** The same for standard error. */
+  onStderr?: OutputListener | undefined
+}
+
+/** Why a command is ended before it ends by itself, other than its time limit. */
+export const CANCEL_KINDS = {
+  cancel: 'cancelled',
+  lease: 'lease_expired',
+  peer: 'peer_disconnected',
+} as const
+
+export type CancelKind = (typeof CANCEL_KINDS)[keyof typeof CANCEL_KINDS]
+
+/** Options that were checked, copied and completed. */
+export interface CheckedRun {
+  readonly argv: readonly string[]
+  readonly requestId: Buffer
+  readonly agentId: Buffer
+  readonly machineId: Buffer
+  readonly matchedAcl: string | null
+  readonly stdin: Buffer | undefined
+  /** As it was asked for. */
+  readonly timeoutMs: number
+  readonly limits: RunLimits
+  readonly env: NodeJS.ProcessEnv
+  readonly cwd: string | undefined
+  readonly cancels: ReadonlyMap<AbortSignal, CancelKind>
+  readonly onSpawn: ((pid: number) => unknown) | undefined
+  readonly onStdout: ((chunk: Buffer) => unknown) | undefined
+  readonly onStderr: ((chunk: Buffer) => unknown) | undefined
+}
+
+const OPTION_NAMES = [
+  'argv',
+  'agentId',
+  'machineId',
+  'requestId',
+  'matchedAcl',
+  'stdin',
+  'timeoutMs',
+  'limits',
+  'env',
+  'cwd',
+  'cancel',
+  'lease',
+  'peer',
+  'onSpawn',
+  'onStdout',
+  'onStderr',
+] as const satisfies readonly (keyof RunOptions)[]
+
+const REQUEST_ID_BYTES = 16
+const PARTY_ID_BYTES = 32
+
+/** The environment of x0x's commands: a fixed PATH and locale, this user's HOME, and nothing else. */
+export function scrubbedEnvironment(): NodeJS.ProcessEnv {
+  return {
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: process.env.HOME ?? homedir(),
+    LANG: 'C.UTF-8',
+    LC_ALL: 'C.UTF-8',
+  }
+}
+
+/** Checks the options. Throws a TypeError or RangeError that names the option. */
+export function checkRunOptions(options: RunOptions): CheckedRun {
+  const values = valuesOf('options', options ?? null, OPTION_NAMES)
+  const limits = checkLimits('options.limits', values.get('limits'))
+  const timeoutMs = values.get('timeoutMs') ?? limits.maxDurationMs
+  const requestId = values.get('requestId') ?? randomId()
+  return {
+    argv: strings('options.argv', values.get('argv')),
+    requestId: idOf('requestId', REQUEST_ID_BYTES, requestId),
+    agentId: idOf('agentId', PARTY_ID_BYTES, values.get('agentId')),
+    machineId: idOf('machineId', PARTY_ID_BYTES, values.get('machineId')),
+    matchedAcl: optionalString('options.matchedAcl', values.get('matchedAcl')),
+    stdin: stdinOf(values.get('stdin')),
+    timeoutMs: u32('options.timeoutMs', timeoutMs),
+    limits,
+    env: environmentOf(values.get('env')),
+    cwd: optionalString('options.cwd', values.get('cwd')) ?? undefined,
+    cancels: cancelsOf(values),
+    onSpawn: listenerOf('onSpawn', values),
+    onStdout: listenerOf('onStdout', values),
+    onStderr: listenerOf('onStderr', values),
+  }
+}
+
+function randomId(): Uint8Array {
+  return globalThis.crypto.getRandomValues(new Uint8Array(REQUEST_ID_BYTES))
+}
+
+function idOf(name: string, byteLength: number, value: unknown): Buffer {
+  const id = Buffer.alloc(byteLength)
+  putId(id, 0, byteLength, `options.${name}`, value)
+  return id
+}
+
+function stdinOf(value: unknown): Buffer | undefined {
+  if (value === undefined) return undefined
+  // A copy: the command may be slow to read it.
+  if (typeof value === 'string' || types.isUint8Array(value)) return Buffer.from(value)
+  throw new TypeError(`options.stdin: expected a string or a Uint8Array, got ${describe(value)}`)
+}
+
+function environmentOf(value: unknown): NodeJS.ProcessEnv {
+  if (value === undefined) return scrubbedEnvironment()
+  if (typeof value !== 'object' || value === null) {
+    throw new TypeError(`options.env: expected an object, got ${describe(value)}`)
+  }
+  const env: NodeJS.ProcessEnv = {}
+  for (const [name, text] of Object.entries(value)) {
+    if (text !== undefined) env[name] = String(text)
+  }
+  return env
+}
+
+function cancelsOf(values: Values): ReadonlyMap<AbortSignal, CancelKind> {
+  const cancels = new Map<AbortSignal, CancelKind>()
+  for (const [name, kind] of Object.entries(CANCEL_KINDS)) {
+    const signal = values.get(name)
+    if (signal === undefined) continue
+    if (!isAbortSignal(signal)) {
+      throw new TypeError(`options.${name}: expected an AbortSignal, got ${describe(signal)}`)
+    }
+    cancels.set(signal, kind)
+  }
+  return cancels
+}
+
+/** By its shape: a polyfill's or another realm's will do. */
+function isAbortSignal(value: unknown): value is AbortSignal {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'aborted' in value &&
+    'addEventListener' in value &&
+    typeof value.addEventListener === 'function'
+  )
+}
+
+function listenerOf(name: string, values: Values): ((input: unknown) => unknown) | undefined {
+  const listener = values.get(name)
+  return listener === undefined ? undefined : functionOf(`options.${name}`, listener)
+}
