@@ -15,7 +15,7 @@ const OUTPUT = { stdoutBytes: 345, stderrBytes: 0, truncated: false }
 /** The id of request `n`. */
 export const idOf = (n: number) => String(n).padStart(32, '0')
 
-/** Writes the log; a fragment, as a crash leaves it, stands in its middle. */
+/** Writes the log; a blank line and a fragment, as a crash leaves them, stand in its middle. */
 export async function writeSampleLog(path: string): Promise<void> {
   let now = START_MS
   const clock = () => {
@@ -24,7 +24,10 @@ export async function writeSampleLog(path: string): Promise<void> {
   }
   const open = () => {
     const policy = { enabled: true, auditLogPath: path } as const
-    return new ExecAudit(policy, new ExecDiagnostics(), { clock, logger: { warn: () => undefined } })
+    return new ExecAudit(policy, new ExecDiagnostics(), {
+      clock,
+      logger: { warn: () => undefined },
+    })
   }
 
   await using before = open()
@@ -34,7 +37,7 @@ export async function writeSampleLog(path: string): Promise<void> {
   await before.request({ ...ALICE, ...LIMITS, requestId: idOf(2), argv: ['tar', 'xf', 'a b.tar'] })
   await before.started({ requestId: idOf(2), pid: 4_202 })
   await before.close()
-  appendFileSync(path, '{"event":"exit","ts_unix')
+  appendFileSync(path, '\n{"event":"exit","ts_unix')
 
   await using after = open()
   await after.exit({ ...OUTPUT, requestId: idOf(2), code: 2, durationMs: 90_500 })
