@@ -57,7 +57,9 @@ class Gateway {
   }
 
   async #exec(message: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { agentId, machineId, argv }: ExecBody = JSON.parse(await textOf(message))
+    const text = await textOf(message)
+    if (text === undefined) return
+    const { agentId, machineId, argv }: ExecBody = JSON.parse(text)
     const requestId = randomBytes(16)
     const event = { requestId, agentId, machineId, argv, matchedAcl: 'agents/bench', ...LIMITS }
     await this.trail.record({ method: 'request', event })
@@ -97,10 +99,15 @@ class Gateway {
 const LIMITS = { stdinBytes: 0, timeoutMs: 30_000 } as const
 const NOTHING_SAID = { stdoutBytes: 0, stderrBytes: 0, truncated: false } as const
 
-async function textOf(message: IncomingMessage): Promise<string> {
+/** A request's body; undefined where the client hung up in its middle, as it does at its end. */
+async function textOf(message: IncomingMessage): Promise<string | undefined> {
   let text = ''
-  for await (const chunk of message.setEncoding('utf8')) text += chunk
-  return text
+  try {
+    for await (const chunk of message.setEncoding('utf8')) text += chunk
+    return text
+  } catch {
+    return undefined
+  }
 }
 
 /** Tells what happened since it was asked last. */

@@ -92,6 +92,8 @@ const QUICK_SPAWNS: readonly Spawns[] = ['real']
 /** A gateway that spawns answers some hundred requests a second: a p99 wants seconds. */
 const SATURATED_TIMES_MS = 4
 const RATE_TIMES_MS = 8
+/** Less, and a busy machine might not have answered a single request. */
+const LEAST_MS = 500
 const RATE_SHARE = 0.5
 /** What a p99 may be, of audit off's; and the syncs that an answer waits for. */
 const ALLOWED_SHARE = 1.05
@@ -185,8 +187,8 @@ async function runOne(
       port: server.port,
       connections: CONNECTIONS,
       warmUpMs: ms,
-      saturatedMs: ms * SATURATED_TIMES_MS,
-      rateMs: ms * RATE_TIMES_MS,
+      saturatedMs: Math.max(LEAST_MS, ms * SATURATED_TIMES_MS),
+      rateMs: Math.max(LEAST_MS, ms * RATE_TIMES_MS),
       rate,
     })
     files.push(await server.close())
