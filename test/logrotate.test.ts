@@ -8,6 +8,8 @@ import { times } from './helpers/times'
 import { itWithTool, runTool } from './helpers/tool'
 import { until } from './helpers/until'
 
+jest.setTimeout(240_000)
+
 const ROTATIONS = times('ROTATIONS', 4, 25)
 const EVENTS_BETWEEN = 500
 
