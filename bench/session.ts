@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { ackLatency } from './ack-latency'
 import { callCost } from './call-cost'
 import { coldStart } from './cold-start'
+import { gateway } from './gateway'
 import { handoff } from './handoff'
 import type { Benchmark, BenchOptions, Context, FileCheck, Report, Sizes } from './harness'
 import { describeMachine, machineLine } from './machine'
@@ -25,6 +26,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   coldStart,
   memory,
   handoff,
+  gateway,
 ]
 
 /** The benchmarks of these names, or all. Throws a RangeError for a name that there is not. */

@@ -20,6 +20,7 @@ interface Target {
 const OURS = { contender: 'x0x-exec-audit' } as const
 const AT_64 = { ...OURS, eventBytes: 350, inFlight: 64 } as const
 const AT_1024 = { ...OURS, eventBytes: 350, inFlight: 1_024 } as const
+const GATEWAY_AT_HALF = { ...OURS, spawns: 'real', load: 'half' } as const
 
 const TARGETS: readonly Target[] = [
   {
@@ -93,6 +94,22 @@ const TARGETS: readonly Target[] = [
     figure: 'ownMb',
     most: 40,
     unit: 'MB',
+  },
+  {
+    what: "gateway that spawns, p99, of audit off's x 1.05 and two syncs",
+    benchmark: 'gateway',
+    labels: GATEWAY_AT_HALF,
+    figure: 'p99PercentOfAllowed',
+    most: 100,
+    unit: '%',
+  },
+  {
+    what: "gateway that spawns, event-loop delay p99, of audit off's",
+    benchmark: 'gateway',
+    labels: GATEWAY_AT_HALF,
+    figure: 'loopP99PercentOfOff',
+    most: 105,
+    unit: '%',
   },
 ]
 

@@ -17,8 +17,11 @@ export class ExecDiagnostics implements AuditFailureRecorder {
     this.#auditFailures++
   }
 
-  /** The counters as plain data. */
-  toJSON(): { auditFailures: number } {
+  /** The counters as plain data: `auditFailures`. */
+  toJSON(): {
+    /** Events that failed so far. */
+    auditFailures: number
+  } {
     return { auditFailures: this.#auditFailures }
   }
 }

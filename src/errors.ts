@@ -46,6 +46,7 @@ export type AuditWarningCode =
  * `failureMode` is `'closed'`, and warnings carry it as `err` in both modes.
  */
 export class AuditError extends Error {
+  /** Tells it from other errors, where `instanceof` cannot. */
   override readonly name = 'AuditError'
   /** Which of the documented failures this is. Compare this, never the message. */
   readonly code: AuditErrorCode
@@ -58,6 +59,7 @@ export class AuditError extends Error {
 
 /** A mistake in an event: which field, what is allowed, what was given. */
 export interface InvalidEventError extends Error {
+  /** Tells it from other TypeErrors and RangeErrors. */
   readonly code: 'AUDIT_INVALID_EVENT'
   /** The field's path, such as `argv[2]`. */
   readonly field: string

@@ -71,6 +71,7 @@ export interface StartedEvent {
 export interface WarningEvent {
   /** 16 bytes. */
   requestId: IdInput
+  /** What happened; one of {@link WARNING_KINDS}. */
   kind: WarningKind
   /** The byte count the warning is about, u64; absent is written as null. */
   bytes?: U64Input | null | undefined
@@ -104,6 +105,7 @@ export interface DenialEvent {
   machineId: IdInput
   /** The command and its arguments. */
   argv: readonly string[]
+  /** Why; one of {@link DENIAL_REASONS}. */
   reason: DenialReason
 }
 

@@ -4,6 +4,10 @@ import type { OnUnsafeFile, SyncMethod } from './sink'
 
 /** What warnings go to: anything with pino's `warn(obj, msg)`. */
 export interface WarnLogger {
+  /**
+   * Takes one warning: its fields, such as `code` and `err`, and a text for people. What it throws goes
+   * to `process.emitWarning`.
+   */
   warn(object: Record<string, unknown>, message: string): void
 }
 

@@ -4,6 +4,7 @@ import { describe } from './fields'
 /** Whether and where to audit; x0x's `[exec]` section. */
 export type ExecPolicy =
   | {
+      /** Audits. */
       enabled: true
       /** The log file. A relative path is taken from the working directory at construction. */
       auditLogPath: string
@@ -11,6 +12,7 @@ export type ExecPolicy =
       auditTasklistId?: string | null | undefined
     }
   | {
+      /** Each event's outcome is `'disabled'`. */
       enabled: false
       /** Why, for people. */
       reason?: string | undefined

@@ -1,20 +1,29 @@
 import type { RecordableHistogram } from 'node:perf_hooks'
 import type { FailureKind } from './failure-reporter'
 
-/** A histogram's figures; all 0 while it is empty. */
+/** A histogram's figures; all 0 while it is empty. Their unit is that of what was recorded. */
 export interface HistogramSummary {
+  /** How many values were recorded. */
   count: number
+  /** The smallest. */
   min: number
+  /** The arithmetic mean. */
   mean: number
+  /** The median. */
   p50: number
+  /** 90 % are at or below it. */
   p90: number
+  /** 99 % are at or below it. */
   p99: number
+  /** 99.9 % are at or below it. */
   p999: number
+  /** The largest. */
   max: number
 }
 
 /** What {@link ExecAudit.stats} returns: counts since construction, and what is in flight now. */
 export interface AuditStats {
+  /** Events by how far they have come. */
   events: {
     /** Events that passed validation and found room. */
     accepted: number
@@ -29,18 +38,62 @@ export interface AuditStats {
   }
   /** Failed events by where: `encode` counts the caller's mistakes, `full` and `closed` refusals. */
   failures: Record<FailureKind, number>
-  /** Bytes. */
-  ring: { capacityBytes: number; usedBytes: number; usedBytesMax: number }
+  /** Use of the ring, in bytes. */
+  ring: {
+    /** How much it holds. */
+    capacityBytes: number
+    /** How much of it is taken now. */
+    usedBytes: number
+    /** The most that was taken. */
+    usedBytesMax: number
+  }
   /** Events outside the ring: waiting for room, or too large for it. */
-  waiting: { events: number; bytes: number; bytesMax: number; limitBytes: number }
-  /** Groups committed; `events` is the histogram of events a group. */
-  groups: { count: number; bytes: number; events: HistogramSummary; retries: number }
-  /** Syncs that returned; `durationNs` is their histogram in nanoseconds. */
-  syncs: { count: number; durationNs: HistogramSummary }
-  /** `path` is absolute; undefined when the policy is disabled. */
-  file: { path: string | undefined; opens: number; tornTails: number }
-  /** `drainer` is `'caller'` once the worker has been given up. */
-  worker: { drainer: 'worker' | 'caller'; sessions: number; deaths: number }
+  waiting: {
+    /** How many wait now. */
+    events: number
+    /** Bytes that they take now. */
+    bytes: number
+    /** The most bytes that they took. */
+    bytesMax: number
+    /** The option `maxWaitingBytes`. */
+    limitBytes: number
+  }
+  /** Groups: what was written and synced together. */
+  groups: {
+    /** Groups committed. */
+    count: number
+    /** Bytes of their lines. */
+    bytes: number
+    /** Events a group. */
+    events: HistogramSummary
+    /** How often a group was tried again after a failure. */
+    retries: number
+  }
+  /** Syncs that returned. */
+  syncs: {
+    /** How many. */
+    count: number
+    /** How long each took, in nanoseconds. */
+    durationNs: HistogramSummary
+  }
+  /** The log file. */
+  file: {
+    /** Absolute; undefined when the policy is disabled. */
+    path: string | undefined
+    /** How often it was opened. */
+    opens: number
+    /** Fragments that were found at its end and closed with a newline. */
+    tornTails: number
+  }
+  /** Who drains the ring. */
+  worker: {
+    /** `'caller'` once the worker has been given up. */
+    drainer: 'worker' | 'caller'
+    /** Sessions that the worker was started for. */
+    sessions: number
+    /** Workers that died. */
+    deaths: number
+  }
 }
 
 function emptySummary(): HistogramSummary {

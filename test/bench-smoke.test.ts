@@ -40,6 +40,7 @@ test('every benchmark runs small, and its files hold what was acknowledged', () 
     ['cold-start', 2],
     ['memory', 2],
     ['handoff', 10],
+    ['gateway', hasPeers ? 10 : 6],
   ])
   const rows = report.benchmarks.flatMap((benchmark) => benchmark.rows)
   expect(rows.filter(({ figures }) => !areFinitePositive(Object.values(figures)))).toEqual([])
@@ -74,7 +75,7 @@ test('a name that no benchmark has is refused with the names there are', () => {
     encoding: 'utf8',
   })
   expect(stderr).toBe(
-    'bench: no benchmark is called "ack-latncy"; there are call-cost, ack-latency, throughput, open-loop, slow-disk, stages, cold-start, memory, handoff (--help shows the usage)\n',
+    'bench: no benchmark is called "ack-latncy"; there are call-cost, ack-latency, throughput, open-loop, slow-disk, stages, cold-start, memory, handoff, gateway (--help shows the usage)\n',
   )
   expect(status).toBe(2)
 })

@@ -1,0 +1,55 @@
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+/*
+ * `npm run docs`: makes the reference of the API, src/api, of the docstrings; with --check it only says
+ * whether that is current. What is public and not documented is an error (typedoc.json).
+ */
+
+const ROOT = join(__dirname, '../..')
+const TYPEDOC = join(ROOT, 'node_modules/typedoc/bin/typedoc')
+export const REFERENCE = join(ROOT, 'src/api')
+
+/** The files of a reference, by their names. */
+export function readReference(folder: string): ReadonlyMap<string, string> {
+  const all = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  const names = all.filter((name) => name.endsWith('.md')).sort()
+  return new Map(names.map((name) => [name, readFileSync(join(folder, name), 'utf8')]))
+}
+
+/** Makes the reference in `folder`. Throws, with what typedoc says, for anything undocumented. */
+export function makeReference(folder: string): void {
+  const args = [TYPEDOC, '--out', folder, '--logLevel', 'Warn']
+  execFileSync(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] })
+}
+
+/** Replaces the reference, or with `isCheck` leaves it; returns the names of files that were not current. */
+function update(isCheck: boolean): string[] {
+  const folder = mkdtempSync(join(tmpdir(), 'exec-audit-api-'))
+  try {
+    makeReference(folder)
+    const [made, there] = [readReference(folder), readReference(REFERENCE)]
+    const names = [...new Set([...made.keys(), ...there.keys()])]
+    if (!isCheck) {
+      rmSync(REFERENCE, { recursive: true })
+      cpSync(folder, REFERENCE, { recursive: true })
+    }
+    return names.filter((name) => made.get(name) !== there.get(name))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function main(): void {
+  const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
+  const changed = update(values.check)
+  for (const name of changed) {
+    console.log(`src/api/${name}: ${values.check ? 'not current, run npm run docs' : 'written'}`)
+  }
+  if (values.check && changed.length > 0) process.exitCode = 1
+}
+
+if (require.main === module) main()
