@@ -241,7 +241,7 @@ describe('exec', () => {
     const { code, stdout } = await run(['--help'])
     expect(code).toBe(0)
     expect(stdout.toString()).toMatch(
-      /\nExamples:\n {2}\$ x0x-exec-audit exec --log [^]+Exit codes: /,
+      /\nExamples:\n {2}\$ x0x-exec-audit exec --log [\s\S]+Exit codes: /,
     )
   })
 })

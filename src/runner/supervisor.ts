@@ -50,7 +50,10 @@ export class Supervisor {
 
   #listen(signal: AbortSignal, kind: CancelKind): void {
     const cancel = () => this.#cancel(kind, signal.reason)
-    if (signal.aborted) return cancel()
+    if (signal.aborted) {
+      cancel()
+      return
+    }
     signal.addEventListener('abort', cancel, { once: true })
     this.#unlisten.push(() => signal.removeEventListener('abort', cancel))
   }
