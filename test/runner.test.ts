@@ -139,6 +139,20 @@ describe('a command that runs', () => {
     expect(trail().at(-1)).toEqual(exited({ stdout_bytes: 1e6, stderr_bytes: 2 }))
   })
 
+  it('is not read while a listener is busy, so that it waits, too', async () => {
+    const { run } = openRunner(log())
+    const cancel = new AbortController()
+    const { stdoutBytes } = await run(['yes'], {
+      cancel: cancel.signal,
+      onStdout: async () => {
+        // Time in which it could write a hundred times as much.
+        await new Promise((resolve) => setTimeout(resolve, 200))
+        cancel.abort()
+      },
+    })
+    expect(stdoutBytes).toBeLessThan(2 ** 20)
+  })
+
   it.each(['onSpawn', 'onStdout', 'onStderr'])(
     'keeps its trail when %s throws, and the first error is told',
     async (name) => {
