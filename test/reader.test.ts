@@ -2,9 +2,11 @@ import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
+import { isDeepStrictEqual } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { AuditReadError, readAudit } from '../src'
-import { readBatches } from '../src/reader/read-audit'
+import { LineSplitter } from '../src/reader/line-splitter'
+import { MAX_LINE_BYTES, readBatches } from '../src/reader/read-audit'
 import { collect, inChunks } from './helpers/collect'
 import { startedLine, startedLines } from './helpers/events'
 import { runChild } from './helpers/run-child'
@@ -72,19 +74,30 @@ describe('readAudit', () => {
     expect((await collect(file(packed))).events).toEqual(events)
   })
 
-  it('cuts lines right wherever a chunk ends', async () => {
+  it('cuts lines right wherever a chunk ends', () => {
     const rows = readFileSync(join(__dirname, 'fixtures/exec-audit.jsonl'), 'utf8').split('\n')
+    // With escapes, or with characters of two to four bytes.
     const lines = rows
-      .slice(0, 40)
+      .slice(0, -1)
       .map((row): GoldenRow => JSON.parse(row))
       .map(({ line }) => line)
-    const bytes = Buffer.from(`${lines.join('\n')}\n\n{"ev\nü\n${startedLine(1)}{"event"`)
-    const whole = await collect(inChunks(bytes, bytes.length))
-    expect([whole.events.length, whole.problems.length]).toEqual([41, 3])
-    for (let cut = 1; cut < bytes.length; cut++) {
-      const parts = Readable.from([bytes.subarray(0, cut), bytes.subarray(cut)])
-      expect(await collect(parts)).toEqual(whole)
+      .filter((line) => /\\|[^ -~]/.test(line))
+      .slice(0, 8)
+    const bytes = Buffer.from(`${lines.join('\n')}\n\n{"ev\nü😀\n${startedLine(1)}{"event"`)
+    const read = (...parts: Buffer[]) => {
+      const splitter = new LineSplitter(MAX_LINE_BYTES)
+      const entries = parts.flatMap((part) => splitter.push(Buffer.from(part)))
+      return [...entries, splitter.end()]
     }
+    const whole = read(bytes)
+    expect(whole.map((entry) => entry?.problem?.kind)).toEqual([
+      ...lines.map(() => undefined),
+      ...['torn', 'foreign', undefined, 'torn'],
+    ])
+    const wrong = Array.from({ length: bytes.length }, (_, cut) => cut).filter(
+      (cut) => !isDeepStrictEqual(read(bytes.subarray(0, cut), bytes.subarray(cut)), whole),
+    )
+    expect(wrong).toEqual([])
   })
 
   it('skips blank lines, counts them, and reports each broken line at its place', async () => {
