@@ -8,6 +8,11 @@ import { painter } from './terminal'
 
 const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'doctor',
+    summary: 'look at a machine, a log and its disk before going live',
+    load: () => require('./doctor'),
+  },
+  {
     name: 'tune',
     summary: 'measure a disk, and say which fsync options suit a load on it',
     load: () => require('./tune'),
