@@ -3,8 +3,7 @@ import { join } from 'node:path'
 import { describeDisk, isVolatile, mountAt } from '../tune/disk'
 import { RawProbe, TOO_FAST_MS } from '../tune/raw-sync'
 import { formatMs } from '../tune/slo'
-import { codeOf, fail, merged, ok, quoted, type Verdict, warn } from './finding'
-import { spaceRemedy, systemText } from './log-checks'
+import { fail, merged, ok, quoted, type Verdict, warn } from './finding'
 import type { Subject } from './subject'
 
 /* The disk under the log. What must be written is written into a folder of our own beside it. */
@@ -14,7 +13,7 @@ const FREE_BYTES_FEW = 2 ** 30
 const FREE_SHARE_FEW = 0.05
 const FREE_INODES_FEW = 1_000
 const EVENT_BYTES = 350
-const SYNC_RUN_MS = 200
+const SYNC_RUN_MS = 100
 /** Beyond it a gateway that awaits its `request` events is felt to be slow. */
 const SLOW_SYNC_MS = 100
 /** File systems on which a sync may not mean what it does on a disk, and why. */
@@ -115,6 +114,8 @@ export function checkAppend(subject: Subject): Verdict {
 
 /** How long one append takes until it is on disk, without this package. */
 export function checkSync(subject: Subject): Verdict {
+  // Only a thread may sync under it, see the round trip.
+  if (process.permission !== undefined) return ok('not measured under the permission model of Node')
   return inScratch(subject, (scratch) => {
     const probe = new RawProbe(scratch, 'fdatasync', EVENT_BYTES)
     try {
@@ -133,17 +134,14 @@ export function checkSync(subject: Subject): Verdict {
 }
 
 /** Tries something in a folder of our own beside the log, where there can be one. */
-export function inScratch(subject: Subject, attempt: (scratch: string) => Verdict): Verdict {
-  if (!subject.hasFolder) return untried(subject)
-  try {
-    return attempt(subject.scratch())
-  } catch (thrown) {
-    return fail(systemText(thrown), spaceRemedy(codeOf(thrown), subject.folder))
-  }
+function inScratch(subject: Subject, attempt: (scratch: string) => Verdict): Verdict {
+  const { hindrance } = subject
+  return hindrance === undefined ? attempt(subject.scratch()) : untried(hindrance)
 }
 
-export function untried({ folder }: Subject): Verdict {
-  return warn(`not tried, since ${folder} is not there`)
+/** The hindrance itself is told of by another check. */
+export function untried(hindrance: string): Verdict {
+  return warn(`not tried, since ${hindrance}`)
 }
 
 function formatBytes(bytes: number): string {

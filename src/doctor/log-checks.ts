@@ -71,11 +71,11 @@ function missingFolder(folder: string, nearest: string): Verdict {
 
 /** Whether the log, or a new one, can be written to: learnt from opening it, as the writer does. */
 export function checkWritable(subject: Subject): Verdict {
-  const { path, folder, hasFolder } = subject
+  const { path, hasFolder, hindrance } = subject
   const stats = lstatSync(path, { throwIfNoEntry: false })
   if (stats?.isFile()) return merged([openedLog(path), madeFile(subject)])
   if (stats !== undefined) return fail('there is no file to write to')
-  if (!hasFolder) return warn(`not tried, since ${folder} is not there`)
+  if (!hasFolder) return warn(`not tried, since ${hindrance}`)
   return madeFile(subject)
 }
 

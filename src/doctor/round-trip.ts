@@ -56,7 +56,8 @@ function scratchOrReason(): { folder: string } | { reason: string } {
 
 /** Whether events become durable beside the log, and are there when they are read. */
 export async function checkRoundTrip(subject: Subject): Promise<Verdict> {
-  if (!subject.hasFolder) return untried(subject)
+  const { hindrance } = subject
+  if (hindrance !== undefined) return untried(hindrance)
   const remedyFor = (thrown: unknown) => spaceRemedy(codeOf(thrown), subject.folder)
   try {
     const trip = await travel(subject.scratch(), 'fdatasync', EVENTS)

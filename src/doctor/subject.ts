@@ -47,6 +47,17 @@ export class Subject {
     return this.#scratch
   }
 
+  /** Why nothing can be tried in a folder of our own beside the log; undefined where it can be. */
+  get hindrance(): string | undefined {
+    if (!this.hasFolder) return `${this.folder} is not there`
+    try {
+      this.scratch()
+      return undefined
+    } catch {
+      return `no file can be made in ${this.folder}`
+    }
+  }
+
   /** Removes what {@link scratch} has made. Throws the system's error. */
   clean(): void {
     if (this.#scratch !== undefined) rmSync(this.#scratch, { recursive: true, force: true })
