@@ -1,3 +1,4 @@
+import type { AuditTrail } from './audit-trail'
 import { AuditWriter } from './audit-writer'
 import type { AuditFailureRecorder } from './diagnostics'
 import type {
@@ -37,7 +38,7 @@ const DISABLED = Promise.resolve<AuditOutcome>('disabled')
  * await using audit = new ExecAudit({ enabled: true, auditLogPath }, new ExecDiagnostics())
  * await audit.started({ requestId, pid: child.pid })
  */
-export class ExecAudit {
+export class ExecAudit implements AuditTrail {
   /** The policy's `auditTasklistId`; undefined when it has none or is disabled. Not acted on. */
   readonly tasklistId: string | undefined
   readonly #writer: AuditWriter | undefined

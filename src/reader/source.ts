@@ -1,0 +1,121 @@
+import { createReadStream } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { createGunzip } from 'node:zlib'
+
+/**
+ * What a log is read from: a path, a file: URL, or bytes as they come (a Readable without an encoding,
+ * or any other async iterable of Uint8Arrays).
+ */
+export type AuditSource = string | URL | AsyncIterable<Uint8Array>
+
+export const CHUNK_BYTES = 256 * 1024
+/** The first two bytes of gzip; no line begins with them. */
+const GZIP_MAGIC = Buffer.from([0x1f, 0x8b])
+
+/**
+ * The source's bytes, chunk by chunk; a chunk is overwritten by the next one. A file that gzip has
+ * packed is unpacked. Closes what it has opened, however it ends.
+ */
+export async function* chunksOf(
+  source: AuditSource,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer, void> {
+  signal?.throwIfAborted()
+  if (typeof source === 'string' || source instanceof URL) yield* chunksOfFile(source, signal)
+  else yield* chunksOfStream(source, signal)
+}
+
+async function* chunksOfFile(
+  path: string | URL,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer, void> {
+  const handle = await open(path)
+  try {
+    if (await isGzip(handle)) {
+      const packed = createReadStream('', { fd: handle, start: 0, autoClose: false })
+      const unpacked = createGunzip({ chunkSize: CHUNK_BYTES })
+      packed.on('error', (error) => unpacked.destroy(error))
+      try {
+        yield* chunksOfStream(packed.pipe(unpacked), signal)
+      } finally {
+        packed.destroy()
+        unpacked.destroy()
+      }
+    } else {
+      yield* chunksOfHandle(handle, signal)
+    }
+  } finally {
+    await handle.close()
+  }
+}
+
+async function isGzip(handle: FileHandle): Promise<boolean> {
+  const stats = await handle.stat()
+  if (!stats.isFile()) return false
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(GZIP_MAGIC.length), { position: 0 })
+  return bytesRead === GZIP_MAGIC.length && buffer.equals(GZIP_MAGIC)
+}
+
+async function* chunksOfHandle(
+  handle: FileHandle,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer, void> {
+  const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+  for (;;) {
+    signal?.throwIfAborted()
+    const { bytesRead } = await handle.read(buffer, 0, CHUNK_BYTES, null)
+    signal?.throwIfAborted()
+    if (bytesRead === 0) return
+    yield buffer.subarray(0, bytesRead)
+  }
+}
+
+async function* chunksOfStream(
+  source: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer, void> {
+  const iterator = source[Symbol.asyncIterator]()
+  let isDone = false
+  try {
+    for (;;) {
+      const result = await beforeAbort(iterator.next(), signal)
+      if (result.done) {
+        isDone = true
+        return
+      }
+      yield bytesOf(result.value)
+    }
+  } finally {
+    // Where the source is silent its own return() would wait for ever.
+    const returned = isDone ? undefined : iterator.return?.()
+    if (signal?.aborted) void returned?.catch(() => undefined)
+    else await returned
+  }
+}
+
+function bytesOf(chunk: unknown): Buffer {
+  if (Buffer.isBuffer(chunk)) return chunk
+  if (chunk instanceof Uint8Array) {
+    return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+  }
+  throw new TypeError(
+    `source: expected chunks of bytes (Uint8Array), got ${typeof chunk}; take its encoding from the stream`,
+  )
+}
+
+/** The promise's value, or the signal's reason as soon as it is aborted. */
+async function beforeAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
+  let abort = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason)
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort)
+  })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', abort)
+    promise.catch(() => undefined)
+  }
+}

@@ -1,0 +1,1 @@
+export { type FailOptions, MemoryAudit } from './memory-audit'
