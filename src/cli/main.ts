@@ -17,6 +17,11 @@ const COMMANDS: readonly CommandEntry[] = [
     summary: 'measure a disk, and say which fsync options suit a load on it',
     load: () => require('./tune'),
   },
+  {
+    name: 'verify',
+    summary: 'check each line of a log, and the order of each request’s events',
+    load: () => require('./verify'),
+  },
 ]
 
 const GRACE_MS = 1_000
