@@ -1,5 +1,5 @@
-const LINES = 16_384
-/** Longer ones are not kept, so that those that are take 64 MiB at most. */
+const LINES = 8_192
+/** Longer ones are not kept, so that those that are take 32 MiB at most. */
 const LINE_LENGTH_MAX = 4_096
 
 /**

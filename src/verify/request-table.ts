@@ -63,7 +63,11 @@ export class RequestTable {
     const d = word(id, 3)
     const slot = this.#find(a, b, c, d)
     if (this.flags[slot] === 0) {
-      this.#ids.set([a, b, c, d], slot * ID_WORDS)
+      const at = slot * ID_WORDS
+      this.#ids[at] = a
+      this.#ids[at + 1] = b
+      this.#ids[at + 2] = c
+      this.#ids[at + 3] = d
       this.#size++
     }
     this.#seen[slot] = ++this.#clock
