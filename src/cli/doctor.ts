@@ -3,9 +3,9 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { examine } from '../doctor/examine'
 import { type Finding, type Status, worst } from '../doctor/finding'
 import { EXIT_FAIL, EXIT_PASS, usageError } from './errors'
+import { visible } from './escape'
 import { formatJson } from './json'
 import { type Paint, painter } from './terminal'
-import { visible } from './visible'
 
 interface DoctorOptions {
   readonly log?: string

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import type { AuditSource } from '../reader/source'
-import { messageOf, usageError } from './errors'
+import { CliError, EXIT_USAGE, messageOf, usageError } from './errors'
 
 /** A file that was named on the command line, or standard input. */
 export interface InputFile {
@@ -11,13 +11,13 @@ export interface InputFile {
 }
 
 const STDIN = '-'
-const STDIN_NAME = 'standard input'
+const STDIN_NAME = '(stdin)'
+/** Where the reference, and this package's examples, have their log. */
+export const DEFAULT_LOG = '/var/log/x0x/exec.log'
 
-/** The inputs that were named. Throws a usage error for one that is not there. */
-export function inputFiles(names: readonly string[]): InputFile[] {
-  if (names.length === 0) {
-    throw usageError('expected the files of a log, the oldest first, or - for standard input')
-  }
+/** The inputs that were named, or the default one. Throws a usage error for one that is not there. */
+export function inputFiles(named: readonly string[]): InputFile[] {
+  const names = named.length === 0 ? [DEFAULT_LOG] : named
   if (names.filter((name) => name === STDIN).length > 1) {
     throw usageError('standard input can be read only once')
   }
@@ -38,7 +38,14 @@ function sizeOf(name: string): number | undefined {
     const stats = statSync(name)
     if (!stats.isDirectory()) return stats.isFile() ? stats.size : undefined
   } catch (thrown) {
-    throw usageError(messageOf(thrown))
+    const hint = name === DEFAULT_LOG ? '; name the log: it is the auditLogPath of the policy' : ''
+    throw usageError(`${messageOf(thrown)}${hint}`)
   }
   throw usageError(`${name} is a folder; name the files in it`)
+}
+
+/** A file that cannot be read is no mistake of this program. */
+export function asReadError(thrown: unknown): unknown {
+  const isSystemError = thrown instanceof Error && 'code' in thrown && 'errno' in thrown
+  return isSystemError ? new CliError(messageOf(thrown), EXIT_USAGE) : thrown
 }

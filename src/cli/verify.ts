@@ -2,11 +2,11 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { formatPlain } from '../plot/chart'
 import { type VerifyFinding, type VerifyReport, verify } from '../verify/verify'
 import { ByteProgress } from './byte-progress'
-import { CliError, EXIT_FAIL, EXIT_PASS, EXIT_UNSURE, EXIT_USAGE, messageOf } from './errors'
+import { EXIT_FAIL, EXIT_PASS, EXIT_UNSURE } from './errors'
+import { visible } from './escape'
 import { formatJson } from './json'
-import { inputFiles, totalBytes } from './log-files'
+import { asReadError, DEFAULT_LOG, inputFiles, totalBytes } from './log-files'
 import { type Paint, painter } from './terminal'
-import { visible } from './visible'
 
 interface CommandOptions {
   readonly maxProblems: number
@@ -28,6 +28,7 @@ Examples:
   $ x0x-exec-audit verify exec.log.2.gz exec.log.1 exec.log
   $ zstdcat old/*.zst | x0x-exec-audit verify --from-start -
 
+Places are FILE:LINE:BYTE. Default FILE: ${DEFAULT_LOG}
 Several files are one log, so name the oldest first. Each line must be, byte for byte, one that the
 writer writes; and of each request there must be first its request, then its started, then its warnings
 and its exit, or else its denial.
@@ -89,12 +90,6 @@ async function run(names: readonly string[], options: CommandOptions): Promise<n
   return EXIT_CODES[report.verdict]
 }
 
-/** A file that cannot be read is no mistake of this program. */
-function asReadError(thrown: unknown): unknown {
-  const isSystemError = thrown instanceof Error && 'code' in thrown && 'errno' in thrown
-  return isSystemError ? new CliError(messageOf(thrown), EXIT_USAGE) : thrown
-}
-
 interface Speed {
   readonly seconds: number
   readonly megabytesPerSecond: number
@@ -121,8 +116,8 @@ function reportText(report: VerifyReport, speed: Speed, paint: Paint): string {
 function findingText(finding: VerifyFinding, paint: Paint): string {
   const { file, line, offset, kind, verdict, message, excerpt } = finding
   const word = paint(COLORS[verdict], verdict === 'broken' ? kind : 'cannot tell')
-  const place = paint('bold', `${visible(file)}:${line}`)
-  return `${place} (byte ${offset}): ${word}: ${visible(message)}\n  ${paint('dim', visible(excerpt))}`
+  const place = paint('bold', `${visible(file)}:${line}:${offset}`)
+  return `${place}: ${word}: ${visible(message)}\n  ${paint('dim', visible(excerpt))}`
 }
 
 function reasonText({ byKind }: VerifyReport): string {

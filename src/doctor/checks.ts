@@ -1,3 +1,4 @@
+import { quoteArgument } from '../cli/escape'
 import {
   checkAppend,
   checkFileSystem,
@@ -6,7 +7,8 @@ import {
   checkSync,
   checkWriteCache,
 } from './disk-checks'
-import { codeOf, type Finding, fail, quoted, type Verdict } from './finding'
+
+import { codeOf, type Finding, fail, type Verdict } from './finding'
 import { checkClock, checkLimits, checkNode, checkPermissions, checkUser } from './host-checks'
 import {
   checkFolder,
@@ -86,7 +88,7 @@ function cleaned(subject: Subject): Verdict | undefined {
     subject.clean()
     return undefined
   } catch (thrown) {
-    const folder = quoted(subject.folder)
+    const folder = quoteArgument(subject.folder)
     const remedy = `sudo chattr -a ${folder} && rm -r ${folder}/.x0x-exec-audit-doctor-*`
     return fail(`what was made for the checks cannot be removed: ${systemText(thrown)}`, remedy)
   }

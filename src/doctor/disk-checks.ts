@@ -1,9 +1,10 @@
 import { closeSync, constants, openSync, readFileSync, statfsSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { quoteArgument } from '../cli/escape'
 import { describeDisk, isVolatile, mountAt } from '../tune/disk'
 import { RawProbe, TOO_FAST_MS } from '../tune/raw-sync'
 import { formatMs } from '../tune/slo'
-import { fail, merged, ok, quoted, type Verdict, warn } from './finding'
+import { fail, merged, ok, type Verdict, warn } from './finding'
 import type { Subject } from './subject'
 
 /* The disk under the log. What must be written is written into a folder of our own beside it. */
@@ -44,13 +45,13 @@ export function checkFileSystem({ nearestFolder }: Subject): Verdict {
     ok(found),
     ...(known === undefined
       ? []
-      : [warn(`${found}: ${known}`, `x0x-exec-audit tune --dir ${quoted(nearestFolder)}`)]),
+      : [warn(`${found}: ${known}`, `x0x-exec-audit tune --dir ${quoteArgument(nearestFolder)}`)]),
     ...unsafe.map((option) => mountedUnsafely(found, option, mountPoint)),
   ])
 }
 
 function mountedUnsafely(found: string, option: string, mountPoint: string): Verdict {
-  const remount = (good: string) => `sudo mount -o remount,${good} ${quoted(mountPoint)}`
+  const remount = (good: string) => `sudo mount -o remount,${good} ${quoteArgument(mountPoint)}`
   return option === 'ro'
     ? fail(`${found} is mounted read-only`, remount('rw'))
     : warn(
@@ -74,7 +75,7 @@ export function checkSpace({ nearestFolder }: Subject): Verdict {
   const free = bavail * bsize
   const share = blocks === 0 ? 1 : bavail / blocks
   const found = `${formatBytes(free)} free (${Math.floor(share * 100)} %); a quota is not seen here`
-  const remedy = `df -h ${quoted(nearestFolder)}`
+  const remedy = `df -h ${quoteArgument(nearestFolder)}`
   if (free < FREE_BYTES_MIN) return fail(found, remedy)
   return free < FREE_BYTES_FEW || share < FREE_SHARE_FEW ? warn(found, remedy) : ok(found)
 }
@@ -83,7 +84,7 @@ export function checkInodes({ nearestFolder }: Subject): Verdict {
   const { files, ffree } = statfsSync(nearestFolder)
   if (files === 0) return ok('this file system does not count them')
   const found = `${ffree} free`
-  const remedy = `df -i ${quoted(nearestFolder)}`
+  const remedy = `df -i ${quoteArgument(nearestFolder)}`
   if (ffree === 0) return fail(found, remedy)
   return ffree < FREE_INODES_FEW ? warn(found, remedy) : ok(found)
 }
@@ -125,7 +126,7 @@ export function checkSync(subject: Subject): Verdict {
     }
     const { p50, p99 } = probe.result().ms
     const found = `fdatasync ${formatMs(p50)} (p99 ${formatMs(p99)})`
-    const tune = `x0x-exec-audit tune --dir ${quoted(subject.folder)}`
+    const tune = `x0x-exec-audit tune --dir ${quoteArgument(subject.folder)}`
     if (p50 < TOO_FAST_MS) {
       return warn(`${found}: too fast to be true, unless the disk's cache outlives the power`, tune)
     }

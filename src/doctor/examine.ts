@@ -1,8 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { join } from 'node:path'
+import { quoteArgument } from '../cli/escape'
 import { checkNames, runChecks } from './checks'
 import type { Told } from './examiner'
-import { codeOf, type Finding, fail, quoted, type Verdict, warn } from './finding'
+import { codeOf, type Finding, fail, type Verdict, warn } from './finding'
 import { Subject } from './subject'
 
 /** What is asked of the doctor. */
@@ -93,7 +94,7 @@ function hung(limitMs: number, scratch: string | undefined): Verdict {
   const found = `no answer within ${limitMs / 1_000} s: the disk hangs${made}`
   return fail(
     found,
-    `sudo dmesg | tail # and look at the disk${scratch === undefined ? '' : `; later: ls ${quoted(scratch)}`}`,
+    `sudo dmesg | tail # and look at the disk${scratch === undefined ? '' : `; later: ls ${quoteArgument(scratch)}`}`,
   )
 }
 

@@ -43,11 +43,6 @@ export function worst(statuses: readonly Status[]): Status {
   return (['fail', 'warn'] as const).find((status) => statuses.includes(status)) ?? 'ok'
 }
 
-/** An argument as a shell takes it. */
-export function quoted(argument: string): string {
-  return /^[\w./:@%+=,-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`
-}
-
 /** The code of a system error, such as ENOSPC; empty for anything else. */
 export function codeOf(thrown: unknown): string {
   return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''

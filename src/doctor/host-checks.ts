@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { fail, merged, ok, quoted, type Verdict, warn } from './finding'
+import { quoteArgument } from '../cli/escape'
+import { fail, merged, ok, type Verdict, warn } from './finding'
 import type { Subject } from './subject'
 
 /* The machine, the process and its user: all that can be asked without touching the log's disk. */
@@ -51,8 +52,16 @@ export function checkPermissions({ path, folder }: Subject): Verdict {
   // It is there only where the model is on.
   if (permission === undefined) return ok('the permission model of Node is off')
   const needed: readonly [allowed: boolean, flag: string, why: string][] = [
-    [permission.has('fs.read', folder), `--allow-fs-read=${quoted(folder)}`, 'reading the folder'],
-    [permission.has('fs.write', path), `--allow-fs-write=${quoted(folder)}`, 'writing the log'],
+    [
+      permission.has('fs.read', folder),
+      `--allow-fs-read=${quoteArgument(folder)}`,
+      'reading the folder',
+    ],
+    [
+      permission.has('fs.write', path),
+      `--allow-fs-write=${quoteArgument(folder)}`,
+      'writing the log',
+    ],
     [permission.has('worker'), '--allow-worker', 'a thread, without which nothing is synced'],
   ]
   const missing = needed.filter(([allowed]) => !allowed)

@@ -7,6 +7,7 @@ import {
   openSync,
   type Stats,
 } from 'node:fs'
+import { quoteArgument } from '../cli/escape'
 import { ownReason, remedyOf } from '../errors'
 import {
   REASON_FILE_OWNER,
@@ -17,7 +18,7 @@ import {
 } from '../failure'
 import { distrustFile, distrustFolder } from '../file-trust'
 import { endsWithNewline, fragmentBytes } from '../log-file'
-import { codeOf, fail, merged, ok, quoted, type Verdict, warn } from './finding'
+import { codeOf, fail, merged, ok, type Verdict, warn } from './finding'
 import { userName } from './host-checks'
 import type { Subject } from './subject'
 
@@ -35,11 +36,11 @@ export function checkLog({ path }: Subject): Verdict {
   if (stats.isSymbolicLink()) {
     return fail(
       `${path} is a symbolic link, which is never followed`,
-      `realpath ${quoted(path)} # and name that file`,
+      `realpath ${quoteArgument(path)} # and name that file`,
     )
   }
   if (!stats.isFile()) {
-    const away = `mv ${quoted(path)} ${quoted(`${path}.old`)}`
+    const away = `mv ${quoteArgument(path)} ${quoteArgument(`${path}.old`)}`
     return fail(`${path} is ${kindOf(stats)}, not a regular file`, away)
   }
   const reasons = distrustFile(lstatSync(path, { bigint: true }), FILE_MODE)
@@ -56,9 +57,12 @@ export function checkFolder({ folder, hasFolder, nearestFolder }: Subject): Verd
 }
 
 function missingFolder(folder: string, nearest: string): Verdict {
-  const remedy = `mkdir -p -m 0700 ${quoted(folder)}`
+  const remedy = `mkdir -p -m 0700 ${quoteArgument(folder)}`
   if (lstatSync(folder, { throwIfNoEntry: false }) !== undefined) {
-    return fail(`${folder} is not a folder`, `mv ${quoted(folder)} ${quoted(`${folder}.old`)}`)
+    return fail(
+      `${folder} is not a folder`,
+      `mv ${quoteArgument(folder)} ${quoteArgument(`${folder}.old`)}`,
+    )
   }
   try {
     accessSync(nearest, constants.W_OK | constants.X_OK)
@@ -100,10 +104,10 @@ function openedLog(path: string): Verdict {
 function openRemedy(thrown: unknown, path: string): string {
   const code = codeOf(thrown)
   // The owner, or root, is refused only by an attribute.
-  if (code === 'EPERM') return `sudo chattr -i ${quoted(path)}`
+  if (code === 'EPERM') return `sudo chattr -i ${quoteArgument(path)}`
   return (
     spaceRemedy(code, path) ??
-    `sudo chown ${userName()} ${quoted(path)} && chmod 600 ${quoted(path)}`
+    `sudo chown ${userName()} ${quoteArgument(path)} && chmod 600 ${quoteArgument(path)}`
   )
 }
 
@@ -114,15 +118,18 @@ function madeFile(subject: Subject): Verdict {
   } catch (thrown) {
     const { folder } = subject
     const remedy =
-      spaceRemedy(codeOf(thrown), folder) ?? `sudo chown ${userName()} ${quoted(folder)}`
+      spaceRemedy(codeOf(thrown), folder) ?? `sudo chown ${userName()} ${quoteArgument(folder)}`
     const text = `its folder takes no new files: ${systemText(thrown)}`
-    return fail(text, codeOf(thrown) === 'EPERM' ? `sudo chattr -ia ${quoted(folder)}` : remedy)
+    return fail(
+      text,
+      codeOf(thrown) === 'EPERM' ? `sudo chattr -ia ${quoteArgument(folder)}` : remedy,
+    )
   }
 }
 
 /** For the errors that are the disk's, and not of permissions. */
 export function spaceRemedy(code: string, path: string): string | undefined {
-  const name = quoted(path)
+  const name = quoteArgument(path)
   switch (code) {
     case 'ENOSPC':
       return `df -h ${name} && df -i ${name} # and free what is used up`
@@ -155,7 +162,7 @@ export function checkTail({ path }: Subject): Verdict {
     const bytes = fragmentBytes(fd, size)
     return warn(
       `the log ends with a torn line of ${bytes} bytes; the first event closes it with a newline`,
-      `tail -c ${bytes} ${quoted(path)}`,
+      `tail -c ${bytes} ${quoteArgument(path)}`,
     )
   } finally {
     closeSync(fd)
@@ -173,7 +180,7 @@ const TRUST_REMEDIES = new Map<number, (path: string) => string>([
 /** The reasons that the writer has for AUDIT_UNSAFE_FILE, in its words. */
 function trusted(found: string, reasons: readonly number[], path: string): Verdict {
   const [first, ...others] = reasons.map((reason) =>
-    warn(ownReason(reason), TRUST_REMEDIES.get(reason)?.(quoted(path))),
+    warn(ownReason(reason), TRUST_REMEDIES.get(reason)?.(quoteArgument(path))),
   )
   if (first === undefined) return ok(found)
   const why = merged([first, ...others])

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ok, quoted, type Verdict, warn } from './finding'
+import { quoteArgument } from '../cli/escape'
+import { ok, type Verdict, warn } from './finding'
 import type { Subject } from './subject'
 
 /*
@@ -28,7 +29,7 @@ export function checkRotation({ path }: Subject): Verdict {
 
 export function judge({ file, directives }: RotationRule): Verdict {
   const has = (name: string) => directives.some((line) => line.split(/[\s=]/)[0] === name)
-  const edit = (script: string) => `sudo sed -i '${script}' ${quoted(file)}`
+  const edit = (script: string) => `sudo sed -i '${script}' ${quoteArgument(file)}`
   if (has('copytruncate')) {
     return warn(
       `${file} rotates it by copytruncate, which loses what is written while it copies; a rename is followed by itself`,
@@ -67,9 +68,7 @@ export function parseRules(file: string, text: string): RotationRule[] {
 
 /** Names apart by spaces, some in quotes. */
 function split(text: string): string[] {
-  return [...text.matchAll(/"([^"]*)"|(\S+)/g)].map(
-    ([, quotedName, name]) => quotedName ?? name ?? '',
-  )
+  return [...text.matchAll(/"([^"]*)"|(\S+)/g)].map(([, named, name]) => named ?? name ?? '')
 }
 
 /** Whether a shell pattern is for a path; a `*` does not cross a slash. */

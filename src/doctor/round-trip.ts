@@ -2,12 +2,13 @@ import { readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { messageOf } from '../cli/errors'
+import { quoteArgument } from '../cli/escape'
 import { ExecAudit, ExecDiagnostics } from '../index'
 import { percentile } from '../load/samples'
 import { eventMaker } from '../tune/audit-events'
 import { formatMs } from '../tune/slo'
 import { untried } from './disk-checks'
-import { codeOf, fail, ok, quoted, type Verdict, warn } from './finding'
+import { codeOf, fail, ok, type Verdict, warn } from './finding'
 import { spaceRemedy, systemText } from './log-checks'
 import { makeScratch, type Subject } from './subject'
 
@@ -64,7 +65,7 @@ export async function checkRoundTrip(subject: Subject): Promise<Verdict> {
     const { firstMs, laterMs, linesBack } = trip
     if (linesBack !== EVENTS + 1) {
       const counts = `${EVENTS + 1} events were durable, ${linesBack} were read back`
-      return fail(counts, `x0x-exec-audit tune --dir ${quoted(subject.folder)}`)
+      return fail(counts, `x0x-exec-audit tune --dir ${quoteArgument(subject.folder)}`)
     }
     return ok(
       `an event is durable and read back in ${formatMs(laterMs)}, the first after ${formatMs(firstMs)}`,

@@ -1,0 +1,51 @@
+/*
+ * What comes out of a log was written by strangers: an argument may hold whatever moves a terminal's
+ * cursor, colours its text, reverses its order, or ends a line.
+ */
+
+/**
+ * Control characters (C0, DEL, C1), those that reorder or hide text, line and paragraph separators,
+ * halves of surrogate pairs, and what Unicode leaves to private or no use.
+ */
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}\u115f\u1160\u3164\uffa0]/gu
+/** What a shell takes literally. */
+const PLAIN_ARGUMENT = /^[\p{L}\p{M}\p{N}_@%+=:,./-]+$/u
+const BYTE_MAX = 0xff
+const UNIT_MAX = 0xffff
+
+/** The text with every character visible that a terminal would act on, as bash writes it: `\x1b`, `\u202e`. */
+export function visible(text: string): string {
+  return text.replace(UNSAFE, visibleCharacter)
+}
+
+function visibleCharacter(character: string): string {
+  const code = character.codePointAt(0) ?? 0
+  const digits = code.toString(16)
+  if (code <= BYTE_MAX) return `\\x${digits.padStart(2, '0')}`
+  return code <= UNIT_MAX ? `\\u${digits.padStart(4, '0')}` : `\\U${digits.padStart(8, '0')}`
+}
+
+/** The JSON text with the same characters as JSON escapes, so that it means what it meant. */
+export function visibleJson(json: string): string {
+  return json.replace(UNSAFE, (character) =>
+    Array.from({ length: character.length }, (_, i) => {
+      return `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`
+    }).join(''),
+  )
+}
+
+/**
+ * An argument as one would type it in bash: quoted where a shell would take it apart, and as `$'…'`
+ * where a character has to be escaped.
+ */
+export function quoteArgument(argument: string): string {
+  if (PLAIN_ARGUMENT.test(argument)) return argument
+  const shown = visible(argument)
+  if (shown === argument) return `'${argument.replaceAll("'", "'\\''")}'`
+  return `$'${visible(argument.replace(/['\\]/g, '\\$&'))}'`
+}
+
+/** Arguments with spaces between them. */
+export function quoteArgv(argv: readonly string[]): string {
+  return argv.map(quoteArgument).join(' ')
+}
