@@ -13,6 +13,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => require('./doctor'),
   },
   {
+    name: 'stats',
+    summary: 'count what a log holds: events, denials, exits, agents, commands, durations',
+    load: () => require('./stats'),
+  },
+  {
     name: 'tune',
     summary: 'measure a disk, and say which fsync options suit a load on it',
     load: () => require('./tune'),
