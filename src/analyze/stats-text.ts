@@ -97,7 +97,7 @@ function durationText({ durationMs, output }: LogStats, paint: Paint): string[] 
     count,
   }))
   const [stdout, stderr] = [output.stdout, output.stderr].map(formatBytes)
-  const cut = output.truncated === 0 ? '' : `, ${formatCount(output.truncated)} times cut at a cap`
+  const cut = output.truncated === 0 ? '' : `, ${formatCount(output.truncated)} cut at a cap`
   return [
     barsOf(paint('bold', 'Durations'), bars),
     names.map((name, i) => `${paint('dim', name)} ${figures[i]}`).join('  '),
