@@ -178,7 +178,7 @@ Commands                 asked  denied
 git        /usr/bin/git      2       0
            ''                1       0
 git        /opt/git          1       0
-rm\\x1b[2J  rm\\x1b[2J'      1       1
+rm\\x1b[2J  $'rm\\x1b[2J'      1       1
 sleep      sleep             1       0
 all, exact
 
