@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
+import { runCli } from './helpers/cli'
 import { AGENT_ID } from './helpers/events'
-import { runCli } from './helpers/run-cli'
 import { useTempDir } from './helpers/temp-dir'
 import { lineText } from './helpers/verified'
 
@@ -123,7 +123,6 @@ describe('stats', () => {
     const rest = `${LINES.slice(4).join('\n')}\n`
     const { stdout, stderr } = await runCli(
       ['stats', '--utc', '--by', 'hour', dir.path('old.gz'), '-'],
-      [],
       rest,
     )
     expect([stdout, stderr]).toEqual([REPORT, LEFT_OUT])

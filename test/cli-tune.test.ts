@@ -2,10 +2,12 @@ import type { ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TuneReport } from '../src/tune/report'
+import { runCli, startCli as start } from './helpers/cli'
 import { itWithMounts, privileged, unmount } from './helpers/privileged'
-import { runCli as run, startCli as start } from './helpers/run-cli'
 import { itWithStrace } from './helpers/strace'
 import { useTempDir } from './helpers/temp-dir'
+
+const run = (args: readonly string[], wrapper?: readonly string[]) => runCli(args, '', wrapper)
 
 const dir = useTempDir()
 const disk = () => {

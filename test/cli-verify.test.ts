@@ -1,7 +1,7 @@
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { runCli } from './helpers/run-cli'
+import { runCli } from './helpers/cli'
 import { useTempDir } from './helpers/temp-dir'
 import { lineText } from './helpers/verified'
 
@@ -20,7 +20,7 @@ async function verified(lines: string, args: readonly string[] = []) {
   return await verify([path, ...args])
 }
 async function verify(args: readonly string[], input?: string) {
-  const { code, stdout, stderr } = await runCli(['verify', ...args], [], input)
+  const { code, stdout, stderr } = await runCli(['verify', ...args], input)
   const lines = stdout
     .replaceAll(dirname(dir.path('x')), '')
     .replaceAll('/exec.log', 'exec.log')

@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { runCli } from './helpers/cli'
 import { useExt4Disk } from './helpers/ext4-disk'
 import { itWithMounts, privileged, unmount } from './helpers/privileged'
-import { runCli } from './helpers/run-cli'
 import { itWithStrace } from './helpers/strace'
 import { useTempDir } from './helpers/temp-dir'
 import { until } from './helpers/until'
@@ -18,6 +18,7 @@ interface Finding {
 async function badOf(log: string, wrapper: readonly string[] = [], args: readonly string[] = []) {
   const { code, stdout, stderr } = await runCli(
     ['doctor', '--log', log, '--json', ...args],
+    '',
     wrapper,
   )
   expect(stderr).toBe('')

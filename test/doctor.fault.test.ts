@@ -9,10 +9,10 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { runCli, startCli } from './helpers/cli'
 import { startedLine } from './helpers/events'
 import { useExt4Disk } from './helpers/ext4-disk'
 import { itWithMounts, privileged } from './helpers/privileged'
-import { runCli, startCli } from './helpers/run-cli'
 import { until } from './helpers/until'
 
 const STRANGER = 65_534
@@ -27,7 +27,7 @@ const log = () => `${disk}/exec.log`
 
 /** What is found of the log and its disk, with figures that are the machine's replaced by #. */
 async function examined(args: readonly string[] = [], wrapper: readonly string[] = []) {
-  const { code, stdout, stderr } = await runCli(['doctor', '--log', log(), ...args], wrapper)
+  const { code, stdout, stderr } = await runCli(['doctor', '--log', log(), ...args], '', wrapper)
   expect(stderr).toBe('')
   const text = stdout
     .replaceAll(disk, 'DISK')

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import type { AuditSource } from '../reader/source'
 import { CliError, EXIT_USAGE, messageOf, usageError } from './errors'
+import { DEFAULT_LOG, fileName, STDIN } from './log-input'
 
 /** A file that was named on the command line, or standard input. */
 export interface InputFile {
@@ -10,11 +11,6 @@ export interface InputFile {
   readonly size: number | undefined
 }
 
-const STDIN = '-'
-const STDIN_NAME = '(stdin)'
-/** Where the reference, and this package's examples, have their log. */
-export const DEFAULT_LOG = '/var/log/x0x/exec.log'
-
 /** The inputs that were named, or the default one. Throws a usage error for one that is not there. */
 export function inputFiles(named: readonly string[]): InputFile[] {
   const names = named.length === 0 ? [DEFAULT_LOG] : named
@@ -22,7 +18,7 @@ export function inputFiles(named: readonly string[]): InputFile[] {
     throw usageError('standard input can be read only once')
   }
   return names.map((name) => {
-    if (name === STDIN) return { name: STDIN_NAME, source: process.stdin, size: undefined }
+    if (name === STDIN) return { name: fileName(name), source: process.stdin, size: undefined }
     return { name, source: name, size: sizeOf(name) }
   })
 }

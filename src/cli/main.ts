@@ -13,6 +13,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => require('./doctor'),
   },
   {
+    name: 'show',
+    summary: "show one command's life: its events, and the time between them",
+    load: () => require('./show'),
+  },
+  {
     name: 'stats',
     summary: 'count what a log holds: events, denials, exits, agents, commands, durations',
     load: () => require('./stats'),
@@ -26,6 +31,11 @@ const COMMANDS: readonly CommandEntry[] = [
     name: 'verify',
     summary: 'check each line of a log, and the order of each request’s events',
     load: () => require('./verify'),
+  },
+  {
+    name: 'view',
+    summary: "show a log's events, filter them, and follow it as it grows",
+    load: () => require('./view'),
   },
 ]
 
@@ -75,8 +85,8 @@ function report(thrown: unknown): number {
 
 // The reader of a pipe may have seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  process.exit()
+  if (error.code === 'EPIPE') process.exit()
+  process.exit(report(new CliError(`cannot write the output: ${error.message}`, EXIT_USAGE)))
 })
 
 newProgram(process.argv.slice(2))

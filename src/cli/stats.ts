@@ -1,14 +1,16 @@
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { type LogStats, LogStatsCollector } from '../analyze/log-stats'
 import { statsText } from '../analyze/stats-text'
 import { PERIODS, type Period } from '../analyze/timeline'
 import { readBatches } from '../reader/read-audit'
+import { when, wholeNumber } from './arguments'
 import { ByteProgress } from './byte-progress'
 import { EXIT_PASS } from './errors'
 import { formatJson } from './json'
-import { asReadError, DEFAULT_LOG, type InputFile, inputFiles, totalBytes } from './log-files'
+import { asReadError, type InputFile, inputFiles, totalBytes } from './log-files'
+import { DEFAULT_LOG } from './log-input'
 import { painter } from './terminal'
-import { parseWhen, WHEN_FORMS } from './time'
+import { WHEN_FORMS } from './time'
 
 interface StatsOptions {
   readonly since?: number
@@ -48,7 +50,7 @@ export function configure(command: Command): void {
     .addOption(new Option('--by <period>', 'also by time').choices(PERIODS))
     .addOption(
       new Option('--top <n>', 'how many agents, commands and open requests are named')
-        .argParser(topCount)
+        .argParser(wholeNumber(1, TOP_MAX))
         .default(TOP),
     )
     .option('--utc', 'show times in UTC')
@@ -57,18 +59,6 @@ export function configure(command: Command): void {
     .action(async (files: readonly string[], options: StatsOptions) => {
       process.exitCode = await run(files, options)
     })
-}
-
-function when(text: string): number {
-  const ms = parseWhen(text)
-  if (ms !== undefined) return ms
-  throw new InvalidArgumentError(`Expected a time such as ${WHEN_FORMS}.`)
-}
-
-function topCount(text: string): number {
-  const value = Number(text)
-  if (/^\d+$/.test(text) && value >= 1 && value <= TOP_MAX) return value
-  throw new InvalidArgumentError(`Expected a whole number from 1 to ${TOP_MAX}.`)
 }
 
 async function run(names: readonly string[], options: StatsOptions): Promise<number> {

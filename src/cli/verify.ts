@@ -1,11 +1,13 @@
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { formatPlain } from '../plot/chart'
 import { type VerifyFinding, type VerifyReport, verify } from '../verify/verify'
+import { wholeNumber } from './arguments'
 import { ByteProgress } from './byte-progress'
 import { EXIT_FAIL, EXIT_PASS, EXIT_UNSURE } from './errors'
 import { visible } from './escape'
 import { formatJson } from './json'
-import { asReadError, DEFAULT_LOG, inputFiles, totalBytes } from './log-files'
+import { asReadError, inputFiles, totalBytes } from './log-files'
+import { DEFAULT_LOG } from './log-input'
 import { type Paint, painter } from './terminal'
 
 interface CommandOptions {
@@ -44,7 +46,7 @@ export function configure(command: Command): void {
     .argument('[files...]', 'the files of one log, the oldest first; - for standard input')
     .addOption(
       new Option('--max-problems <n>', 'how many problems are shown; all are counted')
-        .argParser(count)
+        .argParser(wholeNumber(0, MAX_PROBLEMS_LIMIT))
         .default(MAX_PROBLEMS),
     )
     .option('--from-start', 'the first file is where the log began: no request is older')
@@ -54,12 +56,6 @@ export function configure(command: Command): void {
     .action(async (files: readonly string[], options: CommandOptions) => {
       process.exitCode = await run(files, options)
     })
-}
-
-function count(text: string): number {
-  const value = Number(text)
-  if (Number.isSafeInteger(value) && value >= 0 && value <= MAX_PROBLEMS_LIMIT) return value
-  throw new InvalidArgumentError(`Expected a whole number from 0 to ${MAX_PROBLEMS_LIMIT}.`)
 }
 
 async function run(names: readonly string[], options: CommandOptions): Promise<number> {

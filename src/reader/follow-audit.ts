@@ -26,6 +26,13 @@ export interface FollowOptions extends ReadOptions {
   onChange?: ((change: PathChange) => void) | undefined
 }
 
+/** Where to begin, or what finds that in the file once it is open. */
+export type FollowFrom =
+  | 'start'
+  | 'end'
+  | number
+  | ((handle: FileHandle, size: number) => Promise<number>)
+
 const POLL_MS = 250
 const POLL_MS_MIN = 10
 const POLL_MS_MAX = 60_000
@@ -87,7 +94,7 @@ async function* recordsOf(
 /** As {@link followAudit}, but all lines of a chunk at once, problems in their place among the events. */
 export async function* followBatches(
   path: string | URL,
-  options: FollowOptions,
+  options: Omit<FollowOptions, 'from'> & { from?: FollowFrom | undefined },
   stop?: AbortSignal,
 ): AsyncGenerator<readonly LineEntry[], void, void> {
   const signals = [options.signal, stop].filter((signal) => signal !== undefined)
@@ -105,15 +112,16 @@ export async function* followBatches(
 
 class Follower {
   readonly #watch: PathWatch
-  readonly #from: 'start' | 'end' | number
+  readonly #from: FollowFrom
   readonly #maxLineBytes: number
   readonly #onChange: (change: PathChange) => void
   #file: FollowedFile | undefined
   #isToldMissing = false
   #isEnded = false
 
-  constructor(path: string, { from, pollMs, maxLineBytes, onChange }: FollowOptions) {
-    this.#from = checkFrom(from)
+  constructor(path: string, options: Parameters<typeof followBatches>[1]) {
+    const { from, pollMs, maxLineBytes, onChange } = options
+    this.#from = typeof from === 'function' ? from : checkFrom(from)
     this.#maxLineBytes = checkMaxLineBytes(maxLineBytes)
     this.#onChange = onChange ?? (() => undefined)
     this.#watch = new PathWatch(path, checkPollMs(pollMs))
@@ -176,7 +184,7 @@ class Follower {
     await old?.handle.close()
   }
 
-  async #begin(from: 'start' | 'end' | number): Promise<void> {
+  async #begin(from: FollowFrom): Promise<void> {
     const found = this.#watch.take()
     if (found === undefined) return
     this.#file = new FollowedFile(found.handle, this.#maxLineBytes)
@@ -208,10 +216,11 @@ class FollowedFile {
     this.#splitter = new LineSplitter(maxLineBytes)
   }
 
-  async seek(from: 'start' | 'end' | number): Promise<void> {
+  async seek(from: FollowFrom): Promise<void> {
     if (from === 'start') return
     const { size } = await this.handle.stat()
-    this.#position = from === 'end' ? await lastLinesStart(this.handle, size, 0) : from
+    if (typeof from === 'function') this.#position = await from(this.handle, size)
+    else this.#position = from === 'end' ? await lastLinesStart(this.handle, size, 0) : from
     this.#splitter = new LineSplitter(this.#maxLineBytes, this.#position)
   }
 

@@ -48,7 +48,7 @@ const U64_MAX = 2n ** 64n - 1n
 /** Any number of so few digits is a safe integer. */
 const SAFE_DIGITS = 15
 /** A string cut from a longer line is copied, so that keeping it does not keep the line. */
-const CUT_FROM_MAX = 2_048
+const CUT_FROM_MAX = 512
 
 /**
  * Parses a line, without its newline. Pure.

@@ -10,16 +10,25 @@ export interface CliEnd {
   readonly stderr: string
 }
 
+const running = new Set<ReturnType<typeof spawn>>()
+
+afterEach(() => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 /**
- * Starts the built command, its output into pipes.
+ * Starts the built command, its output into pipes, in a fixed time zone; killed after the test.
  * @param wrapper a command that runs it, such as strace with its options
- * @param input what its standard input holds
  */
-export function startCli(args: readonly string[], wrapper: readonly string[] = [], input = '') {
+export function startCli(
+  args: readonly string[],
+  input: string | Buffer = '',
+  wrapper: readonly string[] = [],
+) {
+  const env = { ...process.env, TZ: 'Europe/Berlin' }
   const [file = process.execPath, ...rest] = [...wrapper, process.execPath, MAIN, ...args]
-  const child = spawn(file, rest, { stdio: ['pipe', 'pipe', 'pipe'] })
-  // A command that does not read it may have ended already.
-  child.stdin.on('error', () => undefined).end(input)
+  const child = spawn(file, rest, { env, stdio: 'pipe' })
+  running.add(child)
   const output = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text) => {
     output.stdout += text
@@ -27,14 +36,20 @@ export function startCli(args: readonly string[], wrapper: readonly string[] = [
   child.stderr.setEncoding('utf8').on('data', (text) => {
     output.stderr += text
   })
+  // It may end before it has read all.
+  child.stdin.on('error', () => undefined)
+  child.stdin.end(input)
   const end = new Promise<CliEnd>((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', (code) => resolve({ code, ...output }))
+    child.on('close', (code) => {
+      running.delete(child)
+      resolve({ code, ...output })
+    })
   })
-  return { child, end }
+  return { child, output, end }
 }
 
-/** Runs the built command to its end, see {@link startCli}. */
+/** Runs the built command to its end. */
 export function runCli(...run: Parameters<typeof startCli>): Promise<CliEnd> {
   return startCli(...run).end
 }

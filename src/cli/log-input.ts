@@ -1,0 +1,140 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { lastLinesStart } from '../reader/last-lines'
+import { type LineEntry, LineSplitter } from '../reader/line-splitter'
+import { MAX_LINE_BYTES, readBatches } from '../reader/read-audit'
+import type { AuditProblem, AuditRecord } from '../reader/records'
+import { CHUNK_BYTES } from '../reader/source'
+import { CliError, EXIT_USAGE, messageOf } from './errors'
+import { visible } from './escape'
+
+/** Where the reference, and this package's examples, have their log. */
+export const DEFAULT_LOG = '/var/log/x0x/exec.log'
+export const STDIN = '-'
+const MESSAGE_CHARACTERS = 80
+
+/** A file's name for people. */
+export function fileName(file: string): string {
+  return file === STDIN ? '(stdin)' : visible(file)
+}
+
+/** The batches of a file or of standard input. What cannot be read is told as the user's mistake. */
+export async function* readLog(file: string): AsyncGenerator<readonly LineEntry[]> {
+  try {
+    const source = file === STDIN ? process.stdin : file
+    for await (const { entries } of readBatches(source)) yield entries
+  } catch (thrown) {
+    throw readError(file, thrown)
+  }
+}
+
+/** Why a log cannot be read, and what to do. */
+export function readError(file: string, thrown: unknown): CliError {
+  const isMissing = messageOf(thrown).startsWith('ENOENT')
+  const hint =
+    isMissing && file === DEFAULT_LOG ? '; name the log: it is the auditLogPath of the policy' : ''
+  return new CliError(`${fileName(file)}: ${visible(messageOf(thrown))}${hint}`, EXIT_USAGE)
+}
+
+/** Tells broken lines on standard error, and counts them. */
+export class ProblemTeller {
+  #count = 0
+  readonly #files = new Set<string>()
+
+  /** @param isLineKnown false where the reading began in the middle of the file */
+  tell(file: string, problem: AuditProblem, isLineKnown = true): void {
+    this.#count++
+    this.#files.add(file)
+    const { line, offset, kind, message, excerpt } = problem
+    const place = `${fileName(file)}:${isLineKnown ? line : '?'}:${offset}`
+    const cut = excerpt.slice(0, MESSAGE_CHARACTERS)
+    const shown = excerpt === '' ? '' : `: ${visible(cut)}${cut === excerpt ? '' : '…'}`
+    process.stderr.write(`${place}: ${kind}: ${message}${shown}\n`)
+  }
+
+  /** Says how many there were, if any. */
+  sum(): void {
+    if (this.#count === 0) return
+    const lines = this.#count === 1 ? '1 line is' : `${this.#count} lines are`
+    const files = this.#files.size > 1 ? ` in ${this.#files.size} files` : ''
+    process.stderr.write(
+      `x0x-exec-audit: ${lines} no event${this.#count === 1 ? '' : 's'}${files}\n`,
+    )
+  }
+}
+
+/**
+ * Finds where the last `count` events that `isWanted` begin in a file: from its end, by ever longer
+ * pieces of it. With `fromStart` the file is read whole, for a filter that has to know what was before.
+ */
+export async function startOfLast(
+  handle: FileHandle,
+  size: number,
+  count: number,
+  isWanted: (record: AuditRecord, text: string) => boolean,
+  fromStart: boolean,
+): Promise<number> {
+  if (count === 0 && !fromStart) return lastLinesStart(handle, size, 0)
+  for (let lines = count; ; lines *= 4) {
+    const start = fromStart ? 0 : await lastLinesStart(handle, size, lines)
+    const offsets = await wantedOffsets(handle, start, size, count, isWanted)
+    if (count === 0) return lastLinesStart(handle, size, 0)
+    if (offsets.length >= count) return offsets[0] ?? 0
+    if (start === 0) return 0
+  }
+}
+
+/** Where the last `count` wanted events between two offsets stand. */
+async function wantedOffsets(
+  handle: FileHandle,
+  start: number,
+  end: number,
+  count: number,
+  isWanted: (record: AuditRecord, text: string) => boolean,
+): Promise<number[]> {
+  const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
+  const splitter = new LineSplitter(MAX_LINE_BYTES, start)
+  let offsets: number[] = []
+  for (let at = start; at < end; ) {
+    const { bytesRead } = await handle.read(buffer, 0, Math.min(CHUNK_BYTES, end - at), at)
+    if (bytesRead === 0) break
+    at += bytesRead
+    for (const { record, text } of splitter.push(buffer.subarray(0, bytesRead))) {
+      if (record !== undefined && isWanted(record, text)) offsets.push(record.offset)
+    }
+    if (offsets.length > 2 * count) offsets = offsets.slice(offsets.length - count)
+  }
+  return offsets.slice(Math.max(0, offsets.length - count))
+}
+
+/** The lines of a plain file from an offset on. */
+export async function* readFrom(
+  handle: FileHandle,
+  offset: number,
+): AsyncGenerator<readonly LineEntry[]> {
+  const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
+  const splitter = new LineSplitter(MAX_LINE_BYTES, offset)
+  for (let at = offset; ; ) {
+    const { bytesRead } = await handle.read(buffer, 0, CHUNK_BYTES, at)
+    if (bytesRead === 0) break
+    at += bytesRead
+    yield splitter.push(buffer.subarray(0, bytesRead))
+  }
+  const last = splitter.end()
+  if (last !== undefined) yield [last]
+}
+
+/** Opens a plain file to look at its end; undefined for what has none (a pipe, a packed file). */
+export async function openPlain(file: string): Promise<FileHandle | undefined> {
+  if (file === STDIN) return undefined
+  const handle = await open(file).catch((thrown: unknown) => {
+    throw readError(file, thrown)
+  })
+  const stats = await handle.stat()
+  const start = Buffer.alloc(1)
+  if (stats.isFile()) await handle.read(start, 0, 1, 0)
+  if (stats.isFile() && start[0] !== GZIP_FIRST) return handle
+  await handle.close()
+  return undefined
+}
+
+const GZIP_FIRST = 0x1f

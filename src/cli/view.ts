@@ -1,0 +1,275 @@
+import { once } from 'node:events'
+import type { FileHandle } from 'node:fs/promises'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { followBatches } from '../reader/follow-audit'
+import type { LineEntry } from '../reader/line-splitter'
+import type { AuditRecord } from '../reader/records'
+import { when } from './arguments'
+import { CliError, EXIT_PASS, messageOf, usageError } from './errors'
+import { EVENT_NAMES, type EventName, matches, PartyMemory } from './filter'
+import {
+  DEFAULT_LOG,
+  fileName,
+  openPlain,
+  ProblemTeller,
+  readError,
+  readFrom,
+  readLog,
+  STDIN,
+  startOfLast,
+} from './log-input'
+import { painter } from './terminal'
+import { WHEN_FORMS } from './time'
+import { FORMATS, type Format, type Shown, ViewOutput } from './view-output'
+
+interface ViewOptions {
+  readonly follow?: true
+  readonly lines?: number
+  readonly since?: number
+  readonly until?: number
+  readonly event?: readonly EventName[]
+  readonly agent?: string
+  readonly machine?: string
+  readonly request?: string
+  readonly denied?: true
+  readonly failed?: true
+  readonly grep?: string
+  readonly ignoreCase?: true
+  readonly output: Format
+  readonly wide?: true
+  readonly utc?: true
+}
+
+/** How many events `--follow` shows of those that are there already, as `tail -f` does. */
+const FOLLOW_LINES = 10
+
+const EXAMPLES = `
+FILE is a log, or one that gzip has packed, or - for standard input; several are shown one after the
+other as they are given: exec.log.2.gz exec.log.1 exec.log. Default: ${DEFAULT_LOG}
+
+All filters that are given must hold. started, warning and exit events carry no agent: they count as
+their request's, which is remembered for the last 65,536 requests read. Times are local unless they end
+in Z or an offset: ${WHEN_FORMS}.
+
+In pretty, json, jsonl and csv, characters that could move, colour or reorder a terminal's text are shown
+as escapes; raw prints the lines as they are. csv puts a ' before text that a spreadsheet would run.
+Lines that are no event are told on standard error as FILE:LINE:BYTE, and counted at the end.
+
+Examples:
+  $ x0x-exec-audit view -f /var/log/gateway/exec.log
+  $ x0x-exec-audit view --since 2h --failed exec.log.1 exec.log
+  $ x0x-exec-audit view --denied --agent a1b2 -o jsonl exec.log | jq .argv
+  $ zcat exec.log.*.gz | x0x-exec-audit view --grep 'rm -rf' -
+
+Exit codes: 0 done, also when nothing was found; 2 a mistake in the command line, or a file that cannot
+be read.`
+
+export function configure(command: Command): void {
+  const hex = (digits: number) => (text: string) => hexPrefix(text, digits)
+  command
+    .description('Shows the events of a log, one line each.')
+    .argument('[file...]', 'the logs to read')
+    .option('-f, --follow', 'go on as events are appended, over rotation, until interrupted')
+    .addOption(
+      new Option('-n, --lines <n>', 'only the last n of the events asked for').argParser(
+        wholeNumber,
+      ),
+    )
+    .addOption(new Option('--since <when>', 'events from then on').argParser(when))
+    .addOption(new Option('--until <when>', 'events up to then').argParser(when))
+    .addOption(
+      new Option('--event <names>', `of ${EVENT_NAMES.join(', ')}; several with commas`).argParser(
+        eventNames,
+      ),
+    )
+    .addOption(new Option('--agent <hex>', "the agent id's first digits").argParser(hex(64)))
+    .addOption(new Option('--machine <hex>', "the machine id's first digits").argParser(hex(64)))
+    .addOption(new Option('--request <hex>', "the request id's first digits").argParser(hex(32)))
+    .option('--denied', 'denials')
+    .option('--failed', 'exits with another code than 0 or by a signal, and failed spawns')
+    .option('--grep <regex>', 'events whose line, or whose arguments, this is found in')
+    .option('-i, --ignore-case', 'for --grep')
+    .addOption(
+      new Option('-o, --output <format>', 'how to print').choices(FORMATS).default('pretty'),
+    )
+    .option('-w, --wide', "do not cut lines to the terminal's width")
+    .option('--utc', 'show times in UTC')
+    .addHelpText('after', EXAMPLES)
+    .action(async (files: readonly string[], options: ViewOptions) => {
+      process.exitCode = await new View(files, options).run()
+    })
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value)) return value
+  throw new InvalidArgumentError('Expected a whole number from 0.')
+}
+
+function eventNames(text: string): readonly EventName[] {
+  return text.split(',').map((name) => {
+    const known = EVENT_NAMES.find((event) => event === name)
+    if (known !== undefined) return known
+    throw new InvalidArgumentError(`Expected some of ${EVENT_NAMES.join(', ')}.`)
+  })
+}
+
+/** An id's first digits, in lower case. */
+export function hexPrefix(text: string, digits: number): string {
+  if (/^[0-9a-f]+$/i.test(text) && text.length <= digits) return text.toLowerCase()
+  throw new InvalidArgumentError(`Expected 1 to ${digits} hexadecimal digits.`)
+}
+
+function pattern({ grep, ignoreCase }: ViewOptions): RegExp | undefined {
+  if (grep === undefined) return undefined
+  try {
+    return new RegExp(grep, ignoreCase ? 'iu' : 'u')
+  } catch (thrown) {
+    throw usageError(`--grep: ${messageOf(thrown)}`)
+  }
+}
+
+class View {
+  readonly #files: readonly string[]
+  readonly #options: ViewOptions
+  readonly #asked: Parameters<typeof matches>[3]
+  readonly #parties = new PartyMemory()
+  readonly #problems = new ProblemTeller()
+  readonly #output: ViewOutput
+  /** With `--lines` where a file's end cannot be found: the last events so far. */
+  #kept: Shown[] = []
+
+  constructor(files: readonly string[], options: ViewOptions) {
+    this.#files = files.length === 0 ? [DEFAULT_LOG] : files
+    this.#options = options
+    this.#asked = { ...options, grep: pattern(options) }
+    const { stdout } = process
+    const isCut = stdout.isTTY === true && options.wide !== true
+    const width = isCut ? stdout.columns : Number.POSITIVE_INFINITY
+    const style = { paint: painter(stdout), width, isUtc: options.utc === true }
+    this.#output = new ViewOutput(options.output, style, writeOut)
+  }
+
+  async run(): Promise<number> {
+    this.#check()
+    await this.#output.begin()
+    let failure: CliError | undefined
+    if (this.#options.follow) await this.#follow()
+    else failure = await this.#readAll()
+    await this.#output.end()
+    this.#problems.sum()
+    if (failure !== undefined) throw failure
+    return EXIT_PASS
+  }
+
+  #check(): void {
+    const { follow, output } = this.#options
+    if (!follow) return
+    if (this.#files.length > 1) throw usageError('--follow takes one file')
+    if (this.#files[0] === STDIN)
+      throw usageError('--follow takes a file; - is read to its end anyway')
+    if (output === 'json') throw usageError('--follow never ends a json document; take -o jsonl')
+  }
+
+  /** Reads one file after the other; one that cannot be read is told, and the others are read. */
+  async #readAll(): Promise<CliError | undefined> {
+    const { lines } = this.#options
+    let failure: CliError | undefined
+    for (const file of this.#files) {
+      try {
+        if (lines !== undefined && this.#files.length === 1) await this.#readLast(file, lines)
+        else await this.#showAll(file, readLog(file))
+      } catch (thrown) {
+        if (!(thrown instanceof CliError)) throw thrown
+        if (failure !== undefined) process.stderr.write(`x0x-exec-audit: ${failure.message}\n`)
+        failure = thrown
+      }
+    }
+    await this.#output.show(this.#kept)
+    return failure
+  }
+
+  async #readLast(file: string, lines: number): Promise<void> {
+    const handle = await openPlain(file)
+    if (handle === undefined) return this.#showAll(file, readLog(file))
+    try {
+      const { size } = await handle.stat()
+      const start = await this.#startOfLast(handle, size, lines)
+      await this.#showAll(file, readFrom(handle, start), start, false)
+    } finally {
+      await handle.close()
+    }
+  }
+
+  async #follow(): Promise<void> {
+    const [file = DEFAULT_LOG] = this.#files
+    const { since, lines = since === undefined ? FOLLOW_LINES : undefined } = this.#options
+    let start = 0
+    const from = async (handle: FileHandle, size: number) => {
+      start = lines === undefined ? 0 : await this.#startOfLast(handle, size, lines)
+      return start
+    }
+    const onChange = (change: string) => {
+      start = 0
+      process.stderr.write(`x0x-exec-audit: ${fileName(file)}: ${change}\n`)
+    }
+    try {
+      for await (const entries of followBatches(file, { from, onChange })) {
+        await this.#show(file, entries, start === 0, false)
+      }
+    } catch (thrown) {
+      throw readError(file, thrown)
+    }
+  }
+
+  #startOfLast(handle: FileHandle, size: number, count: number) {
+    const { agent, machine } = this.#options
+    const isWanted = (record: AuditRecord, text: string) =>
+      this.#isAsked(record, text) !== undefined
+    return startOfLast(handle, size, count, isWanted, agent !== undefined || machine !== undefined)
+  }
+
+  async #showAll(
+    file: string,
+    batches: AsyncIterable<readonly LineEntry[]>,
+    start = 0,
+    isKept = this.#options.lines !== undefined,
+  ): Promise<void> {
+    for await (const entries of batches) await this.#show(file, entries, start === 0, isKept)
+  }
+
+  async #show(
+    file: string,
+    entries: readonly LineEntry[],
+    isLineKnown: boolean,
+    isKept: boolean,
+  ): Promise<void> {
+    const shown: Shown[] = []
+    for (const { record, problem, text } of entries) {
+      if (record === undefined) {
+        this.#problems.tell(file, problem, isLineKnown)
+        this.#output.note(file, problem)
+        continue
+      }
+      const asked = this.#isAsked(record, text)
+      if (asked !== undefined) shown.push({ ...asked, record, text, file })
+    }
+    if (isKept) this.#keep(shown)
+    else await this.#output.show(shown)
+  }
+
+  #isAsked(record: AuditRecord, text: string): Pick<Shown, 'parties'> | undefined {
+    const parties = this.#parties.of(record)
+    return matches(record, text, parties, this.#asked) ? { parties } : undefined
+  }
+
+  #keep(shown: readonly Shown[]): void {
+    const { lines = 0 } = this.#options
+    this.#kept.push(...shown)
+    if (this.#kept.length > lines) this.#kept = this.#kept.slice(this.#kept.length - lines)
+  }
+}
+
+async function writeOut(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain')
+}
