@@ -11,6 +11,7 @@ import { slowDisk } from './slow-disk'
 import { stages } from './stages'
 import { formatTable, progress } from './table'
 import { throughput } from './throughput'
+import { verify } from './verify'
 
 /** Every benchmark, in the order in which they are run. */
 export const BENCHMARKS: readonly Benchmark[] = [
@@ -22,6 +23,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   coldStart,
   memory,
   handoff,
+  verify,
 ]
 
 /** The benchmarks of these names, or all. Throws a RangeError for a name that there is not. */

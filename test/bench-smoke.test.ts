@@ -11,6 +11,7 @@ const temp = useTempDir()
 /** What the benchmarks compare with where it is there, and say is missing where it is not. */
 const hasPeers = existsSync(join(ROOT, 'bench/peers/node_modules'))
 const hasCompiler = isThere('cc', '--version')
+const hasJq = isThere('jq', '--version')
 const hasStrace = isThere('strace', '-f', '--seccomp-bpf', '-qq', '-o', '/dev/null', 'true')
 
 function isThere(command: string, ...args: string[]): boolean {
@@ -36,6 +37,7 @@ test('every benchmark runs small, and its files hold what was acknowledged', () 
     ['cold-start', 2],
     ['memory', 1],
     ['handoff', 10],
+    ['verify', hasJq ? 4 : 3],
   ])
   const rows = report.benchmarks.flatMap((benchmark) => benchmark.rows)
   expect(rows.filter(({ figures }) => !areFinitePositive(Object.values(figures)))).toEqual([])
@@ -54,7 +56,7 @@ test('a name that no benchmark has is refused with the names there are', () => {
     encoding: 'utf8',
   })
   expect(stderr).toBe(
-    'bench: no benchmark is called "ack-latncy"; there are call-cost, ack-latency, throughput, slow-disk, stages, cold-start, memory, handoff (--help shows the usage)\n',
+    'bench: no benchmark is called "ack-latncy"; there are call-cost, ack-latency, throughput, slow-disk, stages, cold-start, memory, handoff, verify (--help shows the usage)\n',
   )
   expect(status).toBe(2)
 })
