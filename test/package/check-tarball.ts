@@ -13,7 +13,7 @@ import { formatMessage } from 'publint/utils'
 const ROOT = join(__dirname, '../..')
 /** The tarball holds what runs, its types, and the usual papers. */
 const ALLOWED_FILES =
-  /^(package\.json|README\.md|LICENSE|dist\/((cli|load|plot|reader|testing|tune)\/)?[a-z-]+\.(js|d\.ts))$/
+  /^(package\.json|README\.md|LICENSE|dist\/((analyze|cli|doctor|load|plot|reader|testing|tune|verify)\/)?[a-z-]+\.(js|d\.ts))$/
 const UNPACKED_BYTES_MAX = 450_000
 
 const RECORD = `
