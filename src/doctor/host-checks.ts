@@ -43,7 +43,10 @@ export function userName(): string {
 export function checkClock(now = Date.now()): Verdict {
   const found = new Date(now).toISOString()
   if (now >= OLDEST_TIME) return ok(found)
-  return fail(`${found}, which is past: so will be the events' times`, 'timedatectl set-ntp true')
+  return fail(
+    `${found}, which is long past, and so will be the events' times`,
+    'timedatectl set-ntp true',
+  )
 }
 
 /** Node's permission model: the writer needs its folder and a thread, which alone may sync. */
