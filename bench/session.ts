@@ -14,6 +14,7 @@ import { slowDisk } from './slow-disk'
 import { stages } from './stages'
 import { formatTable, progress } from './table'
 import { throughput } from './throughput'
+import { verify } from './verify'
 
 /** Every benchmark, in the order in which they are run. */
 export const BENCHMARKS: readonly Benchmark[] = [
@@ -27,6 +28,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   memory,
   handoff,
   gateway,
+  verify,
 ]
 
 /** The benchmarks of these names, or all. Throws a RangeError for a name that there is not. */

@@ -154,6 +154,11 @@ export function ownReason(reason: number): string {
   return OWN_REASONS.get(reason) ?? 'an unknown reason'
 }
 
+/** What an operator can do about a system error of this code, where that is known. */
+export function remedyOf(code: string): string | undefined {
+  return REMEDIES.get(code)
+}
+
 /** Makes the error for a call after `close()`. */
 export function closedError(): AuditError {
   return new AuditError('AUDIT_CLOSED', 'this ExecAudit is closed; make a new one')

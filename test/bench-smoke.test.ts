@@ -12,6 +12,7 @@ const temp = useTempDir()
 /** What the benchmarks compare with where it is there, and say is missing where it is not. */
 const hasPeers = existsSync(join(ROOT, 'bench/peers/node_modules'))
 const hasCompiler = isThere('cc', '--version')
+const hasJq = isThere('jq', '--version')
 const hasStrace = isThere('strace', '-f', '--seccomp-bpf', '-qq', '-o', '/dev/null', 'true')
 
 function isThere(command: string, ...args: string[]): boolean {
@@ -41,6 +42,7 @@ test('every benchmark runs small, and its files hold what was acknowledged', () 
     ['memory', 2],
     ['handoff', 10],
     ['gateway', hasPeers ? 10 : 6],
+    ['verify', hasJq ? 4 : 3],
   ])
   const rows = report.benchmarks.flatMap((benchmark) => benchmark.rows)
   expect(rows.filter(({ figures }) => !areFinitePositive(Object.values(figures)))).toEqual([])
@@ -75,7 +77,7 @@ test('a name that no benchmark has is refused with the names there are', () => {
     encoding: 'utf8',
   })
   expect(stderr).toBe(
-    'bench: no benchmark is called "ack-latncy"; there are call-cost, ack-latency, throughput, open-loop, slow-disk, stages, cold-start, memory, handoff, gateway (--help shows the usage)\n',
+    'bench: no benchmark is called "ack-latncy"; there are call-cost, ack-latency, throughput, open-loop, slow-disk, stages, cold-start, memory, handoff, gateway, verify (--help shows the usage)\n',
   )
   expect(status).toBe(2)
 })

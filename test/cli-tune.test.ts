@@ -1,38 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TuneReport } from '../src/tune/report'
+import { runCli, startCli as start } from './helpers/cli'
 import { itWithMounts, privileged, unmount } from './helpers/privileged'
 import { itWithStrace } from './helpers/strace'
 import { useTempDir } from './helpers/temp-dir'
 
-const MAIN = join(__dirname, '../dist/cli/main.js')
-
-interface End {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
-
-/** Runs the built command, its output into pipes. */
-function start(args: readonly string[], wrapper: readonly string[] = []) {
-  const [file = process.execPath, ...rest] = [...wrapper, process.execPath, MAIN, ...args]
-  const child = spawn(file, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
-  const output = { stdout: '', stderr: '' }
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    output.stdout += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text) => {
-    output.stderr += text
-  })
-  const end = new Promise<End>((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (code) => resolve({ code, ...output }))
-  })
-  return { child, end }
-}
-
-const run = (args: readonly string[], wrapper?: readonly string[]) => start(args, wrapper).end
+const run = (args: readonly string[], wrapper?: readonly string[]) => runCli(args, '', wrapper)
 
 const dir = useTempDir()
 const disk = () => {

@@ -23,6 +23,21 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => require('./show'),
   },
   {
+    name: 'stats',
+    summary: 'count what a log holds: events, denials, exits, agents, commands, durations',
+    load: () => require('./stats'),
+  },
+  {
+    name: 'verify',
+    summary: "check each line of a log, and the order of each request's events",
+    load: () => require('./verify'),
+  },
+  {
+    name: 'doctor',
+    summary: 'look at a machine, a log and its disk before going live',
+    load: () => require('./doctor'),
+  },
+  {
     name: 'tune',
     summary: 'measure a disk, and say which fsync options suit a load on it',
     load: () => require('./tune'),

@@ -10,6 +10,7 @@ import { reportHtml } from '../tune/report-html'
 import { reportText } from '../tune/report-text'
 import { parseSlo, type Slo } from '../tune/slo'
 import { DiskHungError, plannedMs, tune } from '../tune/sweep'
+import { wholeNumber } from './arguments'
 import { CliError, EXIT_DISK, EXIT_FAIL, EXIT_PASS, messageOf, usageError } from './errors'
 import { formatJson } from './json'
 import { Progress } from './progress'
@@ -72,14 +73,6 @@ export function configure(command: Command): void {
     .action(async (options: TuneOptions) => {
       process.exitCode = await run(options)
     })
-}
-
-function wholeNumber(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text)
-    if (Number.isSafeInteger(value) && value >= min && value <= max) return value
-    throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`)
-  }
 }
 
 function slo(text: string): Slo {

@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { followBatches } from '../reader/follow-audit'
 import type { LineEntry } from '../reader/line-splitter'
 import type { AuditRecord } from '../reader/records'
+import { when } from './arguments'
 import { CliError, EXIT_PASS, messageOf, usageError } from './errors'
 import { EVENT_NAMES, type EventName, matches, PartyMemory } from './filter'
 import {
@@ -18,7 +19,7 @@ import {
   startOfLast,
 } from './log-input'
 import { painter } from './terminal'
-import { parseWhen, WHEN_FORMS } from './time'
+import { WHEN_FORMS } from './time'
 import { FORMATS, type Format, type Shown, ViewOutput } from './view-output'
 
 interface ViewOptions {
@@ -103,12 +104,6 @@ function wholeNumber(text: string): number {
   const value = Number(text)
   if (/^\d+$/.test(text) && Number.isSafeInteger(value)) return value
   throw new InvalidArgumentError('Expected a whole number from 0.')
-}
-
-function when(text: string): number {
-  const ms = parseWhen(text)
-  if (ms !== undefined) return ms
-  throw new InvalidArgumentError(`Expected a time such as ${WHEN_FORMS}.`)
 }
 
 function eventNames(text: string): readonly EventName[] {

@@ -231,7 +231,16 @@ function parseAcl(json: string): string | null | undefined {
 
 /** Whether this is how a writer writes the strings: no other escapes, and no half of a surrogate pair. */
 function isWritten(json: string, value: string | readonly string[]): boolean {
+  // Without an escape only spaces could be different, and they show in the length.
+  if (!json.includes('\\')) return json.length === plainLength(value) && json.isWellFormed()
   return JSON.stringify(value) === json && !json.includes('\\ud')
+}
+
+/** The length of the strings' JSON, where nothing in them is escaped. */
+function plainLength(value: string | readonly string[]): number {
+  if (typeof value === 'string') return value.length + 2
+  if (value.length === 0) return 2
+  return value.reduce((sum, { length }) => sum + length + 3, 1)
 }
 
 function parseJson(json: string): unknown {

@@ -37,9 +37,8 @@ export function describeMachine(): Machine {
 
 /** The disk that holds a folder. Throws the system's error when there is no such folder. */
 export function describeDisk(dir: string): Disk {
-  const path = realpathSync(dir)
-  const { bavail, bsize } = statfsSync(path)
-  const mount = mountOf(path)
+  const { bavail, bsize } = statfsSync(dir)
+  const mount = mountAt(dir)
   return {
     fileSystem: mount?.fileSystem ?? UNKNOWN,
     mountPoint: mount?.mountPoint ?? UNKNOWN,
@@ -61,9 +60,13 @@ export interface Mount {
   readonly mountPoint: string
   readonly fileSystem: string
   readonly source: string
+  /** Of the mount and of the file system, such as `ro`. */
+  readonly options: readonly string[]
 }
 
-function mountOf(path: string): Mount | undefined {
+/** The mount that a folder is on, where the system tells. Throws where there is no such folder. */
+export function mountAt(dir: string): Mount | undefined {
+  const path = realpathSync(dir)
   const table = readOr('/proc/self/mountinfo')
   return table === undefined ? undefined : innermostMount(table, path)
 }
@@ -83,13 +86,14 @@ export function innermostMount(mountinfo: string, path: string): Mount | undefin
 
 function parseMount(line: string): Mount {
   const [left = '', right = ''] = line.split(' - ')
-  const [, , number = '', , mountPoint = ''] = left.split(' ')
-  const [fileSystem = UNKNOWN, source = UNKNOWN] = right.split(' ')
+  const [, , number = '', , mountPoint = '', own = ''] = left.split(' ')
+  const [fileSystem = UNKNOWN, source = UNKNOWN, shared = ''] = right.split(' ')
   return {
     number,
     mountPoint: unescapeOctal(mountPoint),
     fileSystem,
     source: unescapeOctal(source),
+    options: [...own.split(','), ...shared.split(',')],
   }
 }
 

@@ -16,10 +16,18 @@ afterEach(() => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-/** Starts the built command, its output into pipes, in a fixed time zone; killed after the test. */
-export function startCli(args: readonly string[], input: string | Buffer = '') {
+/**
+ * Starts the built command, its output into pipes, in a fixed time zone; killed after the test.
+ * @param wrapper a command that runs it, such as strace with its options
+ */
+export function startCli(
+  args: readonly string[],
+  input: string | Buffer = '',
+  wrapper: readonly string[] = [],
+) {
   const env = { ...process.env, TZ: 'Europe/Berlin' }
-  const child = spawn(process.execPath, [MAIN, ...args], { env, stdio: 'pipe' })
+  const [file = process.execPath, ...rest] = [...wrapper, process.execPath, MAIN, ...args]
+  const child = spawn(file, rest, { env, stdio: 'pipe' })
   running.add(child)
   const output = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text) => {
@@ -42,6 +50,6 @@ export function startCli(args: readonly string[], input: string | Buffer = '') {
 }
 
 /** Runs the built command to its end. */
-export function runCli(args: readonly string[], input?: string | Buffer): Promise<CliEnd> {
-  return startCli(args, input).end
+export function runCli(...run: Parameters<typeof startCli>): Promise<CliEnd> {
+  return startCli(...run).end
 }

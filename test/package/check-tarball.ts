@@ -13,7 +13,7 @@ import { formatMessage } from 'publint/utils'
 const ROOT = join(__dirname, '../..')
 /** The tarball holds what runs, its types, and the usual papers. */
 const ALLOWED_FILES =
-  /^(package\.json|README\.md|LICENSE|dist\/((cli|load|plot|policy-file|reader|runner|testing|tune)\/)?[a-z-]+\.(js|d\.ts)|src\/shipping\/[\w-]+\.(conf|json|md|toml|yaml))$/
+  /^(package\.json|README\.md|LICENSE|dist\/((analyze|cli|doctor|load|plot|policy-file|reader|runner|testing|tune|verify)\/)?[a-z-]+\.(js|d\.ts)|src\/shipping\/[\w-]+\.(conf|json|md|toml|yaml))$/
 const UNPACKED_BYTES_MAX = 700_000
 
 const RECORD = `

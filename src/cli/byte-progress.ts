@@ -1,0 +1,52 @@
+import { SingleBar } from 'cli-progress'
+
+const SHOWN_AFTER_MS = 500
+const MB = 1e6
+
+/** A bar over the bytes of large inputs, with MB/s, on a terminal's standard error; nothing elsewhere. */
+export class ByteProgress {
+  readonly #totalBytes: number
+  readonly #stream: NodeJS.WriteStream
+  readonly #startMs = performance.now()
+  #bar: SingleBar | undefined
+  #doneBytes = 0
+
+  /** @param totalBytes 0 where it is not known: then there is no bar */
+  constructor(totalBytes: number, stream: NodeJS.WriteStream = process.stderr) {
+    this.#totalBytes = totalBytes
+    this.#stream = stream
+  }
+
+  /** So many more bytes are done. */
+  advance(bytes: number): void {
+    this.#doneBytes += bytes
+    if (this.#stream.isTTY !== true || this.#totalBytes === 0) return
+    const elapsedMs = performance.now() - this.#startMs
+    // What is done before one looks needs no bar.
+    if (elapsedMs < SHOWN_AFTER_MS) return
+    this.#bar ??= this.#start()
+    const speed = (this.#doneBytes / MB / (elapsedMs / 1_000)).toFixed(0)
+    this.#bar.update(Math.min(this.#doneBytes, this.#totalBytes), { speed })
+  }
+
+  /** Clears the bar. */
+  stop(): void {
+    this.#bar?.stop()
+  }
+
+  #start(): SingleBar {
+    const bar = new SingleBar({
+      stream: this.#stream,
+      format: '{bar} {percentage}%  {speed} MB/s  {eta_formatted} left',
+      barCompleteChar: '█',
+      barIncompleteChar: '░',
+      barsize: 24,
+      // Hidden, it would stay so when the user interrupts.
+      hideCursor: null,
+      clearOnComplete: true,
+      gracefulExit: false,
+    })
+    bar.start(this.#totalBytes, 0, { speed: '0' })
+    return bar
+  }
+}

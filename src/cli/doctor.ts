@@ -1,0 +1,83 @@
+import { resolve } from 'node:path'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { examine } from '../doctor/examine'
+import { type Finding, type Status, worst } from '../doctor/finding'
+import { EXIT_FAIL, EXIT_PASS, usageError } from './errors'
+import { visible } from './escape'
+import { formatJson } from './json'
+import { type Paint, painter } from './terminal'
+
+interface DoctorOptions {
+  readonly log?: string
+  readonly timeout: number
+  readonly json?: true
+}
+
+const SECONDS_MAX = 3_600
+const COLORS = { ok: 'green', warn: 'yellow', fail: 'red' } as const
+const NAME_WIDTH = 12
+
+const EXAMPLES = `
+Examples:
+  $ x0x-exec-audit doctor
+  $ x0x-exec-audit doctor --log /var/log/gateway/exec.log
+  $ sudo -u gateway x0x-exec-audit doctor --log /var/log/gateway/exec.log --json
+
+Run it as the gateway's user, with the gateway's limits. The log is opened, and never written to; what
+is made beside it is removed.
+
+Exit codes: 0 all is well, warnings included, 1 something fails, 2 a mistake in the command line.`
+
+export function configure(command: Command): void {
+  command
+    .description(
+      'Looks at the machine, at the log and at its disk before a gateway goes live, and says for each thing that is wrong how to mend it.',
+    )
+    .option('--log <file>', 'the log, whether it is there already or not')
+    .addOption(
+      new Option('--timeout <seconds>', 'how long one check may take')
+        .argParser(seconds)
+        .default(10),
+    )
+    .option('--json', 'print the findings as JSON and nothing else')
+    .addHelpText('after', EXAMPLES)
+    .action(async (options: DoctorOptions) => {
+      process.exitCode = await run(options)
+    })
+}
+
+function seconds(text: string): number {
+  const value = Number(text)
+  if (text !== '' && value > 0 && value <= SECONDS_MAX) return value
+  throw new InvalidArgumentError(`Expected seconds, more than 0 and at most ${SECONDS_MAX}.`)
+}
+
+async function run({ log, timeout, json }: DoctorOptions): Promise<number> {
+  if (log === '') throw usageError('--log: expected the path of a file')
+  const path = log === undefined ? undefined : resolve(log)
+  const paint = painter(process.stdout)
+  const findings: Finding[] = []
+  await examine({ path, limitMs: timeout * 1_000 }, (finding) => {
+    findings.push(finding)
+    if (json === undefined) process.stdout.write(findingText(finding, paint))
+  })
+  const status = worst(findings.map((finding) => finding.status))
+  process.stdout.write(
+    json ? formatJson('doctor', { log: path ?? null, status, findings }) : summary(findings, paint),
+  )
+  return status === 'fail' ? EXIT_FAIL : EXIT_PASS
+}
+
+function findingText({ check, status, found, remedy }: Finding, paint: Paint): string {
+  const word = paint(COLORS[status], status.padEnd(4))
+  const hint =
+    remedy === undefined ? '' : `${' '.repeat(6)}${paint('dim', `$ ${visible(remedy)}`)}\n`
+  return `${word}  ${check.padEnd(NAME_WIDTH)} ${visible(found)}\n${hint}`
+}
+
+function summary(findings: readonly Finding[], paint: Paint): string {
+  const count = (status: Status) => findings.filter((finding) => finding.status === status).length
+  const [fails, warns] = [count('fail'), count('warn')]
+  const counts = `${count('ok')} ok, ${warns} to look at, ${fails} to mend`
+  return `\n${paint(fails > 0 ? ['bold', 'red'] : 'bold', counts)}\n`
+}

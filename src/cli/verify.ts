@@ -1,0 +1,146 @@
+import { type Command, Option } from 'commander'
+import { formatPlain } from '../plot/chart'
+import { type VerifyFinding, type VerifyReport, verify } from '../verify/verify'
+import { wholeNumber } from './arguments'
+import { ByteProgress } from './byte-progress'
+import { EXIT_FAIL, EXIT_PASS, EXIT_UNSURE } from './errors'
+import { visible } from './escape'
+import { formatJson } from './json'
+import { asReadError, inputFiles, totalBytes } from './log-files'
+import { DEFAULT_LOG } from './log-input'
+import { type Paint, painter } from './terminal'
+
+interface CommandOptions {
+  readonly maxProblems: number
+  readonly fromStart?: true
+  readonly allowTorn?: true
+  readonly json?: true
+}
+
+const MAX_PROBLEMS = 20
+const MAX_PROBLEMS_LIMIT = 1_000_000
+const EXIT_CODES = { good: EXIT_PASS, broken: EXIT_FAIL, unsure: EXIT_UNSURE } as const
+const COLORS = { good: 'green', broken: 'red', unsure: 'yellow' } as const
+const WORDS = { good: 'GOOD', broken: 'BROKEN', unsure: 'CANNOT TELL' } as const
+const MB = 1e6
+
+const EXAMPLES = `
+Examples:
+  $ x0x-exec-audit verify /var/log/gateway/exec.log
+  $ x0x-exec-audit verify exec.log.2.gz exec.log.1 exec.log
+  $ zstdcat old/*.zst | x0x-exec-audit verify --from-start -
+
+Places are FILE:LINE:BYTE. Default FILE: ${DEFAULT_LOG}
+Several files are one log, so name the oldest first. Each line must be, byte for byte, one that the
+writer writes; and of each request there must be first its request, then its started, then its warnings
+and its exit, or else its denial.
+
+Exit codes: 0 good, 1 broken, 2 a mistake in the command line or a file that cannot be read, 3 it
+cannot be told: an event's request may stand in an older file, or the last line is not whole yet.`
+
+export function configure(command: Command): void {
+  command
+    .description(
+      "Checks each line of a log and the order of each request's events, in constant memory, and says where and why it is broken.",
+    )
+    .argument('[files...]', 'the files of one log, the oldest first; - for standard input')
+    .addOption(
+      new Option('--max-problems <n>', 'how many problems are shown; all are counted')
+        .argParser(wholeNumber(0, MAX_PROBLEMS_LIMIT))
+        .default(MAX_PROBLEMS),
+    )
+    .option('--from-start', 'the first file is where the log began: no request is older')
+    .option('--allow-torn', 'fragments of lines that a crash has left are as good as gone')
+    .option('--json', 'print the report as JSON and nothing else')
+    .addHelpText('after', EXAMPLES)
+    .action(async (files: readonly string[], options: CommandOptions) => {
+      process.exitCode = await run(files, options)
+    })
+}
+
+async function run(names: readonly string[], options: CommandOptions): Promise<number> {
+  const files = inputFiles(names)
+  const progress = new ByteProgress(totalBytes(files))
+  const startMs = performance.now()
+  const { fromStart = false, allowTorn = false, maxProblems, json } = options
+  let report: VerifyReport
+  try {
+    report = await verify(files, {
+      isWhole: fromStart,
+      allowsTorn: allowTorn,
+      maxProblems,
+      onBytes: (bytes) => progress.advance(bytes),
+    })
+  } catch (thrown) {
+    throw asReadError(thrown)
+  } finally {
+    progress.stop()
+  }
+  const seconds = (performance.now() - startMs) / 1_000
+  const speed = { seconds, megabytesPerSecond: report.bytes / MB / seconds }
+  process.stdout.write(
+    json
+      ? formatJson('verify', { ...report, ...speed })
+      : reportText(report, speed, painter(process.stdout)),
+  )
+  return EXIT_CODES[report.verdict]
+}
+
+interface Speed {
+  readonly seconds: number
+  readonly megabytesPerSecond: number
+}
+
+function reportText(report: VerifyReport, speed: Speed, paint: Paint): string {
+  const { verdict, findings, broken, unsure, lines, files, bytes } = report
+  const all = broken + unsure
+  const more = all - findings.length
+  const rate = `${formatPlain(speed.megabytesPerSecond)} MB/s`
+  const read = `${formatPlain(bytes / MB)} MB in ${formatPlain(speed.seconds)} s, ${rate}`
+  const size = `${plural(lines, 'line')} of ${plural(files, 'file')}`
+  return [
+    ...findings.map((finding) => findingText(finding, paint)),
+    ...(more > 0 ? [`and ${plural(more, 'more problem')} (--max-problems shows more)`] : []),
+    ...(all > 0 ? [''] : []),
+    `${paint(['bold', COLORS[verdict]], WORDS[verdict])}  ${size}${reasonText(report)}`,
+    ...notesOf(report).map((note) => `  ${note}`),
+    paint('dim', `  ${read}`),
+    '',
+  ].join('\n')
+}
+
+function findingText(finding: VerifyFinding, paint: Paint): string {
+  const { file, line, offset, kind, verdict, message, excerpt } = finding
+  const word = paint(COLORS[verdict], verdict === 'broken' ? kind : 'cannot tell')
+  const place = paint('bold', `${visible(file)}:${line}:${offset}`)
+  return `${place}: ${word}: ${visible(message)}\n  ${paint('dim', visible(excerpt))}`
+}
+
+function reasonText({ byKind }: VerifyReport): string {
+  const kinds = Object.entries(byKind).map(([kind, times]) => `${formatPlain(times)} ${kind}`)
+  return kinds.length === 0 ? '' : `: ${kinds.join(', ')}`
+}
+
+/** What is no fault, and yet worth knowing. */
+function notesOf({ notes }: VerifyReport): string[] {
+  const { duplicates, stepsBack, stepBackMsMax, openRequests, tornLines } = notes
+  const told: readonly [times: number, text: string][] = [
+    [openRequests, `${plural(openRequests, 'request')} without an end: running still, or lost`],
+    [
+      duplicates,
+      `${plural(duplicates, 'line')} twice, as where a worker died beside other writers`,
+    ],
+    [tornLines, `${plural(tornLines, 'torn line')}, which nobody has acknowledged`],
+    [stepsBack, `the time goes back ${plural(stepsBack, 'time')}, by ${stepBackMsMax} ms at most`],
+    [notes.blankLines, `${plural(notes.blankLines, 'blank line')}`],
+    [
+      notes.forgottenRequests,
+      `${plural(notes.forgottenRequests, 'ended request')} forgotten: a second use of these ids is not seen`,
+    ],
+  ]
+  return told.filter(([times]) => times > 0).map(([, text]) => text)
+}
+
+function plural(times: number, what: string): string {
+  return `${times.toLocaleString('en-US')} ${what}${times === 1 ? '' : 's'}`
+}
