@@ -1,4 +1,11 @@
-export { type AuditFailureRecorder, ExecDiagnostics } from './diagnostics'
+export {
+  type AuditFailure,
+  type AuditFailureRecorder,
+  type DiagnosticsSnapshot,
+  ExecDiagnostics,
+  type LastAuditFailure,
+} from './diagnostics'
+export type { EventName } from './encode'
 export {
   AuditError,
   type AuditErrorCode,
@@ -21,9 +28,9 @@ export {
 } from './events'
 export { ExecAudit } from './exec-audit'
 export type { Stage } from './failure'
-export type { FailureKind } from './failure-reporter'
+export type { FailureKind } from './failure-counts'
 export type { AuditGroup } from './group-channel'
 export type { ExecAuditOptions, FsyncOptions, WarnLogger } from './options'
 export type { ExecPolicy } from './policy'
 export type { SyncMethod } from './sink'
-export type { AuditStats, HistogramSummary } from './stats'
+export type { AuditStats, HistogramSummary, SyncBucket } from './stats'
