@@ -1,3 +1,5 @@
+/// <reference types="node" preserve="true" />
+
 export type { StatsSource } from './catalogue'
 export type { Labels } from './labels'
 export {
