@@ -1,10 +1,7 @@
-import { STAGES, type Stage } from './failure'
+import type { Stage } from './failure'
 
 /** Where an event can fail: the five stages of its line, and before it is accepted. */
 export type FailureKind = Stage | 'closed' | 'full'
-
-/** All of them, in the order of the data's way. */
-export const FAILURE_KINDS = [...STAGES, 'closed', 'full'] as const satisfies readonly FailureKind[]
 
 /** Failed events, by where. */
 export class FailureCounts {

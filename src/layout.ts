@@ -130,7 +130,7 @@ const COUNTER_BYTES = 32 * BigInt64Array.BYTES_PER_ELEMENT
  * A padding record is only its length and {@link PADDING_SEAL}: it fills the end of the record area
  * when the next record does not fit there.
  */
-export const RECORD_ALIGNMENT = 8
+const RECORD_ALIGNMENT = 8
 export const LENGTH_OFFSET = 0
 export const SEAL_OFFSET = 4
 export const FAILURE_OFFSET = 8

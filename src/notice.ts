@@ -15,7 +15,7 @@ export interface TornTail {
 }
 
 /** The file was opened and is written to, but others could tamper with it. */
-export interface UnsafeFile {
+interface UnsafeFile {
   readonly kind: 'unsafe-file'
   /** REASON constants of failure.ts. */
   readonly reasons: readonly number[]
