@@ -132,6 +132,7 @@ describe('the metrics for Prometheus', () => {
       expect(at).toBeLessThanOrEqual(Date.now() / 1e3)
     }
     expect(await sampleOf(registry, 'exec_audit_last_failure_timestamp_seconds{audit="b"}')).toBe(0)
+    expect(await sampleOf(registry, 'exec_audit_last_success_timestamp_seconds{audit="a"}')).toBe(0)
     expect(await sampleOf(registry, 'exec_audit_uptime_seconds{audit="a"}')).toBeGreaterThan(0)
   })
 

@@ -19,9 +19,12 @@ const LEFT_OUT = [
   'hand-over.fault',
   'path-storm.fault',
   'power-cut.crash',
+  'ring-corruption.property',
+  'ring.property',
   'simulator.property',
   'slow-disk.fault',
   'sync-load.fault',
+  'sync.fault',
   'syscall-failure.fault',
 ]
 
