@@ -35,7 +35,7 @@ export interface Destination {
 }
 
 /** A stream to a worker thread, which is no reason for the process to stay unless `ref` says so. */
-export interface Transport extends Destination {
+interface Transport extends Destination {
   ref(): void
 }
 

@@ -6,6 +6,7 @@ import {
   OVERSIZE_LENGTH_OFFSET,
   type RecordBytes,
   recordBytes,
+  TIME_OFFSET,
   TYPE_OFFSET,
   TYPE_OVERSIZE,
 } from './layout'
@@ -62,19 +63,21 @@ export class Admission {
     return this.#waiting.length - this.#waitingFirst
   }
 
-  /** Bytes outside the ring: of waiting events, and of oversize records without an outcome. */
-  get outsideBytes(): number {
-    return this.#outsideBytes
+  /** Events that wait, and the bytes outside the ring: theirs, and those of oversize records. */
+  get outsideUse(): { events: number; bytes: number; bytesMax: number } {
+    const bytesMax = this.#outsideBytesMax
+    return { events: this.waitingEvents, bytes: this.#outsideBytes, bytesMax }
   }
 
-  /** The most bytes there ever were outside the ring. */
-  get outsideBytesMax(): number {
-    return this.#outsideBytesMax
+  /** The bytes of the ring: all, those in use, and the most that ever were. */
+  get ringUse(): { capacityBytes: number; usedBytes: number; usedBytesMax: number } {
+    const { capacity, usedBytes } = this.#ring
+    return { capacityBytes: capacity, usedBytes, usedBytesMax: this.#ringBytesMax }
   }
 
-  /** The most bytes of the ring that were ever in use. */
-  get ringBytesMax(): number {
-    return this.#ringBytesMax
+  /** The time of the event that is pending longest, in milliseconds since 1970; undefined for none. */
+  get oldestTime(): number | undefined {
+    return this.#acks.size === 0 ? undefined : this.#ring.timeAt(this.#acks.firstPosition)
   }
 
   /** Publishes the prepared event if there is room now and none waits before it. */
@@ -163,6 +166,8 @@ export class Admission {
     this.#offer({ id, buffer: shared })
     const { view } = this.#ring.records
     view.setUint8(index + TYPE_OFFSET, TYPE_OVERSIZE)
+    const time = new DataView(shared).getFloat64(TIME_OFFSET, true)
+    view.setFloat64(index + TIME_OFFSET, time, true)
     view.setUint32(index + OVERSIZE_ID_OFFSET, id, true)
     view.setUint32(index + OVERSIZE_LENGTH_OFFSET, shared.byteLength, true)
     this.#oversize.add(shared, this.#commit(OVERSIZE_BYTES, settle))

@@ -4,29 +4,20 @@ import { Acks, acknowledge, type Settle } from './acks'
 import { Admission } from './admission'
 import type { AuditFailureRecorder } from './diagnostics'
 import { EventEncoder, type EventName } from './encode'
-import { closedError, ioError, ringFullError, textOf, warning } from './errors'
+import { type AuditWarning, closedError, ioError, ringFullError, textOf, warning } from './errors'
 import type { AuditOutcome } from './events'
 import { drainAtExit, type ExitDrained, forgetAtExit, isExiting } from './exit-hook'
 import { unpackFailure } from './failure'
-import { type FailureKind, FailureReporter } from './failure-reporter'
+import type { FailureKind } from './failure-counts'
+import { FailureReporter } from './failure-reporter'
 import { GroupPublisher } from './group-channel'
-import {
-  allocateRing,
-  COUNT_BYTES,
-  COUNT_GROUPS,
-  COUNT_OPENS,
-  COUNT_RETRIES,
-  COUNT_SYNCS,
-  COUNT_TORN_TAILS,
-  DURABLE,
-  type RingMemory,
-} from './layout'
+import { allocateRing, DURABLE, RECORD_TYPES, type RingMemory } from './layout'
 import { alertWarning, type Notice } from './notice'
 import type { CheckedOptions } from './options'
 import { OversizeStore } from './oversize'
 import { RingProducer } from './ring'
 import { hurry } from './signal'
-import { type AuditStats, summarize } from './stats'
+import { type AuditStats, collectStats } from './stats'
 import { CALL_PATIENCE_MS, DRAIN_PATIENCE_MS, WorkerHost } from './worker-host'
 import { findWorkerFile } from './worker-pool'
 
@@ -57,7 +48,12 @@ export class AuditWriter implements ExitDrained {
   readonly #success: AuditOutcome
   /** Whether a waitAsync on the durable position is pending. */
   #isWatching = false
+  #state: 'open' | 'closing' | 'closed' = 'open'
+  readonly #startedAt = performance.now()
+  #isAskingClock = false
   #accepted = 0
+  /** By the record's type. */
+  readonly #acceptedByType = new Float64Array(RECORD_TYPES)
   #settled = 0
   #succeeded = 0
   #failed = 0
@@ -74,7 +70,7 @@ export class AuditWriter implements ExitDrained {
   constructor(path: string, options: CheckedOptions, recorder: AuditFailureRecorder) {
     this.#path = path
     this.#options = options
-    this.#reporter = new FailureReporter(recorder, options.logger)
+    this.#reporter = new FailureReporter(path, recorder, options.logger)
     this.#success = options.fsync.method === 'none' ? 'written' : 'durable'
     this.#memory = allocateRing(options.ringBytes)
     this.#groups = new GroupPublisher(path, this.#memory.control)
@@ -185,41 +181,39 @@ export class AuditWriter implements ExitDrained {
   }
 
   stats(): AuditStats {
-    const counter = (word: number) => Number(Atomics.load(this.#memory.counters, word))
-    return {
+    const own = {
+      state: this.#state,
+      uptimeMs: performance.now() - this.#startedAt,
+      path: this.#path,
+      acceptedByType: this.#acceptedByType,
       events: {
         accepted: this.#accepted,
         settled: this.#settled,
         pending: this.#pending,
+        oldestPendingMs: this.#oldestPendingMs(),
         succeeded: this.#succeeded,
         failed: this.#failed,
       },
-      failures: this.#reporter.counts,
-      ring: {
-        capacityBytes: this.#ring.capacity,
-        usedBytes: this.#ring.usedBytes,
-        usedBytesMax: this.#admission.ringBytesMax,
-      },
-      waiting: {
-        events: this.#admission.waitingEvents,
-        bytes: this.#admission.outsideBytes,
-        bytesMax: this.#admission.outsideBytesMax,
-        limitBytes: this.#options.maxWaitingBytes,
-      },
-      groups: {
-        count: counter(COUNT_GROUPS),
-        bytes: counter(COUNT_BYTES),
-        events: summarize(this.#groupEvents),
-        retries: counter(COUNT_RETRIES),
-      },
-      syncs: { count: counter(COUNT_SYNCS), durationNs: summarize(this.#syncNs) },
-      file: {
-        path: this.#path,
-        opens: counter(COUNT_OPENS),
-        tornTails: counter(COUNT_TORN_TAILS),
-      },
       worker: this.#host.state,
     }
+    return collectStats(own, {
+      memory: this.#memory,
+      options: this.#options,
+      admission: this.#admission,
+      reporter: this.#reporter,
+      groupEvents: this.#groupEvents,
+      syncNs: this.#syncNs,
+    })
+  }
+
+  #oldestPendingMs(): number {
+    const time = this.#admission.oldestTime
+    // The clock is foreign code, and may ask for the stats itself.
+    if (time === undefined || this.#isAskingClock) return 0
+    this.#isAskingClock = true
+    const now = this.#options.clock()
+    this.#isAskingClock = false
+    return Math.max(0, now - time)
   }
 
   get #pending(): number {
@@ -237,6 +231,7 @@ export class AuditWriter implements ExitDrained {
     const promise = new Promise<AuditOutcome>(this.#captureSettle)
     const refusal = this.#place(encoder, this.#captured)
     if (refusal !== undefined) return this.#refuse('full', ringFullError(refusal))
+    this.#acceptedByType[encoder.type] = (this.#acceptedByType[encoder.type] ?? 0) + 1
     this.#accepted++
     this.#host.wake()
     this.#watch()
@@ -349,9 +344,11 @@ export class AuditWriter implements ExitDrained {
   }
 
   async #close(): Promise<void> {
+    this.#state = 'closing'
     await this.drain()
     await this.#host.close()
     forgetAtExit(this)
+    this.#state = 'closed'
     this.#reporter.flush()
   }
 
@@ -374,7 +371,7 @@ export class AuditWriter implements ExitDrained {
    * Warns once the stack is left: the logger may call the audit, and this may be in the middle of a
    * group or an admission. A blocking drain flushes before it returns, so nothing is lost at exit.
    */
-  #warnLater(error: Error): void {
+  #warnLater(error: AuditWarning): void {
     this.#reporter.noteWarning(error)
     queueMicrotask(() => this.#reporter.flush())
   }

@@ -1,27 +1,99 @@
+import { textOf } from './errors'
+import { FailureCounts, type FailureKind } from './failure-counts'
+
+/** One event that failed, as {@link ExecAudit} tells its diagnostics. */
+export interface AuditFailure {
+  /** Where it failed; `encode` is the caller's mistake, `full` and `closed` are refusals. */
+  readonly stage: FailureKind
+  /**
+   * An AuditError, or for a mistake in the event a TypeError or RangeError with a `field`. All events
+   * of a group fail with the same one.
+   */
+  readonly error: Error
+  /** Absolute path of the log. */
+  readonly path: string
+}
+
 /** Counts one failed audit event. What {@link ExecAudit} needs of its diagnostics. */
 export interface AuditFailureRecorder {
-  /** Called once for each event that failed, whatever the reason. */
-  recordAuditFailure(): void
+  /** Called once for each event that failed, whatever the reason. What it throws is warned about. */
+  recordAuditFailure(failure?: AuditFailure): void
+}
+
+/** The failure that was recorded last, as plain data. */
+export interface LastAuditFailure {
+  readonly stage: FailureKind
+  /** Such as `'AUDIT_SYNC_FAILED'`; `'AUDIT_INVALID_EVENT'` for a mistake in the event. */
+  readonly code: string | null
+  /** The kernel's name for the error, such as `'ENOSPC'`; null where it is not the kernel's. */
+  readonly cause: string | null
+  readonly message: string
+  /** Absolute path of the log. */
+  readonly path: string
+  /** When it was recorded, in ISO 8601, by the system's clock. */
+  readonly at: string
+}
+
+/** What {@link ExecDiagnostics.snapshot} returns: plain data, with no bigint, ready for JSON. */
+export interface DiagnosticsSnapshot {
+  /** Events that failed so far. */
+  readonly auditFailures: number
+  /** Of those, how many failed where; one that was recorded without its failure is in none. */
+  readonly auditFailuresByStage: Readonly<Record<FailureKind, number>>
+  readonly lastAuditFailure: LastAuditFailure | null
 }
 
 /** The gateway's counters, as x0x's `ExecDiagnostics`. One may be shared by several `ExecAudit`s. */
 export class ExecDiagnostics implements AuditFailureRecorder {
   #auditFailures = 0
+  readonly #byStage = new FailureCounts()
+  #last: { readonly failure: AuditFailure; readonly atMs: number } | undefined
 
   /** Events that failed so far. */
   get auditFailures(): number {
     return this.#auditFailures
   }
 
-  recordAuditFailure(): void {
-    this.#auditFailures++
+  /** The failure that was recorded last; null when there was none. */
+  get lastAuditFailure(): LastAuditFailure | null {
+    return this.#last === undefined ? null : plain(this.#last.failure, this.#last.atMs)
   }
 
-  /** The counters as plain data: `auditFailures`. */
-  toJSON(): {
-    /** Events that failed so far. */
-    auditFailures: number
-  } {
-    return { auditFailures: this.#auditFailures }
+  /** Counts one failed event; without its failure, the event counts and nothing more is known of it. */
+  recordAuditFailure(failure?: AuditFailure): void {
+    this.#auditFailures++
+    if (failure === undefined) return
+    this.#byStage.add(failure.stage)
+    this.#last = { failure, atMs: Date.now() }
   }
+
+  /** The counters and the last failure as they are now, as plain data. */
+  snapshot(): DiagnosticsSnapshot {
+    return {
+      auditFailures: this.#auditFailures,
+      auditFailuresByStage: this.#byStage.toRecord(),
+      lastAuditFailure: this.lastAuditFailure,
+    }
+  }
+
+  /** Same as {@link snapshot}, for JSON.stringify. */
+  toJSON(): DiagnosticsSnapshot {
+    return this.snapshot()
+  }
+}
+
+function plain({ stage, error, path }: AuditFailure, atMs: number): LastAuditFailure {
+  return {
+    stage,
+    code: codeOf(error),
+    cause: codeOf(error.cause),
+    message: error.message,
+    path,
+    at: new Date(atMs).toISOString(),
+  }
+}
+
+function codeOf(error: unknown): string | null {
+  const hasCode = typeof error === 'object' && error !== null && 'code' in error
+  return hasCode && error.code !== undefined ? textOf(error.code) : null
 }

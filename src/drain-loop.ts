@@ -14,8 +14,10 @@ import {
   COUNT_BYTES,
   COUNT_GROUPS,
   COUNT_RETRIES,
+  COUNT_SYNC_NS,
   GROUPS_WATCHED,
   HURRY,
+  LAST_SUCCESS_AT,
   LENGTH_OFFSET,
   OVERSIZE_BYTES,
   OVERSIZE_ID_OFFSET,
@@ -24,6 +26,7 @@ import {
   RECORD_HEADER_BYTES,
   type RingMemory,
   recordBytes,
+  SYNC_BUCKETS,
   TYPE_OFFSET,
   TYPE_OVERSIZE,
   TYPE_REOPEN,
@@ -34,6 +37,7 @@ import { CORRUPT, EMPTY, RingConsumer } from './ring'
 import { serialize } from './serialize'
 import { CommitSiblings } from './siblings'
 import { Sink, type SinkOptions } from './sink'
+import { syncBucketOf } from './sync-buckets'
 
 /** What a drainer needs, in a form that can be posted to a worker. */
 export interface DrainConfig {
@@ -326,6 +330,9 @@ export class DrainLoop {
   #recordSync(ms: number): void {
     const ns = Math.max(1, Math.round(ms * 1e6))
     this.#config.syncNs.record(ns)
+    const { counters } = this.#memory
+    Atomics.add(counters, COUNT_SYNC_NS, BigInt(ns))
+    Atomics.add(counters, SYNC_BUCKETS + syncBucketOf(ns), 1n)
     this.#syncNs += ns
   }
 
@@ -345,8 +352,10 @@ export class DrainLoop {
     if (this.#events > 0) {
       const appendedBytes = failure === undefined ? lineBytes : 0
       this.#config.groupEvents.record(this.#events)
-      Atomics.add(this.#memory.counters, COUNT_GROUPS, 1n)
-      Atomics.add(this.#memory.counters, COUNT_BYTES, BigInt(appendedBytes))
+      const { counters } = this.#memory
+      Atomics.add(counters, COUNT_GROUPS, 1n)
+      Atomics.add(counters, COUNT_BYTES, BigInt(appendedBytes))
+      if (failure === undefined) Atomics.store(counters, LAST_SUCCESS_AT, BigInt(Date.now()))
     }
     // Read before the outcome is out: a group that was done when its watcher came is not told of.
     const isWatched = Atomics.load(this.#memory.control, GROUPS_WATCHED) !== 0

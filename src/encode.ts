@@ -156,6 +156,11 @@ export class EventEncoder {
     }
   }
 
+  /** The record type of what is prepared. */
+  get type(): number {
+    return this.#type
+  }
+
   /** Prepares the record that asks the drainer to open the path afresh. */
   prepareReopen(): void {
     this.#isPreparing = true

@@ -172,8 +172,24 @@ export function ringFullError(limit: string): AuditError {
   )
 }
 
+/** What is behind a warning that is not one event's failure. */
+export interface AuditWarning extends Error {
+  readonly code: AuditWarningCode
+}
+
+/** A count for each code. */
+export function noWarnings(): Record<AuditWarningCode, number> {
+  return {
+    AUDIT_TORN_TAIL: 0,
+    AUDIT_UNSAFE_FILE: 0,
+    AUDIT_WORKER_LOST: 0,
+    AUDIT_REDACT_FAILED: 0,
+    AUDIT_EXIT_TIMEOUT: 0,
+  }
+}
+
 /** Makes the error behind a warning that is not one event's failure. */
-export function warning(code: AuditWarningCode, message: string, cause?: unknown): Error {
+export function warning(code: AuditWarningCode, message: string, cause?: unknown): AuditWarning {
   return Object.assign(new Error(message, cause === undefined ? {} : { cause }), { code })
 }
 

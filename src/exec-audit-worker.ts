@@ -1,3 +1,5 @@
+/// <reference types="node" preserve="true" />
+
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { closeLeftovers, OpenDescriptors } from './descriptors'
 import { DrainLoop, IDLE, type OversizeSource } from './drain-loop'

@@ -1,11 +1,8 @@
-import type { AuditFailureRecorder } from './diagnostics'
-import { textOf } from './errors'
+import type { AuditFailure, AuditFailureRecorder } from './diagnostics'
+import { type AuditWarning, type AuditWarningCode, noWarnings, textOf } from './errors'
 import { isExiting } from './exit-hook'
-import type { Stage } from './failure'
+import { FailureCounts, type FailureKind } from './failure-counts'
 import type { WarnLogger } from './options'
-
-/** Where an event can fail: the five stages of its line, and before it is accepted. */
-export type FailureKind = Stage | 'closed' | 'full'
 
 /** A failed event, or with no kind an error that is not one event's. */
 interface Noted {
@@ -39,6 +36,12 @@ class WarningLimiter {
   readonly #texts = new Map<string, TextState>()
   #intervalAt = 0
   #inInterval = 0
+  #suppressed = 0
+
+  /** Warnings held back so far, of all texts. */
+  get suppressed(): number {
+    return this.#suppressed
+  }
 
   /** How many warnings of this text were held back before this one, or undefined to hold it back. */
   pass(text: string, now: number): number | undefined {
@@ -46,6 +49,7 @@ class WarningLimiter {
     const isDue = state.burst < WARNING_BURST || now - state.lastAt >= WARNING_INTERVAL_MS
     if (!isDue || !this.#takesOne(now)) {
       state.suppressed++
+      this.#suppressed++
       return undefined
     }
     const { suppressed } = state
@@ -79,40 +83,48 @@ class WarningLimiter {
  * logger, at a point where they may call back into the audit.
  */
 export class FailureReporter {
+  readonly #path: string
   readonly #recorder: AuditFailureRecorder
   readonly #logger: WarnLogger
   readonly #limiter = new WarningLimiter()
-  readonly #counts = new Map<FailureKind, number>()
+  readonly #counts = new FailureCounts()
+  readonly #warnings: Record<AuditWarningCode, number> = noWarnings()
+  #lastFailedAtMs: number | null = null
   #pending: Noted[] = []
   #isFlushing = false
 
-  constructor(recorder: AuditFailureRecorder, logger: WarnLogger = PROCESS_WARNINGS) {
+  /** @param path the log's, for the recorder */
+  constructor(path: string, recorder: AuditFailureRecorder, logger: WarnLogger = PROCESS_WARNINGS) {
+    this.#path = path
     this.#recorder = recorder
     this.#logger = logger
   }
 
   /** Events that failed so far, by where. */
   get counts(): Record<FailureKind, number> {
-    const count = (kind: FailureKind) => this.#counts.get(kind) ?? 0
-    return {
-      folder: count('folder'),
-      encode: count('encode'),
-      open: count('open'),
-      write: count('write'),
-      sync: count('sync'),
-      closed: count('closed'),
-      full: count('full'),
-    }
+    return this.#counts.toRecord()
+  }
+
+  /** When an event failed last, in milliseconds since 1970. */
+  get lastFailedAtMs(): number | null {
+    return this.#lastFailedAtMs
+  }
+
+  /** Warnings that were not one event's failure, by code, and how many of all were held back. */
+  get warnings(): { suppressed: number; byCode: Record<AuditWarningCode, number> } {
+    return { suppressed: this.#limiter.suppressed, byCode: { ...this.#warnings } }
   }
 
   /** Notes one failed event. */
   note(kind: FailureKind, error: Error): void {
-    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1)
+    this.#counts.add(kind)
+    this.#lastFailedAtMs = Date.now()
     this.#pending.push({ kind, error })
   }
 
   /** Notes an error that is not one event's failure: warned about, not counted. */
-  noteWarning(error: Error): void {
+  noteWarning(error: AuditWarning): void {
+    this.#warnings[error.code]++
     this.#pending.push({ kind: undefined, error })
   }
 
@@ -129,9 +141,13 @@ export class FailureReporter {
     const noted = this.#pending
     this.#pending = []
     for (const { kind, error } of noted) {
-      if (kind !== undefined) attempt(() => this.#recorder.recordAuditFailure())
+      if (kind !== undefined) this.#record({ stage: kind, error, path: this.#path })
       this.#warn(error, kind)
     }
+  }
+
+  #record(failure: AuditFailure): void {
+    attempt(() => this.#recorder.recordAuditFailure(failure))
   }
 
   #warn(err: Error, stage: FailureKind | undefined): void {

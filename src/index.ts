@@ -1,5 +1,14 @@
+/// <reference types="node" preserve="true" />
+
 export type { AuditTrail, EventRecorder } from './audit-trail'
-export { type AuditFailureRecorder, ExecDiagnostics } from './diagnostics'
+export {
+  type AuditFailure,
+  type AuditFailureRecorder,
+  type DiagnosticsSnapshot,
+  ExecDiagnostics,
+  type LastAuditFailure,
+} from './diagnostics'
+export type { EventName } from './encode'
 export {
   AuditError,
   type AuditErrorCode,
@@ -22,7 +31,7 @@ export {
 } from './events'
 export { ExecAudit } from './exec-audit'
 export type { Stage } from './failure'
-export type { FailureKind } from './failure-reporter'
+export type { FailureKind } from './failure-counts'
 export type { AuditGroup } from './group-channel'
 export type { ExecAuditOptions, FsyncOptions, WarnLogger } from './options'
 export type { ExecPolicy } from './policy'
@@ -55,4 +64,4 @@ export { type OutputListener, type RunOptions, scrubbedEnvironment } from './run
 export type { StopReason } from './runner/supervisor'
 export type { TrailEntry } from './runner/trail'
 export type { OnUnsafeFile, SyncMethod } from './sink'
-export type { AuditStats, HistogramSummary } from './stats'
+export type { AuditStats, HistogramSummary, SyncBucket } from './stats'

@@ -5,7 +5,7 @@
  *
  *     +--------------------+-----------------+------------------------------------------+
  *     | control words      | counters        | record area, `capacity` bytes            |
- *     | 25 x 128 bytes     | 16 x 8 bytes    | a power of two                           |
+ *     | 25 x 128 bytes     | 32 x 8 bytes    | a power of two                           |
  *     +--------------------+-----------------+------------------------------------------+
  *
  * A *position* counts the bytes of the record area for ever and wraps at 2^32; an *index* is
@@ -98,7 +98,16 @@ export const COUNT_RETRIES = 5
 export const JOURNAL_DEVICE = 6
 export const JOURNAL_INODE = 7
 export const JOURNAL_OFFSET = 8
-const COUNTER_BYTES = 16 * BigInt64Array.BYTES_PER_ELEMENT
+export const COUNT_ROTATIONS = 9
+/** Nanoseconds of all syncs together. */
+export const COUNT_SYNC_NS = 10
+/** Milliseconds since 1970 when a group last succeeded; 0 before the first. */
+export const LAST_SUCCESS_AT = 11
+/** Where the drainer's last line ended in its file, in bytes. */
+export const FILE_END = 12
+/** The first of the counts of syncs by duration, see sync-buckets.ts. */
+export const SYNC_BUCKETS = 13
+const COUNTER_BYTES = 32 * BigInt64Array.BYTES_PER_ELEMENT
 
 /**
  * A record. Its first 16 bytes belong to the ring, the rest to the codec. The encoded text stands
@@ -121,7 +130,7 @@ const COUNTER_BYTES = 16 * BigInt64Array.BYTES_PER_ELEMENT
  * A padding record is only its length and {@link PADDING_SEAL}: it fills the end of the record area
  * when the next record does not fit there.
  */
-export const RECORD_ALIGNMENT = 8
+const RECORD_ALIGNMENT = 8
 export const LENGTH_OFFSET = 0
 export const SEAL_OFFSET = 4
 export const FAILURE_OFFSET = 8
@@ -179,6 +188,7 @@ export const TYPE_EXIT = 4
 export const TYPE_DENIAL = 5
 export const TYPE_REOPEN = 6
 export const TYPE_OVERSIZE = 7
+export const RECORD_TYPES = 8
 
 /** Flags, by type: the field is present (not null), or the boolean is true. */
 export const FLAG_MATCHED_ACL = 1

@@ -1,4 +1,4 @@
-import { ownReason, warning } from './errors'
+import { type AuditWarning, ownReason, warning } from './errors'
 import type { AuditOutcome } from './events'
 
 /*
@@ -15,7 +15,7 @@ export interface TornTail {
 }
 
 /** The file was opened and is written to, but others could tamper with it. */
-export interface UnsafeFile {
+interface UnsafeFile {
   readonly kind: 'unsafe-file'
   /** REASON constants of failure.ts. */
   readonly reasons: readonly number[]
@@ -36,7 +36,7 @@ export type Alert = TornTail | UnsafeFile
 export type Notice = Alert | GroupNotice
 
 /** The alert as a warning about the log at `path`. */
-export function alertWarning(alert: Alert, path: string): Error {
+export function alertWarning(alert: Alert, path: string): AuditWarning {
   switch (alert.kind) {
     case 'torn-tail': {
       const { bytes, offset } = alert

@@ -17,6 +17,7 @@ import {
   SEAL_OFFSET,
   sealOf,
   TAIL,
+  TIME_OFFSET,
 } from './layout'
 
 /*
@@ -145,6 +146,11 @@ export class RingProducer {
   /** The failure word of the record at `position`, valid once `durable` has passed it; 0 is none. */
   failureAt(position: number): number {
     return this.records.view.getInt32((position & (this.capacity - 1)) + FAILURE_OFFSET, true)
+  }
+
+  /** The time of the published record at `position`. */
+  timeAt(position: number): number {
+    return this.records.view.getFloat64((position & (this.capacity - 1)) + TIME_OFFSET, true)
   }
 
   /**

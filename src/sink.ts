@@ -6,8 +6,10 @@ import { type Failure, failureOf, REASON_UNLINKED } from './failure'
 import type { FilePlace, GroupJournal } from './journal'
 import {
   COUNT_OPENS,
+  COUNT_ROTATIONS,
   COUNT_SYNCS,
   COUNT_TORN_TAILS,
+  FILE_END,
   OPEN_DESCRIPTOR,
   OPEN_SPARE,
   OPEN_WITNESS,
@@ -141,6 +143,7 @@ export class Sink {
         if (!this.#appendOnce(group)) continue
         if (this.#hasName()) return
         // Deleted under us: what was synced is gone, so the group goes to a fresh file.
+        this.#count(COUNT_ROTATIONS)
         this.#discard({ keepNote: false })
       }
       throw new Refusal(REASON_UNLINKED)
@@ -203,6 +206,7 @@ export class Sink {
       return false
     }
     file.end = place.offset + BigInt(bytes.length)
+    Atomics.store(this.#memory.counters, FILE_END, file.end)
     this.#sync(file)
     return true
   }
@@ -230,6 +234,7 @@ export class Sink {
     if (file === undefined) return undefined
     const stats = statSync(this.#options.path, { bigint: true, throwIfNoEntry: false })
     if (stats?.ino === file.inode && stats.dev === file.device) return { file, size: stats.size }
+    this.#count(COUNT_ROTATIONS)
     this.#discard({ keepNote: true })
     return undefined
   }

@@ -1,4 +1,5 @@
 import { ExecDiagnostics } from '../src'
+import { noWarnings, warning } from '../src/errors'
 import { FailureReporter } from '../src/failure-reporter'
 
 describe('the failure reporter', () => {
@@ -8,7 +9,11 @@ describe('the failure reporter', () => {
     const diagnostics = new ExecDiagnostics()
     const messages: string[] = []
     const logger = { warn: (_: object, message: string) => messages.push(message) }
-    return { diagnostics, messages, reporter: new FailureReporter(diagnostics, logger) }
+    return {
+      diagnostics,
+      messages,
+      reporter: new FailureReporter('/exec.log', diagnostics, logger),
+    }
   }
   const at = (ms: number) => jest.spyOn(performance, 'now').mockReturnValue(ms)
 
@@ -26,6 +31,7 @@ describe('the failure reporter', () => {
     reporter.flush()
     expect(messages.at(-1)).toBe('exec audit: disk full (and 990 more like it)')
     expect(messages).toHaveLength(11)
+    expect(reporter.warnings.suppressed).toBe(990)
   })
 
   it('limits each text by itself, and all together', () => {
@@ -43,17 +49,20 @@ describe('the failure reporter', () => {
   it('tells nothing before flush, and takes what the logger itself causes', () => {
     const diagnostics = new ExecDiagnostics()
     const messages: string[] = []
-    const reporter: FailureReporter = new FailureReporter(diagnostics, {
+    const reporter: FailureReporter = new FailureReporter('/exec.log', diagnostics, {
       warn: (_, message) => {
         if (messages.push(message) === 1) reporter.note('closed', new Error('second'))
       },
     })
     reporter.note('full', new Error('first'))
-    reporter.noteWarning(new Error('third'))
+    reporter.noteWarning(warning('AUDIT_TORN_TAIL', 'third'))
     expect([messages, diagnostics.auditFailures]).toEqual([[], 0])
     reporter.flush()
     expect(messages).toEqual(['exec audit: first', 'exec audit: third', 'exec audit: second'])
     expect(diagnostics.auditFailures).toBe(2)
-    expect(JSON.stringify(diagnostics)).toBe('{"auditFailures":2}')
+    expect(reporter.warnings).toEqual({
+      suppressed: 0,
+      byCode: { ...noWarnings(), AUDIT_TORN_TAIL: 1 },
+    })
   })
 })

@@ -1,4 +1,5 @@
 import * as layout from '../src/layout'
+import { SYNC_LIMITS_NS } from '../src/sync-buckets'
 
 const CACHE_LINE_PAIR_BYTES = 128
 const CAPACITY = 1024
@@ -32,6 +33,11 @@ const COUNTERS = [
   layout.JOURNAL_DEVICE,
   layout.JOURNAL_INODE,
   layout.JOURNAL_OFFSET,
+  layout.COUNT_ROTATIONS,
+  layout.COUNT_SYNC_NS,
+  layout.LAST_SUCCESS_AT,
+  layout.FILE_END,
+  ...SYNC_LIMITS_NS.map((_, bucket) => layout.SYNC_BUCKETS + bucket),
 ]
 
 /** A field's first byte in its record, and how many bytes it takes. */

@@ -179,7 +179,7 @@ class Rig {
       strictEqual(waitMs, 0)
     }
     strictEqual(this.#producer.usedBytes, 0)
-    strictEqual(this.#admission.outsideBytes, 0)
+    strictEqual(this.#admission.outsideUse.bytes, 0)
     const length = readSync(this.#fd, this.#read, 0, READ_BYTES, null)
     return this.#read.toString('utf8', 0, length)
   }

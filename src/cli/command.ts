@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 
 /** What a command's file exports: its options, help and action, added when it is the one asked for. */
-export interface CommandModule {
+interface CommandModule {
   configure(command: Command): void
 }
 

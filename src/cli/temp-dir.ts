@@ -6,7 +6,7 @@ import { CliError } from './errors'
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** The command was ended by a signal; the exit code is a shell's for that. */
-export class Interrupted extends CliError {
+class Interrupted extends CliError {
   constructor(signal: (typeof SIGNALS)[number]) {
     super(`ended by ${signal}; what it had made is removed`, 128 + constants.signals[signal])
   }

@@ -2,7 +2,7 @@ import { type BarChart, type Chart, formatOf, formatPlain, type Point, type Seri
 import { type Scale, scalesOf } from './scale'
 
 /** How many characters the plot itself takes. */
-export interface TextSize {
+interface TextSize {
   readonly width: number
   readonly height: number
 }

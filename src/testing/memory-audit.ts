@@ -13,7 +13,8 @@ import type {
   WarningEvent,
 } from '../events'
 import type { Stage } from '../failure'
-import { type FailureKind, FailureReporter } from '../failure-reporter'
+import type { FailureKind } from '../failure-counts'
+import { FailureReporter } from '../failure-reporter'
 import { isInvalidEvent } from '../fields'
 import { recordBytes } from '../layout'
 import { type CheckedOptions, checkOptions, type ExecAuditOptions } from '../options'
@@ -61,13 +62,13 @@ export class MemoryAudit implements AuditTrail {
   readonly #encoder: EventEncoder
   readonly #reporter: FailureReporter
   readonly #outcome: AuditOutcome
+  readonly #accepted = { request: 0, started: 0, warning: 0, exit: 0, denial: 0 }
   #lines: string[] = []
   #pending: Pending[] = []
   #waiters: (() => void)[] = []
   #isHeld = false
   #isClosed = false
   #failures: (StageFailure & { left: number }) | undefined
-  #accepted = 0
   #settled = 0
   #failed = 0
 
@@ -82,7 +83,7 @@ export class MemoryAudit implements AuditTrail {
   ) {
     this.#options = checkOptions(options)
     const { maxEventBytes, redact, clock, failureMode, logger, fsync } = this.#options
-    this.#reporter = new FailureReporter(diagnostics, logger)
+    this.#reporter = new FailureReporter(PATH, diagnostics, logger)
     this.#outcome = fsync.method === 'none' ? 'written' : 'durable'
     this.#encoder = new EventEncoder({
       maxEventBytes,
@@ -190,18 +191,23 @@ export class MemoryAudit implements AuditTrail {
 
   /** The counts of events; the figures of ring, file and worker stay 0. */
   stats(): AuditStats {
-    const succeeded = this.#settled - this.#failed
-    const refused = Object.values(this.#reporter.counts).reduce((sum, n) => sum + n, 0)
+    const none = disabledStats()
+    const accepted = sum(this.#accepted)
     return {
-      ...disabledStats(),
+      ...none,
+      state: this.#isClosed ? 'closed' : 'open',
       events: {
-        accepted: this.#accepted,
+        ...none.events,
+        accepted,
+        byType: { ...this.#accepted },
         settled: this.#settled,
-        pending: this.#accepted - this.#settled,
-        succeeded,
-        failed: refused,
+        pending: accepted - this.#settled,
+        succeeded: this.#settled - this.#failed,
+        failed: sum(this.#reporter.counts),
+        lastFailedAtMs: this.#reporter.lastFailedAtMs,
       },
       failures: this.#reporter.counts,
+      warnings: this.#reporter.warnings,
     }
   }
 
@@ -215,7 +221,7 @@ export class MemoryAudit implements AuditTrail {
       return this.#refuse('encode', isKnown ? thrown : new Error(textOf(thrown)))
     }
     if (this.#isClosed) return this.#refuse('closed', closedError())
-    this.#accepted++
+    this.#accepted[name]++
     return new Promise((settle) => {
       this.#pending.push({ line, failure: this.#nextFailure(), settle })
       if (!this.#isHeld) this.release()
@@ -256,4 +262,8 @@ export class MemoryAudit implements AuditTrail {
       ? Promise.reject(error)
       : Promise.resolve<AuditOutcome>('failed')
   }
+}
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0)
 }

@@ -51,7 +51,7 @@ export function choose(trials: readonly Trial[], slo: Slo): Verdict {
 }
 
 /** Whether a trial kept up and stayed within the limit. */
-export function meets(trial: Trial | undefined, slo: Slo): boolean {
+function meets(trial: Trial | undefined, slo: Slo): boolean {
   if (trial === undefined) return false
   return trial.keepsUp && trial.ackMs[slo.percentile] <= slo.ms
 }

@@ -374,7 +374,7 @@ export function endOf(file: FileNode, offset: number): string {
 }
 
 /** Whether the line stands there, behind a newline, or behind what the disk has lost. */
-export function hasLine(content: Buffer, line: string): boolean {
+function hasLine(content: Buffer, line: string): boolean {
   const at = content.indexOf(line)
   return at === 0 || (at > 0 && (content[at - 1] === 0x0a || content[at - 1] === 0))
 }

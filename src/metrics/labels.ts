@@ -1,0 +1,18 @@
+import { OWN_LABELS } from './catalogue'
+
+/** Labels or attributes that are put on each metric of an audit. */
+export type Labels = Readonly<Record<string, string>>
+
+/** The labels to use; throws a TypeError or RangeError for those that may not be. */
+export function checkLabels(where: string, labels: Labels, isAllowed: RegExp): Labels {
+  for (const [name, value] of Object.entries<unknown>(labels)) {
+    if (typeof value !== 'string') {
+      throw new TypeError(`${where}.${name}: expected a string, got ${typeof value}`)
+    }
+    if (isAllowed.test(name) && !name.startsWith('__') && !OWN_LABELS.includes(name)) continue
+    throw new RangeError(
+      `${where}: ${JSON.stringify(name)} is no name for a label here; ${OWN_LABELS.join(', ')} are taken`,
+    )
+  }
+  return { ...labels }
+}

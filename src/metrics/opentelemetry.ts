@@ -1,0 +1,125 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { AuditGroup } from '../group-channel'
+import { SYNC_LIMITS_NS } from '../sync-buckets'
+import { METRICS, type MetricDefinition, type StatsSource, SYNC_HELP } from './catalogue'
+import { checkLabels, type Labels } from './labels'
+
+interface InstrumentOptions {
+  readonly description: string
+  readonly unit: string
+  readonly advice?: { explicitBucketBoundaries: number[] }
+}
+
+type BatchCallback = (result: {
+  observe(instrument: object, value: number, attributes: Record<string, string>): void
+}) => void
+
+/** What is used of the OpenTelemetry API's `Meter`. */
+export interface OpenTelemetryMeter {
+  createObservableCounter(name: string, options: InstrumentOptions): object
+  createObservableUpDownCounter(name: string, options: InstrumentOptions): object
+  createObservableGauge(name: string, options: InstrumentOptions): object
+  createHistogram(name: string, options: InstrumentOptions): SyncHistogram
+  addBatchObservableCallback(callback: BatchCallback, instruments: object[]): void
+  removeBatchObservableCallback(callback: BatchCallback, instruments: object[]): void
+}
+
+interface SyncHistogram {
+  record(value: number, attributes: Record<string, string>): void
+}
+
+/** Options of {@link registerOpenTelemetry}. */
+export interface OpenTelemetryOptions {
+  /** What tells this audit from others; default `{ 'log.file.path': path }`. */
+  attributes?: Labels | undefined
+  /**
+   * Whether the histogram `exec_audit.sync.duration` is recorded, default true. It needs a message from
+   * the worker for each group; all other metrics cost nothing between two collections.
+   */
+  syncHistogram?: boolean | undefined
+}
+
+const PREFIX = 'exec_audit.'
+const CHANNEL = 'x0x-exec-audit:group'
+const ATTRIBUTE_PATTERN = /^[a-zA-Z][\w.-]*$/
+const NS_PER_S = 1e9
+
+/**
+ * Registers the metrics of an audit with an OpenTelemetry meter: observable instruments, which are read
+ * from `audit.stats()` when the SDK collects, and a histogram of the syncs. The meter holds the audit
+ * until it is unregistered, also after `close()`.
+ * @returns unregisters it; the last values are not collected any more, so force a flush before
+ * @throws TypeError or RangeError for an attribute that may not be
+ */
+export function registerOpenTelemetry(
+  audit: StatsSource,
+  meter: OpenTelemetryMeter,
+  options: OpenTelemetryOptions = {},
+): () => void {
+  const { path } = audit.stats().file
+  const given = options.attributes ?? { 'log.file.path': path ?? '' }
+  const attributes = checkLabels('attributes', given, ATTRIBUTE_PATTERN)
+  const stopObserving = observeStats(audit, meter, attributes)
+  const isRecorded = path !== undefined && options.syncHistogram !== false
+  const stopRecording = isRecorded ? recordSyncs(path, meter, attributes) : () => {}
+  return () => {
+    stopObserving()
+    stopRecording()
+  }
+}
+
+function observeStats(
+  audit: StatsSource,
+  meter: OpenTelemetryMeter,
+  attributes: Labels,
+): () => void {
+  const instruments = METRICS.map((definition) => createInstrument(meter, definition))
+  const callback: BatchCallback = (result) => {
+    const stats = audit.stats()
+    for (const [i, { samples }] of METRICS.entries()) {
+      const instrument = instruments[i]
+      if (instrument === undefined) continue
+      for (const { value, labels } of samples(stats)) {
+        result.observe(instrument, value, { ...attributes, ...labels })
+      }
+    }
+  }
+  meter.addBatchObservableCallback(callback, instruments)
+  return () => meter.removeBatchObservableCallback(callback, instruments)
+}
+
+function createInstrument(
+  meter: OpenTelemetryMeter,
+  { name, kind, unit, help }: MetricDefinition,
+): object {
+  const options = { description: help, unit }
+  switch (kind) {
+    case 'counter':
+      return meter.createObservableCounter(PREFIX + name, options)
+    case 'level':
+      return meter.createObservableUpDownCounter(PREFIX + name, options)
+    case 'gauge':
+      return meter.createObservableGauge(PREFIX + name, options)
+  }
+}
+
+/** The API has no observable histogram, so this one is recorded group by group. */
+function recordSyncs(path: string, meter: OpenTelemetryMeter, attributes: Labels): () => void {
+  const histogram = meter.createHistogram(`${PREFIX}sync.duration`, {
+    description: SYNC_HELP,
+    unit: 's',
+    advice: {
+      explicitBucketBoundaries: SYNC_LIMITS_NS.filter(Number.isFinite).map((ns) => ns / NS_PER_S),
+    },
+  })
+  const listener = (message: unknown) => {
+    if (!isGroup(message) || message.path !== path || message.syncNs === 0) return
+    histogram.record(message.syncNs / NS_PER_S, { ...attributes })
+  }
+  subscribe(CHANNEL, listener)
+  return () => void unsubscribe(CHANNEL, listener)
+}
+
+function isGroup(message: unknown): message is AuditGroup {
+  return typeof message === 'object' && message !== null && 'syncNs' in message
+}

@@ -1,0 +1,62 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Registry } from 'prom-client'
+import { registerPrometheus } from '../src/metrics'
+import { openAudit } from './helpers/open-audit'
+import { useTempDir } from './helpers/temp-dir'
+
+const ROOT = join(__dirname, '..')
+const README = readFileSync(join(ROOT, 'src/metrics/README.md'), 'utf8')
+const snippets = [...README.matchAll(/```js\n([\s\S]*?)```/g)].map(([, text = '']) => text)
+
+/** Records one event, shows a metric where there is a server to ask, and ends. */
+const USE = `
+await audit.started({ requestId: '00'.repeat(16), pid: 1 })
+if (typeof server === 'object') {
+  const response = await fetch('http://127.0.0.1:' + server.address().port)
+  console.log(/^exec_audit_groups_total.*/m.exec(await response.text())[0])
+  server.close()
+}
+unregister()
+await audit.close()
+console.log('done')
+`
+
+describe('the README of the metrics', () => {
+  const dir = useTempDir()
+
+  it('has snippets that run as they stand', () => {
+    mkdirSync(dir.path('node_modules'))
+    symlinkSync(ROOT, dir.path('node_modules/x0x-exec-audit'))
+    for (const name of ['prom-client', '@opentelemetry']) {
+      symlinkSync(join(ROOT, 'node_modules', name), dir.path(`node_modules/${name}`))
+    }
+    const told = snippets.map((snippet) => {
+      // A port that is free, in place of the one that everybody uses.
+      const onAnyPort = snippet.replace(
+        'server.listen(9464)',
+        'await new Promise((done) => server.listen(0, done))',
+      )
+      writeFileSync(dir.path('snippet.mjs'), onAnyPort + USE)
+      return execFileSync(process.execPath, ['snippet.mjs'], {
+        cwd: dir.path('.'),
+        encoding: 'utf8',
+      })
+    })
+    expect(told).toEqual(['exec_audit_groups_total{audit="gateway"} 1\ndone\n', 'done\n'])
+  })
+
+  it('lists every metric, and none that there is not', () => {
+    const { audit } = openAudit(dir.path('exec.log'))
+    const registry = new Registry()
+    registerPrometheus(audit, { registry })
+    const names = registry.getMetricsAsArray().map(({ name }) => name)
+    const listed = [...README.matchAll(/^\| `(exec_audit_\w+)`/gm)].map(([, name = '']) => name)
+    expect(listed.toSorted()).toEqual(names.toSorted())
+    const asked = [...README.matchAll(/\b(exec_audit_\w+?)(?:_bucket)?\b/g)].map(
+      ([, name = '']) => name,
+    )
+    expect(asked.filter((name) => name !== 'exec_audit_' && !names.includes(name))).toEqual([])
+  })
+})

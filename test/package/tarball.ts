@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
+import { publint } from 'publint'
+import { formatMessage } from 'publint/utils'
+import { expectSame, ROOT, run } from './project'
+
+const PAPERS = ['LICENSE', 'README.md', 'package.json']
+/** What is for the project alone, though it is compiled. */
+const KEPT_BACK = ['build', 'demo']
+/** What only the command line uses, and nobody imports. */
+const TOOLS = ['analyze', 'cli', 'doctor', 'load', 'plot', 'tune', 'verify']
+const DIST_FILE = /^dist\/(?:([a-z-]+)\/)?[a-z-]+\.(js|d\.ts)$/
+const SHIPPING_FILE = /^src\/shipping\/[\w-]+\.(conf|json|md|toml|yaml)$/
+const UNPACKED_BYTES_MAX = 800_000
+
+interface Packed {
+  readonly filename: string
+  readonly unpackedSize: number
+  readonly files: readonly { readonly path: string }[]
+}
+
+/** Packs the package, and looks at what is in the tarball; returns its path. */
+export function pack(into: string): string {
+  const text = run(ROOT, 'npm', 'pack', '--json', '--silent', '--pack-destination', into)
+  const listed: readonly Packed[] = JSON.parse(text)
+  const packed = listed[0]
+  if (packed === undefined) throw new Error('npm pack made nothing')
+  const stray = packed.files.map(({ path }) => path).filter((path) => !isAllowed(path))
+  expectSame('the tarball holds only what a user needs', stray, [])
+  const isSmall = packed.unpackedSize <= UNPACKED_BYTES_MAX
+  expectSame(`its size is bounded (${packed.unpackedSize} bytes)`, isSmall, true)
+  return join(into, packed.filename)
+}
+
+/** The tarball holds what runs, the types of what can be imported, what ships logs, and the papers. */
+function isAllowed(path: string): boolean {
+  if (PAPERS.includes(path) || SHIPPING_FILE.test(path)) return true
+  const [, folder, extension] = DIST_FILE.exec(path) ?? []
+  if (extension === undefined) return false
+  if (folder === undefined) return true
+  return !KEPT_BACK.includes(folder) && (extension === 'js' || !TOOLS.includes(folder))
+}
+
+/** Asks publint and are-the-types-wrong. */
+export async function lint(tarball: string): Promise<void> {
+  const { messages, pkg } = await publint({ pkgDir: ROOT, strict: true })
+  const problems = messages.map((message) => formatMessage(message, pkg, { color: false }))
+  expectSame('publint has nothing to say', problems, [])
+  const analysed = await checkPackage(
+    createPackageFromTarballData(new Uint8Array(readFileSync(tarball))),
+  )
+  if (!analysed.types) throw new Error('are-the-types-wrong finds no types')
+  // The resolution of Node 10 knows no subpaths; the Node versions that this runs on all do.
+  const wrong = analysed.problems.filter(
+    (problem) => !('resolutionKind' in problem && problem.resolutionKind === 'node10'),
+  )
+  expectSame('are-the-types-wrong has nothing to say', wrong, [])
+}
