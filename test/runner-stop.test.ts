@@ -221,10 +221,10 @@ describe('what a command leaves behind', () => {
 
   it('in a session of its own is not waited for after the SIGKILL', async () => {
     const file = dir.path('pid')
-    const escape = `setsid sh -c 'echo $$ > ${file}; exec yes' & wait`
+    const escapee = `setsid sh -c 'echo $$ > ${file}; exec yes' & wait`
     const { run } = openRunner(log())
     const limits = { graceMs: 50, lingerMs: 50, maxStdoutBytes: 10 }
-    const result = run(['sh', '-c', escape], { timeoutMs: 1_000, limits })
+    const result = run(['sh', '-c', escapee], { timeoutMs: 1_000, limits })
     expect(await result).toMatchObject({ outcome: 'exited', stoppedBy: 'timeout' })
   })
 
