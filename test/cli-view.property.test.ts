@@ -131,7 +131,7 @@ describe('view', () => {
           deepStrictEqual(ends, [end, end, end])
         },
       ),
-      seeded(times('FILTERS', 4, 100)),
+      seeded(times('FILTERS', 4, 40)),
     )
-  })
+  }, 180_000)
 })

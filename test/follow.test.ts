@@ -44,7 +44,7 @@ const append = (text: string) => appendFileSync(path(), text)
 
 describe('followAudit', () => {
   it('sees every durable event once and in order while the real writer appends and the log is rotated', async () => {
-    const rotations = times('ROTATIONS', 5, 100)
+    const rotations = times('ROTATIONS', 5, 50)
     const { audit } = openAudit(path())
     const { pids, problems, changes, saw } = follow()
     let pid = 0

@@ -54,7 +54,9 @@ const { readAudit } = require(${JSON.stringify(`${__dirname}/../dist`)})
 void (async () => {
   const onProblem = ({ kind, line, length }) => console.log(kind, line, length)
   for await (const { pid, line } of readAudit(path, { onProblem, maxLineBytes: ${MIB} })) console.log(pid, line)
-  console.log(process.resourceUsage().maxRSS < 200 * 1024)
+  // The highest since this program began; what resourceUsage() tells counts its parent's too.
+  const [, kib] = require('node:fs').readFileSync('/proc/self/status', 'utf8').match(/VmHWM:\\s+(\\d+) kB/)
+  console.log(kib < 200 * 1024 || kib)
 })()
 `
     const { stdout, stderr } = await runChild(script, [path()])

@@ -145,8 +145,14 @@ class View {
     this.#asked = { ...options, grep: pattern(options) }
     const { stdout } = process
     const isCut = stdout.isTTY === true && options.wide !== true
-    const width = isCut ? stdout.columns : Number.POSITIVE_INFINITY
-    const style = { paint: painter(stdout), width, isUtc: options.utc === true }
+    const style = {
+      paint: painter(stdout),
+      /** Asked for each line: the window may be another one by then. A terminal may also not know it. */
+      get width() {
+        return isCut && stdout.columns > 0 ? stdout.columns : Number.POSITIVE_INFINITY
+      },
+      isUtc: options.utc === true,
+    }
     this.#output = new ViewOutput(options.output, style, writeOut)
   }
 
