@@ -14,6 +14,7 @@ const RUNS = times('RUNS', 200, 5_000)
 const values = fc.array(fc.oneof(fc.nat(300), fc.nat(100_000), fc.maxSafeInteger().map(Math.abs)), {
   minLength: 1,
   maxLength: 300,
+  size: 'max',
 })
 
 function recordOf(event: string, id: number, ms: number, fields?: object): AuditRecord {
@@ -63,7 +64,7 @@ describe('the histogram of durations', () => {
 describe('the most frequent names', () => {
   const names = fc.array(
     fc.nat(40).map((n) => `agent-${n}`),
-    { maxLength: 400 },
+    { maxLength: 400, size: 'max' },
   )
   const exactly = (all: readonly string[]) => {
     const counts = new Map<string, number>()
