@@ -19,7 +19,7 @@ const LEFT_OUT = [
   'descriptors.fault',
   'doctor-disk.fault',
   'hand-over.fault',
-  'logrotate[a-z.]*',
+  'logrotate',
   'path-storm.fault',
   'power-cut.crash',
   'ring-corruption.property',
