@@ -1,4 +1,9 @@
 /// <reference types="node" preserve="true" />
+/**
+ * The audit writer, what runs a command under it, and what reads its log back.
+ *
+ * @module x0x-exec-audit
+ */
 
 export type { AuditTrail, EventRecorder } from './audit-trail'
 export {
