@@ -99,10 +99,13 @@ describe('MemoryAudit', () => {
     expect(diagnostics.auditFailures).toBe(3)
     expect(closed.stats().events).toEqual({
       accepted: 3,
+      byType: { request: 0, started: 3, warning: 0, exit: 0, denial: 0 },
       settled: 3,
       pending: 0,
       succeeded: 1,
       failed: 2,
+      oldestPendingMs: 0,
+      lastFailedAtMs: expect.any(Number),
     })
   })
 
