@@ -22,11 +22,13 @@ export interface AuditFailureRecorder {
 
 /** The failure that was recorded last, as plain data. */
 export interface LastAuditFailure {
+  /** Where it failed, as in {@link AuditFailure}. */
   readonly stage: FailureKind
   /** Such as `'AUDIT_SYNC_FAILED'`; `'AUDIT_INVALID_EVENT'` for a mistake in the event. */
   readonly code: string | null
   /** The kernel's name for the error, such as `'ENOSPC'`; null where it is not the kernel's. */
   readonly cause: string | null
+  /** For people; compare `code`. It names types and lengths, never an argument. */
   readonly message: string
   /** Absolute path of the log. */
   readonly path: string
@@ -40,6 +42,7 @@ export interface DiagnosticsSnapshot {
   readonly auditFailures: number
   /** Of those, how many failed where; one that was recorded without its failure is in none. */
   readonly auditFailuresByStage: Readonly<Record<FailureKind, number>>
+  /** Null when there was none. */
   readonly lastAuditFailure: LastAuditFailure | null
 }
 

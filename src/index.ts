@@ -1,4 +1,9 @@
 /// <reference types="node" preserve="true" />
+/**
+ * The audit writer, what runs a command under it, and what reads its log back.
+ *
+ * @module x0x-exec-audit
+ */
 
 export type { AuditTrail, EventRecorder } from './audit-trail'
 export {
@@ -35,7 +40,11 @@ export type { FailureKind } from './failure-counts'
 export type { AuditGroup } from './group-channel'
 export type { ExecAuditOptions, FsyncOptions, WarnLogger } from './options'
 export type { ExecPolicy } from './policy'
-export { PolicyFileError, type PolicyFileErrorCode } from './policy-file/errors'
+export {
+  PolicyFileError,
+  type PolicyFileErrorCode,
+  type PolicyFilePlace,
+} from './policy-file/errors'
 export {
   DEFAULT_EXEC_POLICY_PATH,
   type ExecPolicySummary,
@@ -43,6 +52,7 @@ export {
   loadExecPolicy,
 } from './policy-file/load-exec-policy'
 export { type FollowOptions, followAudit } from './reader/follow-audit'
+export type { PathChange } from './reader/path-watch'
 export { type ReadOptions, readAudit } from './reader/read-audit'
 export {
   type AuditProblem,
@@ -60,7 +70,12 @@ export {
 export type { AuditSource } from './reader/source'
 export { DEFAULT_RUN_LIMITS, type RunLimits } from './runner/limits'
 export { type AuditedRun, runAudited } from './runner/run-audited'
-export { type OutputListener, type RunOptions, scrubbedEnvironment } from './runner/run-options'
+export {
+  type CancelKind,
+  type OutputListener,
+  type RunOptions,
+  scrubbedEnvironment,
+} from './runner/run-options'
 export type { StopReason } from './runner/supervisor'
 export type { TrailEntry } from './runner/trail'
 export type { OnUnsafeFile, SyncMethod } from './sink'

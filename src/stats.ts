@@ -27,15 +27,23 @@ import type { CheckedOptions } from './options'
 import type { SyncMethod } from './sink'
 import { SYNC_LIMITS_NS } from './sync-buckets'
 
-/** A histogram's figures; all 0 while it is empty. */
+/** A histogram's figures; all 0 while it is empty. Their unit is that of what was recorded. */
 export interface HistogramSummary {
+  /** How many values were recorded. */
   count: number
+  /** The smallest. */
   min: number
+  /** The arithmetic mean. */
   mean: number
+  /** The median. */
   p50: number
+  /** 90 % are at or below it. */
   p90: number
+  /** 99 % are at or below it. */
   p99: number
+  /** 99.9 % are at or below it. */
   p999: number
+  /** The largest. */
   max: number
 }
 
@@ -43,6 +51,7 @@ export interface HistogramSummary {
 export interface SyncBucket {
   /** Nanoseconds; Infinity in the last. Infinity has no JSON: it becomes null there. */
   limitNs: number
+  /** How many; those of the buckets below are not in it. */
   count: number
 }
 
@@ -55,6 +64,7 @@ export interface AuditStats {
   state: 'open' | 'closing' | 'closed' | 'disabled'
   /** Milliseconds since construction. */
   uptimeMs: number
+  /** Events by how far they have come. */
   events: {
     /** Events (and `reopen()`s) that passed validation and found room. */
     accepted: number
@@ -70,47 +80,89 @@ export interface AuditStats {
     succeeded: number
     /** Events whose outcome was `'failed'`, or whose promise was rejected. */
     failed: number
+    /** When an event failed last. */
     lastFailedAtMs: number | null
   }
   /** Failed events by where: `encode` counts the caller's mistakes, `full` and `closed` refusals. */
   failures: Record<FailureKind, number>
-  /**
-   * Warnings that are not one event's failure, by code, and how many warnings, those of failed events
-   * included, the logger was spared because it had just had the same, or too many.
-   */
-  warnings: { byCode: Record<AuditWarningCode, number>; suppressed: number }
-  /** Bytes. */
-  ring: { capacityBytes: number; usedBytes: number; usedBytesMax: number }
+  /** Warnings, which the logger gets. */
+  warnings: {
+    /** Those that are not one event's failure, also where the logger was spared them. */
+    byCode: Record<AuditWarningCode, number>
+    /**
+     * How many the logger was spared because it had just had the same, or too many; those of failed
+     * events are in it.
+     */
+    suppressed: number
+  }
+  /** Use of the ring, in bytes. */
+  ring: {
+    /** How much it holds: `ringBytes`, rounded up. */
+    capacityBytes: number
+    /** How much of it is taken now. */
+    usedBytes: number
+    /** The most that was taken at a time. */
+    usedBytesMax: number
+  }
   /** Events outside the ring: waiting for room, or too large for it. */
-  waiting: { events: number; bytes: number; bytesMax: number; limitBytes: number }
-  /** Groups committed; `events` is the histogram of events a group, `bytes` what succeeded. */
-  groups: {
-    count: number
+  waiting: {
+    /** How many wait now. */
+    events: number
+    /** Bytes that they take now. */
     bytes: number
+    /** The most bytes that they took at a time. */
+    bytesMax: number
+    /** The option `maxWaitingBytes`. */
+    limitBytes: number
+  }
+  /** Groups: what was written and synced together. */
+  groups: {
+    /** Groups that have their outcome, failed ones too. */
+    count: number
+    /** Bytes of the lines of those that succeeded. */
+    bytes: number
+    /** Events a group. */
     events: HistogramSummary
+    /** Further tries after a failure, within `retryForMs`. */
     retries: number
+    /** When a group last succeeded. */
     lastSucceededAtMs: number | null
   }
-  /** Syncs that returned; `durationNs` is their histogram in nanoseconds, `buckets` a coarser one. */
+  /** Syncs of the log that returned. */
   syncs: {
+    /** The option `fsync.method`; with `'none'` the figures stay 0. */
     method: SyncMethod
+    /** How many, those of failed tries included where they returned. */
     count: number
+    /** Nanoseconds of all together. */
     totalNs: number
+    /** How long each took, in nanoseconds. */
     durationNs: HistogramSummary
+    /** The same by fixed limits, 50 us to 10 s and beyond, as an exporter of metrics wants it. */
     buckets: SyncBucket[]
   }
+  /** The log. */
   file: {
     /** Absolute; undefined when the policy is disabled. */
     path: string | undefined
+    /** How often it was opened, the first time included. */
     opens: number
     /** How often the file was found renamed, deleted or replaced, and the path was followed. */
     rotations: number
+    /** Fragments of lines that were found at its end, and closed with a newline. */
     tornTails: number
     /** Where the last line of this audit ended in its file; 0 before the first. */
     endBytes: number
   }
-  /** `drainer` is `'caller'` once the worker has been given up. */
-  worker: { drainer: 'worker' | 'caller'; sessions: number; deaths: number }
+  /** Who drains the ring. */
+  worker: {
+    /** `'caller'` once the worker has been given up. */
+    drainer: 'worker' | 'caller'
+    /** How often the worker was set to work; a session ends 50 ms after its last event. */
+    sessions: number
+    /** Workers that died, and were replaced or given up. */
+    deaths: number
+  }
 }
 
 /** The part of the stats that its owner counts itself. */

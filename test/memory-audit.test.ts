@@ -102,9 +102,9 @@ describe('MemoryAudit', () => {
       byType: { request: 0, started: 3, warning: 0, exit: 0, denial: 0 },
       settled: 3,
       pending: 0,
-      oldestPendingMs: 0,
       succeeded: 1,
       failed: 2,
+      oldestPendingMs: 0,
       lastFailedAtMs: expect.any(Number),
     })
   })

@@ -24,7 +24,7 @@ export interface Count {
 }
 
 /** An agent or a command, how often it was asked for, and how often denied. */
-export interface Asked extends Count {
+interface Asked extends Count {
   readonly denied: number
 }
 

@@ -1,7 +1,8 @@
 import type { AuditStats } from '../stats'
 
-/** What the metrics are taken from: an ExecAudit. */
+/** What the metrics are taken from: an `ExecAudit`. */
 export interface StatsSource {
+  /** Called at each scrape or collection, and once when it is registered. */
   stats(): AuditStats
 }
 

@@ -4,28 +4,48 @@ import { SYNC_LIMITS_NS } from '../sync-buckets'
 import { METRICS, type MetricDefinition, type StatsSource, SYNC_HELP } from './catalogue'
 import { checkLabels, type Labels } from './labels'
 
-interface InstrumentOptions {
+/** What is used of the OpenTelemetry API's `MetricOptions`. */
+export interface OpenTelemetryInstrumentOptions {
+  /** One line for people. */
   readonly description: string
+  /** As UCUM writes it, such as `s`, `By` or `{event}`. */
   readonly unit: string
-  readonly advice?: { explicitBucketBoundaries: number[] }
+  /** Of the histogram: the limits of its buckets, in its unit. */
+  readonly advice?: {
+    /** In rising order; what is beyond the last one has a bucket of its own. */
+    explicitBucketBoundaries: number[]
+  }
 }
 
-type BatchCallback = (result: {
+/** What is used of the OpenTelemetry API's `BatchObservableCallback`. */
+export type OpenTelemetryBatchCallback = (result: OpenTelemetryObserver) => void
+
+/** What is used of the OpenTelemetry API's `BatchObservableResult`. */
+export interface OpenTelemetryObserver {
+  /** Takes the value that one instrument has now, for these attributes. */
   observe(instrument: object, value: number, attributes: Record<string, string>): void
-}) => void
+}
+
+/** What is used of the OpenTelemetry API's `Histogram`. */
+export interface OpenTelemetryHistogram {
+  /** Takes one value; those of the syncs are seconds. */
+  record(value: number, attributes: Record<string, string>): void
+}
 
 /** What is used of the OpenTelemetry API's `Meter`. */
 export interface OpenTelemetryMeter {
-  createObservableCounter(name: string, options: InstrumentOptions): object
-  createObservableUpDownCounter(name: string, options: InstrumentOptions): object
-  createObservableGauge(name: string, options: InstrumentOptions): object
-  createHistogram(name: string, options: InstrumentOptions): SyncHistogram
-  addBatchObservableCallback(callback: BatchCallback, instruments: object[]): void
-  removeBatchObservableCallback(callback: BatchCallback, instruments: object[]): void
-}
-
-interface SyncHistogram {
-  record(value: number, attributes: Record<string, string>): void
+  /** For what only grows. */
+  createObservableCounter(name: string, options: OpenTelemetryInstrumentOptions): object
+  /** For what may fall, and adds up over several audits. */
+  createObservableUpDownCounter(name: string, options: OpenTelemetryInstrumentOptions): object
+  /** For what may fall, and does not add up. */
+  createObservableGauge(name: string, options: OpenTelemetryInstrumentOptions): object
+  /** For the time of the syncs; not called with `syncHistogram: false`. */
+  createHistogram(name: string, options: OpenTelemetryInstrumentOptions): OpenTelemetryHistogram
+  /** Has the callback called at each collection, for all these instruments at once. */
+  addBatchObservableCallback(callback: OpenTelemetryBatchCallback, instruments: object[]): void
+  /** Ends that. */
+  removeBatchObservableCallback(callback: OpenTelemetryBatchCallback, instruments: object[]): void
 }
 
 /** Options of {@link registerOpenTelemetry}. */
@@ -74,7 +94,7 @@ function observeStats(
   attributes: Labels,
 ): () => void {
   const instruments = METRICS.map((definition) => createInstrument(meter, definition))
-  const callback: BatchCallback = (result) => {
+  const callback: OpenTelemetryBatchCallback = (result) => {
     const stats = audit.stats()
     for (const [i, { samples }] of METRICS.entries()) {
       const instrument = instruments[i]

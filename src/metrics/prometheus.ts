@@ -10,14 +10,17 @@ import { checkLabels, type Labels } from './labels'
 
 /** What is used of prom-client's `Registry`. */
 export interface PrometheusRegistry {
+  /** The metric of that name, of whatever origin; undefined where there is none. */
   getSingleMetric(name: string): unknown
+  /** Adds one; throws where the name is taken. */
   registerMetric(metric: object): void
+  /** Takes one out, once no audit is left in it. */
   removeSingleMetric(name: string): void
 }
 
 /** Options of {@link registerPrometheus}. */
 export interface PrometheusOptions {
-  /** Default: prom-client's global `register`. */
+  /** Where to register; default prom-client's global `register`. */
   registry?: PrometheusRegistry | undefined
   /** What all names begin with; default `exec_audit_`. */
   prefix?: string | undefined

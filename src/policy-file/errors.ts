@@ -21,6 +21,7 @@ export interface PolicyFilePlace {
 
 /** A policy file that cannot be used. Its message names the file, the line and the key. */
 export class PolicyFileError extends Error {
+  /** Tells it from other errors, where `instanceof` cannot. */
   override readonly name = 'PolicyFileError'
   /** Compare this, never the message. */
   readonly code: PolicyFileErrorCode

@@ -18,7 +18,12 @@ export interface LoadedExecPolicy {
   /** For `runAudited`: the section's caps, in bytes and milliseconds; the defaults where disabled. */
   readonly limits: Readonly<RunLimits>
   /** `max_concurrent_per_agent` and `max_concurrent_total`: carried, and not acted on. */
-  readonly concurrency: { readonly perAgent: number; readonly total: number }
+  readonly concurrency: {
+    /** Commands at a time for one agent; 4 where the file does not say. */
+    readonly perAgent: number
+    /** Commands at a time in all; 32 where the file does not say. */
+    readonly total: number
+  }
   /** `default_cwd`, for `runAudited`'s `cwd`. */
   readonly defaultCwd: string | undefined
   /** The `[[exec.allow]]` entries as parsed: carried, and neither checked nor acted on. */
@@ -31,16 +36,21 @@ export interface LoadedExecPolicy {
 
 /** A policy in short, for diagnostics: x0x's fields, and where and how much. */
 export interface ExecPolicySummary {
+  /** Whether commands may run at all. */
   readonly enabled: boolean
   /** `acl_missing`, `missing_exec_section` or `exec_disabled`; absent where enabled. */
   readonly disabledReason?: string
+  /** The file, as an absolute path, also where it is missing. */
   readonly loadedFrom: string
   /** Milliseconds since 1970. */
   readonly loadedAtUnixMs: number
+  /** How many `[[exec.allow]]` entries there are. */
   readonly allowEntryCount: number
+  /** How many commands they have together. */
   readonly commandEntryCount: number
   /** Null where disabled. */
   readonly auditLogPath: string | null
+  /** As in {@link LoadedExecPolicy}. */
   readonly limits: Readonly<RunLimits>
 }
 

@@ -2,7 +2,12 @@ import { type FSWatcher, watch } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 
-/** What happened at the path that is followed. */
+/**
+ * What happened at the path that is followed:
+ * - `missing`: nothing stands there now;
+ * - `rotated`: another file stands there, and is read next;
+ * - `truncated`: the file has become shorter, and is read from its start again.
+ */
 export type PathChange = 'missing' | 'rotated' | 'truncated'
 
 /** A file that was found at the path. */

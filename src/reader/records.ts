@@ -11,6 +11,7 @@ export interface LinePlace {
 }
 
 interface RecordBase<Event extends string> extends LinePlace {
+  /** The event's name in the line. */
   readonly event: Event
   /** Milliseconds since 1970, taken when the event was recorded. */
   readonly tsUnixMs: number
@@ -23,6 +24,7 @@ interface PartyRecord<Event extends string> extends RecordBase<Event> {
   readonly agentId: string
   /** 64 hexadecimal digits in lower case. */
   readonly machineId: string
+  /** As it stands in the line: redacted, or cut at `maxEventBytes`, where the writer did so. */
   readonly argv: readonly string[]
 }
 
@@ -31,6 +33,7 @@ export type U64 = number | bigint
 
 /** A command was asked for and allowed, and was about to run. */
 export interface RequestRecord extends PartyRecord<'request'> {
+  /** The rule that allowed it. */
   readonly matchedAcl: string | null
   /** Bytes. */
   readonly stdinBytes: U64
@@ -40,17 +43,21 @@ export interface RequestRecord extends PartyRecord<'request'> {
 
 /** The command's process existed. */
 export interface StartedRecord extends RecordBase<'started'> {
+  /** u32, on the machine that wrote the line. */
   readonly pid: number
 }
 
 /** Something worth noting happened while the command ran. */
 export interface WarningRecord extends RecordBase<'warning'> {
+  /** What happened. */
   readonly kind: WarningKind
+  /** The byte count that the warning is about. */
   readonly bytes: U64 | null
 }
 
 /** The command ended. */
 export interface ExitRecord extends RecordBase<'exit'> {
+  /** Exit code, i32; null where a signal has ended it, or it did not run. */
   readonly code: number | null
   /** A signal's number on the system that wrote the line. */
   readonly signal: number | null
@@ -60,11 +67,13 @@ export interface ExitRecord extends RecordBase<'exit'> {
   readonly stdoutBytes: U64
   /** Bytes. */
   readonly stderrBytes: U64
+  /** Whether output was cut at a cap. */
   readonly truncated: boolean
 }
 
 /** A command was asked for and refused. */
 export interface DenialRecord extends PartyRecord<'denial'> {
+  /** Why. */
   readonly reason: DenialReason
 }
 
@@ -83,6 +92,7 @@ export type ProblemKind = 'torn' | 'foreign' | 'newer' | 'not-utf8' | 'too-long'
 
 /** A line that is no event. */
 export interface AuditProblem extends LinePlace {
+  /** What is wrong, in one word. */
   readonly kind: ProblemKind
   /** True for a last line that has no newline. */
   readonly isIncomplete: boolean
@@ -116,10 +126,15 @@ export function problemAt(
 
 /** Thrown for a broken line, where `onProblem` is `'throw'`. */
 export class AuditReadError extends Error {
+  /** Tells it from other errors, where `instanceof` cannot. */
   override readonly name = 'AuditReadError'
+  /** Compare this, never the message. */
   readonly code = 'AUDIT_BROKEN_LINE'
 
-  constructor(readonly problem: AuditProblem) {
+  constructor(
+    /** The line, and what is wrong with it. */
+    readonly problem: AuditProblem,
+  ) {
     super(`line ${problem.line} at byte ${problem.offset}: ${problem.kind}: ${problem.message}`)
   }
 }

@@ -16,11 +16,13 @@ export interface AuditedRun {
   readonly outcome: 'exited' | 'denied' | 'cancelled'
   /** 32 hexadecimal digits. */
   readonly requestId: string
+  /** Why it was refused, as its `denial` event has it; null where it was not. */
   readonly denialReason: DenialReason | null
   /** Null where there was no process. */
   readonly pid: number | null
   /** The exit code; null where a signal has ended it, or it did not run. */
   readonly code: number | null
+  /** The signal that has ended it; null where it ended by itself, or did not run. */
   readonly signal: NodeJS.Signals | null
   /** Why it was ended before it ended by itself; null where it was not. */
   readonly stoppedBy: StopReason | null
@@ -28,9 +30,11 @@ export interface AuditedRun {
   readonly durationMs: number
   /** Standard output up to its cap; empty with `onStdout`. */
   readonly stdout: Buffer
+  /** Standard error up to its cap; empty with `onStderr`. */
   readonly stderr: Buffer
-  /** All that was written, also beyond the cap. */
+  /** All that was written to standard output, also beyond the cap. */
   readonly stdoutBytes: number
+  /** The same for standard error. */
   readonly stderrBytes: number
   /** Whether output was cut at a cap. */
   readonly truncated: boolean

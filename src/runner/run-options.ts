@@ -27,6 +27,7 @@ export interface RunOptions {
    * 0 is one second, as in x0x.
    */
   timeoutMs?: number | undefined
+  /** Caps, and when to warn ahead of them; what is absent has x0x's default. */
   limits?: Partial<RunLimits> | undefined
   /** The whole environment; default {@link scrubbedEnvironment}. */
   env?: NodeJS.ProcessEnv | undefined
@@ -49,14 +50,14 @@ export interface RunOptions {
   onStderr?: OutputListener | undefined
 }
 
-/** Why a command is ended before it ends by itself, other than its time limit. */
-export const CANCEL_KINDS = {
+/** Why a command is ended before it ends by itself, other than its time limit; also warnings' kinds. */
+export type CancelKind = 'cancelled' | 'lease_expired' | 'peer_disconnected'
+
+const CANCEL_KINDS = {
   cancel: 'cancelled',
   lease: 'lease_expired',
   peer: 'peer_disconnected',
-} as const
-
-export type CancelKind = (typeof CANCEL_KINDS)[keyof typeof CANCEL_KINDS]
+} as const satisfies Partial<Record<keyof RunOptions, CancelKind>>
 
 /** Options that were checked, copied and completed. */
 export interface CheckedRun {

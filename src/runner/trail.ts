@@ -1,10 +1,13 @@
 import type { EventRecorder } from '../audit-trail'
+import type { EventName } from '../encode'
 import type { AuditOutcome, DenialReason, ExitEvent, WarningKind } from '../events'
 import type { CheckedRun } from './run-options'
 
 /** One event of a command's trail, and what became of it. */
 export interface TrailEntry {
-  readonly event: 'request' | 'started' | 'warning' | 'exit' | 'denial'
+  /** The method that was called. */
+  readonly event: EventName
+  /** What its promise resolved with. */
   readonly outcome: AuditOutcome
   /** What the event's promise was rejected with; its outcome counts as `failed` then. */
   readonly error?: unknown

@@ -57,6 +57,7 @@ const PATH = '(memory)'
  * assert.deepEqual(audit.events.map(({ event }) => event), ['request', 'started', 'exit'])
  */
 export class MemoryAudit implements AuditTrail {
+  /** There is no policy that could have one. */
   readonly tasklistId = undefined
   readonly #options: CheckedOptions
   readonly #encoder: EventEncoder
@@ -185,6 +186,7 @@ export class MemoryAudit implements AuditTrail {
     await this.drain()
   }
 
+  /** Same as {@link close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

@@ -34,7 +34,7 @@ export interface VerifyOptions {
  * What a finding is: a problem of the line itself, an event that cannot stand where it does, or one whose
  * request is not in the log.
  */
-export type FindingKind = ProblemKind | 'impossible' | 'unseen'
+type FindingKind = ProblemKind | 'impossible' | 'unseen'
 
 /** Something that is wrong with a line, or that cannot be told. */
 export interface VerifyFinding {

@@ -13,7 +13,7 @@ const LIMITS = { stdinBytes: 0, timeoutMs: 120_000 }
 const OUTPUT = { stdoutBytes: 345, stderrBytes: 0, truncated: false }
 
 /** The id of request `n`. */
-export const idOf = (n: number) => String(n).padStart(32, '0')
+const idOf = (n: number) => String(n).padStart(32, '0')
 
 /** Writes the log; a blank line and a fragment, as a crash leaves them, stand in its middle. */
 export async function writeSampleLog(path: string): Promise<void> {

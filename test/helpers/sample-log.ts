@@ -8,7 +8,7 @@ export const OTHER_AGENT = 'c3'.repeat(32)
 /** 2026-11-22T21:01:02.985Z. */
 export const SAMPLE_START_MS = 1_795_381_262_985
 /** What a hostile argument may try on a terminal. */
-export const HOSTILE = '\x1b[31mred\u202e\n2026-01-01 fake'
+const HOSTILE = '\x1b[31mred\u202e\n2026-01-01 fake'
 
 /** Writes a small log by the real writer: a success, a kill by signal, a denial and one that goes on. */
 export async function writeSampleLog(path: string): Promise<void> {

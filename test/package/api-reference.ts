@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 const ROOT = join(__dirname, '../..')
 const TYPEDOC = join(ROOT, 'node_modules/typedoc/bin/typedoc')
 export const REFERENCE = join(ROOT, 'src/api')
+const INDEX = 'README.md'
 
 /** The files of a reference, by their names. */
 export function readReference(folder: string): ReadonlyMap<string, string> {
@@ -24,6 +25,19 @@ export function readReference(folder: string): ReadonlyMap<string, string> {
 export function makeReference(folder: string): void {
   const args = [TYPEDOC, '--out', folder, '--logLevel', 'Warn']
   execFileSync(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] })
+  const pages = [...readReference(folder)].filter(([name]) => name !== INDEX)
+  appendFileSync(join(folder, INDEX), pages.map(([name, text]) => indexOf(name, text)).join(''))
+}
+
+/** What one page has, by its groups: typedoc lists the pages alone. */
+function indexOf(name: string, text: string): string {
+  const [, ...groups] = text.split(/^## /m)
+  const lists = groups.map((group) => {
+    const entries = group.matchAll(/^<a id="([^"]+)"><\/a>\n\n### (.+)$/gm)
+    const links = [...entries].map(([, anchor, title]) => `[${title}](${name}#${anchor})`)
+    return `- ${group.slice(0, group.indexOf('\n'))}: ${links.join(', ')}\n`
+  })
+  return `\n## ${name.replace(/\.md$/, '')}\n\n${lists.join('')}`
 }
 
 /** Replaces the reference, or with `isCheck` leaves it; returns the names of files that were not current. */

@@ -60,7 +60,7 @@ export function makeProject(folder: string, tarball: string): string {
 }
 
 /** The package's manifest. */
-export function manifest(): Manifest {
+function manifest(): Manifest {
   const { exports }: Manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   return { exports }
 }
