@@ -1,7 +1,7 @@
 import { type LoadResult, runOpenLoop } from '../src/load/open-loop'
 import { type Context, type FileCheck, type Labels, percentile, RowBuilder } from './harness'
 import type { RatePoint } from './knee'
-import { type Contender, figuresOf, type Measured, recordInto, WARM_UP_SHARE } from './trial'
+import { type Contender, figuresOf, type Measured, recordInto, warmUp } from './trial'
 import { calls } from './workload'
 
 /*
@@ -76,8 +76,7 @@ export async function runRate(
   const { contender } = entrant
   const durationMs = durationOf(ratePerSecond, context.ms)
   const { found, file } = await recordInto(context.dir, contender, calls, async (tally) => {
-    const warmUp = Math.min(WARM_UP_IN_FLIGHT, contender.inFlightMax)
-    await tally.keepInFlight(warmUp, context.ms * WARM_UP_SHARE)
+    await warmUp(tally, Math.min(WARM_UP_IN_FLIGHT, contender.inFlightMax), context)
     const send = async () => tally.append()
     const maxInFlight = queueOf(entrant)
     return { found: await runOpenLoop(ratePerSecond, { send, durationMs, maxInFlight }) }

@@ -6,21 +6,12 @@ import { percentile } from './statistics'
 import { runTrial } from './trial'
 import { calls } from './workload'
 
-/** A process that has just started is slow, and slow syncs warm it up slowly. */
-const WARM_UP_SHARE = 2
-
 async function main(): Promise<void> {
   const task: ChildTask = JSON.parse(process.argv[2] ?? '')
-  const { inFlight, ms } = task
+  const { inFlight } = task
   const contender = SLOW_DISK_CONTENDERS.find(({ name }) => name === task.contender)
   if (contender === undefined) throw new RangeError(`no contender is called ${task.contender}`)
-  const { measured, ascendingNs, file } = await runTrial(
-    contender,
-    calls,
-    inFlight,
-    task,
-    ms * WARM_UP_SHARE,
-  )
+  const { measured, ascendingNs, file } = await runTrial(contender, calls, inFlight, task)
   const answer: ChildAnswer = { measured, minUs: percentile(ascendingNs, 0) / 1_000, file }
   console.log(JSON.stringify(answer))
 }

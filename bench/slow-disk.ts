@@ -48,6 +48,7 @@ export interface ChildTask {
   readonly contender: string
   readonly inFlight: number
   readonly ms: number
+  readonly isQuick: boolean
   readonly dir: string
 }
 
@@ -98,8 +99,9 @@ function allTrials(isQuick: boolean): Trial[] {
   )
 }
 
-async function runTrial({ contender, delayMs, inFlight, row, files }: Trial, { dir, ms }: Context) {
-  const task: ChildTask = { contender: contender.name, inFlight, ms, dir }
+async function runTrial({ contender, delayMs, inFlight, row, files }: Trial, context: Context) {
+  const { dir, ms, isQuick } = context
+  const task: ChildTask = { contender: contender.name, inFlight, ms, isQuick, dir }
   const { measured, minUs, file } = await runSlowed(delayMs, task)
   if (minUs < delayMs * 1_000) {
     throw new Error(
