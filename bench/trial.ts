@@ -28,7 +28,7 @@ const WARM_UP_SHARE = 0.5
  */
 const WARM_UP_EVENTS = 8_000
 /** Milliseconds after which a slow contender is warm enough. */
-const WARM_UP_MS_MAX = 3_000
+const WARM_UP_MS_MAX = 2_000
 
 /** Something that records events. */
 export interface Writer {
