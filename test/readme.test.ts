@@ -1,36 +1,38 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkOptions } from '../src/options'
+import { blocksOf, runSnippet } from './helpers/documents'
 import { useTempDir } from './helpers/temp-dir'
 
 const ROOT = join(__dirname, '..')
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
-
-/** The first fenced block of a language. */
-function block(language: string): string {
-  const text = new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``).exec(README)?.[1]
-  if (text === undefined) throw new Error(`README.md has no ${language} block`)
-  return text
-}
 
 /** A line with the time and ids taken out, which differ from run to run or are shortened. */
 function shapeOf(line: string): string {
   return line
     .replace(/"ts_unix_ms":\d+/, '"ts_unix_ms":T')
     .replace(/"(\w+_id)":"[0-9a-f…]+"/g, '"$1":ID')
+    .replace(/"(pid|duration_ms)":\d+/, '"$1":N')
 }
 
 describe('the README', () => {
   const dir = useTempDir()
 
   it('has a snippet that runs as it stands and writes the lines it shows', () => {
-    mkdirSync(dir.path('node_modules'))
-    symlinkSync(ROOT, dir.path('node_modules/x0x-exec-audit'))
-    writeFileSync(dir.path('snippet.mjs'), block('js'))
-    execFileSync(process.execPath, ['snippet.mjs'], { cwd: dir.path('.') })
+    const [snippet = ''] = blocksOf('README.md', 'js')
+    const [lines = ''] = blocksOf('README.md', 'json')
+    expect(runSnippet(dir.path('.'), snippet)).toBe('0 hello\n\n')
     const written = readFileSync(dir.path('logs/exec.log'), 'utf8')
-    expect(written.split('\n').map(shapeOf)).toEqual(block('json').split('\n').map(shapeOf))
+    expect(written.split('\n').map(shapeOf)).toEqual(lines.split('\n').map(shapeOf))
+  })
+
+  it('shows how to record the events oneself', () => {
+    const snippets = blocksOf('README.md', 'js')
+    const snippet = snippets.find((text) => text.includes('audit.exit(')) ?? ''
+    expect(runSnippet(dir.path('.'), snippet)).toBe('')
+    const written = readFileSync(dir.path('logs/exec.log'), 'utf8').trimEnd().split('\n')
+    const events: { event: string }[] = written.map((line) => JSON.parse(line))
+    expect(events.map(({ event }) => event)).toEqual(['request', 'started', 'exit'])
   })
 
   it('lists every option', () => {

@@ -11,8 +11,9 @@ const KEPT_BACK = ['build', 'demo']
 /** What only the command line uses, and nobody imports. */
 const TOOLS = ['analyze', 'cli', 'doctor', 'load', 'plot', 'tune', 'verify']
 const DIST_FILE = /^dist\/(?:([a-z-]+)\/)?[a-z-]+\.(js|d\.ts)$/
-const SHIPPING_FILE = /^src\/shipping\/[\w-]+\.(conf|json|md|toml|yaml)$/
-const UNPACKED_BYTES_MAX = 800_000
+const DOCUMENT = /^src\/[\w/-]+\.md$/
+const SHIPPING_FILE = /^src\/shipping\/[\w-]+\.(conf|json|toml|yaml)$/
+const UNPACKED_BYTES_MAX = 1_000_000
 
 interface Packed {
   readonly filename: string
@@ -33,9 +34,9 @@ export function pack(into: string): string {
   return join(into, packed.filename)
 }
 
-/** The tarball holds what runs, the types of what can be imported, what ships logs, and the papers. */
+/** The tarball holds what runs, the types of what can be imported, documents, what ships logs. */
 function isAllowed(path: string): boolean {
-  if (PAPERS.includes(path) || SHIPPING_FILE.test(path)) return true
+  if (PAPERS.includes(path) || DOCUMENT.test(path) || SHIPPING_FILE.test(path)) return true
   const [, folder, extension] = DIST_FILE.exec(path) ?? []
   if (extension === undefined) return false
   if (folder === undefined) return true
