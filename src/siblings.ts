@@ -8,6 +8,8 @@
 
 /** Faster syncs leave nothing to gain: waking the caller takes as long. Milliseconds. */
 const SYNC_MS_MIN = 0.4
+/** A sync that took longer counts as this: after a stall nobody should wait long. Milliseconds. */
+const SYNC_MS_MAX = 50
 /** How long the first to come back is waited for, and how long all of them, in syncs. */
 const FIRST_SHARE = 0.1
 const ALL_SHARE = 0.75
@@ -33,7 +35,7 @@ export class CommitSiblings {
     const isWorthIt = syncMs >= SYNC_MS_MIN && !isSkipped
     this.#acknowledged = isWorthIt ? events : 0
     this.#acknowledgedAt = now
-    this.#syncMs = syncMs
+    this.#syncMs = Math.min(syncMs, SYNC_MS_MAX)
     this.#expected = undefined
   }
 

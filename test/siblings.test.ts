@@ -29,6 +29,12 @@ describe('those who were just acknowledged', () => {
     expect([siblings.firstUntil, siblings.allUntil]).toEqual([501, 507.5])
   })
 
+  it('are not waited for long after a disk that stalled', () => {
+    const siblings = new CommitSiblings()
+    siblings.acknowledged(3, 10_000, 500)
+    expect([siblings.firstUntil, siblings.allUntil]).toEqual([505, 537.5])
+  })
+
   it('are not waited for where a sync takes no longer than waking them', () => {
     const siblings = new CommitSiblings()
     siblings.acknowledged(3, 0.39, 0)
