@@ -27,7 +27,8 @@ const WARM_UP_SHARE = 0.5
  * runs for days, so warming up goes on for so many events.
  */
 const WARM_UP_EVENTS = 8_000
-/** Milliseconds after which a slow contender is warm enough. */
+/** And for so many milliseconds, but no longer where a contender is slow. */
+const WARM_UP_MS_MIN = 500
 const WARM_UP_MS_MAX = 2_000
 
 /** Something that records events. */
@@ -155,9 +156,10 @@ export async function warmUp(
   inFlight: number,
   { ms, isQuick }: Pick<Context, 'ms' | 'isQuick'>,
 ): Promise<void> {
+  const sliceMs = isQuick ? ms * WARM_UP_SHARE : Math.max(ms * WARM_UP_SHARE, WARM_UP_MS_MIN)
   const events = isQuick ? 0 : WARM_UP_EVENTS
   const end = performance.now() + WARM_UP_MS_MAX
-  do await tally.keepInFlight(inFlight, ms * WARM_UP_SHARE)
+  do await tally.keepInFlight(inFlight, sliceMs)
   while (tally.acknowledged < events && performance.now() < end)
 }
 

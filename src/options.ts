@@ -86,7 +86,7 @@ export interface FsyncOptions {
   /**
    * How long a group waits for company, in milliseconds from its first event, 0 to 60,000. Default
    * 0: what arrives during one sync shares the next. Where a sync takes 0.4 ms or more, callers that were
-   * just acknowledged, and have come back before, are still waited for: a tenth of a sync for the first,
+   * just acknowledged, and have come back before, are still waited for: a fifth of a sync for the first,
    * three quarters at most for all.
    */
   maxDelayMs?: number | undefined

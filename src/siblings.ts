@@ -11,12 +11,12 @@ const SYNC_MS_MIN = 0.4
 /** A sync that took longer counts as this: after a stall nobody should wait long. Milliseconds. */
 const SYNC_MS_MAX = 50
 /** How long the first to come back is waited for, and how long all of them, in syncs. */
-const FIRST_SHARE = 0.1
+const FIRST_SHARE = 0.2
 const ALL_SHARE = 0.75
 /** The share of those expected that makes a wait worth it. */
 const WORTH_SHARE = 0.75
 /** So many groups at most go without waiting, after others have waited in vain. */
-const SKIPS_MAX = 64
+const SKIPS_MAX = 16
 
 /** How long a group may wait for the callers that were acknowledged with the one before. */
 export class CommitSiblings {
