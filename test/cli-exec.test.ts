@@ -231,6 +231,7 @@ describe('exec', () => {
     [['--agent', 'xyz', 'ls'], /Expected 64 hexadecimal digits/],
     [['--policy', '/no/such.toml', 'ls'], /: \/no\/such\.toml: there is no such file\n$/],
     [['--log', '/x', '--json', '/no/such/folder/x', 'ls'], /--json: ENOENT/],
+    [['--log', '/x', '--json', '--', 'ls'], /--json <file>' argument '--' is invalid/],
   ])('of %j is a mistake, with 125', async (args, message) => {
     const { code, stdout, stderr } = await run(args)
     expect([code, stdout.toString()]).toEqual([125, ''])

@@ -134,6 +134,23 @@ x0x-exec-audit: 2 lines are no events
     ])
   })
 
+  it('follows no packed file, to which nothing is appended', async () => {
+    const packed = dir.path('exec.log.2.gz')
+    writeFileSync(packed, gzipSync(startedLine(1)))
+    const { code, stdout, stderr } = await runCli(['view', '-f', packed])
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toBe(
+      `x0x-exec-audit: --follow: ${packed} is packed by gzip, nothing is appended to it (--help shows the usage)\n`,
+    )
+  })
+
+  it('knows no line numbers where it has read only the end of a file', async () => {
+    const path = dir.path('exec.log')
+    writeFileSync(path, startedLine(1) + startedLine(2))
+    const { stdout } = await runCli(['view', '-o', 'jsonl', '-n', '1', path])
+    expect(JSON.parse(stdout)).toMatchObject({ pid: 2, line: null, offset: startedLine(1).length })
+  })
+
   it('reads standard input, packed files, and several files in the order given', async () => {
     const [packed, plain] = [dir.path('exec.log.2.gz'), log()]
     writeFileSync(packed, gzipSync(startedLine(1) + startedLine(2)))

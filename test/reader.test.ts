@@ -4,7 +4,7 @@ import { PassThrough, Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import { gzipSync } from 'node:zlib'
-import { AuditReadError, readAudit } from '../src'
+import { AuditReadError, followAudit, readAudit } from '../src'
 import { LineSplitter } from '../src/reader/line-splitter'
 import { MAX_LINE_BYTES, readBatches } from '../src/reader/read-audit'
 import { collect, inChunks } from './helpers/collect'
@@ -215,6 +215,14 @@ void (async () => { for await (const _ of readAudit(path)) throw new Error('no e
     await expect(collect(Readable.from(['text']))).rejects.toThrow(
       'source: expected chunks of bytes (Uint8Array), got string',
     )
+  })
+
+  it('refuses an option that there is not, and names the nearest', async () => {
+    const options = { signal: undefined, onproblem: 'throw' }
+    const wrong =
+      /^options\.onproblem: unknown option; did you mean onProblem\? Known are onProblem, /
+    await expect(readAudit(dir.path('exec.log'), options).next()).rejects.toThrow(wrong)
+    expect(() => followAudit(dir.path('exec.log'), options)).toThrow(wrong)
   })
 })
 

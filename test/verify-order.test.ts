@@ -89,6 +89,7 @@ describe('what no order allows', () => {
   it.each([
     [[request, started, warning, warning, exit]],
     [[request, denial]],
+    [[request, line('warning', { kind: 'cancelled' }), line('exit', { code: null, signal: null })]],
     [[denial]],
     [[request]],
   ])('leaves alone what may be (%#)', async (lines) => {

@@ -92,7 +92,9 @@ export function configure(command: Command): void {
     )
     .option('--no-stdin', 'give the command no standard input')
     .option('--clean-env', 'give it only PATH, HOME, LANG and LC_ALL, as x0x does')
-    .option('--json <file>', 'write a summary of the run as JSON')
+    .addOption(
+      new Option('--json <file>', 'write a summary of the run as JSON').argParser(fileName),
+    )
     .addHelpText('after', EXAMPLES)
     .action(async (argv: readonly string[], options: ExecOptions) => {
       process.exitCode = await run(argv, options)
@@ -109,8 +111,8 @@ function idOption(flags: string, description: string): Option {
 }
 
 function fileName(text: string): string {
-  if (text !== '') return text
-  throw new InvalidArgumentError('Expected the path of a file.')
+  if (text !== '' && !text.startsWith('-')) return text
+  throw new InvalidArgumentError('Expected the path of a file (./ before one that begins with -).')
 }
 
 function millis(text: string): number {

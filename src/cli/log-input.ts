@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import { lastLinesStart } from '../reader/last-lines'
 import { type LineEntry, LineSplitter } from '../reader/line-splitter'
 import { MAX_LINE_BYTES, readBatches } from '../reader/read-audit'
@@ -129,12 +129,28 @@ export async function openPlain(file: string): Promise<FileHandle | undefined> {
   const handle = await open(file).catch((thrown: unknown) => {
     throw readError(file, thrown)
   })
-  const stats = await handle.stat()
-  const start = Buffer.alloc(1)
-  if (stats.isFile()) await handle.read(start, 0, 1, 0)
-  if (stats.isFile() && start[0] !== GZIP_FIRST) return handle
+  const isPlain = (await handle.stat()).isFile() && !(await beginsPacked(handle))
+  if (isPlain) return handle
   await handle.close()
   return undefined
+}
+
+/** Whether a file is there, and packed by gzip. */
+export async function isPacked(file: string): Promise<boolean> {
+  const stats = await stat(file).catch(() => undefined)
+  if (!stats?.isFile()) return false
+  const handle = await open(file)
+  try {
+    return await beginsPacked(handle)
+  } finally {
+    await handle.close()
+  }
+}
+
+async function beginsPacked(handle: FileHandle): Promise<boolean> {
+  const start = Buffer.alloc(1)
+  await handle.read(start, 0, 1, 0)
+  return start[0] === GZIP_FIRST
 }
 
 const GZIP_FIRST = 0x1f

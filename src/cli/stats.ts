@@ -28,7 +28,7 @@ const EXAMPLES = `
 Examples:
   $ x0x-exec-audit stats /var/log/gateway/exec.log
   $ x0x-exec-audit stats --since yesterday --by hour exec.log.1 exec.log
-  $ zcat exec.log.*.gz | x0x-exec-audit stats --top 50 --json - | jq .commands
+  $ x0x-exec-audit stats --top 50 --json exec.log.2.gz exec.log.1 exec.log | jq .commands
 
 FILE is a log, or one that gzip has packed, or - for standard input; several are one log, the oldest
 first. Default: ${DEFAULT_LOG}. Times are local unless they end in Z or an offset: ${WHEN_FORMS}.

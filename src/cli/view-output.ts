@@ -14,6 +14,8 @@ export interface Shown {
   readonly text: string
   readonly parties: Parties | undefined
   readonly file: string
+  /** False where only the file's end was read: then its line number is not known. */
+  readonly isLineKnown: boolean
 }
 
 /** Where text goes: it takes more when the promise has resolved. */
@@ -54,7 +56,8 @@ export class ViewOutput {
     if (this.#format === 'json') await this.#write(`\n],"problems":${exactJson(this.#problems)}}\n`)
   }
 
-  #textOf({ record, text, parties, file }: Shown): string {
+  #textOf({ record, text, parties, file, isLineKnown }: Shown): string {
+    const placed = () => exactJson({ ...record, line: isLineKnown ? record.line : null, file })
     switch (this.#format) {
       case 'pretty':
         return `${eventLine(record, parties, this.#style)}\n`
@@ -63,11 +66,11 @@ export class ViewOutput {
       case 'csv':
         return `${csvRow(record, fileName(file))}\n`
       case 'jsonl':
-        return `${exactJson({ ...record, file })}\n`
+        return `${placed()}\n`
       case 'json': {
         const comma = this.#hasEvents ? ',' : ''
         this.#hasEvents = true
-        return `${comma}\n${exactJson({ ...record, file })}`
+        return `${comma}\n${placed()}`
       }
     }
   }

@@ -10,6 +10,7 @@ import { EVENT_NAMES, type EventName, matches, PartyMemory } from './filter'
 import {
   DEFAULT_LOG,
   fileName,
+  isPacked,
   openPlain,
   ProblemTeller,
   readError,
@@ -59,7 +60,7 @@ Examples:
   $ x0x-exec-audit view -f /var/log/gateway/exec.log
   $ x0x-exec-audit view --since 2h --failed exec.log.1 exec.log
   $ x0x-exec-audit view --denied --agent a1b2 -o jsonl exec.log | jq .argv
-  $ zcat exec.log.*.gz | x0x-exec-audit view --grep 'rm -rf' -
+  $ ssh gateway cat exec.log | x0x-exec-audit view --grep 'rm -rf' -
 
 Exit codes: 0 done, also when nothing was found; 2 a mistake in the command line, or a file that cannot
 be read.`
@@ -209,6 +210,9 @@ class View {
 
   async #follow(): Promise<void> {
     const [file = DEFAULT_LOG] = this.#files
+    if (await isPacked(file)) {
+      throw usageError(`--follow: ${fileName(file)} is packed by gzip, nothing is appended to it`)
+    }
     const { since, lines = since === undefined ? FOLLOW_LINES : undefined } = this.#options
     let start = 0
     const from = async (handle: FileHandle, size: number) => {
@@ -258,7 +262,7 @@ class View {
         continue
       }
       const asked = this.#isAsked(record, text)
-      if (asked !== undefined) shown.push({ ...asked, record, text, file })
+      if (asked !== undefined) shown.push({ ...asked, record, text, file, isLineKnown })
     }
     if (isKept) this.#keep(shown)
     else await this.#output.show(shown)

@@ -3,10 +3,11 @@ import { resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe } from '../fields'
+import { valuesOf } from '../options'
 import { lastLinesStart } from './last-lines'
 import { type LineEntry, LineSplitter } from './line-splitter'
 import { type PathChange, PathWatch } from './path-watch'
-import { checkMaxLineBytes, problemHandler, type ReadOptions } from './read-audit'
+import { checkMaxLineBytes, problemHandler, READ_OPTIONS, type ReadOptions } from './read-audit'
 import type { AuditRecord } from './records'
 import { CHUNK_BYTES } from './source'
 
@@ -33,6 +34,12 @@ export type FollowFrom =
   | number
   | ((handle: FileHandle, size: number) => Promise<number>)
 
+const FOLLOW_OPTIONS = [
+  ...READ_OPTIONS,
+  'from',
+  'pollMs',
+  'onChange',
+] as const satisfies readonly (keyof FollowOptions)[]
 const POLL_MS = 250
 const POLL_MS_MIN = 10
 const POLL_MS_MAX = 60_000
@@ -56,6 +63,7 @@ export function followAudit(
   path: string | URL,
   options: FollowOptions = {},
 ): AsyncGenerator<AuditRecord, void, void> {
+  valuesOf('options', options, FOLLOW_OPTIONS)
   const onProblem = problemHandler(options.onProblem)
   const stop = new AbortController()
   const records = recordsOf(followBatches(path, options, stop.signal), onProblem)

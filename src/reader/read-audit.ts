@@ -1,4 +1,5 @@
 import { describe } from '../fields'
+import { valuesOf } from '../options'
 import { type LineEntry, LineSplitter } from './line-splitter'
 import { type AuditProblem, AuditReadError, type AuditRecord } from './records'
 import { type AuditSource, chunksOf } from './source'
@@ -15,6 +16,12 @@ export interface ReadOptions {
   /** Ends the reading with its reason. */
   signal?: AbortSignal | undefined
 }
+
+export const READ_OPTIONS = [
+  'onProblem',
+  'maxLineBytes',
+  'signal',
+] as const satisfies readonly (keyof ReadOptions)[]
 
 /** More than an event of the default `maxEventBytes` takes when each of its bytes is escaped. */
 export const MAX_LINE_BYTES = 128 * 2 ** 20
@@ -38,7 +45,7 @@ export interface LineBatch {
  * newline is one of these, since nobody has acknowledged it. A file that gzip has packed is unpacked.
  * Leaves no descriptor open when the loop is left.
  *
- * @throws what the file system throws; AuditReadError with `onProblem: 'throw'`; the signal's reason
+ * @throws TypeError or RangeError for a mistake in the options; what the file system throws; AuditReadError with `onProblem: 'throw'`; the signal's reason
  * @example
  * for await (const event of readAudit('/var/log/x0x/exec.log')) {
  *   if (event.event === 'denial') console.log(event.agentId, event.reason)
@@ -48,6 +55,7 @@ export async function* readAudit(
   source: AuditSource,
   options: ReadOptions = {},
 ): AsyncGenerator<AuditRecord, void, void> {
+  valuesOf('options', options, READ_OPTIONS)
   const onProblem = problemHandler(options.onProblem)
   for await (const { entries } of readBatches(source, options)) {
     for (const { record, problem } of entries) {

@@ -1,3 +1,4 @@
+import type { WarningKind } from '../events'
 import type { AuditRecord } from '../reader/records'
 import {
   DENIED,
@@ -14,6 +15,7 @@ import {
  *
  *   request, started, warning*, exit        it was allowed, and ran
  *   request, denial                         it was allowed, and could not be started
+ *   request, warning, exit                  it was cancelled before it was started
  *   denial                                  it was refused
  *
  * Each but a warning comes once, and nothing after an exit or a denial. Between the events of one
@@ -34,6 +36,11 @@ const BITS = {
   exit: EXITED,
   denial: DENIED,
 } as const
+const CANCEL_KINDS: ReadonlySet<WarningKind> = new Set([
+  'cancelled',
+  'lease_expired',
+  'peer_disconnected',
+])
 /** So long after the log's first event may a `started` stand whose `request` is in an older file. */
 const START_MS_MAX = 60_000
 
@@ -60,7 +67,7 @@ export class OrderCheck {
     const table = this.#table
     const slot = table.slotOf(record.requestId)
     const flags = table.flags[slot] ?? 0
-    const broken = brokenRule(record.event, flags)
+    const broken = brokenRule(record, flags)
     if (broken !== undefined) {
       const { message, isRepeated } = broken
       return {
@@ -114,8 +121,9 @@ interface BrokenRule {
 }
 
 /** The rule that an event breaks after what was seen of its request. */
-function brokenRule(event: AuditRecord['event'], flags: number): BrokenRule | undefined {
+function brokenRule(record: AuditRecord, flags: number): BrokenRule | undefined {
   if (flags === 0) return undefined
+  const { event } = record
   const rule = (message: string) => ({ message, isRepeated: (flags & BITS[event]) !== 0 })
   if ((flags & BITS[event]) !== 0) return rule(`a second ${event} of its request`)
   if ((flags & ENDED) !== 0) {
@@ -131,10 +139,16 @@ function brokenRule(event: AuditRecord['event'], flags: number): BrokenRule | un
       return (flags & (STARTED | UNSEEN)) === 0 ? undefined : rule('a denial after its started')
     case 'warning':
     case 'exit':
-      return (flags & (STARTED | UNSEEN)) === 0
+      return (flags & (STARTED | UNSEEN)) === 0 && !isOfCancelled(record)
         ? rule(`${article(event)} of a request without a started`)
         : undefined
   }
+}
+
+/** Whether the event may be one of a command that was cancelled before it was started. */
+function isOfCancelled(record: AuditRecord): boolean {
+  if (record.event === 'warning') return CANCEL_KINDS.has(record.kind)
+  return record.event === 'exit' && record.code === null && record.signal === null
 }
 
 function article(event: AuditRecord['event']): string {

@@ -35,7 +35,7 @@ const PARTIES = { agent_id: AGENT_ID, machine_id: MACHINE_ID, argv: ['ls', 'übe
 const FIELDS: Readonly<Record<string, object>> = {
   request: { ...PARTIES, matched_acl: null, stdin_bytes: 0, timeout_ms: 30_000 },
   started: { pid: 4242 },
-  warning: { kind: 'cancelled', bytes: null },
+  warning: { kind: 'duration_approaching_cap', bytes: null },
   exit: {
     code: 0,
     signal: null,
