@@ -207,7 +207,11 @@ describe('a command that cannot be spawned', () => {
 
   it('in a folder that is missing is denied: spawn_failed', async () => {
     const { run, trail } = openRunner(log())
-    const { denialReason } = await run(['true'], { cwd: dir.path('missing') })
+    const { denialReason, error } = await run(['true'], { cwd: dir.path('missing') })
+    expect(error).toMatchObject({
+      message: `the working directory ${dir.path('missing')} is no folder`,
+      cause: { code: 'ENOENT' },
+    })
     expect(denialReason).toBe('spawn_failed')
     expect(trail()).toEqual([requested(['true']), denied(['true'], 'spawn_failed')])
   })

@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import { INT32_MAX } from '../options'
 import type { AuditRecord, ExitRecord } from '../reader/records'
 import { quoteArgv, visible, visibleJson } from './escape'
 import { isFailure, type Parties } from './filter'
@@ -58,7 +59,7 @@ export function eventParts(record: AuditRecord): Part[] {
       const stdin = Number(stdinBytes) === 0 ? '' : `, stdin ${formatBytes(stdinBytes)}`
       return [
         ['bold', quoteArgv(argv)],
-        ['dim', `  (${acl}${stdin}, limit ${formatDuration(timeoutMs)})`],
+        ['dim', `  (${acl}${stdin}, ${limitText(timeoutMs)})`],
       ]
     }
     case 'started':
@@ -76,6 +77,11 @@ export function eventParts(record: AuditRecord): Part[] {
         ['bold', quoteArgv(record.argv)],
       ]
   }
+}
+
+/** The longest that a timer has is what `exec` asks for without a limit. */
+function limitText(timeoutMs: number): string {
+  return timeoutMs >= INT32_MAX ? 'no limit' : `limit ${formatDuration(timeoutMs)}`
 }
 
 function exitParts(record: ExitRecord): Part[] {

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { statSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CappedOutput } from './capped-output'
@@ -42,11 +43,17 @@ export async function spawnCommand({ argv, env, cwd, stdin }: CheckedRun): Promi
   const input = stdin === undefined || stdin.length === 0 ? 'ignore' : 'pipe'
   const child = spawn(file, args, { detached: true, env, cwd, stdio: [input, 'pipe', 'pipe'] })
   if (child.pid === undefined) {
-    const [error]: unknown[] = await once(child, 'error')
-    throw error
+    const [cause]: unknown[] = await once(child, 'error')
+    // The kernel has one ENOENT for both.
+    const isCwdWrong = cwd !== undefined && !isFolder(cwd)
+    throw isCwdWrong ? new Error(`the working directory ${cwd} is no folder`, { cause }) : cause
   }
   child.on('error', () => undefined)
   return { child, pid: child.pid, startedAt }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 /** Sees a command through to its end. Never rejects. */
