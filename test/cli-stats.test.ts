@@ -69,7 +69,7 @@ describe('stats', () => {
         { name: 'SIGKILL', count: 1 },
         { name: 'code 0', count: 1 },
       ],
-      warnings: [{ name: 'cancelled', count: 1 }],
+      warnings: [{ name: 'duration_approaching_cap', count: 1 }],
       agents: { names: 2, errorMax: 0, top: [{ name: AGENT_ID, count: 5, denied: 1 }] },
       commands: { names: 5, errorMax: 0, top: [{ name: '/usr/bin/git', count: 2, denied: 0 }] },
       durationMs: {
@@ -166,7 +166,7 @@ SIGKILL  ███████████████████████�
 code 0   ██████████████████████████████ 1
 
 Warnings
-cancelled  ██████████████████████████████ 1
+duration_approaching_cap  ██████████████████████████████ 1
 
 Agents                                                            asked  denied
 a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1      5       1
