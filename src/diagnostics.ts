@@ -1,4 +1,4 @@
-import { textOf } from './errors'
+import { codeOf, textOf } from './errors'
 import { FailureCounts, type FailureKind } from './failure-counts'
 
 /** One event that failed, as {@link ExecAudit} tells its diagnostics. */
@@ -88,15 +88,15 @@ export class ExecDiagnostics implements AuditFailureRecorder {
 function plain({ stage, error, path }: AuditFailure, atMs: number): LastAuditFailure {
   return {
     stage,
-    code: codeOf(error),
-    cause: codeOf(error.cause),
+    code: codeTextOf(error),
+    cause: codeTextOf(error.cause),
     message: error.message,
     path,
     at: new Date(atMs).toISOString(),
   }
 }
 
-function codeOf(error: unknown): string | null {
-  const hasCode = typeof error === 'object' && error !== null && 'code' in error
-  return hasCode && error.code !== undefined ? textOf(error.code) : null
+function codeTextOf(error: unknown): string | null {
+  const code = codeOf(error)
+  return code === undefined ? null : textOf(code)
 }

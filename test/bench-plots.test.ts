@@ -7,6 +7,7 @@ import { plotFiles, plotText, writePlots } from '../bench/plots'
 import type { Report, Row } from '../bench/report'
 import { BENCHMARKS } from '../bench/session'
 import { svgBars, svgChart } from '../src/plot/svg'
+import { MACHINE } from './helpers/bench-machine'
 import { useTempDir } from './helpers/temp-dir'
 import { elementsOf } from './helpers/xml'
 
@@ -21,18 +22,8 @@ function row(name: string, labels: Row['labels'], medians: Record<string, number
 }
 
 function reportOf(benchmarks: Record<string, readonly Row[]>): Report {
-  const machine = {
-    cpu: 'CPU',
-    cores: 2,
-    kernel: 'Linux 6',
-    fileSystem: 'ext4',
-    device: 'vda',
-    writeCache: 'write back',
-    node: '20.0.0',
-    rawSyncP50Us: 100,
-  }
   return {
-    machine,
+    machine: MACHINE,
     sizes: { repeats: 1, ms: 1, samples: 1, isQuick: true },
     benchmarks: Object.entries(benchmarks).map(([name, rows]) => ({ name, rows, files: [] })),
   }

@@ -7,6 +7,7 @@ import { readmeTables, withTables } from '../bench/readme'
 import type { Report, Row, Spread } from '../bench/report'
 import { formatTargets } from '../bench/targets'
 import { type AuditCall, callsOfBytes, lineOf } from '../bench/workload'
+import { MACHINE } from './helpers/bench-machine'
 import { useTempDir } from './helpers/temp-dir'
 
 const ROOT = join(__dirname, '..')
@@ -21,19 +22,9 @@ function row(name: string, labels: Row['labels'], figures: Row['figures']): Row 
 }
 
 function reportOf(...benchmarks: (readonly [name: string, ...rows: Row[]])[]): Report {
-  const machine = {
-    cpu: 'CPU',
-    cores: 2,
-    kernel: 'Linux 6',
-    fileSystem: 'ext4',
-    device: 'vda',
-    writeCache: 'write back',
-    node: '20.0.0',
-    rawSyncP50Us: 100,
-  }
   const sizes = { repeats: 3, ms: 1, samples: 1, isQuick: true }
   const results = benchmarks.map(([name, ...rows]) => ({ name, rows, files: [] }))
-  return { machine, sizes, benchmarks: results }
+  return { machine: MACHINE, sizes, benchmarks: results }
 }
 
 const OURS = { contender: 'x0x-exec-audit' }

@@ -1,12 +1,14 @@
 import { InvalidArgumentError } from 'commander'
 import { parseWhen, WHEN_FORMS } from './time'
 
-/** Reads a whole number of a range. */
-export function wholeNumber(min: number, max: number): (text: string) => number {
+/** Reads a whole number of a range; without `max`, any that is exact. */
+export function wholeNumber(min: number, max?: number): (text: string) => number {
+  const range = max === undefined ? `from ${min}` : `from ${min} to ${max}`
   return (text) => {
     const value = Number(text)
-    if (/^\d+$/.test(text) && value >= min && value <= max) return value
-    throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`)
+    const isInRange = value >= min && value <= (max ?? Number.MAX_SAFE_INTEGER)
+    if (/^\d+$/.test(text) && isInRange) return value
+    throw new InvalidArgumentError(`Expected a whole number ${range}.`)
   }
 }
 

@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { followBatches } from '../reader/follow-audit'
 import type { LineEntry } from '../reader/line-splitter'
 import type { AuditRecord } from '../reader/records'
-import { when } from './arguments'
+import { when, wholeNumber } from './arguments'
 import { CliError, EXIT_PASS, messageOf, usageError } from './errors'
 import { EVENT_NAMES, type EventName, matches, PartyMemory } from './filter'
 import {
@@ -73,7 +73,7 @@ export function configure(command: Command): void {
     .option('-f, --follow', 'go on as events are appended, over rotation, until interrupted')
     .addOption(
       new Option('-n, --lines <n>', 'only the last n of the events asked for').argParser(
-        wholeNumber,
+        wholeNumber(0),
       ),
     )
     .addOption(new Option('--since <when>', 'events from then on').argParser(when))
@@ -99,12 +99,6 @@ export function configure(command: Command): void {
     .action(async (files: readonly string[], options: ViewOptions) => {
       process.exitCode = await new View(files, options).run()
     })
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text)
-  if (/^\d+$/.test(text) && Number.isSafeInteger(value)) return value
-  throw new InvalidArgumentError('Expected a whole number from 0.')
 }
 
 function eventNames(text: string): readonly EventName[] {
