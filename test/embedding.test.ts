@@ -1,25 +1,22 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { writeFileSync } from 'node:fs'
 import { DEFAULT_RUN_LIMITS } from '../src'
+import { blocksOf, placeSnippet, textOf } from './helpers/documents'
 import { trailOf } from './helpers/runner'
 import { useTempDir } from './helpers/temp-dir'
 
-const ROOT = join(__dirname, '..')
-const README = readFileSync(join(ROOT, 'src/runner/README.md'), 'utf8')
+const DOCUMENT = 'src/runner/README.md'
 const GATEWAY_LINES = 25
 
 const dir = useTempDir()
 
 /** The snippets, in the order of the file. */
-const snippets = [...README.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code = '']) => code)
+const snippets = blocksOf(DOCUMENT, 'js')
 
 /** Starts a snippet as it stands, in a folder where the package is installed. */
-function start(snippet: string | undefined, env: NodeJS.ProcessEnv = {}) {
-  mkdirSync(dir.path('node_modules'))
-  symlinkSync(ROOT, dir.path('node_modules/x0x-exec-audit'))
-  writeFileSync(dir.path('snippet.mjs'), snippet ?? '')
+function start(snippet = '', env: NodeJS.ProcessEnv = {}) {
+  placeSnippet(dir.path('.'), snippet)
   const child = spawn(process.execPath, ['snippet.mjs'], {
     cwd: dir.path('.'),
     env: { ...process.env, ...env },
@@ -96,7 +93,7 @@ describe('the tables of embedding', () => {
   it('name every limit of the policy file with its default', () => {
     const { maxStdoutBytes, maxStdinBytes, warnStdoutBytes } = DEFAULT_RUN_LIMITS
     for (const number of [maxStdoutBytes, maxStdinBytes, warnStdoutBytes, 300, 60]) {
-      expect(README).toMatch(new RegExp(`\\| ${number} +\\|`))
+      expect(textOf(DOCUMENT)).toMatch(new RegExp(`\\| ${number} +\\|`))
     }
   })
 })

@@ -1,14 +1,14 @@
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { Registry } from 'prom-client'
 import { registerPrometheus } from '../src/metrics'
+import { blocksOf, runSnippet, textOf } from './helpers/documents'
 import { openAudit } from './helpers/open-audit'
 import { useTempDir } from './helpers/temp-dir'
 
 const ROOT = join(__dirname, '..')
-const README = readFileSync(join(ROOT, 'src/metrics/README.md'), 'utf8')
-const snippets = [...README.matchAll(/```js\n([\s\S]*?)```/g)].map(([, text = '']) => text)
+const DOCUMENT = 'src/metrics/README.md'
+const README = textOf(DOCUMENT)
 
 /** Records one event, shows a metric where there is a server to ask, and ends. */
 const USE = `
@@ -28,21 +28,16 @@ describe('the README of the metrics', () => {
 
   it('has snippets that run as they stand', () => {
     mkdirSync(dir.path('node_modules'))
-    symlinkSync(ROOT, dir.path('node_modules/x0x-exec-audit'))
     for (const name of ['prom-client', '@opentelemetry']) {
       symlinkSync(join(ROOT, 'node_modules', name), dir.path(`node_modules/${name}`))
     }
-    const told = snippets.map((snippet) => {
+    const told = blocksOf(DOCUMENT, 'js').map((snippet) => {
       // A port that is free, in place of the one that everybody uses.
       const onAnyPort = snippet.replace(
         'server.listen(9464)',
         'await new Promise((done) => server.listen(0, done))',
       )
-      writeFileSync(dir.path('snippet.mjs'), onAnyPort + USE)
-      return execFileSync(process.execPath, ['snippet.mjs'], {
-        cwd: dir.path('.'),
-        encoding: 'utf8',
-      })
+      return runSnippet(dir.path('.'), onAnyPort + USE)
     })
     expect(told).toEqual(['exec_audit_groups_total{audit="gateway"} 1\ndone\n', 'done\n'])
   })

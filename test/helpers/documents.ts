@@ -30,12 +30,17 @@ export function blocksOf(document: string, language: string): string[] {
   return [...fences].flatMap(([, tag, text = '']) => (tag === language ? [text] : []))
 }
 
-/** Runs a snippet as it stands, in a folder where the package is installed; returns what it prints. */
-export function runSnippet(folder: string, snippet: string): string {
+/** Makes a folder in which the snippet stands as `snippet.mjs` and the package is installed. */
+export function placeSnippet(folder: string, snippet: string): void {
   const installed = join(folder, 'node_modules/x0x-exec-audit')
   mkdirSync(dirname(installed), { recursive: true })
   if (!existsSync(installed)) symlinkSync(ROOT, installed)
   writeFileSync(join(folder, 'snippet.mjs'), snippet)
+}
+
+/** Runs a snippet as it stands, in a folder where the package is installed; returns what it prints. */
+export function runSnippet(folder: string, snippet: string): string {
+  placeSnippet(folder, snippet)
   return execFileSync(process.execPath, ['snippet.mjs'], {
     cwd: folder,
     encoding: 'utf8',
