@@ -1,5 +1,5 @@
 import type { AuditFailure, AuditFailureRecorder } from './diagnostics'
-import { type AuditWarning, type AuditWarningCode, noWarnings, textOf } from './errors'
+import { type AuditWarning, type AuditWarningCode, codeOf, noWarnings, textOf } from './errors'
 import { isExiting } from './exit-hook'
 import { FailureCounts, type FailureKind } from './failure-counts'
 import type { WarnLogger } from './options'
@@ -142,31 +142,33 @@ export class FailureReporter {
     this.#pending = []
     for (const { kind, error } of noted) {
       if (kind !== undefined) this.#record({ stage: kind, error, path: this.#path })
-      this.#warn(error, kind)
+      this.#warnThrough(this.#logger, error, kind)
     }
   }
 
   #record(failure: AuditFailure): void {
-    attempt(() => this.#recorder.recordAuditFailure(failure))
+    try {
+      this.#recorder.recordAuditFailure(failure)
+    } catch (thrown) {
+      this.#warnThrough(PROCESS_WARNINGS, new Error(`recordAuditFailure threw: ${textOf(thrown)}`))
+    }
   }
 
-  #warn(err: Error, stage: FailureKind | undefined): void {
-    attempt(() => {
-      const suppressed = this.#limiter.pass(err.message, performance.now())
-      if (suppressed === undefined) return
-      const code = 'code' in err ? err.code : undefined
-      const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : ''
-      this.#logger.warn({ err, code, stage, suppressed }, `exec audit: ${err.message}${more}`)
-    })
-  }
-}
-
-/** Runs the embedder's code; the audit must not fail because its logger does. */
-function attempt(action: () => void): void {
-  try {
-    action()
-  } catch (thrown) {
-    PROCESS_WARNINGS.warn({}, `exec audit: the logger or diagnostics threw: ${textOf(thrown)}`)
+  /** The embedder's logger may throw: what it was to tell must not be lost with it. */
+  #warnThrough(logger: WarnLogger, err: Error, stage?: FailureKind): void {
+    const suppressed = this.#limiter.pass(err.message, performance.now())
+    if (suppressed === undefined) return
+    const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : ''
+    const message = `exec audit: ${err.message}${more}`
+    const details = { err, code: codeOf(err), stage, suppressed }
+    try {
+      logger.warn(details, message)
+    } catch (thrown) {
+      PROCESS_WARNINGS.warn(
+        details,
+        `${message} [told here, for the logger threw: ${textOf(thrown)}]`,
+      )
+    }
   }
 }
 

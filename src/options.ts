@@ -289,12 +289,14 @@ function loggerOf(values: Values): WarnLogger | undefined {
     'warn' in logger &&
     typeof logger.warn === 'function'
   if (!isLogger) return refuse('options.logger', logger, 'an object with a warn(obj, msg) method')
-  return { warn: (object, message) => Reflect.apply(warnOf(logger), logger, [object, message]) }
+  return { warn: (object, message) => warnThrough(logger, object, message) }
 }
 
-/** Looked up at each call: a spy or a child logger may be put in place later. */
-function warnOf(logger: object): Fn<unknown[], unknown> {
-  return functionOf('logger.warn', Reflect.get(logger, 'warn'))
+/** The method is looked up at each call, a spy may be put in place later, and called as the logger's. */
+function warnThrough(logger: { warn: unknown }, object: object, message: string): void {
+  const { warn } = logger
+  if (typeof warn !== 'function') refuse('options.logger.warn', warn, 'a function')
+  Reflect.apply(warn, logger, [object, message])
 }
 
 /**

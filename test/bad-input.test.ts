@@ -207,7 +207,12 @@ describe('a mistake in an event', () => {
     Reflect.set(tested.diagnostics, 'recordAuditFailure', throws)
     const emitted = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
     expect(await call(tested, 'started', {})).toBe('failed')
-    expect(emitted).toHaveBeenCalledTimes(2)
+    const mistake =
+      'requestId: expected a Uint8Array of 16 bytes or 32 hexadecimal digits, got undefined'
+    expect(emitted.mock.calls.map(([text]) => text)).toEqual([
+      'exec audit: recordAuditFailure threw: Error: broken',
+      `exec audit: ${mistake} [told here, for the logger threw: Error: broken]`,
+    ])
     emitted.mockRestore()
     expect(await tested.audit.started(startedEvent({ pid: 0 }))).toBe('durable')
   })
