@@ -114,6 +114,8 @@ export class EventEncoder {
   #code = 0
   #time = 0
   readonly #ids = Buffer.alloc(ALL_IDS_BYTES)
+  /** The first of them, in a view of its own: Buffer.copy would make one for each event. */
+  readonly #requestId = this.#ids.subarray(0, REQUEST_ID_BYTES)
   #number0: number | bigint = 0
   #number1: number | bigint = 0
   #number2: number | bigint = 0
@@ -193,7 +195,7 @@ export class EventEncoder {
       bytes.set(this.#ids, index + REQUEST_ID_OFFSET)
       return this.#writeStrings(view, bytes, index)
     }
-    this.#ids.copy(bytes, index + REQUEST_ID_OFFSET, 0, REQUEST_ID_BYTES)
+    bytes.set(this.#requestId, index + REQUEST_ID_OFFSET)
     if (this.#type === TYPE_STARTED) {
       view.setUint32(index + STARTED_PID_OFFSET, Number(this.#number0), true)
     } else if (this.#type === TYPE_WARNING) {
