@@ -1,4 +1,4 @@
-import { cutToSize, UTF8_BYTES_PER_UNIT, utf8Bytes } from './argv-limit'
+import { cutToSize, LINE_SAFE_BYTES, UTF8_BYTES_PER_UNIT, utf8Bytes } from './argv-limit'
 import { DENIAL_REASONS, WARNING_KINDS } from './events'
 import {
   array,
@@ -339,7 +339,8 @@ export class EventEncoder {
   /** Appends argv without a copy of it, if it is sure to fit. */
   #tryAppendAll(value: unknown): boolean {
     const argv = array('argv', value)
-    let room = this.#options.maxEventBytes - STRING_LENGTHS_OFFSET - STRING_LENGTH_BYTES
+    let room = Math.min(this.#options.maxEventBytes, LINE_SAFE_BYTES)
+    room -= STRING_LENGTHS_OFFSET + STRING_LENGTH_BYTES
     room -= this.#strings.text.length * UTF8_BYTES_PER_UNIT
     const { length } = argv
     for (let i = 0; i < length; i++) {
