@@ -1,4 +1,4 @@
-import { cutToSize, UTF8_BYTES_PER_UNIT, utf8Bytes } from './argv-limit'
+import { cutToSize, LINE_SAFE_BYTES, UTF8_BYTES_PER_UNIT, utf8Bytes } from './argv-limit'
 import { DENIAL_REASONS, WARNING_KINDS } from './events'
 import {
   array,
@@ -114,6 +114,8 @@ export class EventEncoder {
   #code = 0
   #time = 0
   readonly #ids = Buffer.alloc(ALL_IDS_BYTES)
+  /** The first of them, in a view of its own: Buffer.copy would make one for each event. */
+  readonly #requestId = this.#ids.subarray(0, REQUEST_ID_BYTES)
   #number0: number | bigint = 0
   #number1: number | bigint = 0
   #number2: number | bigint = 0
@@ -193,7 +195,7 @@ export class EventEncoder {
       bytes.set(this.#ids, index + REQUEST_ID_OFFSET)
       return this.#writeStrings(view, bytes, index)
     }
-    this.#ids.copy(bytes, index + REQUEST_ID_OFFSET, 0, REQUEST_ID_BYTES)
+    bytes.set(this.#requestId, index + REQUEST_ID_OFFSET)
     if (this.#type === TYPE_STARTED) {
       view.setUint32(index + STARTED_PID_OFFSET, Number(this.#number0), true)
     } else if (this.#type === TYPE_WARNING) {
@@ -337,7 +339,8 @@ export class EventEncoder {
   /** Appends argv without a copy of it, if it is sure to fit. */
   #tryAppendAll(value: unknown): boolean {
     const argv = array('argv', value)
-    let room = this.#options.maxEventBytes - STRING_LENGTHS_OFFSET - STRING_LENGTH_BYTES
+    let room = Math.min(this.#options.maxEventBytes, LINE_SAFE_BYTES)
+    room -= STRING_LENGTHS_OFFSET + STRING_LENGTH_BYTES
     room -= this.#strings.text.length * UTF8_BYTES_PER_UNIT
     const { length } = argv
     for (let i = 0; i < length; i++) {

@@ -55,6 +55,7 @@ export function describe(value: unknown): string {
   if (value === null) return 'null'
   if (typeof value === 'string') return `a string of ${value.length} characters`
   if (typeof value === 'number') return `the number ${value}`
+  if (typeof value === 'boolean') return `the boolean ${value}`
   if (typeof value === 'bigint') return `the bigint ${shorten(value.toString())}`
   if (typeof value === 'object') return Array.isArray(value) ? 'an array' : 'an object'
   return typeof value

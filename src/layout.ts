@@ -27,25 +27,25 @@ const CONTROL_WORD_STRIDE = 128 / Int32Array.BYTES_PER_ELEMENT
  * | word            | written by                  | read by  | meaning                                  |
  * |-----------------|-----------------------------|----------|------------------------------------------|
  * | TAIL            | producer                    | drainer  | end of the published records             |
- * | HEAD            | producer                    | stats    | everything before it is acknowledged     |
- * | READ            | drainer                     | stats    | end of what was decoded                  |
- * | DURABLE         | drainer                     | producer | everything before it has its outcome     |
+ * | HEAD            | producer                    | producer | everything before it is acknowledged     |
+ * | READ            | drainer                     | nobody   | end of what was decoded; tests look at it|
+ * | DURABLE         | drainer                     | both     | everything before it has its outcome     |
  * | HURRY           | producer                    | drainer  | do not linger for company before here    |
  * | PARKED          | both, see signal.ts         | both     | 1 while the drainer sleeps               |
  * | DRAINER         | both, compare-and-swap      | both     | which thread owns the drainer's words    |
  * | CLOSING         | producer                    | drainer  | 1: end the session once the ring is empty|
- * | WORKER_THREAD   | worker                      | producer | the kernel's id of the worker's thread   |
+ * | WORKER_THREAD   | both                        | producer | the kernel's id of the worker's thread   |
  * | JOURNAL_STATE   | drainer                     | drainer  | see journal.ts                           |
  * | JOURNAL_START   | drainer                     | drainer  | first position of the group being written|
  * | JOURNAL_END     | drainer                     | drainer  | end position of that group               |
  * | JOURNAL_DESCRIPTOR | drainer                  | drainer  | see journal.ts                           |
  * | JOURNAL_WITNESS | drainer                     | drainer  | see journal.ts                           |
- * | OPEN_DESCRIPTOR | worker                      | both     | see descriptors.ts                       |
- * | OPEN_WITNESS    | worker                      | both     | see descriptors.ts                       |
- * | OPEN_FOLDER     | worker                      | both     | see descriptors.ts                       |
+ * | OPEN_DESCRIPTOR | drainer                     | drainer  | see descriptors.ts                       |
+ * | OPEN_WITNESS    | drainer                     | drainer  | see descriptors.ts                       |
+ * | OPEN_FOLDER     | drainer                     | drainer  | see descriptors.ts                       |
  * | JOURNAL_TAIL    | drainer                     | drainer  | see journal.ts                           |
  * | JOURNAL_SPARE   | drainer                     | drainer  | see journal.ts                           |
- * | OPEN_SPARE      | worker                      | both     | see descriptors.ts                       |
+ * | OPEN_SPARE      | drainer                     | drainer  | see descriptors.ts                       |
  * | SESSIONS_BEGUN  | worker                      | producer | sessions that a worker has taken up      |
  * | CORRUPTIONS     | drainer                     | producer | times the ring's bytes were no record    |
  * | CORRUPT_END     | drainer                     | producer | end of what was given up for that        |

@@ -301,12 +301,12 @@ function warnThrough(logger: { warn: unknown }, object: object, message: string)
 
 /**
  * The clock as the line format wants it: whole milliseconds, 0 before 1970. One that throws or gives
- * no number must not cost an event: the system's time stands in.
+ * no number must not cost an event: the system's time stands in. That is brought into form as well,
+ * since `Date.now` may have been replaced too.
  */
 function clockOf(values: Values): () => number {
   const value = values.get('clock')
-  if (value === undefined) return () => Date.now()
-  const clock = functionOf('options.clock', value)
+  const clock = value === undefined ? () => Date.now() : functionOf('options.clock', value)
   return () => {
     let time: unknown
     try {
@@ -315,7 +315,7 @@ function clockOf(values: Values): () => number {
       // The system's time, below.
     }
     const now = typeof time === 'number' && Number.isFinite(time) ? time : Date.now()
-    return Math.min(Math.max(Math.floor(now), 0), Number.MAX_SAFE_INTEGER)
+    return Math.min(Math.max(Math.floor(now) || 0, 0), Number.MAX_SAFE_INTEGER)
   }
 }
 

@@ -33,4 +33,20 @@ describe('the time of an event', () => {
     const after = Date.now()
     expect(times().map((time) => time >= before && time <= after)).toEqual([true, true])
   })
+
+  it.each([
+    [-5, 0],
+    [1.5, 1],
+    [Number.NaN, 0],
+  ])(
+    'is 0 or more and whole also where Date.now is replaced and says %d',
+    async (said, expected) => {
+      const { audit } = openAudit(dir.path('exec.log'), { clock: undefined })
+      const now = jest.spyOn(Date, 'now').mockReturnValue(said)
+      const outcome = audit.started(startedEvent())
+      now.mockRestore()
+      expect(await outcome).toBe('durable')
+      expect(times()).toEqual([expected])
+    },
+  )
 })

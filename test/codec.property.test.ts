@@ -274,6 +274,17 @@ describe('decode, given bytes that are no record', () => {
     fc.assert(refuses, seeded(RUNS))
   })
 
+  it('refuses a record with a flag that its type does not have', () => {
+    const known = { request: 1, started: 0, warning: 1, exit: 0b111, denial: 0 }
+    const refuses = fc.property(sample, fc.integer({ min: 1, max: 255 }), (event, flags) => {
+      const { record, index, length } = written(prepared(event), 8)
+      record.view.setUint8(index + layout.FLAGS_OFFSET, flags)
+      const line = decodeDamaged(record, index, length)
+      if ((flags & ~known[event.name]) !== 0) strictEqual(line, undefined)
+    })
+    fc.assert(refuses, seeded(RUNS / 10))
+  })
+
   it('refuses a record with flipped bits, or makes a well-formed line of it', () => {
     const flips = fc.array(fc.tuple(fc.nat(140), fc.nat(7)), { minLength: 1, maxLength: 4 })
     const survives = fc.property(sample, flips, (event, flipped) => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { cutToSize } from '../src/argv-limit'
 import { RECORD_HEADER_BYTES, STRING_LENGTH_BYTES, STRING_LENGTHS_OFFSET } from '../src/layout'
 import { requestEvent, startedEvent } from './helpers/events'
 import { type AuditUnderTest, openAudit } from './helpers/open-audit'
@@ -91,6 +92,37 @@ describe('the size of an event', () => {
       'echo',
       `[x0x-exec-audit: cut 3 arguments, 600000000 bytes, sha256 ${hash.digest('hex')}]`,
     ])
+  })
+
+  it('whose line would be longer than a string can be is cut as well', async () => {
+    const { audit } = openAudit(dir.path('exec.log'), { maxEventBytes: 256 * MIB })
+    const argument = '\x01'.repeat(90 * MIB)
+    expect(await audit.request(requestEvent({ argv: ['echo', argument] }))).toBe('durable')
+    const sha256 = createHash('sha256').update(argument).digest('hex')
+    expect(lines()[0]?.argv).toEqual([
+      'echo',
+      `[x0x-exec-audit: cut 1 arguments, ${90 * MIB} bytes, sha256 ${sha256}]`,
+    ])
+  })
+
+  it.each([
+    ['x', 1],
+    ['é', 1],
+    ['"', 2],
+    ['\\', 2],
+    ['\x01', 6],
+  ])('and %j counts there as what it becomes', (unit, unitsEach) => {
+    const lineUnitsMax = 6_000
+    // Two quotes and a comma; the mark has its room.
+    const count = Math.floor((lineUnitsMax - 256 - 3) / unitsEach)
+    const cut = (n: number) => cutToSize([unit.repeat(n), 'y'.repeat(300)], null, MIB, lineUnitsMax)
+    expect(cut(count)).toEqual([
+      unit.repeat(count),
+      expect.stringContaining('cut 1 arguments, 300'),
+    ])
+    expect(cut(count + 1)).toEqual([expect.stringContaining('cut 2 arguments')])
+    const whole = [unit.repeat(count), 'y']
+    expect(cutToSize(whole, null, MIB, lineUnitsMax)).toBe(whole)
   })
 
   it('cannot be met by cutting argv when matchedAcl alone is too large', async () => {

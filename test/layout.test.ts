@@ -1,27 +1,21 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import * as layout from '../src/layout'
 import { SYNC_LIMITS_NS } from '../src/sync-buckets'
 
 const CACHE_LINE_PAIR_BYTES = 128
 const CAPACITY = 1024
 
-const CONTROL_WORDS = [
-  layout.TAIL,
-  layout.HEAD,
-  layout.READ,
-  layout.DURABLE,
-  layout.HURRY,
-  layout.PARKED,
-  layout.DRAINER,
-  layout.CLOSING,
-  layout.WORKER_THREAD,
-  layout.JOURNAL_STATE,
-  layout.JOURNAL_START,
-  layout.JOURNAL_END,
-  layout.CORRUPTIONS,
-  layout.CORRUPT_END,
-  layout.SLEEP,
-  layout.GROUPS_WATCHED,
-]
+const SOURCE = readFileSync(join(__dirname, '../src/layout.ts'), 'utf8')
+
+/** Every constant that is made of the stride, by its name. */
+const CONTROL_WORDS = new Map(
+  [...SOURCE.matchAll(/^export const (\w+) = \d+ \* CONTROL_WORD_STRIDE$/gm)].map(
+    ([, name = '']) => [name, Number(Reflect.get(layout, name))],
+  ),
+)
+/** The rows of the table of control words. */
+const DOCUMENTED = [...SOURCE.matchAll(/^ \* \| ([A-Z_]+) +\|/gm)].map(([, name = '']) => name)
 
 const COUNTERS = [
   layout.COUNT_GROUPS,
@@ -103,10 +97,21 @@ describe('the memory map', () => {
 
   it('gives each control word a pair of cache lines of its own', () => {
     const wordsInLine = CACHE_LINE_PAIR_BYTES / Int32Array.BYTES_PER_ELEMENT
-    expect(CONTROL_WORDS.filter((word) => word % wordsInLine !== 0)).toEqual([])
-    expect(new Set(CONTROL_WORDS).size).toBe(CONTROL_WORDS.length)
-    const isInside = (word: number) => word >= 0 && word + wordsInLine <= memory.control.length
-    expect(CONTROL_WORDS.filter((word) => !isInside(word))).toEqual([])
+    const lines = [...CONTROL_WORDS.values()].map((word) => word / wordsInLine)
+    // No two alike, none left out, and none beyond the area.
+    expect(lines.sort((a, b) => a - b)).toEqual(lines.map((_, line) => line))
+    expect(memory.control.length).toBe(lines.length * wordsInLine)
+  })
+
+  it('is drawn and described as it is', () => {
+    expect(DOCUMENTED.sort()).toEqual([...CONTROL_WORDS.keys()].sort())
+    const [, words, stride] = /\| (\d+) x (\d+) bytes/.exec(SOURCE) ?? []
+    expect([Number(words), Number(stride)]).toEqual([CONTROL_WORDS.size, CACHE_LINE_PAIR_BYTES])
+    const [, counters, counterBytes] = /\| (\d+) x (\d) bytes/.exec(SOURCE) ?? []
+    expect([Number(counters), Number(counterBytes)]).toEqual([
+      memory.counters.length,
+      BigInt64Array.BYTES_PER_ELEMENT,
+    ])
   })
 
   it('gives each counter a word of its own, inside the counters', () => {
@@ -138,7 +143,7 @@ describe('the memory map', () => {
 
 describe('allocateRing', () => {
   it.each([0, 2 ** 31, 2 ** 32 - 8])(
-    'starts every position at %d no descriptor, and all else at 0',
+    'starts every position at %d, with no descriptor and all else at 0',
     (start) => {
       const { control, counters } = layout.allocateRing(CAPACITY, start)
       const positions = [layout.TAIL, layout.HEAD, layout.READ, layout.DURABLE, layout.HURRY]

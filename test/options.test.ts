@@ -57,7 +57,7 @@ describe('a mistake in the options', () => {
     ],
     [
       { failureMode: true },
-      'TypeError options.failureMode: expected one of open, closed, got boolean',
+      'TypeError options.failureMode: expected one of open, closed, got the boolean true',
     ],
     [
       { fileMode: 0o7777 },

@@ -16,6 +16,7 @@ import { CORRUPT, EMPTY, INSUFFICIENT_CAPACITY, RingConsumer, RingProducer } fro
 
 const CAPACITY = 1024
 const MAX_RECORD = CAPACITY / 4
+const realStore = Atomics.store
 
 type Ends = { memory: RingMemory; producer: RingProducer; consumer: RingConsumer }
 
@@ -58,6 +59,29 @@ describe('RingProducer', () => {
     consumer.refill()
     expect([consumer.next(), memory.control[TAIL], producer.usedBytes]).toEqual([0, 48, 48])
     expect(producer.tryClaim(40)).toBe(48)
+  })
+
+  it.each([0, 960])('has written all of a record when it moves the tail, at index %d', (index) => {
+    const ends = openRing()
+    moveTo(ends, index)
+    // What a lap before has left.
+    ends.memory.records.bytes.fill(0xff)
+    const seen: number[] = []
+    const store = jest.spyOn(Atomics, 'store').mockImplementation((...args) => {
+      const [control, word] = args
+      const stored = Reflect.apply(realStore, Atomics, args)
+      if (word !== TAIL || control.buffer !== ends.memory.buffer) return stored
+      // What the drainer would find, were it to look now.
+      ends.consumer.refill()
+      seen.push(ends.consumer.next(), ends.producer.failureAt(ends.consumer.readPosition))
+      return stored
+    })
+    try {
+      put(ends, 128)
+    } finally {
+      store.mockRestore()
+    }
+    expect(seen).toEqual([0, 0])
   })
 
   it('leaves nothing behind when a claim is aborted', () => {

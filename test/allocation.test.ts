@@ -1,0 +1,76 @@
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { denialEvent, exitEvent, requestEvent, startedEvent, warningEvent } from './helpers/events'
+import { useTempDir } from './helpers/temp-dir'
+
+const ROOT = join(__dirname, '..')
+/** So that nothing is collected between two looks at the heap. */
+const V8_FLAGS = ['--expose-gc', '--min-semi-space-size=64', '--max-semi-space-size=64']
+
+/** The time, as a number on the heap, and what a busy compiler leaves behind. */
+const SPARE_BYTES = 40
+/** V8's string of two others, and one's own bytes beside its text. */
+const STRING_BYTES = 32
+
+const ARGV = ['sh', '-c', 'x'.repeat(100)]
+const EVENTS = {
+  request: requestEvent({ argv: ARGV, matchedAcl: 'rule-1' }),
+  started: startedEvent(),
+  warning: warningEvent(),
+  exit: exitEvent(),
+  denial: denialEvent({ argv: ['sh'] }),
+}
+
+/** Prints the bytes of heap that a bare promise takes with what settles it, and one call of each method. */
+const SCRIPT = `
+const { ExecAudit, ExecDiagnostics } = require(${JSON.stringify(ROOT)})
+const [path, events] = [process.argv[1], JSON.parse(process.argv[2])]
+const CALLS = 2_000, WARM_UPS = 40, ROUNDS = 9
+const policy = { enabled: true, auditLogPath: path }
+const audit = new ExecAudit(policy, new ExecDiagnostics(), { ringBytes: 2 ** 22, fsync: { method: 'none' } })
+const held = new Array(CALLS)
+let settle
+const executor = (resolve) => { settle = resolve }
+const settled = () => audit.drain().then(() => new Promise((resolve) => setTimeout(resolve, 10)))
+async function bytesOf(call) {
+  for (let i = 0; i < WARM_UPS; i++) {
+    for (let at = 0; at < CALLS; at++) held[at] = call()
+    await audit.drain()
+  }
+  let least = Infinity
+  for (let round = 0; round < ROUNDS; round++) {
+    await settled()
+    gc()
+    const before = process.memoryUsage().heapUsed
+    for (let at = 0; at < CALLS; at++) held[at] = call()
+    least = Math.min(least, (process.memoryUsage().heapUsed - before) / CALLS)
+  }
+  return Math.round(least)
+}
+async function main() {
+  const bytes = { promise: await bytesOf(() => new Promise(executor)) }
+  for (const [name, event] of Object.entries(events)) bytes[name] = await bytesOf(() => audit[name](event))
+  console.log(JSON.stringify(bytes))
+  await audit.close()
+}
+main()
+`
+
+describe('a call', () => {
+  const dir = useTempDir()
+
+  it('allocates its promise, the run of its strings, and nothing else', () => {
+    const args = [...V8_FLAGS, '-e', SCRIPT, '--', dir.path('exec.log'), JSON.stringify(EVENTS)]
+    const { promise, ...calls }: Record<string, number> = JSON.parse(
+      execFileSync(process.execPath, args, { encoding: 'utf8' }),
+    )
+    const joined = STRING_BYTES * (ARGV.length + 1) + `rule-1${ARGV.join('')}`.length
+    const allowed = { started: 0, warning: 0, exit: 0, denial: 0, request: joined }
+    const tooMuch = Object.entries(allowed).filter(
+      ([name, bytes]) => (calls[name] ?? Infinity) > (promise ?? 0) + bytes + SPARE_BYTES,
+    )
+    process.stdout.write(`    bytes: ${JSON.stringify({ promise, ...calls })}\n`)
+    expect(tooMuch.map(([name]) => [name, calls[name]])).toEqual([])
+    expect(promise).toBeGreaterThan(STRING_BYTES)
+  })
+})
