@@ -376,10 +376,33 @@ function fieldsOf(input: unknown): Record<string, unknown> {
     const text = `event: expected an object with the event's fields, got ${describe(input)}`
     throw invalidEvent(new TypeError(text), 'event')
   }
-  // Nothing enumerable should be inherited by a plain object. If something is, Object.prototype is
-  // polluted, and a missing field would be read from there.
-  for (const _ in EMPTY_OBJECT) return ownFields(input)
-  return input
+  return isFieldLent(EMPTY_OBJECT) ? ownFields(input) : input
+}
+
+/**
+ * Whether a plain object has a field of an event by inheritance. Each is asked for by its name: a loop
+ * over all there are costs more, and would not meet what is lent without being enumerable.
+ */
+function isFieldLent(empty: object): boolean {
+  return (
+    'requestId' in empty ||
+    'agentId' in empty ||
+    'machineId' in empty ||
+    'argv' in empty ||
+    'matchedAcl' in empty ||
+    'stdinBytes' in empty ||
+    'timeoutMs' in empty ||
+    'pid' in empty ||
+    'kind' in empty ||
+    'bytes' in empty ||
+    'code' in empty ||
+    'signal' in empty ||
+    'durationMs' in empty ||
+    'stdoutBytes' in empty ||
+    'stderrBytes' in empty ||
+    'truncated' in empty ||
+    'reason' in empty
+  )
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
