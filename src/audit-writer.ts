@@ -64,7 +64,8 @@ export class AuditWriter implements ExitDrained {
   #closing: Promise<void> | undefined
   /** When the process's exit stops waiting; set as it begins, and the same for all its handlers. */
   #exitDeadline: number | undefined
-  /** Where {@link #captureSettle} leaves the function that settles the promise being made. */
+  /** Makes a promise leave in {@link #captured} what settles it. */
+  readonly #capture: (resolve: Settle, reject: (error: unknown) => void) => void
   #captured: Settle = () => undefined
 
   constructor(path: string, options: CheckedOptions, recorder: AuditFailureRecorder) {
@@ -72,6 +73,7 @@ export class AuditWriter implements ExitDrained {
     this.#options = options
     this.#reporter = new FailureReporter(path, recorder, options.logger)
     this.#success = options.fsync.method === 'none' ? 'written' : 'durable'
+    this.#capture = options.failureMode === 'closed' ? this.#captureClosed : this.#captureOpen
     this.#memory = allocateRing(options.ringBytes)
     this.#groups = new GroupPublisher(path, this.#memory.control)
     this.#ring = new RingProducer(this.#memory)
@@ -220,15 +222,26 @@ export class AuditWriter implements ExitDrained {
     return this.#accepted - this.#settled
   }
 
-  readonly #captureSettle = (settle: Settle): void => {
-    this.#captured = settle
+  readonly #captureOpen = (resolve: Settle): void => {
+    this.#captured = resolve
+  }
+
+  /**
+   * Where failures reject. Not by resolving with a rejected promise: that takes two turns more, in which
+   * later events would settle first.
+   */
+  readonly #captureClosed = (resolve: Settle, reject: (error: unknown) => void): void => {
+    this.#captured = (outcome) => {
+      if (outcome === 'failed') reject(this.#failureError)
+      else resolve(outcome)
+    }
   }
 
   #accept(encoder: EventEncoder): Promise<AuditOutcome> {
     // Asked again here: a getter of the event, or `redact`, may have closed the audit meanwhile.
     if (this.#closing !== undefined) return this.#refuse('closed', closedError())
     this.#groups.update()
-    const promise = new Promise<AuditOutcome>(this.#captureSettle)
+    const promise = new Promise<AuditOutcome>(this.#capture)
     const refusal = this.#place(encoder, this.#captured)
     if (refusal !== undefined) return this.#refuse('full', ringFullError(refusal))
     this.#acceptedByType[encoder.type] = (this.#acceptedByType[encoder.type] ?? 0) + 1
@@ -323,18 +336,18 @@ export class AuditWriter implements ExitDrained {
       settle(this.#success)
     } else {
       this.#failed++
-      settle(this.#failureOutcome(failureWord))
+      this.#noteFailure(failureWord)
+      settle('failed')
     }
   }
 
-  #failureOutcome(word: number): AuditOutcome | Promise<never> {
+  #noteFailure(word: number): void {
     const failure = unpackFailure(word)
     if (word !== this.#failureWord || this.#failureError === undefined) {
       this.#failureWord = word
       this.#failureError = ioError(failure, this.#path)
     }
     this.#reporter.note(failure.stage, this.#failureError)
-    return this.#options.failureMode === 'closed' ? Promise.reject(this.#failureError) : 'failed'
   }
 
   #settleDrains(): void {
