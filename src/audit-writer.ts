@@ -64,8 +64,7 @@ export class AuditWriter implements ExitDrained {
   #closing: Promise<void> | undefined
   /** When the process's exit stops waiting; set as it begins, and the same for all its handlers. */
   #exitDeadline: number | undefined
-  /** Makes a promise leave in {@link #captured} what settles it. */
-  readonly #capture: (resolve: Settle, reject: (error: unknown) => void) => void
+  /** Where {@link #capture} leaves the function that settles the promise being made. */
   #captured: Settle = () => undefined
 
   constructor(path: string, options: CheckedOptions, recorder: AuditFailureRecorder) {
@@ -73,7 +72,6 @@ export class AuditWriter implements ExitDrained {
     this.#options = options
     this.#reporter = new FailureReporter(path, recorder, options.logger)
     this.#success = options.fsync.method === 'none' ? 'written' : 'durable'
-    this.#capture = options.failureMode === 'closed' ? this.#captureClosed : this.#captureOpen
     this.#memory = allocateRing(options.ringBytes)
     this.#groups = new GroupPublisher(path, this.#memory.control)
     this.#ring = new RingProducer(this.#memory)
@@ -222,19 +220,11 @@ export class AuditWriter implements ExitDrained {
     return this.#accepted - this.#settled
   }
 
-  readonly #captureOpen = (resolve: Settle): void => {
-    this.#captured = resolve
-  }
-
-  /**
-   * Where failures reject. Not by resolving with a rejected promise: that takes two turns more, in which
-   * later events would settle first.
-   */
-  readonly #captureClosed = (resolve: Settle, reject: (error: unknown) => void): void => {
-    this.#captured = (outcome) => {
-      if (outcome === 'failed') reject(this.#failureError)
-      else resolve(outcome)
-    }
+  readonly #capture = (resolve: Settle, reject: (error: unknown) => void): void => {
+    // A failure rejects the promise itself. To resolve it with a rejected one would take two turns more,
+    // in which later events would settle first.
+    const settle: Settle = (o) => (o === 'failed' ? reject(this.#failureError) : resolve(o))
+    this.#captured = this.#options.failureMode === 'open' ? resolve : settle
   }
 
   #accept(encoder: EventEncoder): Promise<AuditOutcome> {

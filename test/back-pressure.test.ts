@@ -47,9 +47,9 @@ describe('a full ring and a slow disk', () => {
         const parties = { agentId: '11'.repeat(32), machineId: '22'.repeat(32), matchedAcl: null, stdinBytes: 0 }
         const audit = open({ ringBytes: ${SMALL_RING}, onFull: '${onFull}', maxBlockMs: 60_000 })
         const outcomes = []
-        // 900 bytes leave room in the ring for the small ones; 5,000 go beside it.
+        // 700 bytes leave room in the ring for small ones; 5,000 go beside it.
         for (let pid = 0; pid < 300; pid++) {
-          const argv = ['x'.repeat(pid % 10 === 9 ? 5_000 : 900)]
+          const argv = ['x'.repeat(pid % 10 === 9 ? 5_000 : 700)]
           const isLarge = pid % 3 === 0 || pid % 10 === 9
           outcomes.push(isLarge
             ? audit.request({ ...parties, requestId, argv, timeoutMs: pid })
