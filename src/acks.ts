@@ -3,8 +3,8 @@ import { packFailure, REASON_CORRUPT_RING } from './failure'
 import { positionDelta } from './layout'
 import type { RingProducer } from './ring'
 
-/** Settles one event's promise: with its outcome, or with a promise that is already rejected. */
-export type Settle = (outcome: AuditOutcome | Promise<never>) => void
+/** Settles one event's promise with its outcome. */
+export type Settle = (outcome: AuditOutcome) => void
 
 const CAPACITY_FIRST = 1024
 const CORRUPT_RING = packFailure({ stage: 'encode', reason: REASON_CORRUPT_RING })

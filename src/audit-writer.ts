@@ -64,7 +64,7 @@ export class AuditWriter implements ExitDrained {
   #closing: Promise<void> | undefined
   /** When the process's exit stops waiting; set as it begins, and the same for all its handlers. */
   #exitDeadline: number | undefined
-  /** Where {@link #captureSettle} leaves the function that settles the promise being made. */
+  /** Where {@link #capture} leaves the function that settles the promise being made. */
   #captured: Settle = () => undefined
 
   constructor(path: string, options: CheckedOptions, recorder: AuditFailureRecorder) {
@@ -220,15 +220,18 @@ export class AuditWriter implements ExitDrained {
     return this.#accepted - this.#settled
   }
 
-  readonly #captureSettle = (settle: Settle): void => {
-    this.#captured = settle
+  readonly #capture = (resolve: Settle, reject: (error: unknown) => void): void => {
+    // A failure rejects the promise itself. To resolve it with a rejected one would take two turns more,
+    // in which later events would settle first.
+    const settle: Settle = (o) => (o === 'failed' ? reject(this.#failureError) : resolve(o))
+    this.#captured = this.#options.failureMode === 'open' ? resolve : settle
   }
 
   #accept(encoder: EventEncoder): Promise<AuditOutcome> {
     // Asked again here: a getter of the event, or `redact`, may have closed the audit meanwhile.
     if (this.#closing !== undefined) return this.#refuse('closed', closedError())
     this.#groups.update()
-    const promise = new Promise<AuditOutcome>(this.#captureSettle)
+    const promise = new Promise<AuditOutcome>(this.#capture)
     const refusal = this.#place(encoder, this.#captured)
     if (refusal !== undefined) return this.#refuse('full', ringFullError(refusal))
     this.#acceptedByType[encoder.type] = (this.#acceptedByType[encoder.type] ?? 0) + 1
@@ -323,18 +326,18 @@ export class AuditWriter implements ExitDrained {
       settle(this.#success)
     } else {
       this.#failed++
-      settle(this.#failureOutcome(failureWord))
+      this.#noteFailure(failureWord)
+      settle('failed')
     }
   }
 
-  #failureOutcome(word: number): AuditOutcome | Promise<never> {
+  #noteFailure(word: number): void {
     const failure = unpackFailure(word)
     if (word !== this.#failureWord || this.#failureError === undefined) {
       this.#failureWord = word
       this.#failureError = ioError(failure, this.#path)
     }
     this.#reporter.note(failure.stage, this.#failureError)
-    return this.#options.failureMode === 'closed' ? Promise.reject(this.#failureError) : 'failed'
   }
 
   #settleDrains(): void {

@@ -3,8 +3,8 @@ import { DENIAL_REASONS, WARNING_KINDS } from './events'
 import {
   array,
   boolean,
-  describe,
   element,
+  fieldsOf,
   invalidEvent,
   isInvalidEvent,
   nameCode,
@@ -79,7 +79,6 @@ const TYPES = {
   exit: TYPE_EXIT,
   denial: TYPE_DENIAL,
 } as const
-const EMPTY_OBJECT: object = {}
 /** How deep events may be recorded from within a getter, `redact` or the clock of one another. */
 const NESTING_MAX = 8
 
@@ -371,30 +370,4 @@ export class EventEncoder {
     const text = `${this.#field}: expected a readable value, but reading it threw`
     return invalidEvent(new TypeError(text, { cause: thrown }), this.#field)
   }
-}
-
-/** The event, without what a polluted Object.prototype would lend it. */
-function fieldsOf(input: unknown): Record<string, unknown> {
-  if (!isObject(input)) {
-    const text = `event: expected an object with the event's fields, got ${describe(input)}`
-    throw invalidEvent(new TypeError(text), 'event')
-  }
-  // Nothing enumerable should be inherited by a plain object. If something is, Object.prototype is
-  // polluted, and a missing field would be read from there.
-  for (const _ in EMPTY_OBJECT) return ownFields(input)
-  return input
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
-}
-
-/** The event's own fields, and those of its class, but none that Object.prototype was given. */
-function ownFields(event: Record<string, unknown>): Record<string, unknown> {
-  return new Proxy(event, {
-    get(target, name) {
-      const isPolluted = name in Object.prototype && !Object.hasOwn(target, name)
-      return isPolluted ? undefined : Reflect.get(target, name)
-    },
-  })
 }

@@ -94,24 +94,31 @@ export class LogFileOpener {
   /** Opens the path, creating what is missing; throws a {@link Refusal} or the kernel's error. */
   open(): OpenedLog {
     for (let attempt = 0; attempt < VANISHED_ATTEMPTS_MAX; attempt++) {
-      const { fd, isCreated } = this.#openDescriptor()
-      try {
-        const stats = this.#check(fd, isCreated)
-        this.#syncFolders()
-        this.#marker.stage = 'open'
-        const { dev: device, ino: inode, size } = stats
-        const witness = this.#openWitness(OPEN_WITNESS, stats)
-        const spare = witness === undefined ? undefined : this.#openWitness(OPEN_SPARE, stats)
-        if (witness !== undefined && spare !== undefined) {
-          return { fd, witness, spare, device, inode, size }
-        }
-      } catch (thrown) {
-        this.#close()
-        throw thrown
-      }
-      this.#close()
+      // Not there: the file's folder was deleted since the file was opened.
+      const opened = unlessCode(['ENOENT'], () => this.#tryOpen())
+      if (opened !== undefined) return opened
     }
     throw new Refusal(REASON_UNLINKED)
+  }
+
+  /** The same, once; undefined when the file has vanished meanwhile. */
+  #tryOpen(): OpenedLog | undefined {
+    const { fd, isCreated } = this.#openDescriptor()
+    let opened: OpenedLog | undefined
+    try {
+      const stats = this.#check(fd, isCreated)
+      this.#syncFolders()
+      this.#marker.stage = 'open'
+      const { dev: device, ino: inode, size } = stats
+      const witness = this.#openWitness(OPEN_WITNESS, stats)
+      const spare = witness === undefined ? undefined : this.#openWitness(OPEN_SPARE, stats)
+      if (witness !== undefined && spare !== undefined) {
+        opened = { fd, witness, spare, device, inode, size }
+      }
+      return opened
+    } finally {
+      if (opened === undefined) this.#close()
+    }
   }
 
   /** Opens the path once more; undefined when it is not this file any more. */

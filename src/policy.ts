@@ -31,7 +31,9 @@ export function checkPolicy(policy: ExecPolicy): CheckedPolicy {
   if (typeof input !== 'object' || input === null) {
     throw new TypeError(`policy: expected an object, got ${describe(input)}`)
   }
-  const { enabled, auditLogPath, auditTasklistId, reason }: Record<string, unknown> = { ...input }
+  // Its own properties alone: what Object.prototype was given must not switch the audit on, or off.
+  const own: Record<string, unknown> = { __proto__: null, ...input }
+  const { enabled, auditLogPath, auditTasklistId, reason } = own
   if (enabled === false) {
     if (reason !== undefined && typeof reason !== 'string') {
       throw new TypeError(`policy.reason: expected a string, got ${describe(reason)}`)

@@ -11,7 +11,7 @@ function noting(notes: number[], number: number): Settle {
 describe('Acks', () => {
   it('gives the promises back in the order they came, with the oldest position in front', () => {
     const acks = new Acks()
-    const outcomes: (AuditOutcome | Promise<never>)[] = []
+    const outcomes: AuditOutcome[] = []
     const settle: Settle = (outcome) => outcomes.push(outcome)
     const other: Settle = () => undefined
     acks.push(8, settle)

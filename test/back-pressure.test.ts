@@ -40,6 +40,32 @@ describe('a full ring and a slow disk', () => {
     expect(log()).toBe(startedLines(1000))
   })
 
+  itWithStrace.each(['wait', 'block'])(
+    "onFull '%s' lets no small event overtake a large one that finds no room",
+    async (onFull) => {
+      const end = await run(`
+        const parties = { agentId: '11'.repeat(32), machineId: '22'.repeat(32), matchedAcl: null, stdinBytes: 0 }
+        const audit = open({ ringBytes: ${SMALL_RING}, onFull: '${onFull}', maxBlockMs: 60_000 })
+        const outcomes = []
+        // 700 bytes leave room in the ring for small ones; 5,000 go beside it.
+        for (let pid = 0; pid < 300; pid++) {
+          const argv = ['x'.repeat(pid % 10 === 9 ? 5_000 : 700)]
+          const isLarge = pid % 3 === 0 || pid % 10 === 9
+          outcomes.push(isLarge
+            ? audit.request({ ...parties, requestId, argv, timeoutMs: pid })
+            : audit.started({ requestId, pid }))
+        }
+        Promise.all(outcomes).then((all) => console.log(count(all)))`)
+      expect(end).toMatchObject({ code: 0, stdout: '{ durable: 300 }\n', stderr: '' })
+      const lines = log().trimEnd().split('\n')
+      const order = lines.map((line) => {
+        const fields: { pid?: number; timeout_ms?: number } = JSON.parse(line)
+        return fields.pid ?? fields.timeout_ms
+      })
+      expect(order).toEqual(Array.from({ length: 300 }, (_, i) => i))
+    },
+  )
+
   itWithStrace('waiting is bounded by maxWaitingBytes; what was accepted is kept', async () => {
     const end = await run(`
       const codes = new Set()

@@ -1,24 +1,40 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { transformSync } from 'esbuild'
 import { startedLines } from './helpers/events'
 import { runChild } from './helpers/run-child'
 import { useTempDir } from './helpers/temp-dir'
 
 const PENDING = 10_000
+const SECOND = 1_000
+const RUNS_MAX = 5
 const LOG_PENDING = `for (let pid = 0; pid < ${PENDING}; pid++) audit.started({ requestId, pid })\n`
+
+/** The least of a few runs, as soon as it is below a second: on a busy machine one may take longer. */
+async function leastOf(measureMs: (run: number) => Promise<number>): Promise<number> {
+  let leastMs = Number.POSITIVE_INFINITY
+  for (let run = 0; run < RUNS_MAX && leastMs >= SECOND; run++) {
+    leastMs = Math.min(leastMs, await measureMs(run))
+  }
+  return leastMs
+}
 
 describe('the lifetime of a process', () => {
   const dir = useTempDir()
   const log = () => readFileSync(dir.path('exec.log'), 'utf8')
 
-  it('ends by itself, with every event, when nobody calls close()', async () => {
-    const end = await runChild(
-      `const audit = open(); ${LOG_PENDING}
-       process.on('exit', () => console.log(performance.now() - start)); const start = performance.now()`,
-      [dir.path('exec.log')],
-    )
-    expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
-    expect(Number(end.stdout)).toBeLessThan(5_000)
-    expect(log()).toBe(startedLines(PENDING))
+  it('ends by itself within a second, with every event, when nobody calls close()', async () => {
+    const waitMs = await leastOf(async (run) => {
+      const path = dir.path(`exec-${run}.log`)
+      const end = await runChild(
+        `const audit = open(); ${LOG_PENDING}
+         process.on('exit', () => console.log(performance.now() - start)); const start = performance.now()`,
+        [path],
+      )
+      expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
+      expect(readFileSync(path, 'utf8')).toBe(startedLines(PENDING))
+      return Number(end.stdout)
+    })
+    expect(waitMs).toBeLessThan(SECOND)
   })
 
   it.each([
@@ -59,15 +75,20 @@ describe('the lifetime of a process', () => {
   })
 
   it('an idle ExecAudit does not keep the process alive, used or not', async () => {
-    const end = await runChild(
-      `open({}); const audit = open(); audit.started({ requestId, pid: 0 }).then((outcome) => {
-         console.log(outcome)
-         const start = performance.now()
-         process.on('exit', () => console.log(performance.now() - start < 5_000))
-       })`,
-      [dir.path('exec.log')],
-    )
-    expect(end).toMatchObject({ code: 0, stdout: 'durable\ntrue\n', stderr: '' })
+    const waitMs = await leastOf(async () => {
+      const end = await runChild(
+        `open({}); const audit = open(); audit.started({ requestId, pid: 0 }).then((outcome) => {
+           const start = performance.now()
+           process.on('exit', () => console.log(outcome, performance.now() - start))
+         })`,
+        [dir.path('exec.log')],
+      )
+      expect(end).toMatchObject({ code: 0, stderr: '' })
+      const [outcome, ms] = end.stdout.split(' ')
+      expect(outcome).toBe('durable')
+      return Number(ms)
+    })
+    expect(waitMs).toBeLessThan(SECOND)
   })
 
   it('a pending event keeps the process alive until its promise is settled', async () => {
@@ -109,14 +130,24 @@ describe('the lifetime of a process', () => {
     ])
   })
 
-  it('await using closes it', async () => {
-    const end = await runChild(
-      `const audit = open()
-       audit.started({ requestId, pid: 0 })
-       audit[Symbol.asyncDispose]().then(() => audit.started({ requestId, pid: 1 })).then(console.log)`,
-      [dir.path('exec.log')],
-    )
-    expect(end).toMatchObject({ code: 0, stdout: 'failed\n' })
+  it('await using closes it, however its block is left', async () => {
+    const script = `
+      const { readFileSync } = require('node:fs')
+      let used
+      const run = async () => {
+        await using audit = open({ logger: { warn() {} } })
+        used = audit
+        audit.started({ requestId, pid: 0 })
+        throw new Error('left')
+      }
+      run().catch(async ({ message }) => {
+        console.log(message, readFileSync(path, 'utf8').split('\\n').length - 1)
+        console.log(await used.started({ requestId, pid: 1 }))
+      })`
+    // Node 20 has no such syntax of its own.
+    const { code } = transformSync(script, { target: 'node20' })
+    const end = await runChild(code, [dir.path('exec.log')])
+    expect(end).toMatchObject({ code: 0, stdout: 'left 1\nfailed\n', stderr: '' })
     expect(log()).toBe(startedLines(1))
   })
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { type AuditTrail, ExecDiagnostics } from '../src'
+import { codeOf } from '../src/errors'
 import { MemoryAudit } from '../src/testing'
 import { collect } from './helpers/collect'
 import {
@@ -127,6 +128,23 @@ describe('MemoryAudit', () => {
     expect(await audit.started(startedEvent({ pid: 4 }))).toBe('durable')
     expect(audit.events.map((event) => (event.event === 'started' ? event.pid : 0))).toEqual([
       1, 2, 3, 4,
+    ])
+  })
+
+  it('settles failed events in their order, too, where they reject', async () => {
+    const audit = new MemoryAudit({ ...quiet, failureMode: 'closed' })
+    const settled: unknown[] = []
+    audit.hold()
+    audit.failNext()
+    for (const pid of [1, 2]) {
+      const note = (outcome: unknown) => settled.push([pid, codeOf(outcome) ?? outcome])
+      audit.started(startedEvent({ pid })).then(note, note)
+    }
+    audit.release()
+    await audit.drain()
+    expect(settled).toEqual([
+      [1, 'AUDIT_WRITE_FAILED'],
+      [2, 'durable'],
     ])
   })
 

@@ -125,6 +125,8 @@ describe('a mistake in the options', () => {
 })
 
 describe('a mistake in the policy or the diagnostics', () => {
+  const dir = useTempDir()
+
   it.each<[unknown, string]>([
     [undefined, 'TypeError policy: expected an object, got undefined'],
     [null, 'TypeError policy: expected an object, got null'],
@@ -149,6 +151,21 @@ describe('a mistake in the policy or the diagnostics', () => {
     [{ enabled: false, reason: 5 }, 'TypeError policy.reason: expected a string, got the number 5'],
   ])('the policy %j is refused: %s', (policy, message) => {
     expect(messageOf(() => construct(policy, new ExecDiagnostics()))).toBe(message)
+  })
+
+  it('is not made good, and nothing is switched on, by what Object.prototype was given', () => {
+    const lent = { enabled: true, auditLogPath: 'lent.log', auditTasklistId: 'lent' }
+    Object.assign(Object.prototype, lent)
+    try {
+      const got = messageOf(() => construct({}, new ExecDiagnostics()))
+      expect(got).toBe('TypeError policy.enabled: expected true or false, got undefined')
+      const policy = { enabled: true, auditLogPath: dir.path('x.log') } as const
+      const audit = new ExecAudit(policy, new ExecDiagnostics())
+      expect(audit.tasklistId).toBeUndefined()
+      return audit.close()
+    } finally {
+      for (const name of Object.keys(lent)) Reflect.deleteProperty(Object.prototype, name)
+    }
   })
 
   it.each<[unknown, string]>([

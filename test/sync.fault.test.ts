@@ -127,4 +127,16 @@ describe('a sync or write that fails', () => {
       codes: ['AUDIT_FOLDER_FAILED', 'EIO'],
     })
   })
+
+  itWithStrace('a folder that is deleted before its entry is synced is made again', async () => {
+    const folder = dir.path('new')
+    const path = `${folder}/exec.log`
+    const fault = strace(folder, 'openat:error=ENOENT:when=1')
+    const end = await runChild(`${THREE_EVENTS} run({})`, [path], fault)
+    expect(JSON.parse(end.stdout)).toMatchObject({
+      outcomes: ['durable', 'durable', 'durable'],
+      codes: [],
+    })
+    expect(readFileSync(path, 'utf8')).toBe(startedLine(0) + startedLine(1) + startedLine(2))
+  })
 })

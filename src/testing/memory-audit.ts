@@ -41,7 +41,8 @@ interface StageFailure {
 interface Pending {
   readonly line: string
   readonly failure: StageFailure | undefined
-  readonly settle: (outcome: AuditOutcome | Promise<never>) => void
+  readonly settle: (outcome: AuditOutcome) => void
+  readonly reject: (error: AuditError) => void
 }
 
 const PATH = '(memory)'
@@ -224,8 +225,8 @@ export class MemoryAudit implements AuditTrail {
     }
     if (this.#isClosed) return this.#refuse('closed', closedError())
     this.#accepted[name]++
-    return new Promise((settle) => {
-      this.#pending.push({ line, failure: this.#nextFailure(), settle })
+    return new Promise((settle, reject) => {
+      this.#pending.push({ line, failure: this.#nextFailure(), settle, reject })
       if (!this.#isHeld) this.release()
     })
   }
@@ -245,7 +246,7 @@ export class MemoryAudit implements AuditTrail {
     return failures
   }
 
-  #settle({ line, failure, settle }: Pending): void {
+  #settle({ line, failure, settle, reject }: Pending): void {
     this.#settled++
     if (failure === undefined) {
       this.#lines.push(line)
@@ -254,7 +255,8 @@ export class MemoryAudit implements AuditTrail {
     }
     this.#failed++
     this.#reporter.note(failure.stage, failure.error)
-    settle(this.#options.failureMode === 'closed' ? Promise.reject(failure.error) : 'failed')
+    if (this.#options.failureMode === 'closed') reject(failure.error)
+    else settle('failed')
   }
 
   #refuse(kind: FailureKind, error: Error): Promise<AuditOutcome> {

@@ -33,3 +33,12 @@ export function openAudit(path: string, options: ExecAuditOptions = {}): AuditUn
   open.push(audit)
   return { audit, diagnostics, warned }
 }
+
+/** The event methods. */
+export const METHODS = ['request', 'started', 'warning', 'exit', 'denial'] as const
+export type Method = (typeof METHODS)[number]
+
+/** Calls an event method with what its types would not allow. */
+export function call({ audit }: AuditUnderTest, method: Method, event: unknown): Promise<unknown> {
+  return Reflect.apply(Reflect.get(audit, method), audit, [event])
+}
