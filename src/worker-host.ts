@@ -350,7 +350,8 @@ export class WorkerHost {
 
   #openCallerLoop(): DrainLoop {
     const onNotice = (notice: Notice) => this.#events.onNotice(notice)
-    return loadCallerDrain().openCallerDrain(this.#config, this.#oversize, onNotice, this.#memory)
+    const { DrainLoop } = loadCallerDrain()
+    return new DrainLoop(this.#config, this.#oversize, onNotice, this.#memory)
   }
 }
 
