@@ -3,7 +3,7 @@ import { types } from 'node:util'
 import { Acks, acknowledge, type Settle } from './acks'
 import { Admission } from './admission'
 import type { AuditFailureRecorder } from './diagnostics'
-import { EventEncoder, type EventName } from './encode'
+import { EventEncoder, type RecordName } from './encode'
 import { type AuditWarning, closedError, ioError, ringFullError, textOf, warning } from './errors'
 import type { AuditOutcome } from './events'
 import { drainAtExit, type ExitDrained, forgetAtExit, isExiting } from './exit-hook'
@@ -115,23 +115,12 @@ export class AuditWriter implements ExitDrained {
     return new WorkerHost(this.#memory, config, this.#oversize, events, file)
   }
 
-  /** Encodes an event and brings it on its way; never throws. */
-  submit(name: EventName, input: unknown): Promise<AuditOutcome> {
+  /** Encodes an event, or a reopen, and brings it on its way; never throws. */
+  submit(name: RecordName, input?: unknown): Promise<AuditOutcome> {
     if (this.#closing !== undefined) return this.#refuse('closed', closedError())
     try {
       const encoder = this.#encoder.idle()
       encoder.prepare(name, input)
-      return this.#accept(encoder)
-    } catch (thrown) {
-      return this.#refuse('encode', asError(thrown))
-    }
-  }
-
-  /** Has the drainer open the path afresh, in the order of the calls. */
-  reopen(): Promise<AuditOutcome> {
-    try {
-      const encoder = this.#encoder.idle()
-      encoder.prepareReopen()
       return this.#accept(encoder)
     } catch (thrown) {
       return this.#refuse('encode', asError(thrown))

@@ -69,6 +69,9 @@ function codesOf(names: readonly string[]): ReadonlyMap<string, number> {
 /** The event methods, by name. */
 export type EventName = 'request' | 'started' | 'warning' | 'exit' | 'denial'
 
+/** What goes through the ring: an event, or the wish that the drainer open the path afresh. */
+export type RecordName = EventName | 'reopen'
+
 const KIND_CODES = codesOf(WARNING_KINDS)
 const REASON_CODES = codesOf(DENIAL_REASONS)
 
@@ -78,6 +81,7 @@ const TYPES = {
   warning: TYPE_WARNING,
   exit: TYPE_EXIT,
   denial: TYPE_DENIAL,
+  reopen: TYPE_REOPEN,
 } as const
 const EMPTY_OBJECT: object = {}
 /** How deep events may be recorded from within a getter, `redact` or the clock of one another. */
@@ -143,8 +147,8 @@ export class EventEncoder {
     return this.#nested.idle()
   }
 
-  /** Prepares an event. Throws a TypeError or RangeError that names the field. */
-  prepare(name: EventName, input: unknown): void {
+  /** Prepares an event, or a reopen. Throws a TypeError or RangeError that names the field. */
+  prepare(name: RecordName, input?: unknown): void {
     this.#isPreparing = true
     try {
       this.#prepare(name, input)
@@ -159,14 +163,6 @@ export class EventEncoder {
   /** The record type of what is prepared. */
   get type(): number {
     return this.#type
-  }
-
-  /** Prepares the record that asks the drainer to open the path afresh. */
-  prepareReopen(): void {
-    this.#isPreparing = true
-    this.#reset(TYPE_REOPEN)
-    this.#isPreparing = false
-    this.#fixedBytes = RECORD_HEADER_BYTES
   }
 
   /** At least as many bytes as {@link write} writes; costs nothing. */
@@ -235,8 +231,12 @@ export class EventEncoder {
     this.#time = this.#options.clock()
   }
 
-  #prepare(name: EventName, input: unknown): void {
+  #prepare(name: RecordName, input: unknown): void {
     this.#reset(TYPES[name])
+    if (name === 'reopen') {
+      this.#fixedBytes = RECORD_HEADER_BYTES
+      return
+    }
     const event = fieldsOf(input)
     if (name === 'request') this.#prepareRequest(event)
     else if (name === 'started') this.#prepareStarted(event)
