@@ -11,6 +11,7 @@ const DRAINER_SIDE = [
   'serialize',
   'line-serializers',
   'sink',
+  'append-stream',
   'log-file',
   'file-trust',
   'journal',
