@@ -4,7 +4,7 @@ import { Acks, acknowledge, type Settle } from './acks'
 import { Admission } from './admission'
 import type { AuditFailureRecorder } from './diagnostics'
 import { EventEncoder, type RecordName } from './encode'
-import { type AuditWarning, closedError, ioError, ringFullError, textOf, warning } from './errors'
+import { closedError, ioError, ringFullError } from './errors'
 import type { AuditOutcome } from './events'
 import { drainAtExit, type ExitDrained, forgetAtExit, isExiting } from './exit-hook'
 import { unpackFailure } from './failure'
@@ -12,12 +12,20 @@ import type { FailureKind } from './failure-counts'
 import { FailureReporter } from './failure-reporter'
 import { GroupPublisher } from './group-channel'
 import { allocateRing, DURABLE, RECORD_TYPES, type RingMemory } from './layout'
-import { alertWarning, type Notice } from './notice'
+import type { Notice } from './notice'
 import type { CheckedOptions } from './options'
 import { OversizeStore } from './oversize'
 import { RingProducer } from './ring'
 import { hurry } from './signal'
 import { type AuditStats, collectStats } from './stats'
+import {
+  type AuditWarning,
+  alertWarning,
+  exitTimeoutWarning,
+  fallbackWarning,
+  redactWarning,
+  ringGivenUpWarning,
+} from './warnings'
 import { CALL_PATIENCE_MS, DRAIN_PATIENCE_MS, WorkerHost } from './worker-host'
 import { findWorkerFile } from './worker-pool'
 
@@ -80,7 +88,7 @@ export class AuditWriter implements ExitDrained {
       redact: options.redact,
       clock: options.clock,
       withholdOnRedactError: options.failureMode === 'open',
-      onRedactError: (thrown) => this.#noteRedactError(thrown),
+      onRedactError: (thrown) => this.#reporter.noteWarning(redactWarning(thrown)),
     })
     this.#host = this.#startHost()
     this.#admission = new Admission(
@@ -108,8 +116,8 @@ export class AuditWriter implements ExitDrained {
     const events = {
       onProgress: () => this.#onProgress(),
       onNotice: (notice: Notice) => this.#onNotice(notice),
-      onFallback: (cause: unknown) => this.#onFallback(cause),
-      onRingGivenUp: (cause: unknown) => this.#onRingGivenUp(cause),
+      onFallback: (cause: unknown) => this.#warnLater(fallbackWarning(cause, this.#path)),
+      onRingGivenUp: (cause: unknown) => this.#warnLater(ringGivenUpWarning(cause, this.#path)),
     }
     const file = workerFile ?? findWorkerFile()
     return new WorkerHost(this.#memory, config, this.#oversize, events, file)
@@ -164,8 +172,7 @@ export class AuditWriter implements ExitDrained {
     const { exitDrainMs } = this.#options
     this.#exitDeadline ??= performance.now() + exitDrainMs
     if (this.drainSync(Math.max(0, this.#exitDeadline - performance.now()))) return
-    const text = `${this.#pending} events are not known to be in ${this.#path}: the process ended while the disk did not answer for ${exitDrainMs} ms`
-    this.#reporter.noteWarning(warning('AUDIT_EXIT_TIMEOUT', text))
+    this.#reporter.noteWarning(exitTimeoutWarning(this.#pending, this.#path, exitDrainMs))
     this.#reporter.flush()
   }
 
@@ -346,16 +353,6 @@ export class AuditWriter implements ExitDrained {
     else this.#warnLater(alertWarning(notice, this.#path))
   }
 
-  #onFallback(cause: unknown): void {
-    const text = `the worker cannot be used, so the calling thread writes ${this.#path} itself and blocks for each group; see workerFile for bundles, --allow-worker for the permission model: ${textOf(cause)}`
-    this.#warnLater(warning('AUDIT_WORKER_LOST', text, cause))
-  }
-
-  #onRingGivenUp(cause: unknown): void {
-    const text = `neither a worker nor the calling thread can drain events into ${this.#path}; restart the process: ${textOf(cause)}`
-    this.#warnLater(warning('AUDIT_WORKER_LOST', text, cause))
-  }
-
   /**
    * Warns once the stack is left: the logger may call the audit, and this may be in the middle of a
    * group or an admission. A blocking drain flushes before it returns, so nothing is lost at exit.
@@ -363,11 +360,6 @@ export class AuditWriter implements ExitDrained {
   #warnLater(error: AuditWarning): void {
     this.#reporter.noteWarning(error)
     queueMicrotask(() => this.#reporter.flush())
-  }
-
-  #noteRedactError(thrown: unknown): void {
-    const text = 'redact threw, so argv was withheld from the log; mend it'
-    this.#reporter.noteWarning(warning('AUDIT_REDACT_FAILED', text, thrown))
   }
 }
 

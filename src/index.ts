@@ -17,7 +17,6 @@ export type { EventName } from './encode'
 export {
   AuditError,
   type AuditErrorCode,
-  type AuditWarningCode,
   type InvalidEventError,
 } from './errors'
 export {
@@ -80,3 +79,4 @@ export type { StopReason } from './runner/supervisor'
 export type { TrailEntry } from './runner/trail'
 export type { OnUnsafeFile, SyncMethod } from './sink'
 export type { AuditStats, HistogramSummary, SyncBucket } from './stats'
+export type { AuditWarningCode } from './warnings'

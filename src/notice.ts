@@ -1,4 +1,3 @@
-import { type AuditWarning, ownReason, warning } from './errors'
 import type { AuditOutcome } from './events'
 
 /*
@@ -34,18 +33,3 @@ export interface GroupNotice {
 export type Alert = TornTail | UnsafeFile
 
 export type Notice = Alert | GroupNotice
-
-/** The alert as a warning about the log at `path`. */
-export function alertWarning(alert: Alert, path: string): AuditWarning {
-  switch (alert.kind) {
-    case 'torn-tail': {
-      const { bytes, offset } = alert
-      const text = `${path} had ${bytes} bytes without a newline at offset ${offset}, left by a crash or a full disk; they were closed with one and kept`
-      return warning('AUDIT_TORN_TAIL', text)
-    }
-    case 'unsafe-file': {
-      const reasons = alert.reasons.map(ownReason).join('; ')
-      return warning('AUDIT_UNSAFE_FILE', `${path} can be tampered with: ${reasons}`)
-    }
-  }
-}

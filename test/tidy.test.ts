@@ -29,6 +29,7 @@ const CALLER_SIDE = [
   'options',
   'policy',
   'failure-reporter',
+  'warnings',
   'group-channel',
   'worker-host',
 ]
@@ -87,10 +88,8 @@ describe('the source', () => {
   it('is loaded whole, by the caller, the worker or the build', () => {
     const roots = ['index', 'exec-audit-worker', MEETING_POINT, 'line-schemas']
     const loaded = new Set(roots.flatMap((root) => [root, ...reachable(root)]))
-    const typesOnly = ['session', 'audit-trail']
-    expect([...graph.keys()].filter((module) => !loaded.has(module))).toEqual(
-      typesOnly.filter((module) => !loaded.has(module)),
-    )
+    const typesOnly = ['audit-trail', 'notice']
+    expect([...graph.keys()].filter((module) => !loaded.has(module))).toEqual(typesOnly)
   })
 
   it('touches the log in the sink, its opener and the note of what is open alone', () => {
