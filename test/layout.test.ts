@@ -1,27 +1,17 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import * as layout from '../src/layout'
 import { SYNC_LIMITS_NS } from '../src/sync-buckets'
 
 const CACHE_LINE_PAIR_BYTES = 128
 const CAPACITY = 1024
 
-const CONTROL_WORDS = [
-  layout.TAIL,
-  layout.HEAD,
-  layout.READ,
-  layout.DURABLE,
-  layout.HURRY,
-  layout.PARKED,
-  layout.DRAINER,
-  layout.CLOSING,
-  layout.WORKER_THREAD,
-  layout.JOURNAL_STATE,
-  layout.JOURNAL_START,
-  layout.JOURNAL_END,
-  layout.CORRUPTIONS,
-  layout.CORRUPT_END,
-  layout.SLEEP,
-  layout.GROUPS_WATCHED,
-]
+const SOURCE = readFileSync(join(__dirname, '../src/layout.ts'), 'utf8')
+/** The control words as the source numbers them. */
+const NUMBERED = [...SOURCE.matchAll(/^export const (\w+) = (\d+) \* CONTROL_WORD_STRIDE$/gm)]
+/** The same as its table explains them. */
+const EXPLAINED = [...SOURCE.matchAll(/^ \* \| ([A-Z_]+) /gm)].map(([, name]) => name)
+const CONTROL_WORDS = NUMBERED.map(([, name = '']) => Number(Reflect.get(layout, name)))
 
 const COUNTERS = [
   layout.COUNT_GROUPS,
@@ -105,8 +95,13 @@ describe('the memory map', () => {
     const wordsInLine = CACHE_LINE_PAIR_BYTES / Int32Array.BYTES_PER_ELEMENT
     expect(CONTROL_WORDS.filter((word) => word % wordsInLine !== 0)).toEqual([])
     expect(new Set(CONTROL_WORDS).size).toBe(CONTROL_WORDS.length)
-    const isInside = (word: number) => word >= 0 && word + wordsInLine <= memory.control.length
-    expect(CONTROL_WORDS.filter((word) => !isInside(word))).toEqual([])
+    expect(memory.control.length).toBe(CONTROL_WORDS.length * wordsInLine)
+  })
+
+  it('explains each control word, in the order of their numbers', () => {
+    expect(NUMBERED.map(([, name, number]) => [name, number])).toEqual(
+      EXPLAINED.map((name, i) => [name, String(i)]),
+    )
   })
 
   it('gives each counter a word of its own, inside the counters', () => {
