@@ -1,4 +1,4 @@
-import type { AuditOutcome } from './events'
+import type { AuditGroup } from './group-channel'
 
 /*
  * What the drainer tells that is not about one event. It crosses between the threads.
@@ -20,13 +20,9 @@ interface UnsafeFile {
   readonly reasons: readonly number[]
 }
 
-/** A group has its outcome; told while GROUPS_WATCHED is set. See group-channel.ts for the fields. */
-export interface GroupNotice {
+/** A group has its outcome; told while GROUPS_WATCHED is set. */
+export interface GroupNotice extends Omit<AuditGroup, 'path'> {
   readonly kind: 'group'
-  readonly events: number
-  readonly bytes: number
-  readonly syncNs: number
-  readonly outcome: Exclude<AuditOutcome, 'disabled'>
 }
 
 /** What an operator is warned of. */
