@@ -32,17 +32,18 @@ import {
   TYPE_REOPEN,
   viewRing,
 } from './layout'
+import type { LogFileOptions } from './log-file'
 import type { Notice } from './notice'
 import { CORRUPT, EMPTY, RingConsumer } from './ring'
 import { serialize } from './serialize'
 import { CommitSiblings } from './siblings'
-import { Sink, type SinkOptions } from './sink'
+import { Sink } from './sink'
 import { syncBucketOf } from './sync-buckets'
 
 /** What a drainer needs, in a form that can be posted to a worker. */
 export interface DrainConfig {
   readonly ring: SharedArrayBuffer
-  readonly sink: SinkOptions
+  readonly sink: LogFileOptions
   /** Events a group at most. */
   readonly maxEvents: number
   /** Bytes of lines a group at most; a single longer line is a group of its own. */

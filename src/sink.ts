@@ -19,6 +19,8 @@ import {
   endsWithNewline,
   fragmentBytes,
   LogFileOpener,
+  type LogFileOptions,
+  type OpenedLog,
   Refusal,
   type StageMarker,
   VANISHED_ATTEMPTS_MAX,
@@ -27,22 +29,6 @@ import type { Notice } from './notice'
 import { sleep } from './signal'
 
 const { errno } = constants
-
-/** How a group is made durable; `none` leaves that to the kernel. */
-export type SyncMethod = 'fdatasync' | 'fsync' | 'none'
-
-/** What is done about a file that others could tamper with. */
-export type OnUnsafeFile = 'warn' | 'fail'
-
-/** What the sink needs to know of the options and the policy. */
-export interface SinkOptions {
-  /** Absolute. */
-  readonly path: string
-  readonly fileMode: number
-  readonly dirMode: number
-  readonly onUnsafeFile: OnUnsafeFile
-  readonly syncMethod: SyncMethod
-}
 
 /** The lines of one group. */
 export interface Group {
@@ -70,13 +56,8 @@ const SECTOR_BYTES = 512n
 /** No file's size: the tail of a file that was just opened is always looked at. */
 const UNKNOWN_END = -1n
 
-interface OpenFile {
-  readonly fd: number
-  readonly witness: number
-  readonly spare: number
+interface OpenFile extends Omit<OpenedLog, 'size'> {
   readonly stream: AppendStream
-  readonly device: bigint
-  readonly inode: bigint
   /** Where our last line ends; elsewhere than the file does, when others append to it or truncate it. */
   end: bigint
 }
@@ -89,7 +70,7 @@ interface OpenFile {
  * used again: a second fdatasync of it could return 0 for bytes that the kernel has already given up.
  */
 export class Sink {
-  readonly #options: SinkOptions
+  readonly #options: LogFileOptions
   readonly #memory: RingMemory
   readonly #journal: GroupJournal
   readonly #onNotice: (notice: Notice) => void
@@ -100,7 +81,7 @@ export class Sink {
   #file: OpenFile | undefined
 
   constructor(
-    options: SinkOptions,
+    options: LogFileOptions,
     memory: RingMemory,
     journal: GroupJournal,
     recordSync: (ms: number) => void,
@@ -113,13 +94,7 @@ export class Sink {
     this.#journal = journal
     this.#recordSync = recordSync
     this.#onNotice = onNotice
-    const { syncMethod, ...fileOptions } = options
-    this.#opener = new LogFileOpener(
-      { ...fileOptions, isSynced: syncMethod !== 'none' },
-      this.#marker,
-      descriptors,
-      onNotice,
-    )
+    this.#opener = new LogFileOpener(options, this.#marker, descriptors, onNotice)
   }
 
   /**

@@ -22,8 +22,8 @@ import {
   TYPE_STARTED,
   TYPE_WARNING,
 } from './layout'
+import type { SyncMethod } from './log-file'
 import type { CheckedOptions } from './options'
-import type { SyncMethod } from './sink'
 import { SYNC_LIMITS_NS } from './sync-buckets'
 import { type AuditWarningCode, noWarnings } from './warnings'
 
