@@ -7,6 +7,7 @@ const LINES_MAX = 400
 /** The stages of the drainer's side: the caller's side knows of their types alone. */
 const DRAINER_SIDE = [
   'drain-loop',
+  'record-line',
   'decode',
   'serialize',
   'line-serializers',
