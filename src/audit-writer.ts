@@ -60,7 +60,7 @@ export class AuditWriter implements ExitDrained {
   readonly #startedAt = performance.now()
   #isAskingClock = false
   #accepted = 0
-  /** By the record's type. */
+  /** By the record's type: an object with the names as its keys takes 10 ns a call more. */
   readonly #acceptedByType = new Float64Array(RECORD_TYPES)
   #settled = 0
   #succeeded = 0
@@ -216,6 +216,7 @@ export class AuditWriter implements ExitDrained {
     return this.#accepted - this.#settled
   }
 
+  /** One for all promises: so that a call makes no function of its own. */
   readonly #captureSettle = (settle: Settle): void => {
     this.#captured = settle
   }
