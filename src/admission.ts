@@ -20,7 +20,6 @@ const WAITING_OVERHEAD_BYTES = 512
 /** An event that was encoded and waits for room in the ring. */
 interface WaitingEvent {
   readonly record: RecordBytes
-  readonly length: number
   /** Where the record is too large for the ring and goes beside it. */
   readonly shared: SharedArrayBuffer | undefined
   readonly settle: Settle
@@ -101,7 +100,7 @@ export class Admission {
     const shared = isOversize ? new SharedArrayBuffer(length) : undefined
     const record = recordBytes(shared ?? new ArrayBuffer(length))
     event.write(record, 0)
-    this.#waiting.push({ record, length, shared, settle })
+    this.#waiting.push({ record, shared, settle })
     this.#addOutside(length + WAITING_OVERHEAD_BYTES)
     return true
   }
@@ -146,7 +145,8 @@ export class Admission {
     return true
   }
 
-  #tryPromote({ record, length, shared, settle }: WaitingEvent): boolean {
+  #tryPromote({ record, shared, settle }: WaitingEvent): boolean {
+    const { length } = record.bytes
     const index = this.#ring.tryClaim(shared === undefined ? length : OVERSIZE_BYTES)
     if (index === INSUFFICIENT_CAPACITY) return false
     this.#outsideBytes -= WAITING_OVERHEAD_BYTES

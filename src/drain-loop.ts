@@ -1,14 +1,7 @@
 import { constants } from 'node:buffer'
 import type { RecordableHistogram } from 'node:perf_hooks'
-import { CorruptRecordError, decode } from './decode'
 import type { OpenDescriptors } from './descriptors'
-import {
-  type Failure,
-  packFailure,
-  REASON_CORRUPT_RECORD,
-  REASON_LINE_TOO_LONG,
-  REASON_UNKNOWN,
-} from './failure'
+import { type Failure, packFailure } from './failure'
 import { GroupJournal } from './journal'
 import {
   COUNT_BYTES,
@@ -18,31 +11,23 @@ import {
   GROUPS_WATCHED,
   HURRY,
   LAST_SUCCESS_AT,
-  LENGTH_OFFSET,
-  OVERSIZE_BYTES,
-  OVERSIZE_ID_OFFSET,
-  OVERSIZE_LENGTH_OFFSET,
   positionDelta,
-  RECORD_HEADER_BYTES,
   type RingMemory,
-  recordBytes,
   SYNC_BUCKETS,
-  TYPE_OFFSET,
-  TYPE_OVERSIZE,
-  TYPE_REOPEN,
   viewRing,
 } from './layout'
+import type { LogFileOptions } from './log-file'
 import type { Notice } from './notice'
+import { isReopen, lineOf, type OversizeSource, reasonOf } from './record-line'
 import { CORRUPT, EMPTY, RingConsumer } from './ring'
-import { serialize } from './serialize'
 import { CommitSiblings } from './siblings'
-import { Sink, type SinkOptions } from './sink'
+import { Sink } from './sink'
 import { syncBucketOf } from './sync-buckets'
 
 /** What a drainer needs, in a form that can be posted to a worker. */
 export interface DrainConfig {
   readonly ring: SharedArrayBuffer
-  readonly sink: SinkOptions
+  readonly sink: LogFileOptions
   /** Events a group at most. */
   readonly maxEvents: number
   /** Bytes of lines a group at most; a single longer line is a group of its own. */
@@ -55,12 +40,6 @@ export interface DrainConfig {
   readonly groupEvents: RecordableHistogram
   /** Nanoseconds a sync. */
   readonly syncNs: RecordableHistogram
-}
-
-/** Where the records are that were too large for the ring. */
-export interface OversizeSource {
-  /** The bytes of the record, by the id in its reference; undefined when there is none such. */
-  get(id: number): SharedArrayBuffer | undefined
 }
 
 /** What {@link DrainLoop.step} answers when there is nothing to do until the next commit. */
@@ -224,7 +203,7 @@ export class DrainLoop {
   /** Adds the record at `index`; returns false when it belongs to the next group. */
   #add(index: number): boolean {
     if (this.#events === 0) this.#firstAt = performance.now()
-    if (this.#isReopenAt(index)) {
+    if (isReopen(this.#consumer.records, index)) {
       if (this.#events > 0) return false
       this.#isReopen = true
     } else {
@@ -241,38 +220,15 @@ export class DrainLoop {
     return true
   }
 
-  /** By its length too: a damaged event must not pass for a record that has no line. */
-  #isReopenAt(index: number): boolean {
-    const { view } = this.#consumer.records
-    const length = view.getUint32(index + LENGTH_OFFSET, true)
-    return length === RECORD_HEADER_BYTES && view.getUint8(index + TYPE_OFFSET) === TYPE_REOPEN
-  }
-
   /** The record's line. One that cannot be made is marked, and stops nothing but itself. */
   #lineOf(index: number): string {
     try {
-      const { records } = this.#consumer
-      const length = records.view.getUint32(index + LENGTH_OFFSET, true)
-      if (records.view.getUint8(index + TYPE_OFFSET) !== TYPE_OVERSIZE) {
-        return serialize(decode(records, index, length))
-      }
-      if (length !== OVERSIZE_BYTES) throw new CorruptRecordError('no reference by its length')
-      return this.#oversizeLineOf(records.view, index)
+      return lineOf(this.#consumer.records, index, this.#oversize)
     } catch (thrown) {
-      const failure: Failure = { stage: 'encode', reason: encodeReason(thrown) }
+      const failure: Failure = { stage: 'encode', reason: reasonOf(thrown) }
       this.#consumer.markFailed(this.#consumer.readPosition, packFailure(failure))
       return ''
     }
-  }
-
-  /** The line of a record that went beside the ring, which the one at `index` refers to. */
-  #oversizeLineOf(view: DataView, index: number): string {
-    const buffer = this.#oversize.get(view.getUint32(index + OVERSIZE_ID_OFFSET, true))
-    const length = view.getUint32(index + OVERSIZE_LENGTH_OFFSET, true)
-    if (buffer?.byteLength !== length) throw new CorruptRecordError('no such oversize record')
-    const copy = new ArrayBuffer(length)
-    new Uint8Array(copy).set(new Uint8Array(buffer))
-    return serialize(decode(recordBytes(copy), 0, length))
   }
 
   /** How long to wait for company, 0 when the group should go now, IDLE when there is none. */
@@ -388,9 +344,4 @@ export class DrainLoop {
     this.#giveUpAt = 0
     this.#syncNs = 0
   }
-}
-
-function encodeReason(thrown: unknown): number {
-  if (thrown instanceof CorruptRecordError) return REASON_CORRUPT_RECORD
-  return thrown instanceof RangeError ? REASON_LINE_TOO_LONG : REASON_UNKNOWN
 }

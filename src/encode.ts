@@ -69,6 +69,9 @@ function codesOf(names: readonly string[]): ReadonlyMap<string, number> {
 /** The event methods, by name. */
 export type EventName = 'request' | 'started' | 'warning' | 'exit' | 'denial'
 
+/** What goes through the ring: an event, or the wish that the drainer open the path afresh. */
+export type RecordName = EventName | 'reopen'
+
 const KIND_CODES = codesOf(WARNING_KINDS)
 const REASON_CODES = codesOf(DENIAL_REASONS)
 
@@ -78,6 +81,7 @@ const TYPES = {
   warning: TYPE_WARNING,
   exit: TYPE_EXIT,
   denial: TYPE_DENIAL,
+  reopen: TYPE_REOPEN,
 } as const
 /** How deep events may be recorded from within a getter, `redact` or the clock of one another. */
 const NESTING_MAX = 8
@@ -144,8 +148,8 @@ export class EventEncoder {
     return this.#nested.idle()
   }
 
-  /** Prepares an event. Throws a TypeError or RangeError that names the field. */
-  prepare(name: EventName, input: unknown): void {
+  /** Prepares an event, or a reopen. Throws a TypeError or RangeError that names the field. */
+  prepare(name: RecordName, input?: unknown): void {
     this.#isPreparing = true
     try {
       this.#prepare(name, input)
@@ -160,14 +164,6 @@ export class EventEncoder {
   /** The record type of what is prepared. */
   get type(): number {
     return this.#type
-  }
-
-  /** Prepares the record that asks the drainer to open the path afresh. */
-  prepareReopen(): void {
-    this.#isPreparing = true
-    this.#reset(TYPE_REOPEN)
-    this.#isPreparing = false
-    this.#fixedBytes = RECORD_HEADER_BYTES
   }
 
   /** At least as many bytes as {@link write} writes; costs nothing. */
@@ -236,8 +232,12 @@ export class EventEncoder {
     this.#time = this.#options.clock()
   }
 
-  #prepare(name: EventName, input: unknown): void {
+  #prepare(name: RecordName, input: unknown): void {
     this.#reset(TYPES[name])
+    if (name === 'reopen') {
+      this.#fixedBytes = RECORD_HEADER_BYTES
+      return
+    }
     const event = fieldsOf(input)
     if (name === 'request') this.#prepareRequest(event)
     else if (name === 'started') this.#prepareStarted(event)
@@ -248,28 +248,22 @@ export class EventEncoder {
 
   #prepareRequest(event: Record<string, unknown>): void {
     this.#putParties(event)
-    this.#field = 'matchedAcl'
-    const matchedAcl = optionalString('matchedAcl', event.matchedAcl)
-    this.#field = 'stdinBytes'
-    this.#number0 = u64('stdinBytes', event.stdinBytes)
-    this.#field = 'timeoutMs'
-    this.#number1 = u32('timeoutMs', event.timeoutMs)
+    const matchedAcl = optionalString(this.#at('matchedAcl'), event.matchedAcl)
+    this.#number0 = u64(this.#at('stdinBytes'), event.stdinBytes)
+    this.#number1 = u32(this.#at('timeoutMs'), event.timeoutMs)
     this.#putArgv(event, matchedAcl)
   }
 
   #prepareStarted(event: Record<string, unknown>): void {
     this.#putRequestId(event)
-    this.#field = 'pid'
-    this.#number0 = u32('pid', event.pid)
+    this.#number0 = u32(this.#at('pid'), event.pid)
     this.#fixedBytes = STARTED_BYTES
   }
 
   #prepareWarning(event: Record<string, unknown>): void {
     this.#putRequestId(event)
-    this.#field = 'kind'
-    this.#code = nameCode('kind', KIND_CODES, event.kind)
-    this.#field = 'bytes'
-    const bytes = optionalU64('bytes', event.bytes)
+    this.#code = nameCode(this.#at('kind'), KIND_CODES, event.kind)
+    const bytes = optionalU64(this.#at('bytes'), event.bytes)
     this.#flags = bytes === null ? 0 : FLAG_BYTES
     this.#number0 = bytes ?? 0
     this.#fixedBytes = WARNING_BYTES
@@ -277,18 +271,12 @@ export class EventEncoder {
 
   #prepareExit(event: Record<string, unknown>): void {
     this.#putRequestId(event)
-    this.#field = 'code'
-    const code = optionalI32('code', event.code)
-    this.#field = 'signal'
-    const signal = optionalSignal('signal', event.signal)
-    this.#field = 'durationMs'
-    this.#number0 = u64('durationMs', event.durationMs)
-    this.#field = 'stdoutBytes'
-    this.#number1 = u64('stdoutBytes', event.stdoutBytes)
-    this.#field = 'stderrBytes'
-    this.#number2 = u64('stderrBytes', event.stderrBytes)
-    this.#field = 'truncated'
-    const isTruncated = boolean('truncated', event.truncated)
+    const code = optionalI32(this.#at('code'), event.code)
+    const signal = optionalSignal(this.#at('signal'), event.signal)
+    this.#number0 = u64(this.#at('durationMs'), event.durationMs)
+    this.#number1 = u64(this.#at('stdoutBytes'), event.stdoutBytes)
+    this.#number2 = u64(this.#at('stderrBytes'), event.stderrBytes)
+    const isTruncated = boolean(this.#at('truncated'), event.truncated)
     this.#code32 = code ?? 0
     this.#signal32 = signal ?? 0
     this.#flags =
@@ -300,24 +288,26 @@ export class EventEncoder {
 
   #prepareDenial(event: Record<string, unknown>): void {
     this.#putParties(event)
-    this.#field = 'reason'
-    this.#code = nameCode('reason', REASON_CODES, event.reason)
+    this.#code = nameCode(this.#at('reason'), REASON_CODES, event.reason)
     this.#putArgv(event, null)
   }
 
   #putRequestId(event: Record<string, unknown>): void {
-    this.#field = 'requestId'
-    putId(this.#ids, 0, REQUEST_ID_BYTES, 'requestId', event.requestId)
+    putId(this.#ids, 0, REQUEST_ID_BYTES, this.#at('requestId'), event.requestId)
   }
 
   #putParties(event: Record<string, unknown>): void {
     this.#putRequestId(event)
-    this.#field = 'agentId'
     const agentAt = AGENT_ID_OFFSET - REQUEST_ID_OFFSET
-    putId(this.#ids, agentAt, PARTY_ID_BYTES, 'agentId', event.agentId)
-    this.#field = 'machineId'
+    putId(this.#ids, agentAt, PARTY_ID_BYTES, this.#at('agentId'), event.agentId)
     const machineAt = MACHINE_ID_OFFSET - REQUEST_ID_OFFSET
-    putId(this.#ids, machineAt, PARTY_ID_BYTES, 'machineId', event.machineId)
+    putId(this.#ids, machineAt, PARTY_ID_BYTES, this.#at('machineId'), event.machineId)
+  }
+
+  /** Notes the field that is read next, and returns its name. Stands before the reading of its value. */
+  #at(field: string): string {
+    this.#field = field
+    return field
   }
 
   /** Keeps argv, redacted and cut to size, behind `matchedAcl` in one run. */

@@ -33,14 +33,6 @@ export type AuditErrorCode =
   | 'AUDIT_WRITE_FAILED'
   | 'AUDIT_SYNC_FAILED'
 
-/** Codes of warnings that are not one event's failure; they come as the `code` of the warning. */
-export type AuditWarningCode =
-  | 'AUDIT_TORN_TAIL'
-  | 'AUDIT_UNSAFE_FILE'
-  | 'AUDIT_WORKER_LOST'
-  | 'AUDIT_REDACT_FAILED'
-  | 'AUDIT_EXIT_TIMEOUT'
-
 /**
  * An event that could not be made durable. Event methods reject with it where
  * `failureMode` is `'closed'`, and warnings carry it as `err` in both modes.
@@ -170,27 +162,6 @@ export function ringFullError(limit: string): AuditError {
     'AUDIT_RING_FULL',
     `no room for the event: ${limit}; the disk is slower than the events, raise ringBytes or that limit`,
   )
-}
-
-/** What is behind a warning that is not one event's failure. */
-export interface AuditWarning extends Error {
-  readonly code: AuditWarningCode
-}
-
-/** A count for each code. */
-export function noWarnings(): Record<AuditWarningCode, number> {
-  return {
-    AUDIT_TORN_TAIL: 0,
-    AUDIT_UNSAFE_FILE: 0,
-    AUDIT_WORKER_LOST: 0,
-    AUDIT_REDACT_FAILED: 0,
-    AUDIT_EXIT_TIMEOUT: 0,
-  }
-}
-
-/** Makes the error behind a warning that is not one event's failure. */
-export function warning(code: AuditWarningCode, message: string, cause?: unknown): AuditWarning {
-  return Object.assign(new Error(message, cause === undefined ? {} : { cause }), { code })
 }
 
 /** What was thrown, as text, whatever it is. */

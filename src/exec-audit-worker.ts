@@ -2,7 +2,7 @@
 
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { closeLeftovers, OpenDescriptors } from './descriptors'
-import { DrainLoop, IDLE, type OversizeSource } from './drain-loop'
+import { DrainLoop, IDLE } from './drain-loop'
 import {
   CLOSING,
   COUNT_OPENS,
@@ -15,6 +15,7 @@ import {
   viewRing,
   WORKER_THREAD,
 } from './layout'
+import type { OversizeSource } from './record-line'
 import { type OversizeRecord, SESSION_LINGER_MS, type SessionTask } from './session'
 import { park } from './signal'
 import { currentThreadId } from './thread-liveness'

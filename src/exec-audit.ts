@@ -111,7 +111,7 @@ export class ExecAudit implements AuditTrail {
    * followed anyway. Resolves and rejects as an event does.
    */
   reopen(): Promise<AuditOutcome> {
-    return this.#writer?.reopen() ?? DISABLED
+    return this.#writer?.submit('reopen') ?? DISABLED
   }
 
   /**

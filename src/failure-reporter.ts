@@ -1,8 +1,9 @@
 import type { AuditFailure, AuditFailureRecorder } from './diagnostics'
-import { type AuditWarning, type AuditWarningCode, codeOf, noWarnings, textOf } from './errors'
+import { codeOf, textOf } from './errors'
 import { isExiting } from './exit-hook'
 import { FailureCounts, type FailureKind } from './failure-counts'
 import type { WarnLogger } from './options'
+import { type AuditWarning, type AuditWarningCode, noWarnings } from './warnings'
 
 /** A failed event, or with no kind an error that is not one event's. */
 interface Noted {

@@ -26,10 +26,7 @@ const HEX_VALUES = Int8Array.from({ length: 128 }, (_, code) => {
 const made = new WeakSet<object>()
 
 /** Makes the error for a mistake in an event. */
-export function invalidEvent(
-  error: InvalidEvent,
-  field: string,
-): (TypeError | RangeError) & InvalidEventError {
+export function invalidEvent(error: InvalidEvent, field: string): InvalidEvent & InvalidEventError {
   made.add(error)
   return Object.assign(error, { code: 'AUDIT_INVALID_EVENT' as const, field })
 }
@@ -48,6 +45,13 @@ function wrongType(field: string, expected: string, value: unknown): InvalidEven
 
 function wrongRange(field: string, expected: string, got: string): InvalidEvent {
   return invalidEvent(new RangeError(`${field}: expected ${expected}, got ${got}`), field)
+}
+
+/** No number at all, or one that is not allowed. */
+function wrongNumber(field: string, expected: string, value: unknown): InvalidEvent {
+  return typeof value === 'number'
+    ? wrongRange(field, expected, describe(value))
+    : wrongType(field, expected, value)
 }
 
 /** A value's type, with what of it is safe to show. */
@@ -119,36 +123,29 @@ function putHex(target: Buffer, offset: number, digits: string): boolean {
 
 /** An unsigned 64-bit integer: a safe integer from 0, or a bigint. */
 export function u64(field: string, value: unknown): number | bigint {
-  if (typeof value === 'number') {
-    if (Number.isSafeInteger(value) && value >= 0) return value
-    throw wrongRange(
-      field,
-      'an integer from 0 to 2^53 - 1, or a bigint to 2^64 - 1',
-      describe(value),
-    )
-  }
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
   if (typeof value === 'bigint') {
     if (value >= 0n && value <= U64_MAX) return value
     throw wrongRange(field, 'a bigint from 0 to 2^64 - 1', describe(value))
   }
-  throw wrongType(field, 'an integer from 0 to 2^53 - 1, or a bigint to 2^64 - 1', value)
+  throw wrongNumber(field, 'an integer from 0 to 2^53 - 1, or a bigint to 2^64 - 1', value)
 }
 
 /** An unsigned 32-bit integer. */
 export function u32(field: string, value: unknown): number {
-  if (typeof value !== 'number') throw wrongType(field, 'an integer from 0 to 2^32 - 1', value)
-  if (Number.isInteger(value) && value >= 0 && value <= U32_MAX) return value
-  throw wrongRange(field, 'an integer from 0 to 2^32 - 1', describe(value))
+  const isU32 =
+    typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= U32_MAX
+  if (isU32) return value
+  throw wrongNumber(field, 'an integer from 0 to 2^32 - 1', value)
 }
 
 /** A signed 32-bit integer or null; undefined counts as null. */
 export function optionalI32(field: string, value: unknown): number | null {
   if (value === null || value === undefined) return null
-  if (typeof value !== 'number') {
-    throw wrongType(field, 'an integer from -2^31 to 2^31 - 1, or null', value)
-  }
-  if (Number.isInteger(value) && value >= I32_MIN && value <= I32_MAX) return value
-  throw wrongRange(field, 'an integer from -2^31 to 2^31 - 1, or null', describe(value))
+  const isI32 =
+    typeof value === 'number' && Number.isInteger(value) && value >= I32_MIN && value <= I32_MAX
+  if (isI32) return value
+  throw wrongNumber(field, 'an integer from -2^31 to 2^31 - 1, or null', value)
 }
 
 const SIGNAL_NUMBERS = new Map<string, number>(Object.entries(constants.signals))

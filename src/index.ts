@@ -17,7 +17,6 @@ export type { EventName } from './encode'
 export {
   AuditError,
   type AuditErrorCode,
-  type AuditWarningCode,
   type InvalidEventError,
 } from './errors'
 export {
@@ -38,6 +37,7 @@ export { ExecAudit } from './exec-audit'
 export type { Stage } from './failure'
 export type { FailureKind } from './failure-counts'
 export type { AuditGroup } from './group-channel'
+export type { OnUnsafeFile, SyncMethod } from './log-file'
 export type { ExecAuditOptions, FsyncOptions, WarnLogger } from './options'
 export type { ExecPolicy } from './policy'
 export {
@@ -78,5 +78,5 @@ export {
 } from './runner/run-options'
 export type { StopReason } from './runner/supervisor'
 export type { TrailEntry } from './runner/trail'
-export type { OnUnsafeFile, SyncMethod } from './sink'
 export type { AuditStats, HistogramSummary, SyncBucket } from './stats'
+export type { AuditWarningCode } from './warnings'

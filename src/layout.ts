@@ -24,59 +24,59 @@ const CONTROL_WORD_STRIDE = 128 / Int32Array.BYTES_PER_ELEMENT
 /**
  * The control words, as indexes into `RingMemory.control`.
  *
- * | word            | written by                  | read by  | meaning                                  |
- * |-----------------|-----------------------------|----------|------------------------------------------|
- * | TAIL            | producer                    | drainer  | end of the published records             |
- * | HEAD            | producer                    | producer | everything before it is acknowledged     |
- * | READ            | drainer                     | nobody   | end of what was decoded; tests look at it|
- * | DURABLE         | drainer                     | both     | everything before it has its outcome     |
- * | HURRY           | producer                    | drainer  | do not linger for company before here    |
- * | PARKED          | both, see signal.ts         | both     | 1 while the drainer sleeps               |
- * | DRAINER         | both, compare-and-swap      | both     | which thread owns the drainer's words    |
- * | CLOSING         | producer                    | drainer  | 1: end the session once the ring is empty|
- * | WORKER_THREAD   | both                        | producer | the kernel's id of the worker's thread   |
- * | JOURNAL_STATE   | drainer                     | drainer  | see journal.ts                           |
- * | JOURNAL_START   | drainer                     | drainer  | first position of the group being written|
- * | JOURNAL_END     | drainer                     | drainer  | end position of that group               |
- * | JOURNAL_DESCRIPTOR | drainer                  | drainer  | see journal.ts                           |
- * | JOURNAL_WITNESS | drainer                     | drainer  | see journal.ts                           |
- * | OPEN_DESCRIPTOR | drainer                     | drainer  | see descriptors.ts                       |
- * | OPEN_WITNESS    | drainer                     | drainer  | see descriptors.ts                       |
- * | OPEN_FOLDER     | drainer                     | drainer  | see descriptors.ts                       |
- * | JOURNAL_TAIL    | drainer                     | drainer  | see journal.ts                           |
- * | JOURNAL_SPARE   | drainer                     | drainer  | see journal.ts                           |
- * | OPEN_SPARE      | drainer                     | drainer  | see descriptors.ts                       |
- * | SESSIONS_BEGUN  | worker                      | producer | sessions that a worker has taken up      |
- * | CORRUPTIONS     | drainer                     | producer | times the ring's bytes were no record    |
- * | CORRUPT_END     | drainer                     | producer | end of what was given up for that        |
- * | GROUPS_WATCHED  | producer                    | drainer  | 1: a GroupNotice is wanted of each group |
- * | SLEEP           | nobody                      | nobody   | a word to sleep on that is never notified|
+ * | word               | written by             | read by  | meaning                                   |
+ * |--------------------|------------------------|----------|-------------------------------------------|
+ * | TAIL               | producer               | drainer  | end of the published records              |
+ * | HEAD               | producer               | producer | everything before it is acknowledged      |
+ * | HURRY              | producer               | drainer  | do not linger for company before here     |
+ * | CLOSING            | producer               | drainer  | 1: end the session once the ring is empty |
+ * | GROUPS_WATCHED     | producer               | drainer  | 1: a GroupNotice is wanted of each group  |
+ * | READ               | drainer                | tests    | end of what was decoded                   |
+ * | DURABLE            | drainer                | both     | everything before it has its outcome      |
+ * | CORRUPTIONS        | drainer                | producer | times the ring's bytes were no record     |
+ * | CORRUPT_END        | drainer                | producer | end of what was given up for that         |
+ * | DRAINER            | both, compare-and-swap | both     | which thread owns the drainer's words     |
+ * | PARKED             | both, see signal.ts    | both     | 1 while the drainer sleeps                |
+ * | SLEEP              | nobody                 | nobody   | a word to sleep on that is never notified |
+ * | WORKER_THREAD      | worker                 | producer | the kernel's id of the worker's thread    |
+ * | SESSIONS_BEGUN     | worker                 | producer | sessions that a worker has taken up       |
+ * | JOURNAL_STATE      | drainer                | drainer  | see journal.ts                            |
+ * | JOURNAL_START      | drainer                | drainer  | first position of the group being written |
+ * | JOURNAL_END        | drainer                | drainer  | end position of that group                |
+ * | JOURNAL_DESCRIPTOR | drainer                | drainer  | see journal.ts                            |
+ * | JOURNAL_WITNESS    | drainer                | drainer  | see journal.ts                            |
+ * | JOURNAL_SPARE      | drainer                | drainer  | see journal.ts                            |
+ * | JOURNAL_TAIL       | drainer                | drainer  | see journal.ts                            |
+ * | OPEN_DESCRIPTOR    | worker                 | both     | see descriptors.ts                        |
+ * | OPEN_WITNESS       | worker                 | both     | see descriptors.ts                        |
+ * | OPEN_SPARE         | worker                 | both     | see descriptors.ts                        |
+ * | OPEN_FOLDER        | worker                 | both     | see descriptors.ts                        |
  */
 export const TAIL = 0 * CONTROL_WORD_STRIDE
 export const HEAD = 1 * CONTROL_WORD_STRIDE
-export const READ = 2 * CONTROL_WORD_STRIDE
-export const DURABLE = 3 * CONTROL_WORD_STRIDE
-export const HURRY = 4 * CONTROL_WORD_STRIDE
-export const PARKED = 5 * CONTROL_WORD_STRIDE
-export const DRAINER = 6 * CONTROL_WORD_STRIDE
-export const CLOSING = 7 * CONTROL_WORD_STRIDE
-export const WORKER_THREAD = 8 * CONTROL_WORD_STRIDE
-export const JOURNAL_STATE = 9 * CONTROL_WORD_STRIDE
-export const JOURNAL_START = 10 * CONTROL_WORD_STRIDE
-export const JOURNAL_END = 11 * CONTROL_WORD_STRIDE
-export const CORRUPTIONS = 12 * CONTROL_WORD_STRIDE
-export const CORRUPT_END = 13 * CONTROL_WORD_STRIDE
-export const SLEEP = 14 * CONTROL_WORD_STRIDE
-export const JOURNAL_DESCRIPTOR = 15 * CONTROL_WORD_STRIDE
-export const JOURNAL_WITNESS = 16 * CONTROL_WORD_STRIDE
-export const SESSIONS_BEGUN = 17 * CONTROL_WORD_STRIDE
-export const OPEN_DESCRIPTOR = 18 * CONTROL_WORD_STRIDE
-export const OPEN_WITNESS = 19 * CONTROL_WORD_STRIDE
-export const OPEN_FOLDER = 20 * CONTROL_WORD_STRIDE
-export const JOURNAL_TAIL = 21 * CONTROL_WORD_STRIDE
-export const JOURNAL_SPARE = 22 * CONTROL_WORD_STRIDE
+export const HURRY = 2 * CONTROL_WORD_STRIDE
+export const CLOSING = 3 * CONTROL_WORD_STRIDE
+export const GROUPS_WATCHED = 4 * CONTROL_WORD_STRIDE
+export const READ = 5 * CONTROL_WORD_STRIDE
+export const DURABLE = 6 * CONTROL_WORD_STRIDE
+export const CORRUPTIONS = 7 * CONTROL_WORD_STRIDE
+export const CORRUPT_END = 8 * CONTROL_WORD_STRIDE
+export const DRAINER = 9 * CONTROL_WORD_STRIDE
+export const PARKED = 10 * CONTROL_WORD_STRIDE
+export const SLEEP = 11 * CONTROL_WORD_STRIDE
+export const WORKER_THREAD = 12 * CONTROL_WORD_STRIDE
+export const SESSIONS_BEGUN = 13 * CONTROL_WORD_STRIDE
+export const JOURNAL_STATE = 14 * CONTROL_WORD_STRIDE
+export const JOURNAL_START = 15 * CONTROL_WORD_STRIDE
+export const JOURNAL_END = 16 * CONTROL_WORD_STRIDE
+export const JOURNAL_DESCRIPTOR = 17 * CONTROL_WORD_STRIDE
+export const JOURNAL_WITNESS = 18 * CONTROL_WORD_STRIDE
+export const JOURNAL_SPARE = 19 * CONTROL_WORD_STRIDE
+export const JOURNAL_TAIL = 20 * CONTROL_WORD_STRIDE
+export const OPEN_DESCRIPTOR = 21 * CONTROL_WORD_STRIDE
+export const OPEN_WITNESS = 22 * CONTROL_WORD_STRIDE
 export const OPEN_SPARE = 23 * CONTROL_WORD_STRIDE
-export const GROUPS_WATCHED = 24 * CONTROL_WORD_STRIDE
+export const OPEN_FOLDER = 24 * CONTROL_WORD_STRIDE
 const CONTROL_BYTES = 25 * CONTROL_WORD_STRIDE * Int32Array.BYTES_PER_ELEMENT
 
 /** Values of the DRAINER word. Only its holder may touch the words that the drainer writes. */
@@ -90,22 +90,23 @@ export const NO_DESCRIPTOR = -1
 
 /** 64-bit words written by the drainer alone, as indexes into `RingMemory.counters`. */
 export const COUNT_GROUPS = 0
-export const COUNT_SYNCS = 1
-export const COUNT_BYTES = 2
-export const COUNT_OPENS = 3
-export const COUNT_TORN_TAILS = 4
-export const COUNT_RETRIES = 5
-export const JOURNAL_DEVICE = 6
-export const JOURNAL_INODE = 7
-export const JOURNAL_OFFSET = 8
-export const COUNT_ROTATIONS = 9
+export const COUNT_BYTES = 1
+export const COUNT_RETRIES = 2
+export const COUNT_SYNCS = 3
 /** Nanoseconds of all syncs together. */
-export const COUNT_SYNC_NS = 10
+export const COUNT_SYNC_NS = 4
+export const COUNT_OPENS = 5
+export const COUNT_ROTATIONS = 6
+export const COUNT_TORN_TAILS = 7
 /** Milliseconds since 1970 when a group last succeeded; 0 before the first. */
-export const LAST_SUCCESS_AT = 11
+export const LAST_SUCCESS_AT = 8
 /** Where the drainer's last line ended in its file, in bytes. */
-export const FILE_END = 12
-/** The first of the counts of syncs by duration, see sync-buckets.ts. */
+export const FILE_END = 9
+/** See journal.ts. */
+export const JOURNAL_DEVICE = 10
+export const JOURNAL_INODE = 11
+export const JOURNAL_OFFSET = 12
+/** The first of the counts of syncs by duration, see sync-buckets.ts; they go to the end. */
 export const SYNC_BUCKETS = 13
 const COUNTER_BYTES = 32 * BigInt64Array.BYTES_PER_ELEMENT
 

@@ -16,15 +16,20 @@ import { distrustFile, distrustFolder } from './file-trust'
 import { OPEN_DESCRIPTOR, OPEN_FOLDER, OPEN_SPARE, OPEN_WITNESS } from './layout'
 import type { Notice } from './notice'
 
-/** What opening the log needs to know of the options and the policy. */
+/** How a group is made durable; `none` leaves that to the kernel. */
+export type SyncMethod = 'fdatasync' | 'fsync' | 'none'
+
+/** What is done about a file that others could tamper with. */
+export type OnUnsafeFile = 'warn' | 'fail'
+
+/** What the sink and its opener need to know of the options and the policy. */
 export interface LogFileOptions {
   /** Absolute. */
   readonly path: string
   readonly fileMode: number
   readonly dirMode: number
-  readonly onUnsafeFile: 'warn' | 'fail'
-  /** Whether new names are made durable. */
-  readonly isSynced: boolean
+  readonly onUnsafeFile: OnUnsafeFile
+  readonly syncMethod: SyncMethod
 }
 
 /** The log, opened. */
@@ -196,8 +201,8 @@ export class LogFileOpener {
    * drainer or another, may have failed or died before it could sync its entry.
    */
   #syncFolders(): void {
-    const { path, isSynced } = this.#options
-    if (!isSynced) return
+    const { path, syncMethod } = this.#options
+    if (syncMethod === 'none') return
     this.#marker.stage = 'folder'
     for (const folder of foldersAbove(path)) {
       // One above that we may not even read is one that we have not made.

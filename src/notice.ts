@@ -1,5 +1,4 @@
-import { type AuditWarning, ownReason, warning } from './errors'
-import type { AuditOutcome } from './events'
+import type { AuditGroup } from './group-channel'
 
 /*
  * What the drainer tells that is not about one event. It crosses between the threads.
@@ -21,31 +20,12 @@ interface UnsafeFile {
   readonly reasons: readonly number[]
 }
 
-/** A group has its outcome; told while GROUPS_WATCHED is set. See group-channel.ts for the fields. */
-export interface GroupNotice {
+/** A group has its outcome; told while GROUPS_WATCHED is set. */
+export interface GroupNotice extends Omit<AuditGroup, 'path'> {
   readonly kind: 'group'
-  readonly events: number
-  readonly bytes: number
-  readonly syncNs: number
-  readonly outcome: Exclude<AuditOutcome, 'disabled'>
 }
 
 /** What an operator is warned of. */
 export type Alert = TornTail | UnsafeFile
 
 export type Notice = Alert | GroupNotice
-
-/** The alert as a warning about the log at `path`. */
-export function alertWarning(alert: Alert, path: string): AuditWarning {
-  switch (alert.kind) {
-    case 'torn-tail': {
-      const { bytes, offset } = alert
-      const text = `${path} had ${bytes} bytes without a newline at offset ${offset}, left by a crash or a full disk; they were closed with one and kept`
-      return warning('AUDIT_TORN_TAIL', text)
-    }
-    case 'unsafe-file': {
-      const reasons = alert.reasons.map(ownReason).join('; ')
-      return warning('AUDIT_UNSAFE_FILE', `${path} can be tampered with: ${reasons}`)
-    }
-  }
-}

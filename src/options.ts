@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { describe } from './fields'
-import type { OnUnsafeFile, SyncMethod } from './sink'
+import type { OnUnsafeFile, SyncMethod } from './log-file'
 
 /** What warnings go to: anything with pino's `warn(obj, msg)`. */
 export interface WarnLogger {

@@ -1,6 +1,6 @@
 import { fdatasyncSync, fstatSync, fsyncSync, readSync, statSync, writeSync } from 'node:fs'
 import { constants } from 'node:os'
-import { SonicBoom } from 'sonic-boom'
+import { AppendStream } from './append-stream'
 import { closeNoted, OpenDescriptors } from './descriptors'
 import { type Failure, failureOf, REASON_UNLINKED } from './failure'
 import type { FilePlace, GroupJournal } from './journal'
@@ -19,6 +19,8 @@ import {
   endsWithNewline,
   fragmentBytes,
   LogFileOpener,
+  type LogFileOptions,
+  type OpenedLog,
   Refusal,
   type StageMarker,
   VANISHED_ATTEMPTS_MAX,
@@ -27,22 +29,6 @@ import type { Notice } from './notice'
 import { sleep } from './signal'
 
 const { errno } = constants
-
-/** How a group is made durable; `none` leaves that to the kernel. */
-export type SyncMethod = 'fdatasync' | 'fsync' | 'none'
-
-/** What is done about a file that others could tamper with. */
-export type OnUnsafeFile = 'warn' | 'fail'
-
-/** What the sink needs to know of the options and the policy. */
-export interface SinkOptions {
-  /** Absolute. */
-  readonly path: string
-  readonly fileMode: number
-  readonly dirMode: number
-  readonly onUnsafeFile: OnUnsafeFile
-  readonly syncMethod: SyncMethod
-}
 
 /** The lines of one group. */
 export interface Group {
@@ -56,8 +42,6 @@ export interface Group {
 /** How long a tail must stay the same to count as torn: another process may be in its `write`. */
 const TORN_TAIL_SETTLE_MS = 20
 const NOTHING = Buffer.alloc(0)
-/** Larger than any group, so that sonic-boom never cuts one. */
-const UNLIMITED_WRITE = Number.MAX_SAFE_INTEGER
 /** What a file system answers that has to be repaired, or is gone. */
 const BROKEN_DISK = new Set<number>([
   errno.EIO,
@@ -72,18 +56,8 @@ const SECTOR_BYTES = 512n
 /** No file's size: the tail of a file that was just opened is always looked at. */
 const UNKNOWN_END = -1n
 
-/** A sonic-boom in buffer mode; its own types know only the text mode. */
-interface BufferStream {
-  write(bytes: Buffer): boolean
-}
-
-interface OpenFile {
-  readonly fd: number
-  readonly witness: number
-  readonly spare: number
-  readonly stream: BufferStream
-  readonly device: bigint
-  readonly inode: bigint
+interface OpenFile extends Omit<OpenedLog, 'size'> {
+  readonly stream: AppendStream
   /** Where our last line ends; elsewhere than the file does, when others append to it or truncate it. */
   end: bigint
 }
@@ -93,11 +67,10 @@ interface OpenFile {
  * part of the writer that touches the file system.
  *
  * A group is appended and synced in one attempt. After any error the descriptor is closed and never
- * used again: a second fdatasync of it could return 0 for bytes that the kernel has already given up,
- * and sonic-boom would write the rejected bytes in front of the next group.
+ * used again: a second fdatasync of it could return 0 for bytes that the kernel has already given up.
  */
 export class Sink {
-  readonly #options: SinkOptions
+  readonly #options: LogFileOptions
   readonly #memory: RingMemory
   readonly #journal: GroupJournal
   readonly #onNotice: (notice: Notice) => void
@@ -106,11 +79,9 @@ export class Sink {
   readonly #opener: LogFileOpener
   readonly #descriptors: OpenDescriptors
   #file: OpenFile | undefined
-  #writeError: unknown
-  #firstWriteBytes = 0
 
   constructor(
-    options: SinkOptions,
+    options: LogFileOptions,
     memory: RingMemory,
     journal: GroupJournal,
     recordSync: (ms: number) => void,
@@ -123,13 +94,7 @@ export class Sink {
     this.#journal = journal
     this.#recordSync = recordSync
     this.#onNotice = onNotice
-    const { syncMethod, ...fileOptions } = options
-    this.#opener = new LogFileOpener(
-      { ...fileOptions, isSynced: syncMethod !== 'none' },
-      this.#marker,
-      descriptors,
-      onNotice,
-    )
+    this.#opener = new LogFileOpener(options, this.#marker, descriptors, onNotice)
   }
 
   /**
@@ -267,29 +232,9 @@ export class Sink {
 
   #open(): { file: OpenFile; size: bigint } {
     const { size, ...opened } = this.#opener.open()
-    this.#file = { ...opened, stream: this.#stream(opened.fd), end: UNKNOWN_END }
+    this.#file = { ...opened, stream: new AppendStream(opened.fd), end: UNKNOWN_END }
     this.#count(COUNT_OPENS)
     return { file: this.#file, size }
-  }
-
-  #stream(fd: number): BufferStream {
-    const stream = new SonicBoom({
-      fd,
-      sync: true,
-      contentMode: 'buffer',
-      minLength: 0,
-      maxWrite: UNLIMITED_WRITE,
-      // A regular file is never busy. If one is, that is an error like any other, and not a reason to
-      // sleep and try again for ever.
-      retryEAGAIN: () => false,
-    })
-    stream.on('error', (error) => {
-      this.#writeError = error
-    })
-    stream.on('write', (bytes) => {
-      this.#firstWriteBytes = bytes
-    })
-    return { write: (bytes) => Reflect.apply(stream.write, stream, [bytes]) }
   }
 
   /** Closes a fragment at the end of the file with a newline; returns the file's size after that. */
@@ -326,13 +271,9 @@ export class Sink {
   }
 
   /** Returns whether it was one `write(2)`. */
-  #write(file: OpenFile, bytes: Buffer): boolean {
+  #write({ stream }: OpenFile, bytes: Buffer): boolean {
     this.#marker.stage = 'write'
-    this.#writeError = undefined
-    this.#firstWriteBytes = 0
-    file.stream.write(bytes)
-    if (this.#writeError !== undefined) throw this.#writeError
-    return this.#firstWriteBytes === bytes.length
+    return stream.append(bytes)
   }
 
   #sync({ fd }: OpenFile): void {

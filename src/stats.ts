@@ -1,7 +1,6 @@
 import type { RecordableHistogram } from 'node:perf_hooks'
 import type { Admission } from './admission'
 import type { EventName } from './encode'
-import { type AuditWarningCode, noWarnings } from './errors'
 import { FailureCounts, type FailureKind } from './failure-counts'
 import type { FailureReporter } from './failure-reporter'
 import {
@@ -23,9 +22,10 @@ import {
   TYPE_STARTED,
   TYPE_WARNING,
 } from './layout'
+import type { SyncMethod } from './log-file'
 import type { CheckedOptions } from './options'
-import type { SyncMethod } from './sink'
 import { SYNC_LIMITS_NS } from './sync-buckets'
+import { type AuditWarningCode, noWarnings } from './warnings'
 
 /** A histogram's figures; all 0 while it is empty. Their unit is that of what was recorded. */
 export interface HistogramSummary {

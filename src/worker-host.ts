@@ -1,5 +1,5 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import type { DrainConfig, DrainLoop, OversizeSource } from './drain-loop'
+import type { DrainConfig, DrainLoop } from './drain-loop'
 import {
   CLOSING,
   DRAINER,
@@ -13,6 +13,7 @@ import {
   WORKER_THREAD,
 } from './layout'
 import type { Notice } from './notice'
+import type { OversizeStore } from './oversize'
 import { RingConsumer } from './ring'
 import type { OversizeRecord, SessionTask } from './session'
 import { sleep, unpark } from './signal'
@@ -44,11 +45,6 @@ export interface HostEvents {
   onRingGivenUp(cause: unknown): void
 }
 
-/** Oversize records without an outcome, as the host needs them. */
-export interface OversizeRegistry extends OversizeSource {
-  all(): readonly OversizeRecord[]
-}
-
 /** Who drains: the worker, or for good the calling thread. */
 type Drainer = 'worker' | 'caller'
 
@@ -56,7 +52,7 @@ type Drainer = 'worker' | 'caller'
 export class WorkerHost {
   readonly #memory: RingMemory
   readonly #config: DrainConfig
-  readonly #oversize: OversizeRegistry
+  readonly #oversize: OversizeStore
   readonly #events: HostEvents
   readonly #workerFile: string
   #pool: WorkerPool | undefined
@@ -77,7 +73,7 @@ export class WorkerHost {
   constructor(
     memory: RingMemory,
     config: DrainConfig,
-    oversize: OversizeRegistry,
+    oversize: OversizeStore,
     events: HostEvents,
     workerFile: string,
   ) {
@@ -102,7 +98,7 @@ export class WorkerHost {
 
   /** Sees to it that what was published gets drained. Cheap when a session is running. */
   wake(): void {
-    if (this.#drainer === 'caller' || this.#isOwner) this.#scheduleCaller(0)
+    if (this.#isDrainedHere) this.#scheduleCaller(0)
     else if (this.#session === undefined) this.#startSession()
     else unpark(this.#memory.control)
   }
@@ -113,23 +109,31 @@ export class WorkerHost {
    * thread blocks, a worker may be unable to start, or may be dead without our hearing of it.
    */
   waitForProgress(seenDurable: number, timeoutMs: number, patienceMs: number): void {
-    const { control } = this.#memory
-    if (this.#drainer === 'worker' && !this.#isOwner) {
-      unpark(control)
-      const isUnattended = Atomics.load(control, DRAINER) === DRAINER_NONE
-      const leftMs = isUnattended ? this.#patienceLeftMs : patienceMs
-      this.#patienceLeftMs = Math.min(leftMs, patienceMs)
-      const sliceMs = isUnattended ? this.#patienceLeftMs : BLOCKING_SLICE_MS
-      const waitMs = Math.min(sliceMs, timeoutMs)
-      if (Atomics.wait(control, DURABLE, seenDurable, waitMs) !== 'timed-out') return
-      // Only a ring that the worker was seen to hold: no other worker can have taken it meanwhile.
-      if (!isUnattended && isThreadGone(Atomics.load(control, WORKER_THREAD))) this.#disownWorker()
-      if (isUnattended) this.#patienceLeftMs -= waitMs
-      if (this.#patienceLeftMs > 0) return
+    if (!this.#isDrainedHere) {
+      unpark(this.#memory.control)
+      if (this.#waitForWorker(seenDurable, timeoutMs, patienceMs)) return
     }
     if (!this.#tryOwn()) return
     const waitMs = this.#stepAsOwner()
-    if (waitMs > 0) sleep(control, Math.min(waitMs, BLOCKING_SLICE_MS, timeoutMs))
+    if (waitMs > 0) sleep(this.#memory.control, Math.min(waitMs, BLOCKING_SLICE_MS, timeoutMs))
+  }
+
+  /** Waits for a while; false when no worker has held the ring for as long as patience lasts. */
+  #waitForWorker(seenDurable: number, timeoutMs: number, patienceMs: number): boolean {
+    const { control } = this.#memory
+    if (Atomics.load(control, DRAINER) !== DRAINER_NONE) {
+      this.#patienceLeftMs = patienceMs
+      const sliceMs = Math.min(BLOCKING_SLICE_MS, timeoutMs)
+      const isWoken = Atomics.wait(control, DURABLE, seenDurable, sliceMs) !== 'timed-out'
+      // Only a ring that the worker was seen to hold: no other worker can have taken it meanwhile.
+      if (!isWoken && isThreadGone(Atomics.load(control, WORKER_THREAD))) this.#disownWorker()
+      return true
+    }
+    this.#patienceLeftMs = Math.min(this.#patienceLeftMs, patienceMs)
+    const waitMs = Math.min(this.#patienceLeftMs, timeoutMs)
+    if (Atomics.wait(control, DURABLE, seenDurable, waitMs) !== 'timed-out') return true
+    this.#patienceLeftMs -= waitMs
+    return this.#patienceLeftMs > 0
   }
 
   /**
@@ -138,12 +142,10 @@ export class WorkerHost {
    */
   endBlocking(): void {
     this.#receiveNotices()
-    this.#releaseCallerLoop()
+    if (!this.#isDrainedHere) this.#closeCallerLoop()
   }
 
-  /** Closes what this thread had open to drain, when the worker drains again. */
-  #releaseCallerLoop(): void {
-    if (this.#drainer === 'caller' || this.#isOwner) return
+  #closeCallerLoop(): void {
     this.#callerLoop?.close()
     this.#callerLoop = undefined
   }
@@ -169,8 +171,7 @@ export class WorkerHost {
       unpark(control)
       await this.#session
     }
-    this.#callerLoop?.close()
-    this.#callerLoop = undefined
+    this.#closeCallerLoop()
     await this.#destroyPool()
     this.#closeLeftovers()
   }
@@ -190,6 +191,11 @@ export class WorkerHost {
   #disown(): void {
     this.#isOwner = false
     Atomics.store(this.#memory.control, DRAINER, DRAINER_NONE)
+  }
+
+  /** Whether this thread drains: for good, or because it is in the middle of a group. */
+  get #isDrainedHere(): boolean {
+    return this.#drainer === 'caller' || this.#isOwner
   }
 
   /** Whether something waits to be drained. Never after the end, whatever the ring's words say. */
@@ -301,9 +307,9 @@ export class WorkerHost {
       this.#isCallerScheduled = false
       const nextMs = this.#tryOwn() ? this.#stepAsOwner() : BLOCKING_SLICE_MS
       this.#events.onProgress()
-      this.#releaseCallerLoop()
+      if (!this.#isDrainedHere) this.#closeCallerLoop()
       if (!this.#isPending) return
-      if (this.#drainer === 'caller' || this.#isOwner) this.#scheduleCaller(nextMs)
+      if (this.#isDrainedHere) this.#scheduleCaller(nextMs)
       else this.wake()
     }
     if (waitMs > 0) setTimeout(run, Math.min(waitMs, BLOCKING_SLICE_MS))
@@ -339,8 +345,7 @@ export class WorkerHost {
 
   /** The last resort, as the owner: the drain loop itself fails here, so all that is pending does. */
   #giveUpRing(cause: unknown): void {
-    this.#callerLoop?.close()
-    this.#callerLoop = undefined
+    this.#closeCallerLoop()
     const consumer = new RingConsumer(this.#memory)
     consumer.refill()
     consumer.skipToTail()
@@ -350,7 +355,8 @@ export class WorkerHost {
 
   #openCallerLoop(): DrainLoop {
     const onNotice = (notice: Notice) => this.#events.onNotice(notice)
-    return loadCallerDrain().openCallerDrain(this.#config, this.#oversize, onNotice, this.#memory)
+    const { DrainLoop } = loadCallerDrain()
+    return new DrainLoop(this.#config, this.#oversize, onNotice, this.#memory)
   }
 }
 

@@ -1,6 +1,6 @@
 import { ExecDiagnostics } from '../src'
-import { noWarnings, warning } from '../src/errors'
 import { FailureReporter } from '../src/failure-reporter'
+import { noWarnings, warning } from '../src/warnings'
 
 describe('the failure reporter', () => {
   afterEach(() => jest.restoreAllMocks())

@@ -4,7 +4,7 @@ import { createHistogram } from 'node:perf_hooks'
 import { Acks, acknowledge, type Settle } from '../src/acks'
 import { Admission } from '../src/admission'
 import { DrainLoop, IDLE } from '../src/drain-loop'
-import { EventEncoder, type EventName } from '../src/encode'
+import { EventEncoder, type EventName, type RecordName } from '../src/encode'
 import { packFailure, REASON_CORRUPT_RECORD, REASON_CORRUPT_RING } from '../src/failure'
 import * as layout from '../src/layout'
 import { OversizeStore } from '../src/oversize'
@@ -35,7 +35,7 @@ const KEYS = {
 
 /** An event as a caller gives it, and its line. A reopen has none. */
 interface Given {
-  readonly name: EventName | 'reopen'
+  readonly name: RecordName
   readonly input: Record<string, unknown>
   readonly line: string
 }
@@ -151,8 +151,7 @@ class Rig {
   publish(events: readonly Given[]): Published[] {
     const all: Published[] = []
     for (const event of events) {
-      if (event.name === 'reopen') this.#encoder.prepareReopen()
-      else this.#encoder.prepare(event.name, event.input)
+      this.#encoder.prepare(event.name, event.input)
       const from = this.tail
       this.#offered = undefined
       const ack: { word: number | undefined } = { word: undefined }

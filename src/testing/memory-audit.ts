@@ -3,7 +3,7 @@ import type { AuditTrail } from '../audit-trail'
 import { decode } from '../decode'
 import { type AuditFailureRecorder, ExecDiagnostics } from '../diagnostics'
 import { EventEncoder, type EventName } from '../encode'
-import { type AuditError, closedError, ioError, textOf, warning } from '../errors'
+import { type AuditError, closedError, ioError, textOf } from '../errors'
 import type {
   AuditOutcome,
   DenialEvent,
@@ -22,6 +22,7 @@ import { parseLine } from '../reader/parse-line'
 import { type AuditRecord, isProblem } from '../reader/records'
 import { serialize } from '../serialize'
 import { type AuditStats, disabledStats } from '../stats'
+import { redactWarning } from '../warnings'
 
 /** How the next events fail, see {@link MemoryAudit.failNext}. */
 export interface FailOptions {
@@ -92,10 +93,7 @@ export class MemoryAudit implements AuditTrail {
       redact,
       clock,
       withholdOnRedactError: failureMode === 'open',
-      onRedactError: (thrown) => {
-        const text = 'redact threw, so argv was withheld from the log; mend it'
-        this.#reporter.noteWarning(warning('AUDIT_REDACT_FAILED', text, thrown))
-      },
+      onRedactError: (thrown) => this.#reporter.noteWarning(redactWarning(thrown)),
     })
   }
 

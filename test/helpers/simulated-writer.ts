@@ -156,7 +156,7 @@ export class SimulatedWriter {
   }
 
   reopen(): void {
-    this.#encoder.prepareReopen()
+    this.#encoder.prepare('reopen')
     this.#submit(undefined)
   }
 

@@ -1,0 +1,74 @@
+import { ownReason, textOf } from './errors'
+import type { Alert } from './notice'
+
+/*
+ * What an operator is warned of, beside the failures of events: every such warning and its text.
+ */
+
+/** Codes of warnings that are not one event's failure; they come as the `code` of the warning. */
+export type AuditWarningCode =
+  | 'AUDIT_TORN_TAIL'
+  | 'AUDIT_UNSAFE_FILE'
+  | 'AUDIT_WORKER_LOST'
+  | 'AUDIT_REDACT_FAILED'
+  | 'AUDIT_EXIT_TIMEOUT'
+
+/** What is behind a warning that is not one event's failure. */
+export interface AuditWarning extends Error {
+  readonly code: AuditWarningCode
+}
+
+/** A count for each code. */
+export function noWarnings(): Record<AuditWarningCode, number> {
+  return {
+    AUDIT_TORN_TAIL: 0,
+    AUDIT_UNSAFE_FILE: 0,
+    AUDIT_WORKER_LOST: 0,
+    AUDIT_REDACT_FAILED: 0,
+    AUDIT_EXIT_TIMEOUT: 0,
+  }
+}
+
+/** Makes the error behind a warning. */
+export function warning(code: AuditWarningCode, message: string, cause?: unknown): AuditWarning {
+  return Object.assign(new Error(message, cause === undefined ? {} : { cause }), { code })
+}
+
+/** What the drainer has found about the log at `path`. */
+export function alertWarning(alert: Alert, path: string): AuditWarning {
+  switch (alert.kind) {
+    case 'torn-tail': {
+      const { bytes, offset } = alert
+      const text = `${path} had ${bytes} bytes without a newline at offset ${offset}, left by a crash or a full disk; they were closed with one and kept`
+      return warning('AUDIT_TORN_TAIL', text)
+    }
+    case 'unsafe-file': {
+      const reasons = alert.reasons.map(ownReason).join('; ')
+      return warning('AUDIT_UNSAFE_FILE', `${path} can be tampered with: ${reasons}`)
+    }
+  }
+}
+
+/** The worker was given up. */
+export function fallbackWarning(cause: unknown, path: string): AuditWarning {
+  const text = `the worker cannot be used, so the calling thread writes ${path} itself and blocks for each group; see workerFile for bundles, --allow-worker for the permission model: ${textOf(cause)}`
+  return warning('AUDIT_WORKER_LOST', text, cause)
+}
+
+/** No thread can run the drain loop. */
+export function ringGivenUpWarning(cause: unknown, path: string): AuditWarning {
+  const text = `neither a worker nor the calling thread can drain events into ${path}; restart the process: ${textOf(cause)}`
+  return warning('AUDIT_WORKER_LOST', text, cause)
+}
+
+/** The option `redact` threw, with `failureMode: 'open'`. */
+export function redactWarning(thrown: unknown): AuditWarning {
+  const text = 'redact threw, so argv was withheld from the log; mend it'
+  return warning('AUDIT_REDACT_FAILED', text, thrown)
+}
+
+/** The process ends with events pending. */
+export function exitTimeoutWarning(events: number, path: string, waitedMs: number): AuditWarning {
+  const text = `${events} events are not known to be in ${path}: the process ended while the disk did not answer for ${waitedMs} ms`
+  return warning('AUDIT_EXIT_TIMEOUT', text)
+}
