@@ -151,10 +151,14 @@ describe('exec', () => {
     expect(await ask(['cat'], '12345678901')).toEqual([
       125,
       '',
-      `${PREFIX}not run: stdin_too_large\n`,
+      `${PREFIX}not run: stdin_too_large: standard input is longer than 10 bytes; max_stdin_bytes in ${policy} allows no more\n`,
     ])
     const tooLong = await ask(['--timeout', '60001', 'true'])
-    expect(tooLong).toEqual([125, '', `${PREFIX}not run: timeout_too_large\n`])
+    expect(tooLong).toEqual([
+      125,
+      '',
+      `${PREFIX}not run: timeout_too_large: --timeout 60001 is longer than 60000 ms; max_duration_secs in ${policy} allows no more\n`,
+    ])
     expect(trailOf(log()).map(({ event, reason }) => reason ?? event)).toEqual([
       'request',
       'started',
@@ -163,6 +167,14 @@ describe('exec', () => {
       'exit',
       'stdin_too_large',
       'timeout_too_large',
+    ])
+  })
+
+  it('takes 1 MiB of input without a policy, and says so of more', async () => {
+    const { code, stderr } = await run(logged('cat'), Buffer.alloc(2 ** 20 + 1))
+    expect([code, stderr]).toEqual([
+      125,
+      `${PREFIX}not run: stdin_too_large: standard input is longer than 1048576 bytes; a --policy may allow more\n`,
     ])
   })
 
@@ -227,6 +239,7 @@ describe('exec', () => {
       /'--log <file>' cannot be used with .*'--policy <file>'/,
     ],
     [['--log', '', 'ls'], /Expected the path of a file/],
+    [['--policy', '', 'ls'], /Expected the path of a file/],
     [['--timeout', '0', 'ls'], /Expected a whole number from 1 to 2147483647/],
     [['--agent', 'xyz', 'ls'], /Expected 64 hexadecimal digits/],
     [['--policy', '/no/such.toml', 'ls'], /: \/no\/such\.toml: there is no such file\n$/],
