@@ -232,19 +232,25 @@ describe('exec', () => {
   })
 
   it.each([
-    [['--log', '/x'], /^error: missing required argument 'command'\n/],
-    [['--bogus', 'ls'], /^error: unknown option '--bogus'\n/],
+    [
+      ['--log', '/x'],
+      /^x0x-exec-audit: missing required argument 'command' \(--help shows the usage\)\n$/,
+    ],
+    [['--bogus', 'ls'], /^x0x-exec-audit: unknown option '--bogus' \(/],
     [
       ['--log', '/x', '--policy', '/y', 'ls'],
       /'--log <file>' cannot be used with .*'--policy <file>'/,
     ],
-    [['--log', '', 'ls'], /Expected the path of a file/],
-    [['--policy', '', 'ls'], /Expected the path of a file/],
-    [['--timeout', '0', 'ls'], /Expected a whole number from 1 to 2147483647/],
-    [['--agent', 'xyz', 'ls'], /Expected 64 hexadecimal digits/],
+    [['--log', '', 'ls'], /expected the path of a file .*, got '' \(/],
+    [['--policy', '', 'ls'], /expected the path of a file .*, got '' \(/],
+    [
+      ['--timeout', '0', 'ls'],
+      /: --timeout: expected a whole number from 1 to 2147483647, got 0 \(/,
+    ],
+    [['--agent', 'xyz', 'ls'], /: --agent: expected 64 hexadecimal digits, got xyz \(/],
     [['--policy', '/no/such.toml', 'ls'], /: \/no\/such\.toml: there is no such file\n$/],
     [['--log', '/x', '--json', '/no/such/folder/x', 'ls'], /--json: ENOENT/],
-    [['--log', '/x', '--json', '--', 'ls'], /--json <file>' argument '--' is invalid/],
+    [['--log', '/x', '--json', '--', 'ls'], /: --json: expected the path of a file .*, got -- \(/],
   ])('of %j is a mistake, with 125', async (args, message) => {
     const { code, stdout, stderr } = await run(args)
     expect([code, stdout.toString()]).toEqual([125, ''])

@@ -91,14 +91,18 @@ export function configure(command: Command): void {
     .addOption(idOption('--agent <hex>', 'who asks, as 64 hexadecimal digits'))
     .addOption(idOption('--machine <hex>', 'from where, as 64 hexadecimal digits'))
     .addOption(
-      new Option('--timeout <ms>', 'SIGTERM after so long, and SIGKILL 5 s later').argParser(
-        millis,
-      ),
+      new Option(
+        '--timeout <ms>',
+        "SIGTERM after so long and SIGKILL 5 s later (default: the policy's cap, or never)",
+      ).argParser(millis),
     )
     .option('--no-stdin', 'give the command no standard input')
     .option('--clean-env', 'give it only PATH, HOME, LANG and LC_ALL, as x0x does')
     .addOption(
-      new Option('--json <file>', 'write a summary of the run as JSON').argParser(fileName),
+      new Option(
+        '--json <file>',
+        "write a summary of the run as JSON; standard output is the command's",
+      ).argParser(fileName),
     )
     .addHelpText('after', EXAMPLES)
     .action(async (argv: readonly string[], options: ExecOptions) => {
