@@ -15,6 +15,7 @@ import {
   isPacked,
   openPlain,
   ProblemTeller,
+  readBetween,
   readError,
   readFrom,
   readLog,
@@ -48,12 +49,16 @@ interface ViewOptions {
 /** How many events `--follow` shows of those that are there already, as `tail -f` does. */
 const FOLLOW_LINES = 10
 
+/** How far before the events of a tail their requests are looked for. */
+const LOOK_BACK_BYTES = 4 * 2 ** 20
+
 const EXAMPLES = `
 FILE is a log, or one that gzip has packed, or - for standard input; several are shown one after the
 other as they are given: exec.log.2.gz exec.log.1 exec.log. Default: ${DEFAULT_LOG}
 
 All filters that are given must hold. started, warning and exit events carry no agent: they count as
-their request's, which is remembered for the last 65,536 requests read. Times are local unless they end
+their request's, which is remembered for the last 65,536 requests read; -n and -f without --agent and
+--machine look for it in the 4 MiB before what they show, and have - for one that is older. Times are local unless they end
 in Z or an offset: ${WHEN_FORMS}.
 
 In pretty, json, jsonl and csv, characters that could move, colour or reorder a terminal's text are shown
@@ -241,11 +246,22 @@ class View {
     }
   }
 
-  #startOfLast(handle: FileHandle, size: number, count: number) {
+  async #startOfLast(handle: FileHandle, size: number, count: number): Promise<number> {
     const { agent, machine } = this.#options
     const isWanted = (record: AuditRecord, text: string) =>
       this.#isAsked(record, text) !== undefined
-    return startOfLast(handle, size, count, isWanted, agent !== undefined || machine !== undefined)
+    const isByParty = agent !== undefined || machine !== undefined
+    const start = await startOfLast(handle, size, count, isWanted, isByParty)
+    if (!isByParty) await this.#rememberBefore(handle, start)
+    return start
+  }
+
+  /** Who asked for what is about to be shown may stand shortly before it. */
+  async #rememberBefore(handle: FileHandle, end: number): Promise<void> {
+    const start = Math.max(0, end - LOOK_BACK_BYTES)
+    for await (const entries of readBetween(handle, start, end)) {
+      for (const { record } of entries) if (record !== undefined) this.#parties.of(record)
+    }
   }
 
   async #showAll(
