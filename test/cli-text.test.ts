@@ -55,7 +55,7 @@ describe('text from strangers', () => {
       ...{ event: 'request', tsUnixMs: 0, requestId: REQUEST_ID, ...parties, argv: ['a,"b'] },
       ...{ matchedAcl, stdinBytes: 1, timeoutMs: 2, ...place },
     }
-    expect(csvRow(record, '=log')).toBe(
+    expect(csvRow(record, parties, { line: 1, file: '=log' })).toBe(
       `1970-01-01T00:00:00.000Z,0,request,${REQUEST_ID},${AGENT_ID},${MACHINE_ID},"[""a,\\""b""]",'${matchedAcl},1,2,,,,,,,,,,,1,0,'=log`,
     )
   })

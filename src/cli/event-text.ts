@@ -183,9 +183,16 @@ const CSV_COLUMNS = [
 
 export const CSV_HEAD = ['time', ...CSV_COLUMNS, 'file'].join(',')
 
-/** An event as a row of CSV: argv as a JSON array, absent values empty. */
-export function csvRow(record: AuditRecord, file: string): string {
-  const fields = new Map<string, unknown>(Object.entries(record))
+/**
+ * An event as a row of CSV: argv as a JSON array, absent values empty, and in every row whose it is, if
+ * that is known: a spreadsheet can group by agent then.
+ */
+export function csvRow(
+  record: AuditRecord,
+  parties: Parties | undefined,
+  { line, file }: { line: number | null; file: string },
+): string {
+  const fields = new Map<string, unknown>(Object.entries({ ...parties, ...record, line }))
   const time = formatTime(record.tsUnixMs, true).replace(' ', 'T')
   const cells = CSV_COLUMNS.map((column) => csvCell(fields.get(column)))
   return [time, ...cells, csvCell(file)].join(',')

@@ -91,19 +91,30 @@ async function wantedOffsets(
   count: number,
   isWanted: (record: AuditRecord, text: string) => boolean,
 ): Promise<number[]> {
-  const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
-  const splitter = new LineSplitter(MAX_LINE_BYTES, start)
   let offsets: number[] = []
-  for (let at = start; at < end; ) {
-    const { bytesRead } = await handle.read(buffer, 0, Math.min(CHUNK_BYTES, end - at), at)
-    if (bytesRead === 0) break
-    at += bytesRead
-    for (const { record, text } of splitter.push(buffer.subarray(0, bytesRead))) {
+  for await (const entries of readBetween(handle, start, end)) {
+    for (const { record, text } of entries) {
       if (record !== undefined && isWanted(record, text)) offsets.push(record.offset)
     }
     if (offsets.length > 2 * count) offsets = offsets.slice(offsets.length - count)
   }
   return offsets.slice(Math.max(0, offsets.length - count))
+}
+
+/** The whole lines between two offsets of a plain file. */
+export async function* readBetween(
+  handle: FileHandle,
+  start: number,
+  end: number,
+): AsyncGenerator<readonly LineEntry[]> {
+  const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
+  const splitter = new LineSplitter(MAX_LINE_BYTES, start)
+  for (let at = start; at < end; ) {
+    const { bytesRead } = await handle.read(buffer, 0, Math.min(CHUNK_BYTES, end - at), at)
+    if (bytesRead === 0) return
+    at += bytesRead
+    yield splitter.push(buffer.subarray(0, bytesRead))
+  }
 }
 
 /** The lines of a plain file from an offset on. */

@@ -57,14 +57,15 @@ export class ViewOutput {
   }
 
   #textOf({ record, text, parties, file, isLineKnown }: Shown): string {
-    const placed = () => exactJson({ ...record, line: isLineKnown ? record.line : null, file })
+    const line = isLineKnown ? record.line : null
+    const placed = () => exactJson({ ...record, line, file })
     switch (this.#format) {
       case 'pretty':
         return `${eventLine(record, parties, this.#style)}\n`
       case 'raw':
         return `${text}\n`
       case 'csv':
-        return `${csvRow(record, fileName(file))}\n`
+        return `${csvRow(record, parties, { line, file: fileName(file) })}\n`
       case 'jsonl':
         return `${placed()}\n`
       case 'json': {

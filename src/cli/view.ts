@@ -3,8 +3,10 @@ import type { FileHandle } from 'node:fs/promises'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { followBatches } from '../reader/follow-audit'
 import type { LineEntry } from '../reader/line-splitter'
+import type { PathChange } from '../reader/path-watch'
 import type { AuditRecord } from '../reader/records'
-import { when, wholeNumber } from './arguments'
+import { logOption, namedLogs, when, wholeNumber } from './arguments'
+import { ChangeTeller } from './change-teller'
 import { CliError, EXIT_PASS, messageOf, usageError } from './errors'
 import { EVENT_NAMES, type EventName, matches, PartyMemory } from './filter'
 import {
@@ -13,6 +15,7 @@ import {
   isPacked,
   openPlain,
   ProblemTeller,
+  readBetween,
   readError,
   readFrom,
   readLog,
@@ -37,6 +40,8 @@ interface ViewOptions {
   readonly grep?: string
   readonly ignoreCase?: true
   readonly output: Format
+  readonly json?: true
+  readonly log?: readonly string[]
   readonly wide?: true
   readonly utc?: true
 }
@@ -44,12 +49,16 @@ interface ViewOptions {
 /** How many events `--follow` shows of those that are there already, as `tail -f` does. */
 const FOLLOW_LINES = 10
 
+/** How far before the events of a tail their requests are looked for. */
+const LOOK_BACK_BYTES = 4 * 2 ** 20
+
 const EXAMPLES = `
 FILE is a log, or one that gzip has packed, or - for standard input; several are shown one after the
 other as they are given: exec.log.2.gz exec.log.1 exec.log. Default: ${DEFAULT_LOG}
 
 All filters that are given must hold. started, warning and exit events carry no agent: they count as
-their request's, which is remembered for the last 65,536 requests read. Times are local unless they end
+their request's, which is remembered for the last 65,536 requests read; -n and -f without --agent and
+--machine look for it in the 4 MiB before what they show, and have - for one that is older. Times are local unless they end
 in Z or an offset: ${WHEN_FORMS}.
 
 In pretty, json, jsonl and csv, characters that could move, colour or reorder a terminal's text are shown
@@ -70,6 +79,7 @@ export function configure(command: Command): void {
   command
     .description('Shows the events of a log, one line each.')
     .argument('[file...]', 'the logs to read')
+    .addOption(logOption())
     .option('-f, --follow', 'go on as events are appended, over rotation, until interrupted')
     .addOption(
       new Option('-n, --lines <n>', 'only the last n of the events asked for').argParser(
@@ -79,25 +89,33 @@ export function configure(command: Command): void {
     .addOption(new Option('--since <when>', 'events from then on').argParser(when))
     .addOption(new Option('--until <when>', 'events up to then').argParser(when))
     .addOption(
-      new Option('--event <names>', `of ${EVENT_NAMES.join(', ')}; several with commas`).argParser(
-        eventNames,
-      ),
+      new Option(
+        '--event <names>',
+        `only these, with commas between them: ${EVENT_NAMES.join(', ')}`,
+      ).argParser(eventNames),
     )
     .addOption(new Option('--agent <hex>', "the agent id's first digits").argParser(hex(64)))
     .addOption(new Option('--machine <hex>', "the machine id's first digits").argParser(hex(64)))
     .addOption(new Option('--request <hex>', "the request id's first digits").argParser(hex(32)))
-    .option('--denied', 'denials')
-    .option('--failed', 'exits with another code than 0 or by a signal, and failed spawns')
-    .option('--grep <regex>', 'events whose line, or whose arguments, this is found in')
-    .option('-i, --ignore-case', 'for --grep')
+    .option('--denied', 'only denials')
+    .option('--failed', 'only exits with another code than 0 or by a signal, and failed spawns')
+    .option('--grep <regex>', 'only events whose line, or whose arguments, this is found in')
+    .option('-i, --ignore-case', 'for --grep: upper and lower case are the same')
     .addOption(
       new Option('-o, --output <format>', 'how to print').choices(FORMATS).default('pretty'),
+    )
+    .addOption(
+      new Option('--json', 'print one JSON document and nothing else, as -o json').conflicts(
+        'output',
+      ),
     )
     .option('-w, --wide', "do not cut lines to the terminal's width")
     .option('--utc', 'show times in UTC')
     .addHelpText('after', EXAMPLES)
     .action(async (files: readonly string[], options: ViewOptions) => {
-      process.exitCode = await new View(files, options).run()
+      const output = options.json ? 'json' : options.output
+      const view = new View(namedLogs(files, options.log), { ...options, output })
+      process.exitCode = await view.run()
     })
 }
 
@@ -213,12 +231,14 @@ class View {
       start = lines === undefined ? 0 : await this.#startOfLast(handle, size, lines)
       return start
     }
-    const onChange = (change: string) => {
+    const changes = new ChangeTeller(file)
+    const onChange = (change: PathChange) => {
       start = 0
-      process.stderr.write(`x0x-exec-audit: ${fileName(file)}: ${change}\n`)
+      changes.tell(change)
     }
     try {
       for await (const entries of followBatches(file, { from, onChange })) {
+        changes.read()
         await this.#show(file, entries, start === 0, false)
       }
     } catch (thrown) {
@@ -226,11 +246,22 @@ class View {
     }
   }
 
-  #startOfLast(handle: FileHandle, size: number, count: number) {
+  async #startOfLast(handle: FileHandle, size: number, count: number): Promise<number> {
     const { agent, machine } = this.#options
     const isWanted = (record: AuditRecord, text: string) =>
       this.#isAsked(record, text) !== undefined
-    return startOfLast(handle, size, count, isWanted, agent !== undefined || machine !== undefined)
+    const isByParty = agent !== undefined || machine !== undefined
+    const start = await startOfLast(handle, size, count, isWanted, isByParty)
+    if (!isByParty) await this.#rememberBefore(handle, start)
+    return start
+  }
+
+  /** Who asked for what is about to be shown may stand shortly before it. */
+  async #rememberBefore(handle: FileHandle, end: number): Promise<void> {
+    const start = Math.max(0, end - LOOK_BACK_BYTES)
+    for await (const entries of readBetween(handle, start, end)) {
+      for (const { record } of entries) if (record !== undefined) this.#parties.of(record)
+    }
   }
 
   async #showAll(
