@@ -132,7 +132,7 @@ export type Fn<A extends unknown[], R> = (...args: A) => R
 
 /** Fills in the defaults. Throws a TypeError or RangeError naming the option, its value and the rule. */
 export function checkOptions(options: ExecAuditOptions | undefined): CheckedOptions {
-  const values = valuesOf('options', options, OPTION_NAMES)
+  const values = valuesOf('options', options, OPTION_NAMES, FSYNC_PATHS)
   const fsync = valuesOf('options.fsync', values.get('fsync'), FSYNC_NAMES)
   return {
     ringBytes: powerOfTwoFrom(integer('options.ringBytes', values, MIB, KIB, GIB)),
@@ -187,8 +187,16 @@ const FSYNC_NAMES = [
   'method',
 ] as const satisfies readonly (keyof FsyncOptions)[]
 
-/** The own properties of an options object. */
-export function valuesOf(where: string, input: unknown, names: readonly string[]): Values {
+/** The same where they are, for whoever puts one a level too high. */
+const FSYNC_PATHS = FSYNC_NAMES.map((name) => `fsync.${name}`)
+
+/** The own properties of an options object; `nested` are the paths of those that it holds in others. */
+export function valuesOf(
+  where: string,
+  input: unknown,
+  names: readonly string[],
+  nested: readonly string[] = [],
+): Values {
   if (input === undefined) return new Map()
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     throw new TypeError(`${where}: expected an object, got ${describe(input)}`)
@@ -197,7 +205,7 @@ export function valuesOf(where: string, input: unknown, names: readonly string[]
   for (const name of values.keys()) {
     if (names.includes(name)) continue
     throw new TypeError(
-      `${where}.${name}: unknown option; did you mean ${nearest(name, names)}? Known are ${names.join(', ')}`,
+      `${where}.${name}: unknown option; did you mean ${nearest(name, [...names, ...nested])}? Known are ${names.join(', ')}`,
     )
   }
   return values
@@ -321,9 +329,11 @@ function powerOfTwoFrom(bytes: number): number {
   return 2 ** Math.ceil(Math.log2(bytes))
 }
 
-/** The known name that takes the fewest edits to reach. */
+/** The known name, or path by its last part, that takes the fewest edits to reach. */
 export function nearest(name: string, names: readonly string[]): string {
-  const distances = names.map((known) => editDistance(name.toLowerCase(), known.toLowerCase()))
+  const distances = names.map((known) =>
+    editDistance(name.toLowerCase(), lastName(known).toLowerCase()),
+  )
   return names[distances.indexOf(Math.min(...distances))] ?? ''
 }
 

@@ -33,7 +33,7 @@ const WRONG_U32 = [-1, 1.5, Number.NaN, 2 ** 32]
 const WRONG_U32_TYPE = ['1', null, undefined, 1n, {}]
 const WRONG_I32 = [2 ** 31, -(2 ** 31) - 1, 0.5, Number.NaN]
 /** Characters whose low byte is that of a hexadecimal digit. */
-const LOOKALIKES = ['\u0130'.repeat(32), '\u0130'.repeat(64)]
+const LOOKALIKES = ['\u01300'.repeat(16), '0\u0130'.repeat(32)]
 /** An id that says it is a byte longer than it is. */
 class Boaster extends Uint8Array {
   override get byteLength(): number {
