@@ -1,0 +1,54 @@
+import { execFileSync } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+const DEMO = join(__dirname, '../dist/demo/start.js')
+
+describe('npm start', () => {
+  const output = execFileSync(process.execPath, [DEMO], { encoding: 'utf8' })
+  const [commands = '', log = '', summary = ''] = output.trimEnd().split('\n\n')
+
+  it('runs a command that succeeds, and one each that fails, is killed, cannot start, is denied', () => {
+    const ends = commands.split('\n').slice(1)
+    expect(ends.map((line) => line.trim().split(/ {2,}/)[0])).toEqual([
+      'exit code 0',
+      expect.stringMatching(/^exit code [12]$/),
+      'killed by SIGTERM',
+      'denied: spawn_failed',
+      'denied: argv_not_allowed',
+    ])
+  })
+
+  it('shows the lines that landed', () => {
+    const lines = log.split('\n').slice(1)
+    const events = lines.map((line): { event: string; reason?: string } => JSON.parse(line))
+    expect(events.map(({ event, reason }) => reason ?? event)).toEqual([
+      ...['request', 'started', 'exit'],
+      ...['request', 'started', 'exit'],
+      ...['request', 'started', 'warning', 'exit'],
+      ...['request', 'spawn_failed'],
+      'argv_not_allowed',
+    ])
+  })
+
+  it('sums up events, groups, syncs and what an acknowledgement took, on one screen', () => {
+    const rows = summary.split('\n').slice(1)
+    expect(rows.map((row) => row.trim().replace(/[\d.]+(?= ms| bytes)/g, 'N'))).toEqual([
+      'events           13 durable, 0 failed',
+      expect.stringMatching(/^groups {11}\d+, N bytes$/),
+      expect.stringMatching(/^fdatasyncs {7}\d+, N ms each \(median\)$/),
+      'call to durable  median N ms, worst N ms',
+      expect.stringMatching(/^log {14}\/.*\/exec\.log$/),
+    ])
+    expect(output.split('\n').length).toBeLessThan(40)
+    rmSync(
+      dirname(
+        rows
+          .at(-1)
+          ?.trim()
+          .replace(/^log +/, '') ?? '',
+      ),
+      { recursive: true },
+    )
+  })
+})
