@@ -1,16 +1,21 @@
 import { execFileSync } from 'node:child_process'
-import { rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 const DEMO = join(__dirname, '../dist/demo/start.js')
 
 describe('npm start', () => {
-  const output = execFileSync(process.execPath, [DEMO], { encoding: 'utf8' })
+  const folder = mkdtempSync(join(tmpdir(), 'exec-audit-demo-'))
+  const env = { ...process.env, TMPDIR: folder }
+  const output = execFileSync(process.execPath, [DEMO], { encoding: 'utf8', env })
   const [commands = '', log = '', summary = ''] = output.trimEnd().split('\n\n')
+
+  afterAll(() => rmSync(folder, { recursive: true }))
 
   it('runs a command that succeeds, and one each that fails, is killed, cannot start, is denied', () => {
     const ends = commands.split('\n').slice(1)
-    expect(ends.map((line) => line.trim().split(/ {2,}/)[0])).toEqual([
+    expect(ends.map((line) => line.slice(2, 26).trim())).toEqual([
       'exit code 0',
       expect.stringMatching(/^exit code [12]$/),
       'killed by SIGTERM',
@@ -38,17 +43,8 @@ describe('npm start', () => {
       expect.stringMatching(/^groups {11}\d+, N bytes$/),
       expect.stringMatching(/^fdatasyncs {7}\d+, N ms each \(median\)$/),
       'call to durable  median N ms, worst N ms',
-      expect.stringMatching(/^log {14}\/.*\/exec\.log$/),
+      expect.stringMatching(new RegExp(`^log {14}${folder}/.*/exec\\.log$`)),
     ])
     expect(output.split('\n').length).toBeLessThan(40)
-    rmSync(
-      dirname(
-        rows
-          .at(-1)
-          ?.trim()
-          .replace(/^log +/, '') ?? '',
-      ),
-      { recursive: true },
-    )
   })
 })
