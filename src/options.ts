@@ -132,7 +132,7 @@ export type Fn<A extends unknown[], R> = (...args: A) => R
 
 /** Fills in the defaults. Throws a TypeError or RangeError naming the option, its value and the rule. */
 export function checkOptions(options: ExecAuditOptions | undefined): CheckedOptions {
-  const values = valuesOf('options', options, OPTION_NAMES)
+  const values = valuesOf('options', options, OPTION_NAMES, FSYNC_PATHS)
   const fsync = valuesOf('options.fsync', values.get('fsync'), FSYNC_NAMES)
   return {
     ringBytes: powerOfTwoFrom(integer('options.ringBytes', values, MIB, KIB, GIB)),
@@ -187,15 +187,18 @@ const FSYNC_NAMES = [
   'method',
 ] as const satisfies readonly (keyof FsyncOptions)[]
 
+/** The same where they are, for whoever puts one a level too high. */
+const FSYNC_PATHS = new Map(FSYNC_NAMES.map((name) => [name, `fsync.${name}`]))
+
 /**
  * The own properties of an options object.
- * @param synonyms what other libraries call an option, and its name here
+ * @param aliases what an option may be looked for as, such as its name in other libraries, and its name here
  */
 export function valuesOf(
   where: string,
   input: unknown,
   names: readonly string[],
-  synonyms: ReadonlyMap<string, string> = new Map(),
+  aliases: ReadonlyMap<string, string> = new Map(),
 ): Values {
   if (input === undefined) return new Map()
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
@@ -204,7 +207,8 @@ export function valuesOf(
   const values = new Map<string, unknown>(Object.entries(input))
   for (const name of values.keys()) {
     if (names.includes(name)) continue
-    const meant = synonyms.get(name) ?? nearest(name, names)
+    const near = nearest(name, [...names, ...aliases.keys()])
+    const meant = aliases.get(near) ?? near
     throw new TypeError(
       `${where}.${name}: unknown option; did you mean ${meant}? Known are ${names.join(', ')}`,
     )
@@ -332,9 +336,11 @@ function powerOfTwoFrom(bytes: number): number {
   return 2 ** Math.ceil(Math.log2(bytes))
 }
 
-/** The known name that takes the fewest edits to reach. */
+/** The known name, or path by its last part, that takes the fewest edits to reach. */
 export function nearest(name: string, names: readonly string[]): string {
-  const distances = names.map((known) => editDistance(name.toLowerCase(), known.toLowerCase()))
+  const distances = names.map((known) =>
+    editDistance(name.toLowerCase(), lastName(known).toLowerCase()),
+  )
   return names[distances.indexOf(Math.min(...distances))] ?? ''
 }
 

@@ -95,7 +95,7 @@ describe('the size of an event', () => {
   })
 
   it('whose line would be longer than a string can be is cut as well', async () => {
-    const { audit } = openAudit(dir.path('exec.log'), { maxEventBytes: 256 * MIB })
+    const { audit } = openAudit(dir.path('exec.log'), { maxEventBytes: KIB * MIB })
     const argument = '\x01'.repeat(90 * MIB)
     expect(await audit.request(requestEvent({ argv: ['echo', argument] }))).toBe('durable')
     const sha256 = createHash('sha256').update(argument).digest('hex')

@@ -46,6 +46,8 @@ function id(bytes: number): Mistake[] {
         ...[0, 2, bytes, digits - 1, digits + 1].map((length) => 'a'.repeat(length)),
         // The last one has characters whose low byte is that of a digit.
         ...['g', ' ', '\u0130'].map((character) => character.repeat(digits)),
+        // In either half of a byte.
+        ...['\u01300', '0\u0130'].map((pair) => pair.repeat(digits / 2)),
       ],
     },
     {

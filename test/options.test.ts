@@ -1,4 +1,5 @@
 import { ExecAudit, type ExecAuditOptions, ExecDiagnostics } from '../src'
+import { checkOptions } from '../src/options'
 import { useTempDir } from './helpers/temp-dir'
 
 function messageOf(construct: () => unknown): string {
@@ -87,6 +88,10 @@ describe('a mistake in the options', () => {
       'RangeError options.workerFile: expected the path or file: URL of a file, got ""',
     ],
     [
+      { workerFile: 'a\0b' },
+      'RangeError options.workerFile: expected the path or file: URL of a file, got "a\\u0000b"',
+    ],
+    [
       { maxEventBytes: 10 },
       'RangeError options.maxEventBytes: expected an integer from 1024 to 1073741824, got the number 10',
     ],
@@ -96,13 +101,92 @@ describe('a mistake in the options', () => {
 
   it.each([
     [{ ringbytes: 4096 }, 'options.ringbytes', 'ringBytes'],
-    [{ maxDelayMs: 5 }, 'options.maxDelayMs', 'maxBlockMs'],
+    [{ maxDelayMs: 5 }, 'options.maxDelayMs', 'fsync.maxDelayMs'],
+    [{ maxevent: 5 }, 'options.maxevent', 'fsync.maxEvents'],
+    [{ maxEventByte: 5 }, 'options.maxEventByte', 'maxEventBytes'],
     [{ failMode: 'closed' }, 'options.failMode', 'fileMode'],
     [{ fsync: { maxEvent: 1 } }, 'options.fsync.maxEvent', 'maxEvents'],
     [{ fsync: { methods: 'none' } }, 'options.fsync.methods', 'method'],
   ])('%j is refused with the nearest known name', (options, named, nearest) => {
     const start = `TypeError ${named}: unknown option; did you mean ${nearest}? Known are `
     expect(withOptions(options).slice(0, start.length)).toBe(start)
+  })
+
+  const NUMBERS: readonly (readonly [string, 'a number' | 'an integer', number, number])[] = [
+    ['ringBytes', 'an integer', 1024, 2 ** 30],
+    ['fsync.maxEvents', 'an integer', 1, 2 ** 31 - 1],
+    ['fsync.maxBytes', 'an integer', 1, 2 ** 30],
+    ['fsync.maxDelayMs', 'a number', 0, 60_000],
+    ['maxWaitingBytes', 'an integer', 0, 2 ** 40],
+    ['maxBlockMs', 'a number', 0, 2 ** 31 - 1],
+    ['retryForMs', 'a number', 0, 2 ** 31 - 1],
+    ['fileMode', 'an integer', 0, 0o777],
+    ['dirMode', 'an integer', 0, 0o777],
+    ['maxEventBytes', 'an integer', 1024, 2 ** 30],
+    ['exitDrainMs', 'a number', 0, 600_000],
+  ]
+
+  it.each(NUMBERS)('%s takes %s from %d to %d, and nothing else', (path, kind, min, max) => {
+    const [, group, name = ''] = /^(?:(\w+)\.)?(\w+)$/.exec(path) ?? []
+    const given = (value: unknown) => (group ? { [group]: { [name]: value } } : { [name]: value })
+    for (const value of [min, max]) {
+      const checked = checkOptions(given(value))
+      expect(Reflect.get(group === 'fsync' ? checked.fsync : checked, name)).toBe(value)
+    }
+    const wrong = [min - 1, max + 1, Number.NaN, ...(kind === 'an integer' ? [min + 0.5] : [])]
+    expect(wrong.map((value) => withOptions(given(value)))).toEqual(
+      wrong.map(
+        (value) =>
+          `RangeError options.${path}: expected ${kind} from ${min} to ${max}, got the number ${value}`,
+      ),
+    )
+    const shown = [null, false, [min], 5n].map((value) => withOptions(given(value)))
+    expect(shown).toEqual(
+      ['null', 'the boolean false', 'an array', 'the bigint 5'].map(
+        (got) => `TypeError options.${path}: expected ${kind} from ${min} to ${max}, got ${got}`,
+      ),
+    )
+  })
+
+  it('has these defaults', () => {
+    const { clock, ...others } = checkOptions(undefined)
+    expect(others).toEqual({
+      ringBytes: 2 ** 20,
+      fsync: {
+        maxEvents: 2 ** 31 - 1,
+        maxBytes: 2 ** 20,
+        maxDelayMs: 0,
+        method: 'fdatasync',
+      },
+      onFull: 'wait',
+      maxWaitingBytes: 256 * 2 ** 20,
+      maxBlockMs: 10_000,
+      failureMode: 'open',
+      retryForMs: 0,
+      fileMode: 0o600,
+      dirMode: 0o700,
+      onUnsafeFile: 'warn',
+      maxEventBytes: 16 * 2 ** 20,
+      redact: undefined,
+      logger: undefined,
+      drainOnExit: true,
+      exitDrainMs: 10_000,
+      workerFile: undefined,
+    })
+    expect(checkOptions({ ...others, clock })).toEqual({ ...others, clock: expect.any(Function) })
+  })
+
+  it.each<[string, readonly string[]]>([
+    ['onFull', ['wait', 'block', 'fail']],
+    ['failureMode', ['open', 'closed']],
+    ['onUnsafeFile', ['warn', 'fail']],
+  ])('%s takes %j, and no other name', (name, allowed) => {
+    for (const value of allowed) {
+      expect(Reflect.get(checkOptions({ [name]: value }), name)).toBe(value)
+    }
+    expect(withOptions({ [name]: 'x' })).toBe(
+      `RangeError options.${name}: expected one of ${allowed.join(', ')}, got "x"`,
+    )
   })
 
   it('rounds ringBytes up to a power of two, and shows it', async () => {
