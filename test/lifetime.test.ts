@@ -50,6 +50,22 @@ describe('the lifetime of a process', () => {
     expect(log()).toBe(startedLines(PENDING))
   })
 
+  it('process.exit() drains each of several audits', async () => {
+    const end = await runChild(
+      `const audits = ['1', '2', '3'].map((name) => {
+         const policy = { enabled: true, auditLogPath: path + name }
+         return new ExecAudit(policy, new ExecDiagnostics(), { clock: () => 0 })
+       })
+       for (const audit of audits) { ${LOG_PENDING} }
+       process.exit(0)`,
+      [dir.path('exec.log')],
+    )
+    expect(end).toMatchObject({ code: 0, stderr: '' })
+    for (const name of ['1', '2', '3']) {
+      expect(readFileSync(dir.path(`exec.log${name}`), 'utf8')).toBe(startedLines(PENDING))
+    }
+  })
+
   it('keeps events that are recorded in an exit handler, before and after its own', async () => {
     const end = await runChild(
       `process.on('exit', () => audit.started({ requestId, pid: 1 }))
