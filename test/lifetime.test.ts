@@ -50,6 +50,22 @@ describe('the lifetime of a process', () => {
     expect(log()).toBe(startedLines(PENDING))
   })
 
+  it('process.exit() drains each of several audits', async () => {
+    const end = await runChild(
+      `const audits = ['1', '2', '3'].map((name) => {
+         const policy = { enabled: true, auditLogPath: path + name }
+         return new ExecAudit(policy, new ExecDiagnostics(), { clock: () => 0 })
+       })
+       for (const audit of audits) { ${LOG_PENDING} }
+       process.exit(0)`,
+      [dir.path('exec.log')],
+    )
+    expect(end).toMatchObject({ code: 0, stderr: '' })
+    for (const name of ['1', '2', '3']) {
+      expect(readFileSync(dir.path(`exec.log${name}`), 'utf8')).toBe(startedLines(PENDING))
+    }
+  })
+
   it('keeps events that are recorded in an exit handler, before and after its own', async () => {
     const end = await runChild(
       `process.on('exit', () => audit.started({ requestId, pid: 1 }))
@@ -101,7 +117,8 @@ describe('the lifetime of a process', () => {
 
   it('close() settles what is pending, and a second one is the same', async () => {
     const end = await runChild(
-      `const audit = open(); ${LOG_PENDING}
+      `// So small a ring that most of them wait outside it.
+       const audit = open({ ringBytes: 64 * 1024 }); ${LOG_PENDING}
        const closing = audit.close()
        console.log(closing === audit.close())
        closing.then(() => audit.close()).then(() => console.log(audit.stats().events.pending))`,
