@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import type { CommandEntry } from './command'
+import { EARLY_END, untilDone } from './early-end'
 import { CliError, EXIT_BUG, EXIT_USAGE, messageOf } from './errors'
 import { painter } from './terminal'
 
@@ -96,13 +97,14 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(report(new CliError(`cannot write the output: ${error.message}`, EXIT_USAGE)))
 })
 
-newProgram(process.argv.slice(2))
-  .parseAsync()
-  .then(
-    () => undefined,
-    (thrown: unknown) => {
-      process.exitCode = report(thrown)
-      // A disk that hangs may never let go of what waits for it.
-      setTimeout(() => process.exit(), GRACE_MS).unref()
-    },
-  )
+function reportEarlyEnd(): void {
+  process.exitCode = report(new CliError(EARLY_END, EXIT_BUG))
+}
+
+untilDone(newProgram(process.argv.slice(2)).parseAsync(), reportEarlyEnd).catch(
+  (thrown: unknown) => {
+    process.exitCode = report(thrown)
+    // A disk that hangs may never let go of what waits for it.
+    setTimeout(() => process.exit(), GRACE_MS).unref()
+  },
+)
