@@ -40,12 +40,21 @@ interface WinstonLogger extends NodeJS.EventEmitter {
 /** As in pino's own advice for asynchronous logging. */
 const ASYNC_BYTES_MIN = 4096
 
+/**
+ * pino's transports that are open. Their worker's listeners refer to them weakly, so while one flushes it
+ * is held by nobody, and with it whoever awaits the flush. Were they collected then, the worker would be
+ * ended too, and the process, with nothing left to do.
+ */
+const held = new Set<Destination>()
+
 const PINO_WORKER: Logger = {
   name: 'pino, worker',
   async open(path) {
     const pino: Pino = requirePeer('pino')
     const options = { target: 'pino/file', options: { destination: path } }
     const transport = pino.transport(options)
+    held.add(transport)
+    transport.once('close', () => held.delete(transport))
     const opened = await openPino(pino, transport)
     transport.ref()
     return opened

@@ -1,5 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { EARLY_END, untilDone } from '../src/cli/early-end'
 import { ackLatency } from './ack-latency'
 import { callCost } from './call-cost'
 import { coldStart } from './cold-start'
@@ -12,7 +13,7 @@ import { openLoop } from './open-loop'
 import { plotText } from './plots'
 import { slowDisk } from './slow-disk'
 import { stages } from './stages'
-import { formatTable, progress } from './table'
+import { formatTable, lastProgress, progress } from './table'
 import { throughput } from './throughput'
 import { verify } from './verify'
 
@@ -55,7 +56,7 @@ export async function runAll(
     const machine = describeMachine(dir)
     console.log(machineLine(machine))
     const results: Report['benchmarks'][number][] = []
-    const context = { ...sizes, dir, progress }
+    const context = { ...sizes, dir }
     for (const benchmark of benchmarks) {
       const result = await runOne(benchmark, context)
       const plotted = isPlotted ? plotText(benchmark, result.rows) : ''
@@ -66,14 +67,23 @@ export async function runAll(
   })
 }
 
-async function runOne(benchmark: Benchmark, context: Context) {
-  const result = await benchmark.run(context)
+async function runOne(benchmark: Benchmark, context: Omit<Context, 'progress'>) {
+  const show = (text: string) => progress(`${benchmark.name}: ${text}`)
+  show('begins')
+  const result = await untilDone(benchmark.run({ ...context, progress: show }), tellEarlyEnd)
   progress('')
   console.log(`\n${benchmark.name}: ${benchmark.question}`)
   if (result.rows.length > 0) console.log(formatTable(result.rows))
   if (result.files.length > 0) console.log(filesLine(result.files))
   for (const note of result.notes ?? []) console.log(note)
   return result
+}
+
+function tellEarlyEnd(): void {
+  const where = lastProgress()
+  progress('')
+  console.error(`bench: ${EARLY_END} (${where})`)
+  process.exitCode = 1
 }
 
 function filesLine(files: readonly FileCheck[]): string {

@@ -7,9 +7,17 @@ export function paint(style: 'bold' | 'dim' | 'green' | 'red', text: string): st
   return isColored ? styleText(style, text) : text
 }
 
+let shown = ''
+
 /** Rewrites one line on a terminal; says nothing elsewhere. */
 export function progress(text: string): void {
+  shown = text
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${text}`)
+}
+
+/** What {@link progress} was last told, on a terminal or not. */
+export function lastProgress(): string {
+  return shown
 }
 
 export function formatNumber(value: number): string {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import type { CommandEntry } from './command'
 import { commanderText } from './commander-text'
+import { EARLY_END, untilDone } from './early-end'
 import { CliError, EXIT_BUG, EXIT_USAGE, messageOf, usageError } from './errors'
 import { quoteArgument } from './escape'
 import { painter } from './terminal'
@@ -120,11 +121,12 @@ async function run(args: readonly string[]): Promise<void> {
   await newProgram(args).parseAsync()
 }
 
-run(process.argv.slice(2)).then(
-  () => undefined,
-  (thrown: unknown) => {
-    process.exitCode = report(thrown)
-    // A disk that hangs may never let go of what waits for it.
-    setTimeout(() => process.exit(), GRACE_MS).unref()
-  },
-)
+function reportEarlyEnd(): void {
+  process.exitCode = report(new CliError(EARLY_END, EXIT_BUG))
+}
+
+untilDone(run(process.argv.slice(2)), reportEarlyEnd).catch((thrown: unknown) => {
+  process.exitCode = report(thrown)
+  // A disk that hangs may never let go of what waits for it.
+  setTimeout(() => process.exit(), GRACE_MS).unref()
+})

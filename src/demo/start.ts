@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { styleText } from 'node:util'
+import { EARLY_END, untilDone } from '../cli/early-end'
 import {
   type AuditedRun,
   type AuditStats,
@@ -134,4 +135,7 @@ async function start(): Promise<void> {
   console.log(summarize(audit.stats(), acks, diagnostics.auditFailures))
 }
 
-void start()
+void untilDone(start(), () => {
+  console.error(`start: ${EARLY_END}`)
+  process.exitCode = 1
+})

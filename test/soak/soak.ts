@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, styleText } from 'node:util'
 import type { Worker } from 'node:worker_threads'
+import { EARLY_END, untilDone } from '../../src/cli/early-end'
 import { REQUEST_ID } from '../helpers/events'
 import { randomFrom } from '../helpers/random'
 import { median, plot, quarter, type Sample, takeSample } from './curve'
@@ -277,7 +278,12 @@ async function main(): Promise<void> {
   }
 }
 
-main().catch((error: unknown) => {
+function tellEarlyEnd(): void {
+  console.error(`soak: ${EARLY_END}`)
+  process.exitCode = 1
+}
+
+untilDone(main(), tellEarlyEnd).catch((error: unknown) => {
   // A mistake in the command line needs no stack.
   const isMistake = error instanceof RangeError || error instanceof TypeError
   console.error(isMistake ? error.message : error)
