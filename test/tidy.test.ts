@@ -28,6 +28,7 @@ const CALLER_SIDE = [
   'acks',
   'oversize',
   'options',
+  'option-checks',
   'policy',
   'failure-reporter',
   'warnings',

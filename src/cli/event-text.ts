@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import { INT32_MAX } from '../options'
+import { INT32_MAX } from '../option-checks'
 import type { AuditRecord, ExitRecord } from '../reader/records'
 import { quoteArgv, visible, visibleJson } from './escape'
 import { isFailure, type Parties } from './filter'

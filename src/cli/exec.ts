@@ -6,7 +6,7 @@ import { type Command, CommanderError, InvalidArgumentError, Option } from 'comm
 import { ExecDiagnostics } from '../diagnostics'
 import { AuditError, codeOf } from '../errors'
 import { ExecAudit } from '../exec-audit'
-import { INT32_MAX } from '../options'
+import { INT32_MAX } from '../option-checks'
 import { type LoadedExecPolicy, loadExecPolicy } from '../policy-file/load-exec-policy'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../runner/limits'
 import { type AuditedRun, runAudited } from '../runner/run-audited'

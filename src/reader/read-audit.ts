@@ -1,5 +1,5 @@
 import { describe } from '../fields'
-import { valuesOf } from '../options'
+import { valuesOf } from '../option-checks'
 import { type LineEntry, LineSplitter } from './line-splitter'
 import { type AuditProblem, AuditReadError, type AuditRecord } from './records'
 import { type AuditSource, chunksOf } from './source'
