@@ -25,13 +25,20 @@ export interface CheckedPolicy {
   readonly tasklistId: string | undefined
 }
 
-/** Checks a policy. Throws a TypeError that names the property. */
+const POLICY_NAMES = ['enabled', 'auditLogPath', 'auditTasklistId', 'reason']
+
+/**
+ * Checks a policy. Throws a TypeError that names the property. Others than the known are left alone, since
+ * a gateway may pass its whole configuration; only a known one that is written otherwise is refused.
+ */
 export function checkPolicy(policy: ExecPolicy): CheckedPolicy {
   const input: unknown = policy
   if (typeof input !== 'object' || input === null) {
     throw new TypeError(`policy: expected an object, got ${describe(input)}`)
   }
-  const { enabled, auditLogPath, auditTasklistId, reason }: Record<string, unknown> = { ...input }
+  const own: Record<string, unknown> = { ...input }
+  checkSpelling(own)
+  const { enabled, auditLogPath, auditTasklistId, reason } = own
   if (enabled === false) {
     if (reason !== undefined && typeof reason !== 'string') {
       throw new TypeError(`policy.reason: expected a string, got ${describe(reason)}`)
@@ -55,4 +62,18 @@ export function checkPolicy(policy: ExecPolicy): CheckedPolicy {
     throw new TypeError(`policy.auditTasklistId: expected a string or null, got ${got}`)
   }
   return { auditLogPath: resolve(auditLogPath), tasklistId: auditTasklistId ?? undefined }
+}
+
+/** Refuses `auditTasklistID` and `audit_tasklist_id`, which would be missed without a word. */
+function checkSpelling(own: Readonly<Record<string, unknown>>): void {
+  for (const name of Object.keys(own)) {
+    const known = POLICY_NAMES.find((candidate) => plain(candidate) === plain(name))
+    // Beside the known one it is the caller's own affair.
+    if (known === undefined || known in own) continue
+    throw new TypeError(`policy.${name}: unknown property; did you mean ${known}?`)
+  }
+}
+
+function plain(name: string): string {
+  return name.toLowerCase().replaceAll(/(?<=[a-z])[_-](?=[a-z])/g, '')
 }
