@@ -130,9 +130,15 @@ const MODE_MAX = 0o777
 export type Values = ReadonlyMap<string, unknown>
 export type Fn<A extends unknown[], R> = (...args: A) => R
 
-/** Fills in the defaults. Throws a TypeError or RangeError naming the option, its value and the rule. */
-export function checkOptions(options: ExecAuditOptions | undefined): CheckedOptions {
-  const values = valuesOf('options', options, OPTION_NAMES)
+/**
+ * Fills in the defaults. Throws a TypeError or RangeError naming the option, its value and the rule.
+ * @param others names that the caller checks itself
+ */
+export function checkOptions(
+  options: ExecAuditOptions | undefined,
+  others: readonly string[] = [],
+): CheckedOptions {
+  const values = valuesOf('options', options, [...OPTION_NAMES, ...others])
   const fsync = valuesOf('options.fsync', values.get('fsync'), FSYNC_NAMES)
   return {
     ringBytes: powerOfTwoFrom(integer('options.ringBytes', values, MIB, KIB, GIB)),
@@ -207,7 +213,8 @@ function lastName(where: string): string {
   return where.slice(where.lastIndexOf('.') + 1)
 }
 
-function refuse(where: string, value: unknown, expected: string): never {
+/** Throws what is wrong with the value of an option. */
+export function refuse(where: string, value: unknown, expected: string): never {
   const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : describe(value)
   const text = `${where}: expected ${expected}, got ${shown}`
   throw typeof value === 'number' || typeof value === 'string'
@@ -244,12 +251,20 @@ function oneOf<const Name extends string>(
   names: readonly [Name, ...Name[]],
 ): Name {
   const value = values.get(lastName(where))
-  if (value === undefined) return names[0]
+  return value === undefined ? names[0] : nameFrom(where, value, names)
+}
+
+/** The one of the names that the value is. */
+export function nameFrom<const Name extends string>(
+  where: string,
+  value: unknown,
+  names: readonly Name[],
+): Name {
   const name = names.find((candidate) => candidate === value)
   return name ?? refuse(where, value, `one of ${names.join(', ')}`)
 }
 
-function flag(where: string, values: Values, fallback: boolean): boolean {
+export function flag(where: string, values: Values, fallback: boolean): boolean {
   const value = values.get(lastName(where))
   if (value === undefined) return fallback
   return typeof value === 'boolean' ? value : refuse(where, value, 'a boolean')
@@ -261,6 +276,12 @@ function filePath(where: string, values: Values): string | undefined {
   const isPath = typeof value === 'string' && value !== '' && !value.includes('\0')
   if (!isPath) return refuse(where, value, 'the path or file: URL of a file')
   return value.startsWith('file:') ? value : resolve(value)
+}
+
+/** Throws where it is no time that a blocking drain may take. */
+export function checkTimeoutMs(timeoutMs: number): void {
+  if (typeof timeoutMs === 'number' && timeoutMs >= 0) return
+  throw new RangeError(`timeoutMs: expected a number from 0, got ${describe(timeoutMs)}`)
 }
 
 export function functionOf(where: string, value: unknown): Fn<unknown[], unknown> {
