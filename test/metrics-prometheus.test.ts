@@ -63,12 +63,12 @@ describe('the metrics for Prometheus', () => {
       exec_audit_warnings_total{code="AUDIT_EXIT_TIMEOUT"} 0
       exec_audit_warnings_suppressed_total 0
       exec_audit_groups_total 2
-      exec_audit_groups_retries_total 0
+      exec_audit_group_retries_total 0
       exec_audit_written_bytes_total ${startedLine(1).length * 2}
       exec_audit_ring_capacity_bytes 1048576
       exec_audit_ring_used_bytes 0
       exec_audit_waiting_events 0
-      exec_audit_waiting_size_bytes 0
+      exec_audit_waiting_bytes 0
       exec_audit_waiting_limit_bytes 268435456
       exec_audit_file_size_bytes ${startedLine(1).length * 2}
       exec_audit_file_opens_total 1
