@@ -240,8 +240,9 @@ export class AuditWriter implements ExitDrained {
     if (this.#closing !== undefined) return this.#refuse('closed', closedError())
     this.#groups.update()
     const promise = new Promise<AuditOutcome>(this.#capture)
-    const refusal = this.#place(encoder, this.#captured)
-    if (refusal !== undefined) return this.#refuse('full', ringFullError(refusal))
+    if (!this.#place(encoder, this.#captured)) {
+      return this.#refuse('full', ringFullError(this.#options))
+    }
     this.#acceptedByType[encoder.type] = (this.#acceptedByType[encoder.type] ?? 0) + 1
     this.#accepted++
     this.#host.wake()
@@ -252,22 +253,20 @@ export class AuditWriter implements ExitDrained {
     return promise
   }
 
-  /** Finds room for the prepared event; returns which limit was in the way, if one was. */
-  #place(encoder: EventEncoder, settle: Settle): string | undefined {
-    if (this.#admission.tryPublish(encoder, settle)) return undefined
+  /** Finds room for the prepared event, if there is. */
+  #place(encoder: EventEncoder, settle: Settle): boolean {
+    if (this.#admission.tryPublish(encoder, settle)) return true
     // Outcomes that have arrived meanwhile free their space.
     this.#settle()
-    if (this.#admission.tryPublish(encoder, settle)) return undefined
-    const { onFull, maxBlockMs, maxWaitingBytes, ringBytes } = this.#options
+    if (this.#admission.tryPublish(encoder, settle)) return true
     hurry(this.#memory.control, this.#ring.tailPosition)
-    switch (onFull) {
+    switch (this.#options.onFull) {
       case 'fail':
-        return `the ring is full (ringBytes=${ringBytes})`
+        return false
       case 'block':
-        return this.#block(encoder, settle) ? undefined : `waited maxBlockMs=${maxBlockMs}`
+        return this.#block(encoder, settle)
       case 'wait':
-        if (this.#admission.tryWait(encoder, settle)) return undefined
-        return `maxWaitingBytes=${maxWaitingBytes} are waiting`
+        return this.#admission.tryWait(encoder, settle)
     }
   }
 

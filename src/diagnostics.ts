@@ -1,5 +1,6 @@
 import { codeOf, textOf } from './errors'
 import { FailureCounts, type FailureKind } from './failure-counts'
+import { describe } from './fields'
 
 /** One event that failed, as {@link ExecAudit} tells its diagnostics. */
 export interface AuditFailure {
@@ -83,6 +84,19 @@ export class ExecDiagnostics implements AuditFailureRecorder {
   toJSON(): DiagnosticsSnapshot {
     return this.snapshot()
   }
+}
+
+/** Throws a TypeError for what cannot be told of failures. */
+export function checkRecorder(diagnostics: unknown): void {
+  const isRecorder =
+    typeof diagnostics === 'object' &&
+    diagnostics !== null &&
+    'recordAuditFailure' in diagnostics &&
+    typeof diagnostics.recordAuditFailure === 'function'
+  if (isRecorder) return
+  throw new TypeError(
+    `diagnostics: expected an object with recordAuditFailure(), got ${describe(diagnostics)}`,
+  )
 }
 
 function plain({ stage, error, path }: AuditFailure, atMs: number): LastAuditFailure {

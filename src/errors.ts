@@ -16,6 +16,9 @@ import {
   REASON_UNKNOWN,
   REASON_UNLINKED,
 } from './failure'
+import type { CheckedOptions } from './options'
+
+type FullOptions = Pick<CheckedOptions, 'onFull' | 'ringBytes' | 'maxBlockMs' | 'maxWaitingBytes'>
 
 /**
  * Stable codes of {@link AuditError}:
@@ -178,11 +181,23 @@ export function closedError(): AuditError {
 }
 
 /** Makes the error for an event that neither the ring nor the waiting queue could take. */
-export function ringFullError(limit: string): AuditError {
+export function ringFullError(options: FullOptions): AuditError {
   return new AuditError(
     'AUDIT_RING_FULL',
-    `no room for the event: ${limit}; the disk is slower than the events, raise ringBytes or that limit`,
+    `no room for the event: ${limitOf(options)}; the disk is slower than the events, raise ringBytes or that limit`,
   )
+}
+
+/** Which limit was in the way. */
+function limitOf({ onFull, ringBytes, maxBlockMs, maxWaitingBytes }: FullOptions): string {
+  switch (onFull) {
+    case 'fail':
+      return `the ring is full (ringBytes=${ringBytes})`
+    case 'block':
+      return `waited maxBlockMs=${maxBlockMs}`
+    case 'wait':
+      return `maxWaitingBytes=${maxWaitingBytes} are waiting`
+  }
 }
 
 /** What was thrown, as text, whatever it is. */

@@ -1,6 +1,6 @@
 import type { AuditTrail } from './audit-trail'
 import { AuditWriter } from './audit-writer'
-import type { AuditFailureRecorder } from './diagnostics'
+import { type AuditFailureRecorder, checkRecorder } from './diagnostics'
 import type {
   AuditOutcome,
   DenialEvent,
@@ -9,7 +9,7 @@ import type {
   StartedEvent,
   WarningEvent,
 } from './events'
-import { describe } from './fields'
+import { checkTimeoutMs } from './option-checks'
 import { checkOptions, type ExecAuditOptions } from './options'
 import { checkPolicy, type ExecPolicy } from './policy'
 import { type AuditStats, disabledStats } from './stats'
@@ -99,9 +99,7 @@ export class ExecAudit implements AuditTrail {
    * @throws RangeError for a `timeoutMs` that is no number from 0
    */
   drainSync(timeoutMs: number = DRAIN_SYNC_MS): boolean {
-    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
-      throw new RangeError(`timeoutMs: expected a number from 0, got ${describe(timeoutMs)}`)
-    }
+    checkTimeoutMs(timeoutMs)
     return this.#writer?.drainSync(timeoutMs) ?? true
   }
 
@@ -131,16 +129,4 @@ export class ExecAudit implements AuditTrail {
   stats(): AuditStats {
     return this.#writer?.stats() ?? disabledStats()
   }
-}
-
-function checkRecorder(diagnostics: unknown): void {
-  const isRecorder =
-    typeof diagnostics === 'object' &&
-    diagnostics !== null &&
-    'recordAuditFailure' in diagnostics &&
-    typeof diagnostics.recordAuditFailure === 'function'
-  if (isRecorder) return
-  throw new TypeError(
-    `diagnostics: expected an object with recordAuditFailure(), got ${describe(diagnostics)}`,
-  )
 }

@@ -1,7 +1,9 @@
-import type { Stage } from './failure'
+import { STAGES, type Stage } from './failure'
 
 /** Where an event can fail: the five stages of its line, and before it is accepted. */
 export type FailureKind = Stage | 'closed' | 'full'
+
+export const FAILURE_KINDS: readonly FailureKind[] = [...STAGES, 'closed', 'full']
 
 /** Failed events, by where. */
 export class FailureCounts {

@@ -4,7 +4,7 @@
  */
 
 /** The five stages at which the reference counts a failure, in the order of the data. */
-const STAGES = ['folder', 'encode', 'open', 'write', 'sync'] as const
+export const STAGES = ['folder', 'encode', 'open', 'write', 'sync'] as const
 
 /** A stage of the way of a line into the file. */
 export type Stage = (typeof STAGES)[number]

@@ -90,7 +90,15 @@ export function oneOf<const Name extends string>(
   names: readonly [Name, ...Name[]],
 ): Name {
   const value = values.get(lastName(where))
-  if (value === undefined) return names[0]
+  return value === undefined ? names[0] : nameFrom(where, value, names)
+}
+
+/** The one of the names that the value is. */
+export function nameFrom<const Name extends string>(
+  where: string,
+  value: unknown,
+  names: readonly Name[],
+): Name {
   const name = names.find((candidate) => candidate === value)
   return name ?? refuse(where, value, `one of ${names.join(', ')}`)
 }
@@ -109,6 +117,12 @@ export function filePath(where: string, values: Values): string | undefined {
   const isPath = typeof value === 'string' && value !== '' && !value.includes('\0')
   if (!isPath) return refuse(where, value, 'the path or file: URL of a file')
   return value.startsWith('file:') ? value : resolve(value)
+}
+
+/** Throws where it is no time that a blocking drain may take. */
+export function checkTimeoutMs(timeoutMs: number): void {
+  if (typeof timeoutMs === 'number' && timeoutMs >= 0) return
+  throw new RangeError(`timeoutMs: expected a number from 0, got ${describe(timeoutMs)}`)
 }
 
 /** The function itself, called without a `this`. */

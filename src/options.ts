@@ -136,9 +136,15 @@ const MIB = 1024 * KIB
 const GIB = 1024 * MIB
 const MODE_MAX = 0o777
 
-/** Fills in the defaults. Throws a TypeError or RangeError naming the option, its value and the rule. */
-export function checkOptions(options: ExecAuditOptions | undefined): CheckedOptions {
-  const values = valuesOf('options', options, OPTION_NAMES, FSYNC_PATHS)
+/**
+ * Fills in the defaults. Throws a TypeError or RangeError naming the option, its value and the rule.
+ * @param others names that the caller checks itself
+ */
+export function checkOptions(
+  options: ExecAuditOptions | undefined,
+  others: readonly string[] = [],
+): CheckedOptions {
+  const values = valuesOf('options', options, [...OPTION_NAMES, ...others], FSYNC_PATHS)
   const fsync = valuesOf('options.fsync', values.get('fsync'), FSYNC_NAMES)
   return {
     ringBytes: powerOfTwoFrom(integer('options.ringBytes', values, MIB, KIB, GIB)),

@@ -25,7 +25,12 @@ export interface CheckedPolicy {
   readonly tasklistId: string | undefined
 }
 
-/** Checks a policy. Throws a TypeError that names the property. */
+const POLICY_NAMES = ['enabled', 'auditLogPath', 'auditTasklistId', 'reason']
+
+/**
+ * Checks a policy. Throws a TypeError that names the property. Others than the known are left alone, since
+ * a gateway may pass its whole configuration; only a known one that is written otherwise is refused.
+ */
 export function checkPolicy(policy: ExecPolicy): CheckedPolicy {
   const input: unknown = policy
   if (typeof input !== 'object' || input === null) {
@@ -33,6 +38,7 @@ export function checkPolicy(policy: ExecPolicy): CheckedPolicy {
   }
   // Its own properties alone: what Object.prototype was given must not switch the audit on, or off.
   const own: Record<string, unknown> = { __proto__: null, ...input }
+  checkSpelling(own)
   const { enabled, auditLogPath, auditTasklistId, reason } = own
   if (enabled === false) {
     if (reason !== undefined && typeof reason !== 'string') {
@@ -57,4 +63,18 @@ export function checkPolicy(policy: ExecPolicy): CheckedPolicy {
     throw new TypeError(`policy.auditTasklistId: expected a string or null, got ${got}`)
   }
   return { auditLogPath: resolve(auditLogPath), tasklistId: auditTasklistId ?? undefined }
+}
+
+/** Refuses `auditTasklistID` and `audit_tasklist_id`, which would be missed without a word. */
+function checkSpelling(own: Readonly<Record<string, unknown>>): void {
+  for (const name of Object.keys(own)) {
+    const known = POLICY_NAMES.find((candidate) => plain(candidate) === plain(name))
+    // Beside the known one it is the caller's own affair.
+    if (known === undefined || known in own) continue
+    throw new TypeError(`policy.${name}: unknown property; did you mean ${known}?`)
+  }
+}
+
+function plain(name: string): string {
+  return name.toLowerCase().replaceAll(/(?<=[a-z])[_-](?=[a-z])/g, '')
 }

@@ -11,6 +11,7 @@ import {
 import { registerOpenTelemetry } from '../src/metrics'
 import { startedEvent, startedLine } from './helpers/events'
 import { openAudit } from './helpers/open-audit'
+import { refusal } from './helpers/refusal'
 import { useTempDir } from './helpers/temp-dir'
 
 const dir = useTempDir()
@@ -65,8 +66,8 @@ describe('the metrics for OpenTelemetry', () => {
       'exec_audit.file.rotations OBSERVABLE_COUNTER {rotation}',
       'exec_audit.file.size OBSERVABLE_GAUGE By',
       'exec_audit.file.torn_tails OBSERVABLE_COUNTER {fragment}',
+      'exec_audit.group.retries OBSERVABLE_COUNTER {try}',
       'exec_audit.groups OBSERVABLE_COUNTER {group}',
-      'exec_audit.groups.retries OBSERVABLE_COUNTER {try}',
       'exec_audit.last_failure.timestamp OBSERVABLE_GAUGE s',
       'exec_audit.last_success.timestamp OBSERVABLE_GAUGE s',
       'exec_audit.oldest_pending OBSERVABLE_GAUGE s',
@@ -75,9 +76,9 @@ describe('the metrics for OpenTelemetry', () => {
       'exec_audit.ring.used_max OBSERVABLE_GAUGE By',
       'exec_audit.sync.duration HISTOGRAM s',
       'exec_audit.uptime OBSERVABLE_GAUGE s',
+      'exec_audit.waiting OBSERVABLE_UP_DOWN_COUNTER By',
       'exec_audit.waiting.events OBSERVABLE_UP_DOWN_COUNTER {event}',
       'exec_audit.waiting.limit OBSERVABLE_UP_DOWN_COUNTER By',
-      'exec_audit.waiting.size OBSERVABLE_UP_DOWN_COUNTER By',
       'exec_audit.warnings OBSERVABLE_COUNTER {warning}',
       'exec_audit.warnings.suppressed OBSERVABLE_COUNTER {warning}',
       'exec_audit.worker.lost OBSERVABLE_GAUGE 1',
@@ -149,12 +150,31 @@ describe('the metrics for OpenTelemetry', () => {
     expect(channel('x0x-exec-audit:group').hasSubscribers).toBe(false)
   })
 
-  it('refuse attributes that they have themselves, or that are no text', () => {
+  it('refuse what is no audit and no meter, and options that cannot be, by their names', () => {
     const { audit } = openAudit(dir.path('exec.log'))
     const { meter } = openSdk()
-    const register = (attributes: object) => () =>
-      Reflect.apply(registerOpenTelemetry, undefined, [audit, meter, { attributes }])
-    expect(register({ outcome: 'x' })).toThrow(RangeError)
-    expect(register({ a: 1 })).toThrow(new TypeError('attributes.a: expected a string, got number'))
+    const refusalOf = (...args: unknown[]) =>
+      refusal(() => Reflect.apply(registerOpenTelemetry, undefined, args))
+    const aMeter = "expected an OpenTelemetry meter, as metrics.getMeter('gateway') gives one"
+    expect([
+      refusalOf(audit),
+      refusalOf(audit, { attributes: {} }),
+      refusalOf(undefined, meter),
+      refusalOf(audit, meter, { atributes: {} }),
+      refusalOf(audit, meter, { syncHistogram: 0 }),
+      refusalOf(audit, meter, { attributes: 'x' }),
+      refusalOf(audit, meter, { attributes: { a: 1 } }),
+      refusalOf(audit, meter, { attributes: { outcome: 'x' } }),
+    ]).toEqual([
+      `TypeError: meter: ${aMeter}, got undefined`,
+      `TypeError: meter: ${aMeter}, got an object without createObservableCounter()`,
+      'TypeError: audit: expected an ExecAudit, got undefined',
+      'TypeError: options.atributes: unknown option; did you mean attributes? Known are attributes, syncHistogram',
+      'RangeError: options.syncHistogram: expected a boolean, got the number 0',
+      'TypeError: options.attributes: expected an object of strings, got a string of 1 characters',
+      'TypeError: options.attributes.a: expected a string, got number',
+      'RangeError: options.attributes: "outcome" is no name for a label here; outcome, event, stage, code, le are taken',
+    ])
+    expect(channel('x0x-exec-audit:group').hasSubscribers).toBe(false)
   })
 })

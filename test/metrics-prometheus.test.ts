@@ -10,6 +10,7 @@ import { ExecAudit, ExecDiagnostics } from '../src'
 import { registerPrometheus } from '../src/metrics'
 import { startedEvent, startedLine } from './helpers/events'
 import { openAudit } from './helpers/open-audit'
+import { refusal } from './helpers/refusal'
 import { useTempDir } from './helpers/temp-dir'
 
 const dir = useTempDir()
@@ -62,12 +63,12 @@ describe('the metrics for Prometheus', () => {
       exec_audit_warnings_total{code="AUDIT_EXIT_TIMEOUT"} 0
       exec_audit_warnings_suppressed_total 0
       exec_audit_groups_total 2
-      exec_audit_groups_retries_total 0
+      exec_audit_group_retries_total 0
       exec_audit_written_bytes_total ${startedLine(1).length * 2}
       exec_audit_ring_capacity_bytes 1048576
       exec_audit_ring_used_bytes 0
       exec_audit_waiting_events 0
-      exec_audit_waiting_size_bytes 0
+      exec_audit_waiting_bytes 0
       exec_audit_waiting_limit_bytes 268435456
       exec_audit_file_size_bytes ${startedLine(1).length * 2}
       exec_audit_file_opens_total 1
@@ -213,26 +214,20 @@ describe('the metrics for Prometheus', () => {
   it('refuse what cannot be: a second audit of the same labels, a taken name, wrong labels', () => {
     const { audit } = openAudit(dir.path('exec.log'))
     const registry = new Registry()
-    const messageOf = (options: Parameters<typeof registerPrometheus>[1]) => {
-      try {
-        registerPrometheus(audit, { registry, ...options })
-        return 'registered'
-      } catch (error) {
-        return String(error)
-      }
-    }
+    const messageOf = (options: Parameters<typeof registerPrometheus>[1]) =>
+      refusal(() => registerPrometheus(audit, { registry, ...options })) ?? 'registered'
     expect(messageOf({ labels: { a: 'x' } })).toBe('registered')
     expect(messageOf({ labels: { a: 'x' } })).toBe(
       'Error: an audit with the labels {"a":"x"} is registered; unregister it, or give labels',
     )
     expect(messageOf({ labels: { a: 'y' } })).toBe('registered')
     expect(messageOf({ prefix: '1x' })).toBe(
-      'RangeError: prefix: "1x" cannot begin the name of a metric',
+      'RangeError: options.prefix: expected what the name of a metric can begin with, got "1x"',
     )
     expect(messageOf({ labels: { stage: 'x' } })).toBe(
-      'RangeError: labels: "stage" is no name for a label here; outcome, event, stage, code, le are taken',
+      'RangeError: options.labels: "stage" is no name for a label here; outcome, event, stage, code, le are taken',
     )
-    expect(messageOf({ labels: { 'a-b': 'x' } })).toMatch(/^RangeError: labels: "a-b"/)
+    expect(messageOf({ labels: { 'a-b': 'x' } })).toMatch(/^RangeError: options.labels: "a-b"/)
     new Gauge({ name: 'mine_uptime_seconds', help: 'x', registers: [registry] })
     const before = registry.getMetricsAsArray().length
     expect(messageOf({ prefix: 'mine_' })).toBe(
@@ -240,6 +235,26 @@ describe('the metrics for Prometheus', () => {
     )
     expect(registry.getMetricsAsArray()).toHaveLength(before)
     expect(messageOf({ prefix: 'other_' })).toBe('registered')
+  })
+
+  it('refuse what is no audit and no registry, and options that there are not', () => {
+    const { audit } = openAudit(dir.path('exec.log'))
+    const refusalOf = (...args: unknown[]) =>
+      refusal(() => Reflect.apply(registerPrometheus, undefined, args))
+    expect([
+      refusalOf({ stats: 5 }),
+      refusalOf(audit, { prefx: 'x_' }),
+      refusalOf(audit, { registry: {} }),
+      refusalOf(audit, { prefix: ['x_'] }),
+      refusalOf(audit, 'x_'),
+    ]).toEqual([
+      'TypeError: audit: expected an ExecAudit, got an object without stats()',
+      'TypeError: options.prefx: unknown option; did you mean prefix? Known are registry, prefix, labels',
+      "TypeError: options.registry: expected prom-client's Registry, got an object without getSingleMetric()",
+      'TypeError: options.prefix: expected what the name of a metric can begin with, got an array',
+      'TypeError: options: expected an object, got a string of 2 characters',
+    ])
+    expect(register.getMetricsAsArray()).toEqual([])
   })
 })
 

@@ -1,5 +1,7 @@
-import { ExecAudit, type ExecAuditOptions, ExecDiagnostics } from '../src'
+import { writeFileSync } from 'node:fs'
+import { ExecAudit, type ExecAuditOptions, ExecDiagnostics, loadExecPolicy } from '../src'
 import { checkOptions } from '../src/options'
+import { checkPolicy } from '../src/policy'
 import { useTempDir } from './helpers/temp-dir'
 
 function messageOf(construct: () => unknown): string {
@@ -233,6 +235,15 @@ describe('a mistake in the policy or the diagnostics', () => {
       'TypeError policy.auditTasklistId: expected a string or null, got the number 5',
     ],
     [{ enabled: false, reason: 5 }, 'TypeError policy.reason: expected a string, got the number 5'],
+    [
+      { enabled: true, auditLogPath: 'x', auditTasklistID: 't' },
+      'TypeError policy.auditTasklistID: unknown property; did you mean auditTasklistId?',
+    ],
+    [
+      { enabled: true, audit_log_path: 'x' },
+      'TypeError policy.audit_log_path: unknown property; did you mean auditLogPath?',
+    ],
+    [{ Enabled: false }, 'TypeError policy.Enabled: unknown property; did you mean enabled?'],
   ])('the policy %j is refused: %s', (policy, message) => {
     expect(messageOf(() => construct(policy, new ExecDiagnostics()))).toBe(message)
   })
@@ -250,6 +261,14 @@ describe('a mistake in the policy or the diagnostics', () => {
     } finally {
       for (const name of Object.keys(lent)) Reflect.deleteProperty(Object.prototype, name)
     }
+  })
+
+  it('a policy may be a part of a whole configuration, or of the file that x0x reads', () => {
+    const path = dir.path('acl.toml')
+    writeFileSync(path, '[exec]\nenabled = true\n')
+    const { policy, ...others } = loadExecPolicy(path)
+    const whole = { ...others, ...policy, auditTasklistId: 'a', audit_tasklist_id: 'b', task: 1 }
+    expect(checkPolicy(whole).tasklistId).toBe('a')
   })
 
   it.each<[unknown, string]>([

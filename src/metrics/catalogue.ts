@@ -127,7 +127,7 @@ export const METRICS: readonly MetricDefinition[] = [
     samples: one(({ groups }) => groups.count),
   },
   {
-    name: 'groups.retries',
+    name: 'group.retries',
     kind: 'counter',
     unit: '{try}',
     help: 'Further tries to write or sync a group, within retryForMs',
@@ -169,7 +169,7 @@ export const METRICS: readonly MetricDefinition[] = [
     samples: one(({ waiting }) => waiting.events),
   },
   {
-    name: 'waiting.size',
+    name: 'waiting',
     kind: 'level',
     unit: 'By',
     help: 'Bytes outside the ring, of events that wait or are too large for it',

@@ -1,3 +1,4 @@
+import { describe } from '../fields'
 import { OWN_LABELS } from './catalogue'
 
 /** Labels or attributes that are put on each metric of an audit. */
@@ -5,6 +6,10 @@ export type Labels = Readonly<Record<string, string>>
 
 /** The labels to use; throws a TypeError or RangeError for those that may not be. */
 export function checkLabels(where: string, labels: Labels, isAllowed: RegExp): Labels {
+  const given: unknown = labels
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new TypeError(`${where}: expected an object of strings, got ${describe(given)}`)
+  }
   for (const [name, value] of Object.entries<unknown>(labels)) {
     if (typeof value !== 'string') {
       throw new TypeError(`${where}.${name}: expected a string, got ${typeof value}`)

@@ -1,7 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { AuditGroup } from '../group-channel'
+import { flag, valuesOf } from '../option-checks'
 import { SYNC_LIMITS_NS } from '../sync-buckets'
 import { METRICS, type MetricDefinition, type StatsSource, SYNC_HELP } from './catalogue'
+import { checkMethods, checkSource } from './checks'
 import { checkLabels, type Labels } from './labels'
 
 /** What is used of the OpenTelemetry API's `MetricOptions`. */
@@ -59,6 +61,20 @@ export interface OpenTelemetryOptions {
   syncHistogram?: boolean | undefined
 }
 
+const OPTION_NAMES = [
+  'attributes',
+  'syncHistogram',
+] as const satisfies readonly (keyof OpenTelemetryOptions)[]
+
+const METER_METHODS = [
+  'createObservableCounter',
+  'createObservableUpDownCounter',
+  'createObservableGauge',
+  'createHistogram',
+  'addBatchObservableCallback',
+  'removeBatchObservableCallback',
+] as const satisfies readonly (keyof OpenTelemetryMeter)[]
+
 const PREFIX = 'exec_audit.'
 const CHANNEL = 'x0x-exec-audit:group'
 const ATTRIBUTE_PATTERN = /^[a-zA-Z][\w.-]*$/
@@ -69,19 +85,28 @@ const NS_PER_S = 1e9
  * from `audit.stats()` when the SDK collects, and a histogram of the syncs. The meter holds the audit
  * until it is unregistered, also after `close()`.
  * @returns unregisters it; the last values are not collected any more, so force a flush before
- * @throws TypeError or RangeError for an attribute that may not be
+ * @throws TypeError or RangeError for what is no meter, or an option that is unknown or may not be so
  */
 export function registerOpenTelemetry(
   audit: StatsSource,
   meter: OpenTelemetryMeter,
   options: OpenTelemetryOptions = {},
 ): () => void {
+  checkSource(audit)
+  checkMethods(
+    'meter',
+    meter,
+    "an OpenTelemetry meter, as metrics.getMeter('gateway') gives one",
+    METER_METHODS,
+  )
+  const values = valuesOf('options', options, OPTION_NAMES)
+  const isAsked = flag('options.syncHistogram', values, true)
   const { path } = audit.stats().file
   const given = options.attributes ?? { 'log.file.path': path ?? '' }
-  const attributes = checkLabels('attributes', given, ATTRIBUTE_PATTERN)
+  const attributes = checkLabels('options.attributes', given, ATTRIBUTE_PATTERN)
   const stopObserving = observeStats(audit, meter, attributes)
-  const isRecorded = path !== undefined && options.syncHistogram !== false
-  const stopRecording = isRecorded ? recordSyncs(path, meter, attributes) : () => {}
+  const stopRecording =
+    isAsked && path !== undefined ? recordSyncs(path, meter, attributes) : () => {}
   return () => {
     stopObserving()
     stopRecording()

@@ -1,3 +1,4 @@
+import { refuse, valuesOf } from '../option-checks'
 import type { AuditStats } from '../stats'
 import {
   METRICS,
@@ -6,6 +7,7 @@ import {
   type StatsSource,
   SYNC_HELP,
 } from './catalogue'
+import { checkMethods, checkSource } from './checks'
 import { checkLabels, type Labels } from './labels'
 
 /** What is used of prom-client's `Registry`. */
@@ -28,6 +30,12 @@ export interface PrometheusOptions {
   labels?: Labels | undefined
 }
 
+const OPTION_NAMES = [
+  'registry',
+  'prefix',
+  'labels',
+] as const satisfies readonly (keyof PrometheusOptions)[]
+
 const PREFIX_PATTERN = /^[a-zA-Z_:][\w:]*$/
 const LABEL_PATTERN = /^[a-zA-Z_]\w*$/
 const NS_PER_S = 1e9
@@ -35,6 +43,12 @@ const UNIT_SUFFIXES = new Map<string, string>([
   ['s', '_seconds'],
   ['By', '_bytes'],
 ])
+
+const REGISTRY_METHODS = [
+  'getSingleMetric',
+  'registerMetric',
+  'removeSingleMetric',
+] as const satisfies readonly (keyof PrometheusRegistry)[]
 
 /** One audit's part in a metric. */
 interface Member {
@@ -113,7 +127,7 @@ class ScrapedMetric {
  * when they are scraped; between scrapes nothing runs. The registry holds the audit until it is
  * unregistered, also after `close()`.
  * @returns unregisters it
- * @throws TypeError or RangeError for a prefix or label that may not be; Error where prom-client is not
+ * @throws TypeError or RangeError for an option that is unknown, or may not be so; Error where prom-client is not
  *   installed and no registry was given, where another metric has one of the names, or where an audit
  *   with the same labels is registered
  */
@@ -121,12 +135,18 @@ export function registerPrometheus(
   audit: StatsSource,
   options: PrometheusOptions = {},
 ): () => void {
+  checkSource(audit)
+  valuesOf('options', options, OPTION_NAMES)
   const { registry = globalRegistry(), prefix = 'exec_audit_' } = options
-  if (!PREFIX_PATTERN.test(prefix)) {
-    throw new RangeError(`prefix: ${JSON.stringify(prefix)} cannot begin the name of a metric`)
+  checkMethods('options.registry', registry, "prom-client's Registry", REGISTRY_METHODS)
+  if (typeof prefix !== 'string' || !PREFIX_PATTERN.test(prefix)) {
+    refuse('options.prefix', prefix, 'what the name of a metric can begin with')
   }
   const given = options.labels ?? { path: audit.stats().file.path ?? '' }
-  const member: Member = { source: audit, labels: checkLabels('labels', given, LABEL_PATTERN) }
+  const member: Member = {
+    source: audit,
+    labels: checkLabels('options.labels', given, LABEL_PATTERN),
+  }
   const shapes = shapesOf(prefix)
   // All are looked at before the first is changed.
   for (const { name } of shapes) checkPlace(registry, name, member)

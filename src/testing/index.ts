@@ -3,4 +3,5 @@
  *
  * @module x0x-exec-audit/testing
  */
-export { type FailOptions, MemoryAudit } from './memory-audit'
+export { type FailedEvent, MemoryAudit, type MemoryAuditOptions } from './memory-audit'
+export type { ErrnoName, FailOptions } from './planned-failures'

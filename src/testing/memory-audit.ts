@@ -1,9 +1,8 @@
-import { constants } from 'node:os'
 import type { AuditTrail } from '../audit-trail'
 import { decode } from '../decode'
-import { type AuditFailureRecorder, ExecDiagnostics } from '../diagnostics'
+import { type AuditFailureRecorder, checkRecorder, ExecDiagnostics } from '../diagnostics'
 import { EventEncoder, type EventName } from '../encode'
-import { type AuditError, closedError, ioError, textOf } from '../errors'
+import { closedError, textOf } from '../errors'
 import type {
   AuditOutcome,
   DenialEvent,
@@ -12,41 +11,54 @@ import type {
   StartedEvent,
   WarningEvent,
 } from '../events'
-import type { Stage } from '../failure'
 import type { FailureKind } from '../failure-counts'
 import { FailureReporter } from '../failure-reporter'
 import { isInvalidEvent } from '../fields'
 import { recordBytes } from '../layout'
+import { checkTimeoutMs } from '../option-checks'
 import { type CheckedOptions, checkOptions, type ExecAuditOptions } from '../options'
+import { type CheckedPolicy, checkPolicy, type ExecPolicy } from '../policy'
 import { parseLine } from '../reader/parse-line'
 import { type AuditRecord, isProblem } from '../reader/records'
 import { serialize } from '../serialize'
 import { type AuditStats, disabledStats } from '../stats'
 import { redactWarning } from '../warnings'
+import { checkCount, type Failing, type FailOptions, PlannedFailures } from './planned-failures'
 
-/** How the next events fail, see {@link MemoryAudit.failNext}. */
-export interface FailOptions {
-  /** How many events; `Infinity` for all from now on. Default 1. */
-  readonly count?: number
-  /** Where, and so which code the `AuditError` has; default `'write'`. */
-  readonly stage?: Stage
-  /** The kernel's error behind it; default `'ENOSPC'`. */
-  readonly errno?: keyof typeof constants.errno
+/** Options of {@link MemoryAudit}: those of `ExecAudit`, and its policy. */
+export interface MemoryAuditOptions extends ExecAuditOptions {
+  /**
+   * As for `ExecAudit`; default an enabled one. With a disabled one each event's outcome is `'disabled'`,
+   * and nothing is kept. The path only stands in messages.
+   */
+  policy?: ExecPolicy | undefined
 }
 
-interface StageFailure {
-  readonly stage: Stage
-  readonly error: AuditError
+/** An event that was recorded and failed, see {@link MemoryAudit.failed}. */
+export interface FailedEvent {
+  /** Which method was called. */
+  readonly event: EventName
+  /**
+   * What would be in the file, without the newline; undefined where it never came to that: the event was
+   * wrong, or the audit closed.
+   */
+  readonly line: string | undefined
+  /** Where it failed; `'encode'` for a wrong event, `'full'` and `'closed'` for a refusal. */
+  readonly stage: FailureKind
+  /** What the promise was rejected with, or with `failureMode: 'open'` would have been. */
+  readonly error: Error
 }
 
 interface Pending {
+  readonly event: EventName
   readonly line: string
-  readonly failure: StageFailure | undefined
+  readonly failure: Failing | undefined
   readonly settle: (outcome: AuditOutcome) => void
-  readonly reject: (error: AuditError) => void
+  readonly reject: (error: Error) => void
 }
 
-const PATH = '(memory)'
+const IN_MEMORY: CheckedPolicy = { auditLogPath: '(memory)', tasklistId: undefined }
+const DISABLED = Promise.resolve<AuditOutcome>('disabled')
 
 /**
  * An audit for unit tests: the events stay in memory, with no worker and no file. Events are checked,
@@ -59,34 +71,44 @@ const PATH = '(memory)'
  * assert.deepEqual(audit.events.map(({ event }) => event), ['request', 'started', 'exit'])
  */
 export class MemoryAudit implements AuditTrail {
-  /** There is no policy that could have one. */
-  readonly tasklistId = undefined
+  /** The policy's `auditTasklistId`; undefined when it has none or is disabled. */
+  readonly tasklistId: string | undefined
+  readonly #isDisabled: boolean
   readonly #options: CheckedOptions
   readonly #encoder: EventEncoder
   readonly #reporter: FailureReporter
   readonly #outcome: AuditOutcome
   readonly #accepted = { request: 0, started: 0, warning: 0, exit: 0, denial: 0 }
   #lines: string[] = []
+  #failed: FailedEvent[] = []
   #pending: Pending[] = []
   #waiters: (() => void)[] = []
   #isHeld = false
   #isClosed = false
-  #failures: (StageFailure & { left: number }) | undefined
+  readonly #planned: PlannedFailures
   #settled = 0
-  #failed = 0
+  #succeeded = 0
 
   /**
-   * @param options those of `ExecAudit`; those about the file, the ring and the worker change nothing
+   * @param options those of `ExecAudit`, of which those about the file, the ring and the worker change
+   *   nothing; and its policy
    * @param diagnostics told of each failed event, once
    * @throws TypeError or RangeError for a mistake in the options, naming it
    */
   constructor(
-    options?: ExecAuditOptions,
+    options?: MemoryAuditOptions,
     diagnostics: AuditFailureRecorder = new ExecDiagnostics(),
   ) {
-    this.#options = checkOptions(options)
+    this.#options = checkOptions(options, ['policy'])
+    const policy = options?.policy
+    const { auditLogPath, tasklistId } = policy === undefined ? IN_MEMORY : checkPolicy(policy)
+    checkRecorder(diagnostics)
+    this.tasklistId = tasklistId
+    this.#isDisabled = auditLogPath === undefined
+    const path = auditLogPath ?? ''
+    this.#planned = new PlannedFailures(path, this.#options)
     const { maxEventBytes, redact, clock, failureMode, logger, fsync } = this.#options
-    this.#reporter = new FailureReporter(PATH, diagnostics, logger)
+    this.#reporter = new FailureReporter(path, diagnostics, logger)
     this.#outcome = fsync.method === 'none' ? 'written' : 'durable'
     this.#encoder = new EventEncoder({
       maxEventBytes,
@@ -119,15 +141,30 @@ export class MemoryAudit implements AuditTrail {
     return this.#pending.length
   }
 
-  /** Forgets the events so far. */
-  clear(): void {
-    this.#lines = []
+  /** The events that failed, in the order of their outcomes: on demand, or since they were wrong. */
+  get failed(): readonly FailedEvent[] {
+    return [...this.#failed]
   }
 
-  /** Has the next events fail as on a broken disk: resolve `'failed'`, or reject with an AuditError. */
-  failNext({ count = 1, stage = 'write', errno = 'ENOSPC' }: FailOptions = {}): void {
-    const error = ioError({ stage, reason: constants.errno[errno] }, PATH)
-    this.#failures = count > 0 ? { left: count, stage, error } : undefined
+  /** Forgets the events so far, those that failed too. */
+  clear(): void {
+    this.#lines = []
+    this.#failed = []
+  }
+
+  /**
+   * Has the next events fail: resolve `'failed'`, or reject with an AuditError. Wrong events are not
+   * counted. What further calls ask for comes after it: an event fails as the first of them says that is
+   * about its name.
+   * @throws TypeError or RangeError for a mistake in the options, naming it
+   */
+  failNext(options: FailOptions = {}): void {
+    this.#planned.add(options)
+  }
+
+  /** Takes back what is left of {@link failNext}: the disk works again. */
+  mend(): void {
+    this.#planned.clear()
   }
 
   /** Holds the acknowledgements of the events that follow back, as a slow disk does. */
@@ -135,8 +172,12 @@ export class MemoryAudit implements AuditTrail {
     this.#isHeld = true
   }
 
-  /** Settles the first `count` events that are held, in their order; all of them ends the hold. */
+  /**
+   * Settles the first `count` events that are held, in their order; all of them ends the hold.
+   * @throws TypeError or RangeError for what is neither an integer from 0 nor Infinity
+   */
   release(count: number = Number.POSITIVE_INFINITY): void {
+    checkCount('count', count)
     if (count === Number.POSITIVE_INFINITY) this.#isHeld = false
     for (const pending of this.#pending.splice(0, count)) this.#settle(pending)
     if (this.#pending.length === 0) for (const wake of this.#waiters.splice(0)) wake()
@@ -170,13 +211,15 @@ export class MemoryAudit implements AuditTrail {
   }
 
   /** Whether nothing is held back; does not wait. */
-  drainSync(_timeoutMs?: number): boolean {
+  drainSync(timeoutMs = 0): boolean {
+    checkTimeoutMs(timeoutMs)
     return this.#pending.length === 0
   }
 
   reopen(): Promise<AuditOutcome> {
+    if (this.#isDisabled) return DISABLED
     return this.#isClosed
-      ? this.#refuse('closed', closedError())
+      ? this.#refuse({ stage: 'closed', error: closedError() })
       : Promise.resolve<AuditOutcome>(this.#outcome)
   }
 
@@ -193,6 +236,7 @@ export class MemoryAudit implements AuditTrail {
   /** The counts of events; the figures of ring, file and worker stay 0. */
   stats(): AuditStats {
     const none = disabledStats()
+    if (this.#isDisabled) return none
     const accepted = sum(this.#accepted)
     return {
       ...none,
@@ -203,7 +247,7 @@ export class MemoryAudit implements AuditTrail {
         byType: { ...this.#accepted },
         settled: this.#settled,
         pending: accepted - this.#settled,
-        succeeded: this.#settled - this.#failed,
+        succeeded: this.#succeeded,
         failed: sum(this.#reporter.counts),
         lastFailedAtMs: this.#reporter.lastFailedAtMs,
       },
@@ -212,19 +256,25 @@ export class MemoryAudit implements AuditTrail {
     }
   }
 
-  #submit(name: EventName, input: unknown): Promise<AuditOutcome> {
-    if (this.#isClosed) return this.#refuse('closed', closedError())
+  #submit(event: EventName, input: unknown): Promise<AuditOutcome> {
+    if (this.#isDisabled) return DISABLED
+    if (this.#isClosed) return this.#refuse({ stage: 'closed', error: closedError() }, event)
     let line: string
     try {
-      line = this.#encode(name, input)
+      line = this.#encode(event, input)
     } catch (thrown) {
       const isKnown = isInvalidEvent(thrown) && thrown instanceof Error
-      return this.#refuse('encode', isKnown ? thrown : new Error(textOf(thrown)))
+      const error = isKnown ? thrown : new Error(textOf(thrown))
+      return this.#refuse({ stage: 'encode', error }, event)
     }
-    if (this.#isClosed) return this.#refuse('closed', closedError())
-    this.#accepted[name]++
+    // Asked again here: a getter of the event, or `redact`, may have closed the audit meanwhile.
+    if (this.#isClosed) return this.#refuse({ stage: 'closed', error: closedError() }, event)
+    const failure = this.#planned.take(event)
+    if (failure?.stage === 'closed') return this.#refuse(failure, event)
+    if (failure?.stage === 'full') return this.#refuse(failure, event, line)
+    this.#accepted[event]++
     return new Promise((settle, reject) => {
-      this.#pending.push({ line, failure: this.#nextFailure(), settle, reject })
+      this.#pending.push({ event, line, failure, settle, reject })
       if (!this.#isHeld) this.release()
     })
   }
@@ -237,32 +287,33 @@ export class MemoryAudit implements AuditTrail {
     return serialize(decode(record, 0, length)).slice(0, -1)
   }
 
-  #nextFailure(): StageFailure | undefined {
-    const failures = this.#failures
-    if (failures === undefined) return undefined
-    if (--failures.left <= 0) this.#failures = undefined
-    return failures
-  }
-
-  #settle({ line, failure, settle, reject }: Pending): void {
+  #settle({ event, line, failure, settle, reject }: Pending): void {
     this.#settled++
     if (failure === undefined) {
+      this.#succeeded++
       this.#lines.push(line)
       settle(this.#outcome)
       return
     }
-    this.#failed++
-    this.#reporter.note(failure.stage, failure.error)
-    if (this.#options.failureMode === 'closed') reject(failure.error)
+    this.#fail(failure, event, line)
+    if (this.#rejects) reject(failure.error)
     else settle('failed')
   }
 
-  #refuse(kind: FailureKind, error: Error): Promise<AuditOutcome> {
-    this.#reporter.note(kind, error)
+  #refuse(failing: Failing, event?: EventName, line?: string): Promise<AuditOutcome> {
+    this.#fail(failing, event, line)
     this.#reporter.flush()
+    return this.#rejects ? Promise.reject(failing.error) : Promise.resolve('failed')
+  }
+
+  /** Notes a failure; of a `reopen()`, which is no event, where none is given. */
+  #fail({ stage, error }: Failing, event: EventName | undefined, line: string | undefined): void {
+    if (event !== undefined) this.#failed.push({ event, line, stage, error })
+    this.#reporter.note(stage, error)
+  }
+
+  get #rejects(): boolean {
     return this.#options.failureMode === 'closed'
-      ? Promise.reject(error)
-      : Promise.resolve<AuditOutcome>('failed')
   }
 }
 

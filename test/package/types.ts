@@ -41,7 +41,10 @@ const stops: (() => void)[] = [
 void stops
 `
 
+const NODE16 = { module: 'node16', moduleResolution: 'node16' }
 const NODENEXT = { module: 'nodenext', moduleResolution: 'nodenext' }
+/** What TypeScript 5 takes with `module: commonjs`, which knows no `exports`. */
+const NODE10 = { module: 'commonjs', moduleResolution: 'node10', ignoreDeprecations: '6.0' }
 const BUNDLER = { module: 'esnext', moduleResolution: 'bundler' }
 const STRICT = {
   target: 'es2022',
@@ -60,6 +63,8 @@ export function checkTypes(project: string): void {
   const three = { 'use.ts': use, 'use.mts': use, 'use.cts': use }
   compile(project, 'nodenext', NODENEXT, three)
   compile(project, 'nodenext, with types: node', { ...NODENEXT, types: ['node'] }, three)
+  compile(project, 'node16', NODE16, three)
+  compile(project, 'node10', NODE10, { 'use.ts': use })
   compile(project, 'a bundler', BUNDLER, { 'use.ts': use, 'use.mts': use })
   compile(
     project,
@@ -70,6 +75,7 @@ export function checkTypes(project: string): void {
   link(project, 'prom-client')
   link(project, '@opentelemetry/api')
   compile(project, 'prom-client and OpenTelemetry', NODENEXT, { 'use.mts': USE_METRICS })
+  compile(project, 'prom-client and OpenTelemetry, node10', NODE10, { 'use.ts': USE_METRICS })
 }
 
 function compile(

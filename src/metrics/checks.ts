@@ -1,0 +1,22 @@
+import { describe } from '../fields'
+
+/** Throws a TypeError for what has not all of these methods. */
+export function checkMethods(
+  where: string,
+  value: unknown,
+  expected: string,
+  methods: readonly string[],
+): void {
+  const isObject = typeof value === 'object' && value !== null
+  const missing = methods.find(
+    (name) => typeof (isObject && Reflect.get(value, name)) !== 'function',
+  )
+  if (missing === undefined) return
+  const got = isObject ? `${describe(value)} without ${missing}()` : describe(value)
+  throw new TypeError(`${where}: expected ${expected}, got ${got}`)
+}
+
+/** Throws a TypeError for what has no stats. */
+export function checkSource(audit: unknown): void {
+  checkMethods('audit', audit, 'an ExecAudit', ['stats'])
+}

@@ -1,0 +1,124 @@
+import { constants } from 'node:os'
+import type { EventName } from '../encode'
+import { closedError, ioError, ringFullError } from '../errors'
+import { REASON_LINE_TOO_LONG } from '../failure'
+import { FAILURE_KINDS, type FailureKind } from '../failure-counts'
+import { nameFrom, nearest, refuse, type Values, valuesOf } from '../option-checks'
+import type { CheckedOptions } from '../options'
+
+/** The name of a system error that Node knows, such as `'ENOSPC'`. */
+export type ErrnoName = keyof typeof constants.errno
+
+/** How the next events fail, see {@link MemoryAudit.failNext}. */
+export interface FailOptions {
+  /** Which events, by one name or several; the others go on as before. Default all. */
+  readonly event?: EventName | readonly EventName[] | undefined
+  /** How many events, from 0; `Infinity` for all from now on. Default 1. */
+  readonly count?: number | undefined
+  /**
+   * Where, and so which code the `AuditError` has; default `'write'`. `'full'` refuses them at once, as a
+   * ring without room does (AUDIT_RING_FULL), and `'closed'` as after `close()`; an `'encode'` is the
+   * worker's (AUDIT_ENCODE_FAILED), and not the caller's mistake.
+   */
+  readonly stage?: FailureKind | undefined
+  /** The kernel's error behind a folder, open, write or sync that fails; default `'ENOSPC'`. */
+  readonly errno?: ErrnoName | undefined
+}
+
+/** Why an event fails, and where. */
+export interface Failing {
+  readonly stage: FailureKind
+  readonly error: Error
+}
+
+interface Plan extends Failing {
+  readonly events: readonly EventName[]
+  left: number
+}
+
+const OPTION_NAMES = [
+  'event',
+  'count',
+  'stage',
+  'errno',
+] as const satisfies readonly (keyof FailOptions)[]
+
+const EVENT_NAMES: readonly EventName[] = ['request', 'started', 'warning', 'exit', 'denial']
+
+/** The failures that events still have before them, in the order in which they were asked for. */
+export class PlannedFailures {
+  readonly #path: string
+  readonly #options: CheckedOptions
+  #plans: Plan[] = []
+
+  constructor(path: string, options: CheckedOptions) {
+    this.#path = path
+    this.#options = options
+  }
+
+  /** Adds one. Throws a TypeError or RangeError that names the option. */
+  add(options: FailOptions): void {
+    const values = valuesOf('options', options, OPTION_NAMES)
+    const events = eventsOf(values.get('event'))
+    const left = checkCount('options.count', values.get('count') ?? 1)
+    const stage = nameFrom('options.stage', values.get('stage') ?? 'write', FAILURE_KINDS)
+    const error = this.#errorOf(stage, values)
+    if (left > 0) this.#plans.push({ events, left, stage, error })
+  }
+
+  /** The failure for an event of this name, if there is one: the first that was asked for. */
+  take(name: EventName): Failing | undefined {
+    const plan = this.#plans.find(({ events }) => events.includes(name))
+    if (plan === undefined) return undefined
+    plan.left--
+    if (plan.left === 0) this.#plans.splice(this.#plans.indexOf(plan), 1)
+    return plan
+  }
+
+  clear(): void {
+    this.#plans = []
+  }
+
+  #errorOf(stage: FailureKind, values: Values): Error {
+    const name = values.get('errno')
+    switch (stage) {
+      case 'folder':
+      case 'open':
+      case 'write':
+      case 'sync':
+        return ioError({ stage, reason: errnoOf(name ?? 'ENOSPC') }, this.#path)
+      default:
+        if (name !== undefined) {
+          throw new TypeError(`options.errno: the kernel has no part in a failure at ${stage}`)
+        }
+    }
+    if (stage === 'full') return ringFullError(this.#options)
+    if (stage === 'closed') return closedError()
+    return ioError({ stage, reason: REASON_LINE_TOO_LONG }, this.#path)
+  }
+}
+
+/** How many; throws a TypeError or RangeError for what is no count. */
+export function checkCount(where: string, value: unknown): number {
+  const isCount =
+    typeof value === 'number' &&
+    value >= 0 &&
+    (Number.isInteger(value) || value === Number.POSITIVE_INFINITY)
+  return isCount ? value : refuse(where, value, 'an integer from 0, or Infinity')
+}
+
+function eventsOf(value: unknown): readonly EventName[] {
+  if (value === undefined) return EVENT_NAMES
+  const names: readonly unknown[] = Array.isArray(value) ? value : [value]
+  if (names.length === 0) throw new RangeError('options.event: expected at least one name')
+  return names.map((name) => nameFrom('options.event', name, EVENT_NAMES))
+}
+
+function errnoOf(name: unknown): number {
+  const errnos = new Map(Object.entries(constants.errno))
+  const errno = typeof name === 'string' ? errnos.get(name) : undefined
+  if (errno !== undefined) return errno
+  const hint =
+    typeof name === 'string' ? ` (did you mean ${nearest(name, [...errnos.keys()])}?)` : ''
+  return refuse('options.errno', name, `the name of a system error such as ENOSPC${hint}`)
+}
