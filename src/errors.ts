@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import { dirname } from 'node:path'
 import { getSystemErrorMap } from 'node:util'
 import {
   type Failure,
@@ -95,12 +96,21 @@ const OWN_REASONS = new Map<number, string>([
     REASON_FILE_WRITABLE,
     'others may write to the file; take that from them (chmod go-w), or grant it by fileMode',
   ],
-  [REASON_FOLDER_OWNER, 'its folder belongs to another user, who can replace the file; chown it'],
+  [REASON_LINE_TOO_LONG, 'the line is longer than a string can be; lower maxEventBytes'],
+])
+
+/** Those that are the folder's, which is named. */
+const FOLDER_REASONS = new Map<number, (folder: string) => string>([
+  [
+    REASON_FOLDER_OWNER,
+    (folder) =>
+      `its folder ${folder} belongs to another user, who can replace the file; chown the folder`,
+  ],
   [
     REASON_FOLDER_WRITABLE,
-    'others may write to its folder, and so replace the file; take that from them (chmod go-w), or grant it by dirMode',
+    (folder) =>
+      `others may write to its folder ${folder}, and so replace the file; take that from them (chmod go-w), or grant it by dirMode`,
   ],
-  [REASON_LINE_TOO_LONG, 'the line is longer than a string can be; lower maxEventBytes'],
 ])
 
 /** What an operator can do about the errors that are met most. */
@@ -122,6 +132,12 @@ const REMEDIES = new Map<string, string>([
   ['ENAMETOOLONG', 'shorten the path'],
 ])
 
+/** Where it is the folder that fails. */
+const FOLDER_REMEDIES = new Map<string, string>([
+  ['EACCES', 'make the folder, and give this user read, write and search permission on it'],
+  ['EPERM', 'give this user permission on the folder'],
+])
+
 /** The name of an error that libuv has none for, such as EDQUOT. */
 function errnoName(errno: number): string {
   const named = Object.entries(constants.errno).find(([, number]) => number === errno)
@@ -138,25 +154,30 @@ function systemError(errno: number, syscall: string, path: string): Error {
   })
 }
 
-/** Makes the error for a failure that the drainer has reported. */
-export function ioError(failure: Failure, path: string): AuditError {
-  const code = STAGE_CODES[failure.stage]
-  const own = OWN_REASONS.get(failure.reason)
-  const what = `audit ${failure.stage} failed for ${path}`
+/** Makes the error for a failure of the log at `path` that the drainer has reported. */
+export function ioError({ stage, reason }: Failure, path: string): AuditError {
+  const code = STAGE_CODES[stage]
+  const own = knownReason(reason, path)
+  const what = `audit ${stage} failed for ${path}`
   if (own !== undefined) return new AuditError(code, `${what}: ${own}`)
-  const cause = systemError(failure.reason, failure.stage, path)
-  const remedy = 'code' in cause ? REMEDIES.get(String(cause.code)) : undefined
+  const isFolder = stage === 'folder'
+  const cause = systemError(reason, stage, isFolder ? dirname(path) : path)
+  const remedy = 'code' in cause ? remedyOf(String(cause.code), isFolder) : undefined
   return new AuditError(code, `${what}: ${cause.message}${remedy ? `; ${remedy}` : ''}`, { cause })
 }
 
-/** A REASON constant in words, with what to do about it. */
-export function ownReason(reason: number): string {
-  return OWN_REASONS.get(reason) ?? 'an unknown reason'
+/** A REASON constant in words, with what to do about it, for the log at `path`. */
+export function ownReason(reason: number, path: string): string {
+  return knownReason(reason, path) ?? 'an unknown reason'
+}
+
+function knownReason(reason: number, path: string): string | undefined {
+  return FOLDER_REASONS.get(reason)?.(dirname(path)) ?? OWN_REASONS.get(reason)
 }
 
 /** What an operator can do about a system error of this code, where that is known. */
-export function remedyOf(code: string): string | undefined {
-  return REMEDIES.get(code)
+export function remedyOf(code: string, isFolder = false): string | undefined {
+  return (isFolder ? FOLDER_REMEDIES.get(code) : undefined) ?? REMEDIES.get(code)
 }
 
 /** Makes the error for a call after `close()`. */

@@ -44,7 +44,7 @@ export function alertWarning(alert: Alert, path: string): AuditWarning {
       return warning('AUDIT_TORN_TAIL', text)
     }
     case 'unsafe-file': {
-      const reasons = alert.reasons.map(ownReason).join('; ')
+      const reasons = alert.reasons.map((reason) => ownReason(reason, path)).join('; ')
       return warning('AUDIT_UNSAFE_FILE', `${path} can be tampered with: ${reasons}`)
     }
   }

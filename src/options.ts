@@ -187,8 +187,16 @@ const FSYNC_NAMES = [
   'method',
 ] as const satisfies readonly (keyof FsyncOptions)[]
 
-/** The own properties of an options object. */
-export function valuesOf(where: string, input: unknown, names: readonly string[]): Values {
+/**
+ * The own properties of an options object.
+ * @param synonyms what other libraries call an option, and its name here
+ */
+export function valuesOf(
+  where: string,
+  input: unknown,
+  names: readonly string[],
+  synonyms: ReadonlyMap<string, string> = new Map(),
+): Values {
   if (input === undefined) return new Map()
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     throw new TypeError(`${where}: expected an object, got ${describe(input)}`)
@@ -196,8 +204,9 @@ export function valuesOf(where: string, input: unknown, names: readonly string[]
   const values = new Map<string, unknown>(Object.entries(input))
   for (const name of values.keys()) {
     if (names.includes(name)) continue
+    const meant = synonyms.get(name) ?? nearest(name, names)
     throw new TypeError(
-      `${where}.${name}: unknown option; did you mean ${nearest(name, names)}? Known are ${names.join(', ')}`,
+      `${where}.${name}: unknown option; did you mean ${meant}? Known are ${names.join(', ')}`,
     )
   }
   return values
@@ -328,7 +337,7 @@ export function nearest(name: string, names: readonly string[]): string {
 }
 
 /** Levenshtein's distance, one row at a time. */
-function editDistance(a: string, b: string): number {
+export function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {
     const next = [i]

@@ -151,10 +151,14 @@ describe('exec', () => {
     expect(await ask(['cat'], '12345678901')).toEqual([
       125,
       '',
-      `${PREFIX}not run: stdin_too_large\n`,
+      `${PREFIX}not run: stdin_too_large: standard input is longer than 10 bytes; max_stdin_bytes in ${policy} allows no more\n`,
     ])
     const tooLong = await ask(['--timeout', '60001', 'true'])
-    expect(tooLong).toEqual([125, '', `${PREFIX}not run: timeout_too_large\n`])
+    expect(tooLong).toEqual([
+      125,
+      '',
+      `${PREFIX}not run: timeout_too_large: --timeout 60001 is longer than 60000 ms; max_duration_secs in ${policy} allows no more\n`,
+    ])
     expect(trailOf(log()).map(({ event, reason }) => reason ?? event)).toEqual([
       'request',
       'started',
@@ -163,6 +167,14 @@ describe('exec', () => {
       'exit',
       'stdin_too_large',
       'timeout_too_large',
+    ])
+  })
+
+  it('takes 1 MiB of input without a policy, and says so of more', async () => {
+    const { code, stderr } = await run(logged('cat'), Buffer.alloc(2 ** 20 + 1))
+    expect([code, stderr]).toEqual([
+      125,
+      `${PREFIX}not run: stdin_too_large: standard input is longer than 1048576 bytes; a --policy may allow more\n`,
     ])
   })
 
@@ -220,18 +232,25 @@ describe('exec', () => {
   })
 
   it.each([
-    [['--log', '/x'], /^error: missing required argument 'command'\n/],
-    [['--bogus', 'ls'], /^error: unknown option '--bogus'\n/],
+    [
+      ['--log', '/x'],
+      /^x0x-exec-audit: missing required argument 'command' \(--help shows the usage\)\n$/,
+    ],
+    [['--bogus', 'ls'], /^x0x-exec-audit: unknown option '--bogus' \(/],
     [
       ['--log', '/x', '--policy', '/y', 'ls'],
       /'--log <file>' cannot be used with .*'--policy <file>'/,
     ],
-    [['--log', '', 'ls'], /Expected the path of a file/],
-    [['--timeout', '0', 'ls'], /Expected a whole number from 1 to 2147483647/],
-    [['--agent', 'xyz', 'ls'], /Expected 64 hexadecimal digits/],
+    [['--log', '', 'ls'], /expected the path of a file .*, got '' \(/],
+    [['--policy', '', 'ls'], /expected the path of a file .*, got '' \(/],
+    [
+      ['--timeout', '0', 'ls'],
+      /: --timeout: expected a whole number from 1 to 2147483647, got 0 \(/,
+    ],
+    [['--agent', 'xyz', 'ls'], /: --agent: expected 64 hexadecimal digits, got xyz \(/],
     [['--policy', '/no/such.toml', 'ls'], /: \/no\/such\.toml: there is no such file\n$/],
     [['--log', '/x', '--json', '/no/such/folder/x', 'ls'], /--json: ENOENT/],
-    [['--log', '/x', '--json', '--', 'ls'], /--json <file>' argument '--' is invalid/],
+    [['--log', '/x', '--json', '--', 'ls'], /: --json: expected the path of a file .*, got -- \(/],
   ])('of %j is a mistake, with 125', async (args, message) => {
     const { code, stdout, stderr } = await run(args)
     expect([code, stdout.toString()]).toEqual([125, ''])

@@ -107,7 +107,7 @@ who asked for it, and for what, is not recorded in what was searched
     const wrong = await runCli(['show', 'xyz'])
     expect([wrong.code, wrong.stderr]).toEqual([
       2,
-      "error: command-argument value 'xyz' is invalid for argument 'request'. Expected 1 to 32 hexadecimal digits.\n(--help shows the usage)\n",
+      'x0x-exec-audit: REQUEST: expected 1 to 32 hexadecimal digits, got xyz (--help shows the usage)\n',
     ])
     const missing = await runCli(['show', '01', dir.path('none.log')])
     expect([missing.code, missing.stdout]).toEqual([2, ''])

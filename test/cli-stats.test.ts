@@ -133,7 +133,7 @@ describe('stats', () => {
     const { code, stderr } = await runCli(['stats', '--top', '0', log()])
     expect([code, stderr]).toEqual([
       2,
-      "error: option '--top <n>' argument '0' is invalid. Expected a whole number from 1 to 10000.\n(--help shows the usage)\n",
+      'x0x-exec-audit: --top: expected a whole number from 1 to 10000, got 0 (--help shows the usage)\n',
     ])
     const none = await runCli(['stats', dir.path('none')])
     expect([none.code, none.stderr]).toEqual([

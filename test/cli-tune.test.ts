@@ -81,30 +81,34 @@ describe('tune', () => {
   })
 
   it.each([
-    [[], "error: required option '--dir <folder>' not specified\n(--help shows the usage)\n"],
+    [
+      [],
+      'x0x-exec-audit: name a folder on the disk that the log will be on (--help shows the usage)\n',
+    ],
+    [
+      ['.', '--dir', '.'],
+      'x0x-exec-audit: name a folder as FOLDER or by --dir, and not in both ways (--help shows the usage)\n',
+    ],
     [
       ['--dir', '/nowhere/at/all'],
-      "x0x-exec-audit: --dir: ENOENT: no such file or directory, stat '/nowhere/at/all' (--help shows the usage)\n",
+      "x0x-exec-audit: ENOENT: no such file or directory, stat '/nowhere/at/all' (--help shows the usage)\n",
     ],
-    [
-      ['--dir', __filename],
-      `x0x-exec-audit: --dir: ${__filename} is not a folder (--help shows the usage)\n`,
-    ],
+    [[__filename], `x0x-exec-audit: ${__filename} is not a folder (--help shows the usage)\n`],
     [
       ['--dir', '.', '--html', '/nowhere/at/all.html'],
       "x0x-exec-audit: ENOENT: no such file or directory, access '/nowhere/at' (--help shows the usage)\n",
     ],
     [
       ['--dir', '.', '--rate', '1.5'],
-      "error: option '--rate <n>' argument '1.5' is invalid. Expected a whole number from 1 to 1000000.\n(--help shows the usage)\n",
+      'x0x-exec-audit: --rate: expected a whole number from 1 to 1000000, got 1.5 (--help shows the usage)\n',
     ],
     [
       ['--dir', '.', '--slo', 'p98=5ms'],
-      "error: option '--slo <p99=5ms>' argument 'p98=5ms' is invalid. Expected something like p99=5ms.\n(--help shows the usage)\n",
+      'x0x-exec-audit: --slo: expected something like p99=5ms, got p98=5ms (--help shows the usage)\n',
     ],
     [
       ['--dir', '.', '--rat', '5'],
-      "error: unknown option '--rat'\n(Did you mean --rate?)\n(--help shows the usage)\n",
+      "x0x-exec-audit: unknown option '--rat'; did you mean --rate? (--help shows the usage)\n",
     ],
   ])('refuses %j', async (args, stderr) => {
     expect(await run(['tune', ...args])).toEqual({ code: 2, stdout: '', stderr })
@@ -145,7 +149,8 @@ describe('the command', () => {
     expect(await run(['tume'])).toEqual({
       code: 2,
       stdout: '',
-      stderr: "error: unknown command 'tume'\n(Did you mean tune?)\n(--help shows the usage)\n",
+      stderr:
+        "x0x-exec-audit: unknown command 'tume'; did you mean tune? (--help shows the usage)\n",
     })
   })
 })

@@ -1,4 +1,11 @@
-import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { runCli, startCli } from './helpers/cli'
 import { MACHINE_ID, startedEvent, startedLine, startedLines } from './helpers/events'
@@ -98,9 +105,9 @@ describe('view', () => {
     const json = `{"event":"request","tsUnixMs":1795384862985,"requestId":"${idOf('02')}",${ids},"argv":["echo",${hostile},"日本",""],"matchedAcl":"=1+1","stdinBytes":5,"timeoutMs":30000,"line":5,"offset":${offsetOf(text, 5)},"length":${lengthOf(text, 5)},"file":"${log()}"}`
     const asked = ['--request', '02', '--event', 'request']
     expect(await of('-o', 'jsonl', ...asked)).toBe(`${json}\n`)
-    expect(await of('-o', 'json', ...asked)).toBe(
-      `{"version":1,"command":"view","events":[\n${json}\n],"problems":[]}\n`,
-    )
+    const document = `{"version":1,"command":"view","events":[\n${json}\n],"problems":[]}\n`
+    expect(await of('-o', 'json', ...asked)).toBe(document)
+    expect(await of('--json', ...asked)).toBe(document)
     expect(await of('-o', 'jsonl', '--request', '01', '--event', 'exit')).toContain(
       '"stdoutBytes":9223372036854775809,',
     )
@@ -197,19 +204,31 @@ x0x-exec-audit: 2 lines are no events
     expect(output.stdout).toBe(
       [5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16].map(startedLine).join(''),
     )
-    expect(output.stderr.replace(/.*: missing\n/, '')).toBe(`x0x-exec-audit: ${log()}: rotated\n`)
+    const told = `x0x-exec-audit: ${log()}: `
+    expect(output.stderr.replace(`${told}gone; waiting for a new one\n`, '')).toBe(
+      `${told}rotated; going on with the new file\n`,
+    )
   })
 
   it('follows from the start with --since, filters, and a file that comes later', async () => {
-    const { output } = startCli(['view', '-f', '--since', '1970-01-01', '-o', 'raw', log()])
-    await until('not missing', () => output.stderr === `x0x-exec-audit: ${log()}: missing\n`)
-    appendFileSync(log(), startedLines(12))
+    const path = dir.path('later/exec.log')
+    const { output } = startCli(['view', '-f', '--since', '1970-01-01', '-o', 'raw', path])
+    const told = `x0x-exec-audit: ${path}: `
+    const waiting = `${told}no such file yet, nor its folder; waiting for it, as the first event makes it. If there were events, check the path\n`
+    await until('not missing', () => output.stderr === waiting)
+    mkdirSync(dir.path('later'))
+    appendFileSync(path, startedLines(12))
     await until('not all', () => output.stdout === startedLines(12))
+    expect(output.stderr).toBe(`${waiting}${told}it is there now\n`)
+    truncateSync(path)
+    const truncated = `${told}truncated; reading it from its start\n`
+    await until('not truncated', () => output.stderr.endsWith(truncated))
   })
 
   it.each([
     [['-f', 'a', 'b'], '--follow takes one file'],
     [['-f', '-'], '--follow takes a file; - is read to its end anyway'],
+    [['-f', '--json'], '--follow never ends a json document; take -o jsonl'],
     [['-f', '-o', 'json'], '--follow never ends a json document; take -o jsonl'],
     [['--grep', '('], '--grep: Invalid regular expression: /(/u: Unterminated group'],
   ])('refuses %j', async (args, message) => {
@@ -220,17 +239,34 @@ x0x-exec-audit: 2 lines are no events
     })
   })
 
-  it.each([
-    [['--since', 'noon'], "'--since <when>' argument 'noon' is invalid. Expected a time such as"],
-    [
-      ['--event', 'exits'],
-      "'--event <names>' argument 'exits' is invalid. Expected some of request",
-    ],
-    [['--agent', 'xy'], "'--agent <hex>' argument 'xy' is invalid. Expected 1 to 64 hexadecimal"],
-    [['-n', '-1'], "'-n, --lines <n>' argument '-1' is invalid. Expected a whole number from 0."],
-  ])('says what it expected instead of %j', async (args, message) => {
-    const { code, stderr } = await runCli(['view', ...args])
-    expect([code, stderr.startsWith(`error: option ${message}`)]).toEqual([2, true])
+  it('says what it expected instead of what it was given', async () => {
+    const mistakes: [string[], string][] = [
+      [['--since', 'noon'], '--since: expected a time such as 2026-'],
+      [
+        ['--event', 'exits'],
+        '--event: expected some of request, started, warning, exit, denial, got',
+      ],
+      [['--agent', 'xy'], '--agent: expected 1 to 64 hexadecimal digits, got xy ('],
+      [['--agent', '\x1b[31m'], "--agent: expected 1 to 64 hexadecimal digits, got $'\\x1b[31m' ("],
+      [['-n', '-1'], '--lines: expected a whole number from 0, got -1 ('],
+      [['-n'], '--lines: expected <n>, got nothing ('],
+      [['-o', 'xml'], '--output: expected one of pretty, json, jsonl, csv, raw, got xml ('],
+      [
+        ['--json', '-o', 'csv'],
+        "option '--json' cannot be used with option '-o, --output <format>' (",
+      ],
+      [['--log', 'a', 'b'], 'name a log as FILE or by --log, and not in both ways ('],
+      [['--\x1b[31m'], "unknown option '--\\x1b[31m' ("],
+    ]
+    const ends = await Promise.all(mistakes.map(([args]) => runCli(['view', ...args])))
+    expect(
+      ends.map(({ code, stdout, stderr }, i) => [
+        code,
+        stdout,
+        stderr.slice(0, 16 + (mistakes[i]?.[1].length ?? 0)),
+        stderr.endsWith(' (--help shows the usage)\n'),
+      ]),
+    ).toEqual(mistakes.map(([, message]) => [2, '', `x0x-exec-audit: ${message}`, true]))
   })
 })
 

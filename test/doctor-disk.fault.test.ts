@@ -69,7 +69,7 @@ describe('doctor, on memory', () => {
     expect(bad).toEqual([
       memory(),
       `fail inodes: 0 free $ df -i ${mounted}`,
-      `fail writable: its folder takes no new files: ENOSPC: no space left on device, mkdtemp '${mounted}/.x0x-exec-audit-doctor-XXXXXX'; free space or inodes on the file system $ ${noRoom()}`,
+      `fail writable: its folder ${mounted} takes no new files: ENOSPC: no space left on device, mkdtemp '${mounted}/.x0x-exec-audit-doctor-XXXXXX'; free space or inodes on the file system $ ${noRoom()}`,
       ...['append', 'sync', 'round trip'].map(
         (check) => `warn ${check}: not tried, since no file can be made in ${mounted} $ undefined`,
       ),
@@ -102,7 +102,7 @@ describe('doctor, on a disk of its own', () => {
       expect.stringMatching(
         /^fail file system: ext4 on \/dev\/loop\d+ at .* is mounted read-only \$ sudo mount -o remount,rw /,
       ),
-      `fail writable: the log cannot be opened: EROFS: read-only file system, open '${log()}'; ${why}; its folder takes no new files: EROFS: read-only file system, mkdtemp '${folder}/.x0x-exec-audit-doctor-XXXXXX'; ${why} $ ${remedy} ${log()})"; ${remedy} ${folder})"`,
+      `fail writable: the log cannot be opened: EROFS: read-only file system, open '${log()}'; ${why}; its folder ${folder} takes no new files: EROFS: read-only file system, mkdtemp '${folder}/.x0x-exec-audit-doctor-XXXXXX'; ${why} $ ${remedy} ${log()})"; ${remedy} ${folder})"`,
     ])
     expect(bad.length).toBe(5)
     expect(code).toBe(1)
@@ -175,6 +175,26 @@ describe('doctor, on a disk of its own', () => {
       ),
     ])
     expect(code).toBe(1)
+  })
+})
+
+describe('doctor, where /proc cannot be read', () => {
+  itWithMounts('says what is not known for that, and how to make it so', async () => {
+    const hidden = [
+      'unshare',
+      '--mount',
+      'sh',
+      '-c',
+      'mount -t tmpfs none /proc && exec "$@"',
+      'sh',
+    ]
+    const { code, bad } = await badOf(dir.path('exec.log'), hidden)
+    const remedy = 'sudo mount -t proc proc /proc # in a container: start it with /proc'
+    expect(bad).toEqual([
+      `warn limits: the limits cannot be told, since /proc/self/limits cannot be read (ENOENT) $ ${remedy}`,
+      `warn file system: the file system cannot be told, since /proc/self/mountinfo cannot be read (ENOENT) $ ${remedy}`,
+    ])
+    expect(code).toBe(0)
   })
 })
 

@@ -140,7 +140,7 @@ describe('doctor, with something wrong at the path', () => {
       },
       0,
       [
-        'warn folder: DISK, owner 0, mode 0777: others may write to its folder, and so replace the file; take that from them (chmod go-w), or grant it by dirMode\n      $ chmod 700 DISK\n',
+        'warn folder: DISK, owner 0, mode 0777: others may write to its folder DISK, and so replace the file; take that from them (chmod go-w), or grant it by dirMode\n      $ chmod 700 DISK\n',
         'warn log: DISK/exec.log, owner 0, mode 0666, 0 bytes: others may write to the file; take that from them (chmod go-w), or grant it by fileMode\n      $ chmod 600 DISK/exec.log\n',
       ],
     ],
@@ -154,7 +154,7 @@ describe('doctor, with something wrong at the path', () => {
       },
       0,
       [
-        `warn folder: DISK, owner 65534, mode 0700: its folder belongs to another user, who can replace the file; chown it\n      $ ${OWNER_REMEDY}\n`,
+        `warn folder: DISK, owner 65534, mode 0700: its folder DISK belongs to another user, who can replace the file; chown the folder\n      $ ${OWNER_REMEDY}\n`,
         `warn log: DISK/exec.log, owner 65534, mode 0600, 0 bytes: the file has another name (a hard link), so its lines may also land where no log should be; remove the other name; the file belongs to another user, who can rewrite it; chown it\n      $ find / -xdev -samefile DISK/exec.log # and remove the other name; ${OWNER_REMEDY}/exec.log\n`,
       ],
     ],
@@ -181,8 +181,9 @@ describe('doctor, with something wrong at the path', () => {
     privileged('chattr', '-i', disk, log())
     const denied = "EPERM: operation not permitted, mkdtemp 'DISK/.x0x-exec-audit-doctor-XXXXXX'"
     const remedy = 'give this user permission on the file and its folder'
+    const folderRemedy = 'give this user permission on the folder'
     expect(bad).toEqual([
-      `fail writable: the log cannot be opened: EPERM: operation not permitted, open 'DISK/exec.log'; ${remedy}; its folder takes no new files: ${denied}; ${remedy}\n      $ sudo chattr -i DISK/exec.log; sudo chattr -ia DISK\n`,
+      `fail writable: the log cannot be opened: EPERM: operation not permitted, open 'DISK/exec.log'; ${remedy}; its folder DISK takes no new files: ${denied}; ${folderRemedy}\n      $ sudo chattr -i DISK/exec.log; sudo chattr -ia DISK\n`,
       ...['append', 'sync', 'round trip'].map(
         (check) => `warn ${check}: not tried, since no file can be made in DISK\n`,
       ),
@@ -208,7 +209,7 @@ describe('doctor, with something wrong at the path', () => {
     privileged('chattr', '-a', disk)
     expect(left).toMatch(/^\.x0x-exec-audit-doctor-/)
     expect(bad).toEqual([
-      `fail cleaning up: what was made for the checks cannot be removed: EPERM: operation not permitted, rmdir 'DISK/${left}'; give this user permission on the file and its folder\n      $ sudo chattr -a DISK && rm -r DISK/.x0x-exec-audit-doctor-*\n`,
+      `fail cleaning up: what was made for the checks cannot be removed: EPERM: operation not permitted, rmdir 'DISK/${left}'; give this user permission on the folder\n      $ sudo chattr -a DISK && rm -r DISK/.x0x-exec-audit-doctor-*\n`,
     ])
     expect(code).toBe(1)
   })

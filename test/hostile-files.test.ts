@@ -26,9 +26,10 @@ const HARD_LINK =
 const FILE_OWNER = 'the file belongs to another user, who can rewrite it; chown it'
 const FILE_WRITABLE =
   'others may write to the file; take that from them (chmod go-w), or grant it by fileMode'
-const FOLDER_OWNER = 'its folder belongs to another user, who can replace the file; chown it'
+const FOLDER_OWNER =
+  'its folder FOLDER belongs to another user, who can replace the file; chown the folder'
 const FOLDER_WRITABLE =
-  'others may write to its folder, and so replace the file; take that from them (chmod go-w), or grant it by dirMode'
+  'others may write to its folder FOLDER, and so replace the file; take that from them (chmod go-w), or grant it by dirMode'
 
 const mode = (path: string, bits: number) => {
   writeFileSync(path, '')
@@ -148,6 +149,7 @@ describe('what is at the path instead of a log', () => {
 describe('a log that others could tamper with', () => {
   const dir = useTempDir()
   const path = () => dir.path('logs/exec.log')
+  const named = (text: string) => text.replaceAll('FOLDER', dir.path('logs'))
   beforeEach(() => mkdirSync(dir.path('logs'), 0o700))
 
   const cases: [string, (path: string) => void, string[]][] = [
@@ -196,7 +198,7 @@ describe('a log that others could tamper with', () => {
     await audit.started(startedEvent({ pid: 1 }))
     await audit.close()
     expect(textsOf(warned)).toEqual([
-      `exec audit: ${path()} can be tampered with: ${reasons.join('; ')}`,
+      `exec audit: ${path()} can be tampered with: ${named(reasons.join('; '))}`,
     ])
     expect(warned[0]?.object).toMatchObject({ code: 'AUDIT_UNSAFE_FILE', stage: undefined })
     expect(readFileSync(path(), 'utf8')).toBe(startedLine(0) + startedLine(1))
@@ -207,7 +209,7 @@ describe('a log that others could tamper with', () => {
     const { audit, warned } = openAudit(path(), { onUnsafeFile: 'fail' })
     expect(await audit.started(startedEvent({ pid: 0 }))).toBe('failed')
     expect(textsOf(warned)).toEqual([
-      `exec audit: audit open failed for ${path()}: ${reason ?? ''}`,
+      `exec audit: audit open failed for ${path()}: ${named(reason ?? '')}`,
     ])
     // Nothing is written, and nothing is made where it should not be.
     expect(existsSync(path()) ? readFileSync(path(), 'utf8') : undefined).toBe(
@@ -248,7 +250,7 @@ describe('a log that others could tamper with', () => {
     expect(await audit.reopen()).toBe('failed')
     expect(textsOf(warned)).toEqual(
       [FOLDER_WRITABLE, FILE_WRITABLE].map(
-        (reason) => `exec audit: audit open failed for ${path()}: ${reason}`,
+        (reason) => `exec audit: audit open failed for ${path()}: ${named(reason)}`,
       ),
     )
   })

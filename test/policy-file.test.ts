@@ -124,6 +124,7 @@ level = "info"
   it.each([
     ['', 'missing_exec_section'],
     ['[connect]\nenabled = true', 'missing_exec_section'],
+    ['[exit]\n[spec]\n[exp]\n[policy]\nexec = 1\n', 'missing_exec_section'],
     ['[exec]', 'exec_disabled'],
     ['[exec]\nenabled = false\nmax_stdin_bytes = 0', 'exec_disabled'],
   ])('%j is a disabled policy', (text, reason) => {
@@ -207,10 +208,49 @@ describe('a mistake in the policy file', () => {
     expect(error.message).toMatch(message)
   })
 
+  it.each([
+    ['[exce]\nenabled = true\n', 1, 'exce'],
+    ['# Exec\n[Exec]\nenabled = true\n', 2, 'Exec'],
+    ['[connect]\n\n[exec_policy]\nenabled = true\n', 3, 'exec_policy'],
+    ['\n[[exe.allow]]\nagent_id = "a"\n', 2, 'exe'],
+    ['execs.enabled = true', 1, 'execs'],
+  ])('is the misspelt section of %j, at line %d', (text, line, key) => {
+    const error = errorOf(text)
+    expect([error.code, error.line, error.key]).toEqual(['POLICY_FILE_INVALID', line, key])
+    expect(error.message).toBe(
+      `${dir.path('exec-acl.toml')}:${line}: ${key}: unknown section; did you mean [exec]? Without it the policy is disabled`,
+    )
+  })
+
+  it.each([
+    ['# no section\nenabled = true\naudit_log_path = "/x"\n', 2, 'enabled'],
+    ['audit_log_path = "/x"\n[exec]\nenabled = true\n', 1, 'audit_log_path'],
+    ['[exec]\nenabled = true\n[[allow]]\nagent_id = "a"\n', 3, 'allow'],
+  ])('is the key outside of its section in %j, at line %d', (text, line, key) => {
+    const error = errorOf(text)
+    expect([error.code, error.line, error.key]).toEqual(['POLICY_FILE_INVALID', line, key])
+    expect(error.message).toBe(
+      `${dir.path('exec-acl.toml')}:${line}: ${key}: it stands outside of its section, and so counts for nothing; put it under [exec]`,
+    )
+  })
+
   it('of syntax is told with its line', () => {
     const error = errorOf('[exec]\nenabled = \n')
     expect([error.code, error.line, error.key]).toEqual(['POLICY_FILE_MALFORMED', 2, undefined])
     expect(error.message).toBe(`${dir.path('exec-acl.toml')}:2: not valid TOML: invalid value`)
+  })
+
+  it.each([
+    ['', '""'],
+    ['a\0b', '"a\\u0000b"'],
+    [7, 'the number 7'],
+    [null, 'null'],
+  ])('is %j for its path', (path, got) => {
+    expect(() => Reflect.apply(loadExecPolicy, undefined, [path])).toThrow(
+      new TypeError(
+        `path: expected the path of the policy file, or undefined for ${DEFAULT_EXEC_POLICY_PATH}, got ${got}`,
+      ),
+    )
   })
 
   it('is a file that is no text, or no file', () => {

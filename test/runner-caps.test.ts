@@ -97,6 +97,11 @@ describe('mistakes in the options', () => {
       { limits: { maxStdoutBytes: 0 } },
       'options.limits.maxStdoutBytes: expected an integer from 1 to 9007199254740991, got the number 0',
     ],
+    [
+      { signal: AbortSignal.abort() },
+      /^options.signal: unknown option; did you mean cancel\? Known are argv, /,
+    ],
+    [{ input: 'x' }, /^options.input: unknown option; did you mean stdin\? /],
     [{ timeout: 1 }, /^options.timeout: unknown option; did you mean timeoutMs\? /],
     [{ limits: { grace: 1 } }, /^options.limits.grace: unknown option; did you mean graceMs\? /],
   ])('%j rejects, and nothing is run or recorded', async (mistake, message) => {

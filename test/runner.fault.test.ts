@@ -74,6 +74,7 @@ describe('an audit that fails', () => {
     expect(result).toMatchObject({
       outcome: 'denied',
       denialReason: 'exec_disabled',
+      error: new Error('the policy is disabled'),
       trail: [
         { event: 'request', outcome: 'disabled' },
         { event: 'denial', outcome: 'disabled' },

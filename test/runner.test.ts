@@ -220,16 +220,35 @@ describe('a command that cannot be spawned', () => {
 describe('a command that is refused', () => {
   const touch = () => ['touch', dir.path('touched')]
   it.each([
-    ['without a program', () => [], {}, 'argv_not_allowed'],
-    ['with a NUL character', () => ['echo', 'a\0b'], {}, 'shell_metachar_in_argv'],
-    ['with more input than the cap', touch, { stdin: Buffer.alloc(11) }, 'stdin_too_large'],
-    ['with a longer time limit than the cap', touch, { timeoutMs: 1_001 }, 'timeout_too_large'],
-  ])('%s leaves a denial and nothing else', async (_, argvOf, options, reason) => {
+    ['without a program', () => [], {}, 'argv_not_allowed', 'argv has no program'],
+    [
+      'with a NUL character',
+      () => ['echo', 'a\0b'],
+      {},
+      'shell_metachar_in_argv',
+      'argv[1] has a NUL character',
+    ],
+    [
+      'with more input than the cap',
+      touch,
+      { stdin: Buffer.alloc(11) },
+      'stdin_too_large',
+      'stdin has 11 bytes; limits.maxStdinBytes allows 10',
+    ],
+    [
+      'with a longer time limit than the cap',
+      touch,
+      { timeoutMs: 1_001 },
+      'timeout_too_large',
+      'timeoutMs is 1001; limits.maxDurationMs allows 1000',
+    ],
+  ])('%s leaves a denial and nothing else', async (_, argvOf, options, reason, problem) => {
     const { run, trail } = openRunner(log())
     const argv = argvOf()
     const limits = { maxStdinBytes: 10, maxDurationMs: 1_000 }
     const result = await run(argv, { limits, ...options })
     expect([result.outcome, result.denialReason, result.pid]).toEqual(['denied', reason, null])
+    expect(result.error).toEqual(new RangeError(problem))
     expect(result.trail).toEqual([{ event: 'denial', outcome: 'durable' }])
     expect(trail()).toEqual([denied(argv, reason)])
   })

@@ -10,6 +10,8 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
+import { constants } from 'node:os'
+import { ioError } from '../src/errors'
 import { startedEvent, startedLine, startedLines } from './helpers/events'
 import { openAudit } from './helpers/open-audit'
 import { useTempDir } from './helpers/temp-dir'
@@ -130,11 +132,19 @@ describe('the file at the path', () => {
     await rejection.toMatchObject({
       name: 'AuditError',
       code: 'AUDIT_FOLDER_FAILED',
-      cause: { code: 'ENOTDIR', syscall: 'folder' },
+      message: `audit folder failed for ${dir.path('logs/deep/exec.log')}: ENOTDIR: not a directory, folder '${dir.path('logs/deep')}'; a part of the path is not a folder`,
+      cause: { code: 'ENOTDIR', syscall: 'folder', path: dir.path('logs/deep') },
     })
     rmSync(dir.path('logs'))
     expect(await audit.started(startedEvent({ pid: 1 }))).toBe('durable')
     expect(read('logs/deep/exec.log')).toBe(startedLine(1))
+  })
+
+  it('names the folder, and what to do, where that fails and not the file', () => {
+    const failure = { stage: 'folder', reason: constants.errno.EACCES } as const
+    expect(ioError(failure, '/var/log/x0x/exec.log').message).toBe(
+      "audit folder failed for /var/log/x0x/exec.log: EACCES: permission denied, folder '/var/log/x0x'; make the folder, and give this user read, write and search permission on it",
+    )
   })
 
   it('takes lines of several writers in one process, whole and each in its order', async () => {

@@ -1,4 +1,5 @@
-import { InvalidArgumentError } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
+import { usageError } from './errors'
 import { parseWhen, WHEN_FORMS } from './time'
 
 /** Reads a whole number of a range; without `max`, any that is exact. */
@@ -17,4 +18,21 @@ export function when(text: string): number {
   const ms = parseWhen(text)
   if (ms !== undefined) return ms
   throw new InvalidArgumentError(`Expected a time such as ${WHEN_FORMS}.`)
+}
+
+/** `--log` in place of the argument FILE, as `exec` has it; several, in their order. */
+export function logOption(description = 'the same as FILE; may be given several times'): Option {
+  return new Option('--log <file>', description).argParser(
+    (file: string, before: readonly string[] = []) => [...before, file],
+  )
+}
+
+/** The logs that were named, in either way. */
+export function namedLogs(
+  files: readonly string[],
+  log: readonly string[] | undefined,
+): readonly string[] {
+  if (log === undefined) return files
+  if (files.length === 0) return log
+  throw usageError('name a log as FILE or by --log, and not in both ways')
 }

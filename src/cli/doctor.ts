@@ -2,13 +2,14 @@ import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { examine } from '../doctor/examine'
 import { type Finding, type Status, worst } from '../doctor/finding'
+import { logOption, namedLogs } from './arguments'
 import { EXIT_FAIL, EXIT_PASS, usageError } from './errors'
 import { visible } from './escape'
 import { formatJson } from './json'
 import { type Paint, painter } from './terminal'
 
 interface DoctorOptions {
-  readonly log?: string
+  readonly log?: readonly string[]
   readonly timeout: number
   readonly json?: true
 }
@@ -20,11 +21,11 @@ const NAME_WIDTH = 12
 const EXAMPLES = `
 Examples:
   $ x0x-exec-audit doctor
-  $ x0x-exec-audit doctor --log /var/log/gateway/exec.log
-  $ sudo -u gateway x0x-exec-audit doctor --log /var/log/gateway/exec.log --json
+  $ x0x-exec-audit doctor /var/log/gateway/exec.log
+  $ sudo -u gateway x0x-exec-audit doctor --json /var/log/gateway/exec.log
 
-Run it as the gateway's user, with the gateway's limits. The log is opened, and never written to; what
-is made beside it is removed.
+Without a log it looks at the machine alone. Run it as the gateway's user, with the
+gateway's limits. The log is opened, and never written to; what is made beside it is removed.
 
 Exit codes: 0 all is well, warnings included, 1 something fails, 2 a mistake in the command line.`
 
@@ -33,7 +34,8 @@ export function configure(command: Command): void {
     .description(
       'Looks at the machine, at the log and at its disk before a gateway goes live, and says for each thing that is wrong how to mend it.',
     )
-    .option('--log <file>', 'the log, whether it is there already or not')
+    .argument('[file]', 'the log, whether it is there already or not')
+    .addOption(logOption('the same as FILE'))
     .addOption(
       new Option('--timeout <seconds>', 'how long one check may take')
         .argParser(seconds)
@@ -41,8 +43,10 @@ export function configure(command: Command): void {
     )
     .option('--json', 'print the findings as JSON and nothing else')
     .addHelpText('after', EXAMPLES)
-    .action(async (options: DoctorOptions) => {
-      process.exitCode = await run(options)
+    .action(async (file: string | undefined, options: DoctorOptions) => {
+      const logs = namedLogs(file === undefined ? [] : [file], options.log)
+      if (logs.length > 1) throw usageError(`--log: expected one log, got ${logs.length}`)
+      process.exitCode = await run(logs[0], options)
     })
 }
 
@@ -52,8 +56,8 @@ function seconds(text: string): number {
   throw new InvalidArgumentError(`Expected seconds, more than 0 and at most ${SECONDS_MAX}.`)
 }
 
-async function run({ log, timeout, json }: DoctorOptions): Promise<number> {
-  if (log === '') throw usageError('--log: expected the path of a file')
+async function run(log: string | undefined, { timeout, json }: DoctorOptions): Promise<number> {
+  if (log === '') throw usageError('FILE: expected the path of a log, got an empty string')
   const path = log === undefined ? undefined : resolve(log)
   const paint = painter(process.stdout)
   const findings: Finding[] = []

@@ -82,18 +82,27 @@ export function configure(command: Command): void {
         .argParser(fileName)
         .conflicts('policy'),
     )
-    .option('--policy <file>', "x0x's policy file, for the log and the caps (default: x0x's own)")
+    .addOption(
+      new Option(
+        '--policy <file>',
+        "x0x's policy file, for the log and the caps (default: x0x's own)",
+      ).argParser(fileName),
+    )
     .addOption(idOption('--agent <hex>', 'who asks, as 64 hexadecimal digits'))
     .addOption(idOption('--machine <hex>', 'from where, as 64 hexadecimal digits'))
     .addOption(
-      new Option('--timeout <ms>', 'SIGTERM after so long, and SIGKILL 5 s later').argParser(
-        millis,
-      ),
+      new Option(
+        '--timeout <ms>',
+        "SIGTERM after so long and SIGKILL 5 s later (default: the policy's cap, or never)",
+      ).argParser(millis),
     )
     .option('--no-stdin', 'give the command no standard input')
     .option('--clean-env', 'give it only PATH, HOME, LANG and LC_ALL, as x0x does')
     .addOption(
-      new Option('--json <file>', 'write a summary of the run as JSON').argParser(fileName),
+      new Option(
+        '--json <file>',
+        "write a summary of the run as JSON; standard output is the command's",
+      ).argParser(fileName),
     )
     .addHelpText('after', EXAMPLES)
     .action(async (argv: readonly string[], options: ExecOptions) => {
@@ -132,6 +141,7 @@ async function run(argv: readonly string[], options: ExecOptions): Promise<numbe
   try {
     const result = await runThrough(audit, argv, options, loaded)
     if (summary !== undefined) writeSummary(summary, argv, result)
+    checkTaken(result, options, loaded)
     return exitCodeOf(result, argv)
   } catch (thrown) {
     throw thrown instanceof AuditError ? ownError(`not run: ${thrown.message}`) : thrown
@@ -237,6 +247,29 @@ function passTo(fd: number, reader: AbortController): OutputListener {
   }
 }
 
+/** Throws why the command was refused, if it was, in the words of the command line and the policy file. */
+function checkTaken(
+  { denialReason, error }: AuditedRun,
+  { timeout }: ExecOptions,
+  loaded: LoadedExecPolicy | undefined,
+): void {
+  if (denialReason === null || denialReason === 'spawn_failed') return
+  const { maxStdinBytes, maxDurationMs } = loaded?.limits ?? DEFAULT_RUN_LIMITS
+  const whose = (key: string) =>
+    loaded === undefined ? 'a --policy may allow more' : `${key} in ${loaded.path} allows no more`
+  const why = new Map<string, string>([
+    [
+      'stdin_too_large',
+      `standard input is longer than ${maxStdinBytes} bytes; ${whose('max_stdin_bytes')}`,
+    ],
+    [
+      'timeout_too_large',
+      `--timeout ${timeout} is longer than ${maxDurationMs} ms; ${whose('max_duration_secs')}`,
+    ],
+  ])
+  throw ownError(`not run: ${denialReason}: ${why.get(denialReason) ?? messageOf(error)}`)
+}
+
 function exitCodeOf(result: AuditedRun, argv: readonly string[]): number {
   const { outcome, denialReason, code, signal, stoppedBy, truncated, trail } = result
   const lost = trail.find((entry) => entry.outcome === 'failed')
@@ -245,7 +278,6 @@ function exitCodeOf(result: AuditedRun, argv: readonly string[]): number {
     throw ownError(`it was run, but its ${lost.event} is not in the log${why}`)
   }
   if (denialReason === 'spawn_failed') throw spawnError(argv[0] ?? '', result.error)
-  if (denialReason !== null) throw ownError(`not run: ${denialReason}`)
   if (outcome === 'cancelled') throw ownError('not run: it was cancelled before')
   if (truncated) tell("its output was cut at the policy's cap")
   if (stoppedBy === 'timeout') return EXIT_TIMEOUT

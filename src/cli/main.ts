@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import type { CommandEntry } from './command'
-import { CliError, EXIT_BUG, EXIT_USAGE, messageOf } from './errors'
+import { commanderText } from './commander-text'
+import { CliError, EXIT_BUG, EXIT_USAGE, messageOf, usageError } from './errors'
+import { quoteArgument } from './escape'
 import { painter } from './terminal'
 
 const COMMANDS: readonly CommandEntry[] = [
@@ -44,6 +46,10 @@ const COMMANDS: readonly CommandEntry[] = [
   },
 ]
 
+const HELP = `
+COMMAND --help shows a command's options, with examples and its exit codes. Logs are named as FILE or by
+--log FILE. --json prints one object for programs; NO_COLOR and pipes are respected.`
+
 const GRACE_MS = 1_000
 
 function newProgram(args: readonly string[]): Command {
@@ -51,7 +57,9 @@ function newProgram(args: readonly string[]): Command {
     .description('Tools around x0x-exec-audit, the durable audit writer of exec gateways.')
     .version(version())
     .exitOverride()
-    .showHelpAfterError('(--help shows the usage)')
+    // What is thrown says the same, and `report` tells it.
+    .configureOutput({ outputError: () => undefined })
+    .addHelpText('after', HELP)
   // The first that is a command's name: what follows may be a command to run, of any name.
   const asked = args.find((arg) => COMMANDS.some(({ name }) => name === arg))
   for (const { name, summary, load } of COMMANDS) {
@@ -75,11 +83,14 @@ function capitalized(text: string): string {
 
 /** Tells the user what went wrong, and returns the exit code for it. */
 function report(thrown: unknown): number {
-  if (thrown instanceof CommanderError) {
-    // It has said why already. Help that was asked for is no mistake.
-    return thrown.exitCode === 1 ? EXIT_USAGE : thrown.exitCode
-  }
   const label = painter(process.stderr)('red', 'x0x-exec-audit:')
+  if (thrown instanceof CommanderError) {
+    const { code, exitCode, message } = thrown
+    // Help that was asked for is no mistake, and help in place of a command says enough.
+    const isHelp = exitCode === 0 || code === 'commander.help'
+    if (!isHelp) process.stderr.write(`${label} ${usageError(commanderText(message)).message}\n`)
+    return exitCode === 1 ? EXIT_USAGE : exitCode
+  }
   if (thrown instanceof CliError) {
     process.stderr.write(`${label} ${thrown.message}\n`)
     return thrown.exitCode
@@ -96,13 +107,24 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(report(new CliError(`cannot write the output: ${error.message}`, EXIT_USAGE)))
 })
 
-newProgram(process.argv.slice(2))
-  .parseAsync()
-  .then(
-    () => undefined,
-    (thrown: unknown) => {
-      process.exitCode = report(thrown)
-      // A disk that hangs may never let go of what waits for it.
-      setTimeout(() => process.exit(), GRACE_MS).unref()
-    },
-  )
+/** Commander would show the help of all, and not say why. */
+function checkHelpTopic([first, topic]: readonly string[]): void {
+  if (first !== 'help' || topic === undefined || topic.startsWith('-')) return
+  const names = [...COMMANDS.map(({ name }) => name), 'help']
+  if (names.includes(topic)) return
+  throw usageError(`there is no help on ${quoteArgument(topic)}, but on ${names.join(', ')}`)
+}
+
+async function run(args: readonly string[]): Promise<void> {
+  checkHelpTopic(args)
+  await newProgram(args).parseAsync()
+}
+
+run(process.argv.slice(2)).then(
+  () => undefined,
+  (thrown: unknown) => {
+    process.exitCode = report(thrown)
+    // A disk that hangs may never let go of what waits for it.
+    setTimeout(() => process.exit(), GRACE_MS).unref()
+  },
+)

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { AuditRecord } from '../reader/records'
+import { logOption, namedLogs } from './arguments'
 import { CliError, EXIT_FAIL, EXIT_PASS, EXIT_USAGE } from './errors'
 import { quoteArgv } from './escape'
 import { eventParts, exactJson, paintParts } from './event-text'
@@ -10,6 +11,7 @@ import { formatDuration, formatTime } from './time'
 import { hexPrefix } from './view'
 
 interface ShowOptions {
+  readonly log?: readonly string[]
   readonly json?: true
   readonly utc?: true
 }
@@ -33,11 +35,13 @@ export function configure(command: Command): void {
     .description("Shows one command's events in their order, with the time between them.")
     .argument('<request>', 'the request id, or its first digits', (text) => hexPrefix(text, 32))
     .argument('[file...]', 'the logs to search')
+    .addOption(logOption())
     .option('--json', 'print the events as JSON and nothing else')
     .option('--utc', 'show times in UTC')
     .addHelpText('after', EXAMPLES)
     .action(async (request: string, files: readonly string[], options: ShowOptions) => {
-      process.exitCode = await run(request, files.length === 0 ? [DEFAULT_LOG] : files, options)
+      const logs = namedLogs(files, options.log)
+      process.exitCode = await run(request, logs.length === 0 ? [DEFAULT_LOG] : logs, options)
     })
 }
 

@@ -3,7 +3,7 @@ import { type LogStats, LogStatsCollector } from '../analyze/log-stats'
 import { statsText } from '../analyze/stats-text'
 import { PERIODS, type Period } from '../analyze/timeline'
 import { readBatches } from '../reader/read-audit'
-import { when, wholeNumber } from './arguments'
+import { logOption, namedLogs, when, wholeNumber } from './arguments'
 import { ByteProgress } from './byte-progress'
 import { EXIT_PASS } from './errors'
 import { formatJson } from './json'
@@ -19,6 +19,7 @@ interface StatsOptions {
   readonly top: number
   readonly utc?: true
   readonly json?: true
+  readonly log?: readonly string[]
 }
 
 const TOP = 10
@@ -31,7 +32,8 @@ Examples:
   $ x0x-exec-audit stats --top 50 --json exec.log.2.gz exec.log.1 exec.log | jq .commands
 
 FILE is a log, or one that gzip has packed, or - for standard input; several are one log, the oldest
-first. Default: ${DEFAULT_LOG}. Times are local unless they end in Z or an offset: ${WHEN_FORMS}.
+first. Default: ${DEFAULT_LOG}
+Times are local unless they end in Z or an offset: ${WHEN_FORMS}.
 Lines that are no event are counted and left out; verify says what is wrong with them.
 
 Agents and commands are exact up to 20,000 of each, and say so where they are not; 100,000 requests
@@ -45,6 +47,7 @@ export function configure(command: Command): void {
       'Counts what a log holds: events, denials, exits, the busiest agents and commands, how long commands ran, and those that never ended.',
     )
     .argument('[file...]', 'the files of one log, the oldest first')
+    .addOption(logOption())
     .addOption(new Option('--since <when>', 'events from then on').argParser(when))
     .addOption(new Option('--until <when>', 'events up to then').argParser(when))
     .addOption(new Option('--by <period>', 'also by time').choices(PERIODS))
@@ -57,7 +60,7 @@ export function configure(command: Command): void {
     .option('--json', 'print the figures as JSON and nothing else')
     .addHelpText('after', EXAMPLES)
     .action(async (files: readonly string[], options: StatsOptions) => {
-      process.exitCode = await run(files, options)
+      process.exitCode = await run(namedLogs(files, options.log), options)
     })
 }
 

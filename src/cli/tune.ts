@@ -18,7 +18,7 @@ import { withTempDir } from './temp-dir'
 import { painter } from './terminal'
 
 interface TuneOptions {
-  readonly dir: string
+  readonly dir?: string
   readonly rate: number
   readonly eventBytes: number
   readonly slo: Slo
@@ -48,7 +48,8 @@ export function configure(command: Command): void {
     .description(
       'Measures the disk under a folder and the writer on it, for at most a minute, and says which fsync options suit the load. Everything it writes is removed at the end.',
     )
-    .requiredOption('--dir <folder>', 'a folder on the disk that the log will be on')
+    .argument('[folder]', 'a folder on the disk that the log will be on')
+    .option('--dir <folder>', 'the same as FOLDER')
     .addOption(
       new Option('--rate <n>', 'events a second that are expected')
         .argParser(wholeNumber(1, RATE_MAX))
@@ -70,8 +71,13 @@ export function configure(command: Command): void {
     .option('--save <file>', 'keep the figures for --compare')
     .option('--compare <file>', 'say what has moved since --save')
     .addHelpText('after', EXAMPLES)
-    .action(async (options: TuneOptions) => {
-      process.exitCode = await run(options)
+    .action(async (named: string | undefined, options: TuneOptions) => {
+      if (named !== undefined && options.dir !== undefined) {
+        throw usageError('name a folder as FOLDER or by --dir, and not in both ways')
+      }
+      const dir = named ?? options.dir
+      if (dir === undefined) throw usageError('name a folder on the disk that the log will be on')
+      process.exitCode = await run(folder(dir), options)
     })
 }
 
@@ -81,8 +87,7 @@ function slo(text: string): Slo {
   throw new InvalidArgumentError('Expected something like p99=5ms.')
 }
 
-async function run(options: TuneOptions): Promise<number> {
-  const dir = folder(options.dir)
+async function run(dir: string, options: TuneOptions): Promise<number> {
   const before = options.compare === undefined ? undefined : saved(options.compare)
   for (const file of [options.html, options.save]) if (file !== undefined) checkOutput(file)
   const disk = usableDisk(dir)
@@ -103,9 +108,9 @@ function folder(text: string): string {
   try {
     if (statSync(dir).isDirectory()) return dir
   } catch (thrown) {
-    throw usageError(`--dir: ${messageOf(thrown)}`)
+    throw usageError(messageOf(thrown))
   }
-  throw usageError(`--dir: ${dir} is not a folder`)
+  throw usageError(`${dir} is not a folder`)
 }
 
 function saved(file: string): TuneReport {

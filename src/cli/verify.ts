@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { formatPlain } from '../plot/chart'
 import { type VerifyFinding, type VerifyReport, verify } from '../verify/verify'
-import { wholeNumber } from './arguments'
+import { logOption, namedLogs, wholeNumber } from './arguments'
 import { ByteProgress } from './byte-progress'
 import { EXIT_FAIL, EXIT_PASS, EXIT_UNSURE } from './errors'
 import { visible } from './escape'
@@ -15,6 +15,7 @@ interface CommandOptions {
   readonly fromStart?: true
   readonly allowTorn?: true
   readonly json?: true
+  readonly log?: readonly string[]
 }
 
 const MAX_PROBLEMS = 20
@@ -43,7 +44,8 @@ export function configure(command: Command): void {
     .description(
       "Checks each line of a log and the order of each request's events, in constant memory, and says where and why it is broken.",
     )
-    .argument('[files...]', 'the files of one log, the oldest first; - for standard input')
+    .argument('[file...]', 'the files of one log, the oldest first; - for standard input')
+    .addOption(logOption())
     .addOption(
       new Option('--max-problems <n>', 'how many problems are shown; all are counted')
         .argParser(wholeNumber(0, MAX_PROBLEMS_LIMIT))
@@ -54,7 +56,7 @@ export function configure(command: Command): void {
     .option('--json', 'print the report as JSON and nothing else')
     .addHelpText('after', EXAMPLES)
     .action(async (files: readonly string[], options: CommandOptions) => {
-      process.exitCode = await run(files, options)
+      process.exitCode = await run(namedLogs(files, options.log), options)
     })
 }
 

@@ -3,8 +3,10 @@ import type { FileHandle } from 'node:fs/promises'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { followBatches } from '../reader/follow-audit'
 import type { LineEntry } from '../reader/line-splitter'
+import type { PathChange } from '../reader/path-watch'
 import type { AuditRecord } from '../reader/records'
-import { when, wholeNumber } from './arguments'
+import { logOption, namedLogs, when, wholeNumber } from './arguments'
+import { ChangeTeller } from './change-teller'
 import { CliError, EXIT_PASS, messageOf, usageError } from './errors'
 import { EVENT_NAMES, type EventName, matches, PartyMemory } from './filter'
 import {
@@ -37,6 +39,8 @@ interface ViewOptions {
   readonly grep?: string
   readonly ignoreCase?: true
   readonly output: Format
+  readonly json?: true
+  readonly log?: readonly string[]
   readonly wide?: true
   readonly utc?: true
 }
@@ -70,6 +74,7 @@ export function configure(command: Command): void {
   command
     .description('Shows the events of a log, one line each.')
     .argument('[file...]', 'the logs to read')
+    .addOption(logOption())
     .option('-f, --follow', 'go on as events are appended, over rotation, until interrupted')
     .addOption(
       new Option('-n, --lines <n>', 'only the last n of the events asked for').argParser(
@@ -79,25 +84,33 @@ export function configure(command: Command): void {
     .addOption(new Option('--since <when>', 'events from then on').argParser(when))
     .addOption(new Option('--until <when>', 'events up to then').argParser(when))
     .addOption(
-      new Option('--event <names>', `of ${EVENT_NAMES.join(', ')}; several with commas`).argParser(
-        eventNames,
-      ),
+      new Option(
+        '--event <names>',
+        `only these, with commas between them: ${EVENT_NAMES.join(', ')}`,
+      ).argParser(eventNames),
     )
     .addOption(new Option('--agent <hex>', "the agent id's first digits").argParser(hex(64)))
     .addOption(new Option('--machine <hex>', "the machine id's first digits").argParser(hex(64)))
     .addOption(new Option('--request <hex>', "the request id's first digits").argParser(hex(32)))
-    .option('--denied', 'denials')
-    .option('--failed', 'exits with another code than 0 or by a signal, and failed spawns')
-    .option('--grep <regex>', 'events whose line, or whose arguments, this is found in')
-    .option('-i, --ignore-case', 'for --grep')
+    .option('--denied', 'only denials')
+    .option('--failed', 'only exits with another code than 0 or by a signal, and failed spawns')
+    .option('--grep <regex>', 'only events whose line, or whose arguments, this is found in')
+    .option('-i, --ignore-case', 'for --grep: upper and lower case are the same')
     .addOption(
       new Option('-o, --output <format>', 'how to print').choices(FORMATS).default('pretty'),
+    )
+    .addOption(
+      new Option('--json', 'print one JSON document and nothing else, as -o json').conflicts(
+        'output',
+      ),
     )
     .option('-w, --wide', "do not cut lines to the terminal's width")
     .option('--utc', 'show times in UTC')
     .addHelpText('after', EXAMPLES)
     .action(async (files: readonly string[], options: ViewOptions) => {
-      process.exitCode = await new View(files, options).run()
+      const output = options.json ? 'json' : options.output
+      const view = new View(namedLogs(files, options.log), { ...options, output })
+      process.exitCode = await view.run()
     })
 }
 
@@ -213,12 +226,14 @@ class View {
       start = lines === undefined ? 0 : await this.#startOfLast(handle, size, lines)
       return start
     }
-    const onChange = (change: string) => {
+    const changes = new ChangeTeller(file)
+    const onChange = (change: PathChange) => {
       start = 0
-      process.stderr.write(`x0x-exec-audit: ${fileName(file)}: ${change}\n`)
+      changes.tell(change)
     }
     try {
       for await (const entries of followBatches(file, { from, onChange })) {
+        changes.read()
         await this.#show(file, entries, start === 0, false)
       }
     } catch (thrown) {

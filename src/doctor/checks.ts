@@ -90,6 +90,9 @@ function cleaned(subject: Subject): Verdict | undefined {
   } catch (thrown) {
     const folder = quoteArgument(subject.folder)
     const remedy = `sudo chattr -a ${folder} && rm -r ${folder}/.x0x-exec-audit-doctor-*`
-    return fail(`what was made for the checks cannot be removed: ${systemText(thrown)}`, remedy)
+    return fail(
+      `what was made for the checks cannot be removed: ${systemText(thrown, true)}`,
+      remedy,
+    )
   }
 }

@@ -5,6 +5,7 @@ import { describeDisk, isVolatile, mountAt } from '../tune/disk'
 import { RawProbe, TOO_FAST_MS } from '../tune/raw-sync'
 import { formatMs } from '../tune/slo'
 import { fail, merged, ok, type Verdict, warn } from './finding'
+import { readProc } from './proc'
 import type { Subject } from './subject'
 
 /* The disk under the log. What must be written is written into a folder of our own beside it. */
@@ -30,6 +31,8 @@ const DOUBTS = new Map<string, string>([
 
 /** The file system, as far as it is known to keep or to break a promise. */
 export function checkFileSystem({ nearestFolder }: Subject): Verdict {
+  const mounts = readProc('/proc/self/mountinfo', 'the file system')
+  if ('verdict' in mounts) return mounts.verdict
   const disk = describeDisk(nearestFolder)
   const { fileSystem, mountPoint, device } = disk
   const found = `${fileSystem} on ${device} at ${mountPoint}`

@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { quoteArgument } from '../cli/escape'
 import { fail, merged, ok, type Verdict, warn } from './finding'
+import { readProc } from './proc'
 import type { Subject } from './subject'
 
 /* The machine, the process and its user: all that can be asked without touching the log's disk. */
@@ -78,11 +79,11 @@ export function checkPermissions({ path, folder }: Subject): Verdict {
 
 /** The limits of this process, which the gateway's will be too where it is started the same way. */
 export function checkLimits({ path }: Subject): Verdict {
-  const limits = textOr('/proc/self/limits')
-  if (limits === undefined) return ok('not told by this system')
+  const limits = readProc('/proc/self/limits', 'the limits')
+  if ('verdict' in limits) return limits.verdict
   return merged([
-    filesLimit(softLimit(limits, 'Max open files')),
-    sizeLimit(softLimit(limits, 'Max file size'), sizeOf(path)),
+    filesLimit(softLimit(limits.text, 'Max open files')),
+    sizeLimit(softLimit(limits.text, 'Max file size'), sizeOf(path)),
   ])
 }
 
@@ -114,14 +115,6 @@ function sizeOf(path: string): number {
     return statSync(path, { throwIfNoEntry: false })?.size ?? 0
   } catch {
     return 0
-  }
-}
-
-function textOr(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch {
-    return undefined
   }
 }
 

@@ -7,6 +7,7 @@ import {
   openSync,
   type Stats,
 } from 'node:fs'
+import { dirname } from 'node:path'
 import { quoteArgument } from '../cli/escape'
 import { ownReason, remedyOf } from '../errors'
 import {
@@ -49,11 +50,11 @@ export function checkLog({ path }: Subject): Verdict {
 }
 
 /** The folder, or what will be made of it. */
-export function checkFolder({ folder, hasFolder, nearestFolder }: Subject): Verdict {
+export function checkFolder({ path, folder, hasFolder, nearestFolder }: Subject): Verdict {
   if (!hasFolder) return missingFolder(folder, nearestFolder)
   const stats = lstatSync(folder)
   const found = `${folder}, ${stats.isSymbolicLink() ? 'a symbolic link' : ownerAndMode(stats)}`
-  return trusted(found, distrustFolder(folder, DIR_MODE), folder)
+  return trusted(found, distrustFolder(folder, DIR_MODE), path)
 }
 
 function missingFolder(folder: string, nearest: string): Verdict {
@@ -119,7 +120,7 @@ function madeFile(subject: Subject): Verdict {
     const { folder } = subject
     const remedy =
       spaceRemedy(codeOf(thrown), folder) ?? `sudo chown ${userName()} ${quoteArgument(folder)}`
-    const text = `its folder takes no new files: ${systemText(thrown)}`
+    const text = `its folder ${folder} takes no new files: ${systemText(thrown, true)}`
     return fail(
       text,
       codeOf(thrown) === 'EPERM' ? `sudo chattr -ia ${quoteArgument(folder)}` : remedy,
@@ -169,18 +170,19 @@ export function checkTail({ path }: Subject): Verdict {
   }
 }
 
-const TRUST_REMEDIES = new Map<number, (path: string) => string>([
+const TRUST_REMEDIES = new Map<number, (path: string, folder: string) => string>([
   [REASON_HARD_LINK, (path) => `find / -xdev -samefile ${path} # and remove the other name`],
   [REASON_FILE_OWNER, (path) => `sudo chown ${userName()} ${path}`],
   [REASON_FILE_WRITABLE, (path) => `chmod 600 ${path}`],
-  [REASON_FOLDER_OWNER, (path) => `sudo chown ${userName()} ${path}`],
-  [REASON_FOLDER_WRITABLE, (path) => `chmod 700 ${path}`],
+  [REASON_FOLDER_OWNER, (_, folder) => `sudo chown ${userName()} ${folder}`],
+  [REASON_FOLDER_WRITABLE, (_, folder) => `chmod 700 ${folder}`],
 ])
 
 /** The reasons that the writer has for AUDIT_UNSAFE_FILE, in its words. */
 function trusted(found: string, reasons: readonly number[], path: string): Verdict {
+  const [file, folder] = [quoteArgument(path), quoteArgument(dirname(path))]
   const [first, ...others] = reasons.map((reason) =>
-    warn(ownReason(reason), TRUST_REMEDIES.get(reason)?.(quoteArgument(path))),
+    warn(ownReason(reason, path), TRUST_REMEDIES.get(reason)?.(file, folder)),
   )
   if (first === undefined) return ok(found)
   const why = merged([first, ...others])
@@ -198,8 +200,8 @@ function kindOf(stats: Stats): string {
 }
 
 /** A system error with what the writer would say to do about it. */
-export function systemText(thrown: unknown): string {
+export function systemText(thrown: unknown, isFolder = false): string {
   const text = thrown instanceof Error ? thrown.message : String(thrown)
-  const remedy = remedyOf(codeOf(thrown))
+  const remedy = remedyOf(codeOf(thrown), isFolder)
   return remedy === undefined ? text : `${text}; ${remedy}`
 }

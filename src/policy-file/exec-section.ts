@@ -1,6 +1,7 @@
 import { INT32_MAX, nearest } from '../options'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../runner/limits'
 import { PolicyFileError } from './errors'
+import { checkNotMisplaced, checkNotMisspelt } from './misspelt-section'
 import { isTable, lineOf, type Table } from './toml'
 
 /** One `[[exec.allow]]` entry as the file has it. Who may run what is the gateway's to enforce. */
@@ -44,13 +45,15 @@ const MAX_CONCURRENT_PER_AGENT = 4
 const MAX_CONCURRENT_TOTAL = 32
 const U32_MAX = 2 ** 32 - 1
 
-/** Reads the section, or returns undefined where there is none. */
+/** Reads the section, or returns undefined where there is none, nor one that must have been meant. */
 export function readExecSection(
   path: string,
   text: string,
   document: Table,
 ): ExecSection | undefined {
   const section = document[EXEC]
+  if (section === undefined) checkNotMisspelt(path, text, document, EXEC)
+  checkNotMisplaced(path, text, document, EXEC, KEYS)
   if (section === undefined) return undefined
   return new SectionReader(path, text, section).read()
 }

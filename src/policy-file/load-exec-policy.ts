@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { codeOf, textOf } from '../errors'
+import { describe } from '../fields'
 import type { ExecPolicy } from '../policy'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../runner/limits'
 import { PolicyFileError } from './errors'
@@ -72,16 +73,18 @@ const NO_SECTION: ExecSection = {
  * x0x, a change takes a restart.
  *
  * The default file may be missing, which is a disabled policy; a file that is named may not. A mistake
- * under `[exec]` is an error also where the section is disabled, and other sections are left alone.
+ * under `[exec]` is an error also where the section is disabled, and other sections are left alone. A
+ * file without `[exec]` is a disabled policy, unless it has a section of nearly that name.
  *
  * @param path default {@link DEFAULT_EXEC_POLICY_PATH}
  * @throws PolicyFileError naming the file, the line and the key
+ * @throws TypeError where `path` is no path
  * @example
  * const { policy, limits } = loadExecPolicy()
  * const audit = new ExecAudit(policy, new ExecDiagnostics(), { failureMode: 'closed' })
  */
 export function loadExecPolicy(path?: string): LoadedExecPolicy {
-  const file = resolve(path ?? DEFAULT_EXEC_POLICY_PATH)
+  const file = resolve(checkPath(path) ?? DEFAULT_EXEC_POLICY_PATH)
   const text = readText(file)
   if (text === undefined) {
     if (path === undefined) return loaded(file, NO_SECTION, 'acl_missing')
@@ -90,6 +93,16 @@ export function loadExecPolicy(path?: string): LoadedExecPolicy {
   const section = readExecSection(file, text, parseToml(file, text))
   if (section === undefined) return loaded(file, NO_SECTION, 'missing_exec_section')
   return loaded(file, section, section.enabled ? undefined : 'exec_disabled')
+}
+
+/** An empty path would be the folder that this process is in. */
+function checkPath(path: unknown): string | undefined {
+  if (path === undefined) return path
+  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path
+  const got = typeof path === 'string' ? JSON.stringify(path) : describe(path)
+  throw new TypeError(
+    `path: expected the path of the policy file, or undefined for ${DEFAULT_EXEC_POLICY_PATH}, got ${got}`,
+  )
 }
 
 /** The file's text, or undefined where there is none. */

@@ -42,7 +42,7 @@ export interface AuditedRun {
   readonly warnings: readonly WarningKind[]
   /** Every event that was recorded, in order, with what became of it. */
   readonly trail: readonly TrailEntry[]
-  /** Why it could not be spawned, or what a callback threw first. */
+  /** Why it was denied, with the limit and what was asked for; or what a callback threw first. */
   readonly error?: unknown
 }
 
@@ -76,10 +76,12 @@ export async function runAudited(audit: EventRecorder, options: RunOptions): Pro
   checkTrail(audit)
   const run = checkRunOptions(options)
   const trail = new Trail(audit, run)
-  const reason = refusal(run)
-  if (reason !== undefined) return denied(run, trail, reason)
+  const refused = refusal(run)
+  if (refused !== undefined) return denied(run, trail, refused.reason, refused.error)
   // x0x runs nothing under a policy that is disabled, and records nothing of it.
-  if ((await trail.request()) === 'disabled') return denied(run, trail, 'exec_disabled')
+  if ((await trail.request()) === 'disabled') {
+    return denied(run, trail, 'exec_disabled', new Error('the policy is disabled'))
+  }
   for (const [signal, kind] of run.cancels) {
     if (signal.aborted) return cancelled(run, trail, kind)
   }
@@ -87,12 +89,29 @@ export async function runAudited(audit: EventRecorder, options: RunOptions): Pro
 }
 
 /** Why a command is refused before it is recorded as allowed. */
-function refusal({ argv, stdin, timeoutMs, limits }: CheckedRun): DenialReason | undefined {
-  if (argv.length === 0) return 'argv_not_allowed'
+function refusal({ argv, stdin, timeoutMs, limits }: CheckedRun): Refusal | undefined {
+  if (argv.length === 0) return refused('argv_not_allowed', 'argv has no program')
   // No program can be given one.
-  if (argv.some((argument) => argument.includes('\0'))) return 'shell_metachar_in_argv'
-  if ((stdin?.length ?? 0) > limits.maxStdinBytes) return 'stdin_too_large'
-  return timeoutMs > limits.maxDurationMs ? 'timeout_too_large' : undefined
+  const nul = argv.findIndex((argument) => argument.includes('\0'))
+  if (nul >= 0) return refused('shell_metachar_in_argv', `argv[${nul}] has a NUL character`)
+  const stdinBytes = stdin?.length ?? 0
+  const { maxStdinBytes, maxDurationMs } = limits
+  if (stdinBytes > maxStdinBytes) {
+    const problem = `stdin has ${stdinBytes} bytes; limits.maxStdinBytes allows ${maxStdinBytes}`
+    return refused('stdin_too_large', problem)
+  }
+  if (timeoutMs <= maxDurationMs) return undefined
+  const problem = `timeoutMs is ${timeoutMs}; limits.maxDurationMs allows ${maxDurationMs}`
+  return refused('timeout_too_large', problem)
+}
+
+interface Refusal {
+  readonly reason: DenialReason
+  readonly error: Error
+}
+
+function refused(reason: DenialReason, problem: string): Refusal {
+  return { reason, error: new RangeError(problem) }
 }
 
 async function spawned(run: CheckedRun, trail: Trail): Promise<AuditedRun> {
@@ -100,7 +119,7 @@ async function spawned(run: CheckedRun, trail: Trail): Promise<AuditedRun> {
   try {
     command = await spawnCommand(run)
   } catch (error) {
-    return { ...(await denied(run, trail, 'spawn_failed')), error }
+    return denied(run, trail, 'spawn_failed', error)
   }
   trail.started(command.pid)
   const { errors, ...end } = await new ChildRun(command, run, trail).ended()
@@ -109,9 +128,14 @@ async function spawned(run: CheckedRun, trail: Trail): Promise<AuditedRun> {
   return errors.length === 0 ? result : { ...result, error: errors[0] }
 }
 
-async function denied(run: CheckedRun, trail: Trail, reason: DenialReason): Promise<AuditedRun> {
-  await trail.denial(reason)
-  return resultOf(run, trail, { outcome: 'denied', denialReason: reason })
+async function denied(
+  run: CheckedRun,
+  trail: Trail,
+  denialReason: DenialReason,
+  error: unknown,
+): Promise<AuditedRun> {
+  await trail.denial(denialReason)
+  return resultOf(run, trail, { outcome: 'denied', denialReason, error })
 }
 
 /** The request was recorded as allowed: it gets its end, too. */

@@ -97,6 +97,16 @@ const OPTION_NAMES = [
   'onStderr',
 ] as const satisfies readonly (keyof RunOptions)[]
 
+/** What node:child_process, fetch and their like call it. */
+const SYNONYMS: ReadonlyMap<string, (typeof OPTION_NAMES)[number]> = new Map([
+  ['signal', 'cancel'],
+  ['abortSignal', 'cancel'],
+  ['input', 'stdin'],
+  ['command', 'argv'],
+  ['args', 'argv'],
+  ['maxBuffer', 'limits'],
+])
+
 const REQUEST_ID_BYTES = 16
 const PARTY_ID_BYTES = 32
 
@@ -112,7 +122,7 @@ export function scrubbedEnvironment(): NodeJS.ProcessEnv {
 
 /** Checks the options. Throws a TypeError or RangeError that names the option. */
 export function checkRunOptions(options: RunOptions): CheckedRun {
-  const values = valuesOf('options', options ?? null, OPTION_NAMES)
+  const values = valuesOf('options', options ?? null, OPTION_NAMES, SYNONYMS)
   const limits = checkLimits('options.limits', values.get('limits'))
   const timeoutMs = values.get('timeoutMs') ?? limits.maxDurationMs
   const requestId = values.get('requestId') ?? randomId()
