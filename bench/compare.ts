@@ -9,6 +9,7 @@ import { compare, formatMoves } from './moves'
 import { type Report, readReport } from './report'
 import { chosen, runAll } from './session'
 import { paint, progress } from './table'
+import { orUsage, usableFolder } from './usage'
 
 const HELP = `Usage: npm run bench:compare -- OLD.json [NEW.json] [--dir DIR]
 
@@ -25,22 +26,34 @@ function warnOfMachine(old: Machine, now: Machine): void {
   }
 }
 
-async function main(): Promise<void> {
-  process.exitCode = 1
+/** What is to be compared; undefined where only the usage is asked for. Throws what is wrong. */
+function readCommandLine() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: { dir: { type: 'string', default: '.' }, help: { type: 'boolean', default: false } },
   })
+  if (values.help) return undefined
   const [oldFile, newFile] = positionals
-  if (values.help || oldFile === undefined || positionals.length > 2) {
-    console.log(HELP)
-    process.exitCode = values.help ? 0 : 2
-    return
+  if (oldFile === undefined || positionals.length > 2) {
+    throw new RangeError(`expected one report or two, got ${positionals.length}`)
   }
-  const old = readReport(oldFile)
-  const now = newFile === undefined ? await runAgain(old, values.dir) : readReport(newFile)
-  warnOfMachine(old.machine, now.machine)
-  console.log(formatMoves(compare(old, now)))
+  const now = newFile === undefined ? undefined : readReport(newFile)
+  return { old: readReport(oldFile), now, dir: usableFolder(values.dir) }
+}
+
+async function main(): Promise<void> {
+  // A promise that never settles would end the process as if all were well.
+  process.exitCode = 1
+  const asked = orUsage('bench:compare', readCommandLine)
+  if (asked === undefined) return
+  if (asked.value === undefined) {
+    console.log(HELP)
+  } else {
+    const { old, dir } = asked.value
+    const now = asked.value.now ?? (await runAgain(old, dir))
+    warnOfMachine(old.machine, now.machine)
+    console.log(formatMoves(compare(old, now)))
+  }
   process.exitCode = 0
 }
 

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { plotFiles, plotText, writePlots } from './plots'
 import { readReport } from './report'
 import { BENCHMARKS } from './session'
+import { orUsage } from './usage'
 
 const HELP = `Usage: npm run bench:plot -- REPORT.json [--out DIR]
 
@@ -41,10 +42,4 @@ function main(): void {
   if (values.out !== undefined) writePlots(values.out, plotFiles(report, BENCHMARKS))
 }
 
-try {
-  main()
-} catch (thrown) {
-  const reason = thrown instanceof Error ? thrown.message : String(thrown)
-  console.error(`bench:plot: ${reason} (--help shows the usage)`)
-  process.exitCode = 2
-}
+orUsage('bench:plot', main)

@@ -73,11 +73,19 @@ export function findRow(rows: readonly Row[], labels: Labels): Row | undefined {
   return rows.find((row) => wanted.every(([name, value]) => row.labels[name] === value))
 }
 
-/** Reads what `--json` has saved. Throws a RangeError where the file is something else. */
+/** Reads what `--json` has saved. Throws a RangeError where the file is something else, or the system's. */
 export function readReport(file: string): Report {
-  const report: unknown = JSON.parse(readFileSync(file, 'utf8'))
+  const report = parsed(readFileSync(file, 'utf8'))
   if (isReport(report)) return report
   throw new RangeError(`${file} is not what npm run bench -- --json saves`)
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 function isReport(value: unknown): value is Report {

@@ -1,10 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { OPTIONS_HELP, readOptions } from './harness'
 import { plotFiles, writePlots } from './plots'
 import { writeReadme } from './readme'
 import { BENCHMARKS, chosen, runAll } from './session'
 import { progress } from './table'
 import { formatTargets, TARGET_BENCHMARKS } from './targets'
+import { orUsage, usableFolder } from './usage'
 
 const HELP = `Usage: npm run bench -- [NAME...] [OPTIONS]
        npm run bench:peers -- [NAME...] [OPTIONS]
@@ -19,33 +21,29 @@ ${OPTIONS_HELP}
 
 Figures are medians over the repeats, with the smallest and largest in brackets.`
 
-/** The command line's options and benchmarks; undefined, once it has said why, if they are wrong. */
+/** The command line's options and benchmarks. Throws what is wrong. */
 function readCommandLine() {
-  try {
-    const options = readOptions(process.argv.slice(2))
-    const isForTargets = options.names.length === 0 && (options.hasTargets || options.isForReadme)
-    return { options, benchmarks: chosen(isForTargets ? TARGET_BENCHMARKS : options.names) }
-  } catch (thrown) {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown)
-    console.error(`bench: ${reason} (--help shows the usage)`)
-    return undefined
+  const options = readOptions(process.argv.slice(2))
+  const isForTargets = options.names.length === 0 && (options.hasTargets || options.isForReadme)
+  const benchmarks = chosen(isForTargets ? TARGET_BENCHMARKS : options.names)
+  if (!options.isHelp) {
+    // Where nothing can be made is better known before the run than after it.
+    usableFolder(options.dir)
+    if (options.json !== undefined) usableFolder(dirname(options.json))
+    if (options.plots !== undefined) mkdirSync(options.plots, { recursive: true })
   }
+  return { options, benchmarks }
 }
 
 async function main(): Promise<void> {
   // A promise that never settles would end the process as if all were well.
   process.exitCode = 1
-  const command = readCommandLine()
-  if (command === undefined) {
-    process.exitCode = 2
-    return
-  }
-  const { options, benchmarks } = command
+  const command = orUsage('bench', readCommandLine)
+  if (command === undefined) return
+  const { options, benchmarks } = command.value
   if (options.isHelp) {
     console.log(HELP)
   } else {
-    // A folder that cannot be made is better known before the run than after it.
-    if (options.plots !== undefined) mkdirSync(options.plots, { recursive: true })
     const report = await runAll(benchmarks, options)
     if (options.hasTargets) console.log(`\n${formatTargets(report)}`)
     if (options.json !== undefined) {

@@ -251,23 +251,29 @@ describe('bench:plot', () => {
     const saved = readdirSync(temp.path('plots')).sort()
     expect(saved).toEqual(['stages-group-of-1.svg', 'stages-group-of-1024.svg'])
   })
+})
 
-  it('says what is wrong with its command line or the file', () => {
+describe('a command of the benchmarks says what is wrong, and what it expects', () => {
+  const SAVED = 'is not what npm run bench -- --json saves'
+  it.each([
+    ['plot', [], 'expected one report, got 0'],
+    ['plot', ['other.json'], `DIR/other.json ${SAVED}`],
+    ['plot', ['no.json'], "ENOENT: no such file or directory, open 'DIR/no.json'"],
+    ['compare', [], 'expected one report or two, got 0'],
+    ['compare', ['torn.json'], `DIR/torn.json ${SAVED}`],
+    ['compare', ['no.json'], "ENOENT: no such file or directory, open 'DIR/no.json'"],
+    ['run', ['--dir', 'no'], "ENOENT: no such file or directory, access 'DIR/no'"],
+    ['run', ['--json', 'no/new.json'], "ENOENT: no such file or directory, access 'DIR/no'"],
+  ])('%s %j', (script, args, reason) => {
     writeFileSync(temp.path('other.json'), '{"rows":[]}')
-    const told = [[], [temp.path('other.json')], [temp.path('no.json')]].map((args) => {
-      const { status, stderr } = spawnSync(process.execPath, plot(...args), { cwd: ROOT })
-      return [status, String(stderr).replaceAll(temp.path(''), 'DIR')]
-    })
-    expect(told).toEqual([
-      [2, 'bench:plot: expected one report, got 0 (--help shows the usage)\n'],
-      [
-        2,
-        'bench:plot: DIR/other.json is not what npm run bench -- --json saves (--help shows the usage)\n',
-      ],
-      [
-        2,
-        "bench:plot: ENOENT: no such file or directory, open 'DIR/no.json' (--help shows the usage)\n",
-      ],
-    ])
+    writeFileSync(temp.path('torn.json'), '{"rows":[')
+    const named = args.map((arg) => (arg.startsWith('--') ? arg : temp.path(arg)))
+    const command = ['-r', 'esbuild-register', join('bench', `${script}.ts`), ...named]
+    const { status, stderr } = spawnSync(process.execPath, command, { cwd: ROOT, encoding: 'utf8' })
+    const name = script === 'run' ? 'bench' : `bench:${script}`
+    expect(stderr.replaceAll(temp.path(''), 'DIR')).toBe(
+      `${name}: ${reason} (--help shows the usage)\n`,
+    )
+    expect(status).toBe(2)
   })
 })

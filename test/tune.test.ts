@@ -6,6 +6,8 @@ import { choose, optionsBlock } from '../src/tune/choose'
 import { movedLines } from '../src/tune/compare'
 import { innermostMount } from '../src/tune/disk'
 import type { TuneReport } from '../src/tune/report'
+import { reportHtml } from '../src/tune/report-html'
+import { reportText } from '../src/tune/report-text'
 import { type LoadName, type Setting, settingsFor } from '../src/tune/settings'
 import { formatMs, parseSlo } from '../src/tune/slo'
 import { rawWarnings } from '../src/tune/sweep'
@@ -17,6 +19,19 @@ const PLAIN: Setting = { maxEvents: undefined, maxDelayMs: 0 }
 const ONE: Setting = { maxEvents: 1, maxDelayMs: 0 }
 const LINGER: Setting = { maxEvents: undefined, maxDelayMs: 2 }
 const SLO = { percentile: 'p99', ms: 5 } as const
+
+const REPORT: TuneReport = {
+  machine: { cpu: 'c', cores: 2, memoryGiB: 4, kernel: 'k', node: '20' },
+  disk: { fileSystem: 'f', mountPoint: '/', device: 'd', writeCache: 'w', freeBytes: 1 },
+  rate: 1_000,
+  eventBytes: 350,
+  slo: SLO,
+  warnings: [],
+  raw: [],
+  trials: [],
+  verdict: { pass: true, disturbed: false, setting: PLAIN, reason: '', headRoom: '' },
+  options: optionsBlock(PLAIN),
+}
 
 function ack(p99: number): Summary {
   return { count: 100, p50: p99 / 4, p99, p999: p99 * 2, max: p99 * 3 }
@@ -57,6 +72,7 @@ describe('the choice', () => {
     const all = [...trials(PLAIN, 1, 1, 2), ...trials(ONE, 1, 0.9, 2), ...trials(LINGER, 3, 3, 3)]
     expect(choose(all, SLO)).toEqual({
       pass: true,
+      disturbed: false,
       setting: PLAIN,
       reason:
         'No setting that holds as well at half and twice the rate was clearly better (p99 1 ms): what arrives during one sync shares the next without waiting for it.',
@@ -77,7 +93,11 @@ describe('the choice', () => {
 
   it('is one that holds at twice the rate, before one that is faster but does not', () => {
     const all = [...trials(PLAIN, 1, 1, 6), ...trials(LINGER, 4, 4, 4)]
-    expect(choose(all, SLO).setting).toEqual(LINGER)
+    expect(choose(all, SLO)).toMatchObject({
+      setting: LINGER,
+      reason:
+        'Delay 2 ms, all a sync has p99 4 ms at twice the rate at 900 syncs/s, against p99 6 ms and 900 syncs/s with the defaults.',
+    })
   })
 
   it('fails, with the nearest setting, where none is within the limit', () => {
@@ -92,8 +112,25 @@ describe('the choice', () => {
     const all = trials(PLAIN, 1, 1, 1).map((one) => ({ ...one, keepsUp: false }))
     const { pass, reason, headRoom } = choose(all, SLO)
     expect(pass).toBe(false)
-    expect(reason).toBe('No setting meets the limit; the defaults come nearest.')
+    expect(reason).toBe('No setting meets the limit; none comes clearly nearer than the defaults.')
     expect(headRoom).toMatch(/, and the queue grew; at twice the rate it is 1 ms, beyond it; /)
+  })
+
+  it('is the plainest where another holds at other rates by a hair, or is faster at one alone', () => {
+    for (const linger of [
+      trials(LINGER, 2, 2, 4.9),
+      trials(LINGER, 4.9, 0.9, 4),
+      trials(LINGER, 1, 1.9, 8),
+    ]) {
+      expect(choose([...trials(PLAIN, 2, 2, 5.1), ...linger], SLO).setting).toEqual(PLAIN)
+    }
+    const slow = [...trials(PLAIN, 30, 60, 70), ...trials(LINGER, 60, 40, 60)]
+    expect(choose(slow, SLO)).toMatchObject({ pass: false, disturbed: false, setting: PLAIN })
+  })
+
+  it('is another that meets the limit at the rate, where the plainest does not', () => {
+    const all = [...trials(PLAIN, 5.1, 5.1, 5.1), ...trials(LINGER, 4.9, 4.9, 5.2)]
+    expect(choose(all, SLO)).toMatchObject({ pass: true, setting: LINGER })
   })
 
   it('is given as options to paste', () => {
@@ -101,6 +138,67 @@ describe('the choice', () => {
       'new ExecAudit(policy, diagnostics, {\n  fsync: { maxDelayMs: 0.3, maxEvents: 64 },\n})',
     )
     expect(optionsBlock(PLAIN)).toContain('fsync: { maxDelayMs: 0 },')
+  })
+})
+
+describe('a disturbed measurement', () => {
+  const slo = { percentile: 'p99', ms: 20 } as const
+  const plain = trials(PLAIN, 60, 78.2, 90)
+  const linger = trials(LINGER, 80, 95, 6.9)
+  const reason =
+    'The disk or the machine was disturbed: with delay 2 ms, all a sync it had p99 95 ms at 1,000/s, but p99 6.9 ms at 2,000/s, which is more work.'
+
+  it('recommends nothing, where a setting is far faster under more load', () => {
+    expect(choose([...plain, ...linger], slo)).toEqual({
+      pass: false,
+      disturbed: true,
+      setting: PLAIN,
+      reason,
+      headRoom:
+        'Measure again while less else is running, and without --quick; until then keep the defaults.',
+    })
+  })
+
+  it('is also one in which the plainest setting keeps up with more than it keeps up with', () => {
+    const [, ...others] = trials(PLAIN, 3, 3, 30)
+    const behind = { ...trial(PLAIN, 'half', 3), keepsUp: false }
+    expect(choose([behind, ...others], { ...slo, ms: 1 }).disturbed).toBe(true)
+    expect(choose([behind, ...others, ...trials(LINGER, 1, 1, 1)], slo)).toMatchObject({
+      pass: true,
+      setting: PLAIN,
+      reason:
+        'The defaults meet the limit (p99 3 ms). Whether another setting is better cannot be told, since the disk or the machine was disturbed: with delay 0 ms, all a sync it had p99 3 ms and a queue that grew at 500/s, but p99 3 ms at 1,000/s, which is more work.',
+    })
+  })
+
+  it('leaves out what was disturbed, and chooses among the others', () => {
+    const fast = trials({ maxEvents: 64, maxDelayMs: 0 }, 1, 1, 1)
+    const all = [...trials(PLAIN, 10, 10, 10), ...trials(LINGER, 0.1, 9, 0.1), ...fast]
+    expect(choose(all, slo)).toMatchObject({ pass: true, setting: { maxEvents: 64 } })
+    const unclear = trials(LINGER, 9, 0.1, 0.1)
+    expect(choose([...trials(PLAIN, 10, 10, 10), ...unclear], slo).setting).toEqual(PLAIN)
+  })
+
+  it('is not one that differs by a delay, or by what a sleeping thread may take', () => {
+    for (const all of [
+      trials({ maxEvents: 64, maxDelayMs: 8 }, 10, 6, 1.9),
+      trials(PLAIN, 2.2, 0.1, 0.1),
+    ]) {
+      expect(choose(all, { ...slo, ms: 0.05 }).disturbed).toBe(false)
+    }
+  })
+
+  it('says so in each form of the report, without options to paste', () => {
+    const verdict = choose([...plain, ...linger], slo)
+    const report = { ...REPORT, trials: [...plain, ...linger], slo, verdict }
+    const text = reportText(report, painter({ isTTY: false }, {}))
+    expect(text).toContain(`\nUNCLEAR  p99 within 20 ms at 1,000/s\n${reason}\nMeasure again `)
+    const html = reportHtml(report)
+    expect(html).toContain('<span class="unclear">UNCLEAR</span> p99 within 20 ms at 1,000/s')
+    expect([text, html].filter((form) => form.includes('new ExecAudit'))).toEqual([])
+    const clear = { ...report, verdict: { ...verdict, disturbed: false } }
+    expect(reportText(clear, painter({ isTTY: false }, {}))).toContain('\n\nnew ExecAudit(')
+    expect(reportHtml(clear)).toContain('<pre>new ExecAudit(')
   })
 })
 
@@ -179,16 +277,9 @@ test('a sync that is too fast to be true is warned of', () => {
 
 test('a comparison tells what moved by more than a quarter', () => {
   const report = (raw: number, rate: Partial<Trial>): TuneReport => ({
-    machine: { cpu: 'c', cores: 2, memoryGiB: 4, kernel: 'k', node: '20' },
-    disk: { fileSystem: 'f', mountPoint: '/', device: 'd', writeCache: 'w', freeBytes: 1 },
-    rate: 1_000,
-    eventBytes: 350,
-    slo: SLO,
-    warnings: [],
+    ...REPORT,
     raw: [{ method: 'fsync', bytes: 350, ms: { ...ack(4), p50: raw } }],
     trials: [trial(PLAIN, 'rate', 4, rate), trial(LINGER, 'rate', 4)],
-    verdict: { pass: true, setting: PLAIN, reason: '', headRoom: '' },
-    options: '',
   })
   expect(movedLines(report(1, {}), report(1.2, { achieved: 1_100 }))).toEqual([])
   expect(movedLines(report(1, {}), report(0.5, { achieved: 500, ackMs: ack(6) }))).toEqual([

@@ -1,7 +1,8 @@
 /*
  * Appends each line of a file to another one and syncs it, round and round for some time: what a disk
  * can do without Node. Usage: raw-sync LINES OUT MILLISECONDS [handed]. Prints the nanoseconds that each
- * took, one a line; the first third is for warming up, and printed as negative numbers.
+ * took, one a line; the first third is for warming up, and printed as negative numbers. Of the others
+ * there is at least one, however long a disk takes.
  *
  * With `handed` a second thread does it, and the first one sleeps until it is done: what the wake-ups of
  * two threads cost on this machine, whatever language they are written in.
@@ -94,13 +95,15 @@ int main(int argc, char **argv) {
   long long warm = start + measured_ns / 2;
   long long end = warm + measured_ns;
   const char *line = text;
-  for (long long before = start; before < end;) {
+  int is_measured = 0;
+  for (long long before = start; before < end || !is_measured;) {
     size_t bytes = (size_t)((const char *)memchr(line, '\n', length - (size_t)(line - text)) - line) + 1;
     long long began = now_ns();
     if (is_handed) hand_over(line, bytes);
     else append(fd, line, bytes);
     before = now_ns();
-    printf("%lld\n", began < warm ? began - before : before - began);
+    is_measured = began >= warm;
+    printf("%lld\n", is_measured ? before - began : began - before);
     line = line + bytes == text + length ? text : line + bytes;
   }
   return close(fd) == 0 ? 0 : 1;

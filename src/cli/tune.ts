@@ -41,7 +41,10 @@ Examples:
   $ x0x-exec-audit tune --dir . --quick --html report.html --save before.json
   $ x0x-exec-audit tune --dir . --quick --compare before.json
 
-Exit codes: 0 PASS, 1 FAIL, 2 a mistake in the command line, 3 the disk cannot answer.`
+PASS: the setting it ends with meets --slo. FAIL: none does. UNCLEAR: the disk or the machine was
+disturbed, so measure again.
+
+Exit codes: 0 PASS, 1 FAIL or UNCLEAR, 2 a mistake in the command line, 3 the disk cannot answer.`
 
 export function configure(command: Command): void {
   command

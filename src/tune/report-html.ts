@@ -1,5 +1,6 @@
 import { escapeMarkup, svgBars, svgChart } from '../plot/svg'
 import {
+  askedText,
   type Cells,
   diskLine,
   machineLine,
@@ -11,8 +12,8 @@ import {
   TABLE_NOTE,
   type TuneReport,
   trialCells,
+  verdictWord,
 } from './report'
-import { formatMs, percentileName } from './slo'
 
 const STYLE = `
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }
@@ -22,17 +23,16 @@ th, td { padding: 0.2rem 0.6rem; text-align: right; border-bottom: 1px solid #88
 th:first-child, td:first-child { text-align: left }
 .scroll { overflow-x: auto }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1rem }
-.pass { color: #080 } .fail { color: #c00 } .warning { color: #b60 }
-@media (prefers-color-scheme: dark) { .pass { color: #5d5 } .fail { color: #f66 } .warning { color: #fb4 } }
+.pass { color: #080 } .fail { color: #c00 } .warning, .unclear { color: #b60 }
+@media (prefers-color-scheme: dark) { .pass { color: #5d5 } .fail { color: #f66 } .warning, .unclear { color: #fb4 } }
 pre { padding: 0.8rem; background: #8882; overflow-x: auto }
 dt { font-weight: 600; float: left; width: 6rem } dd { margin: 0 0 0 6rem }
 svg { width: 100%; height: auto }`
 
 /** The report as one page that needs nothing else: no network, no script. */
 export function reportHtml(report: TuneReport): string {
-  const { machine, disk, rate, eventBytes, slo, verdict, warnings, options } = report
-  const asked = `${percentileName(slo.percentile)} within ${formatMs(slo.ms)} at ${rate.toLocaleString('en-US')}/s`
-  const word = verdict.pass ? 'PASS' : 'FAIL'
+  const { machine, disk, rate, eventBytes, verdict, warnings, options } = report
+  const word = verdictWord(verdict)
   const charts = [
     svgChart(percentileChart(report)),
     svgChart(rateChart(report)),
@@ -49,10 +49,10 @@ export function reportHtml(report: TuneReport): string {
 </style>
 </head>
 <body>
-<h1><span class="${word.toLowerCase()}">${word}</span> ${escapeMarkup(asked)}</h1>
+<h1><span class="${word.toLowerCase()}">${word}</span> ${escapeMarkup(askedText(report))}</h1>
 <p>${escapeMarkup(verdict.reason)}</p>
 <p>${escapeMarkup(verdict.headRoom)}</p>
-<pre>${escapeMarkup(options)}</pre>
+${verdict.disturbed ? '' : `<pre>${escapeMarkup(options)}</pre>`}
 ${warnings.map((text) => `<p class="warning">Warning: ${escapeMarkup(text)}</p>`).join('\n')}
 <dl>
 <dt>Machine</dt><dd>${escapeMarkup(machineLine(machine))}</dd>

@@ -2,6 +2,7 @@ import { formatTable } from '../cli/table'
 import type { Paint } from '../cli/terminal'
 import { textBars, textChart } from '../plot/text'
 import {
+  askedText,
   diskLine,
   machineLine,
   mostChart,
@@ -11,8 +12,8 @@ import {
   TABLE_NOTE,
   type TuneReport,
   trialCells,
+  verdictWord,
 } from './report'
-import { formatMs, percentileName } from './slo'
 
 /** The report for a terminal. */
 export function reportText(report: TuneReport, paint: Paint): string {
@@ -42,8 +43,16 @@ export function reportText(report: TuneReport, paint: Paint): string {
   ].join('\n')
 }
 
-function verdictText({ verdict, slo, rate, options }: TuneReport, paint: Paint): string {
-  const asked = `${percentileName(slo.percentile)} within ${formatMs(slo.ms)} at ${rate.toLocaleString('en-US')}/s`
-  const word = verdict.pass ? paint(['bold', 'green'], 'PASS') : paint(['bold', 'red'], 'FAIL')
-  return [`${word}  ${asked}`, verdict.reason, verdict.headRoom, '', options].join('\n')
+const COLORS = { PASS: 'green', FAIL: 'red', UNCLEAR: 'yellow' } as const
+
+function verdictText(report: TuneReport, paint: Paint): string {
+  const { verdict, options } = report
+  const word = verdictWord(verdict)
+  const lines = [
+    `${paint(['bold', COLORS[word]], word)}  ${askedText(report)}`,
+    verdict.reason,
+    verdict.headRoom,
+  ]
+  // What was disturbed recommends nothing.
+  return [...lines, ...(verdict.disturbed ? [] : ['', options])].join('\n')
 }

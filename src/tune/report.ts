@@ -21,6 +21,17 @@ export interface TuneReport {
   readonly options: string
 }
 
+/** The verdict in a word. */
+export function verdictWord({ pass, disturbed }: Verdict): 'PASS' | 'FAIL' | 'UNCLEAR' {
+  if (disturbed) return 'UNCLEAR'
+  return pass ? 'PASS' : 'FAIL'
+}
+
+/** What the verdict is about. */
+export function askedText({ slo, rate }: TuneReport): string {
+  return `${percentileName(slo.percentile)} within ${formatMs(slo.ms)} at ${rate.toLocaleString('en-US')}/s`
+}
+
 export function machineLine({ cpu, cores, memoryGiB, kernel, node }: Machine): string {
   return `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${kernel}, Node ${node}`
 }
