@@ -117,7 +117,7 @@ export class EventEncoder {
   #code = 0
   #time = 0
   readonly #ids = Buffer.alloc(ALL_IDS_BYTES)
-  /** The first of them, in a view of its own: Buffer.copy would make one for each event. */
+  /** The first of them: Buffer.copy would make such a view for each event. */
   readonly #requestId = this.#ids.subarray(0, REQUEST_ID_BYTES)
   #number0: number | bigint = 0
   #number1: number | bigint = 0
@@ -328,9 +328,8 @@ export class EventEncoder {
   /** Appends argv without a copy of it, if it is sure to fit. */
   #tryAppendAll(value: unknown): boolean {
     const argv = array('argv', value)
-    let room = Math.min(this.#options.maxEventBytes, LINE_SAFE_BYTES)
-    room -= STRING_LENGTHS_OFFSET + STRING_LENGTH_BYTES
-    room -= this.#strings.text.length * UTF8_BYTES_PER_UNIT
+    let room = Math.min(this.#options.maxEventBytes, LINE_SAFE_BYTES) - STRING_LENGTHS_OFFSET
+    room -= STRING_LENGTH_BYTES + this.#strings.text.length * UTF8_BYTES_PER_UNIT
     const { length } = argv
     for (let i = 0; i < length; i++) {
       const argument = element('argv', i, argv[i])

@@ -63,7 +63,7 @@ export interface RequestEvent {
 export interface StartedEvent {
   /** 16 bytes. */
   requestId: IdInput
-  /** u32. */
+  /** The process id, u32. */
   pid: number
 }
 
@@ -85,7 +85,7 @@ export interface ExitEvent {
   code?: number | null | undefined
   /** The signal that ended it, as an i32 or by its name on this system; absent is null. */
   signal?: number | NodeJS.Signals | null | undefined
-  /** Milliseconds, u64. */
+  /** From its start to its end, in milliseconds, u64. */
   durationMs: U64Input
   /** Bytes, u64. */
   stdoutBytes: U64Input
@@ -103,7 +103,7 @@ export interface DenialEvent {
   agentId: IdInput
   /** 32 bytes. */
   machineId: IdInput
-  /** The command and its arguments. */
+  /** The command and its arguments. Lone surrogates become U+FFFD, as in a spawned child's argv. */
   argv: readonly string[]
   /** Why; one of {@link DENIAL_REASONS}. */
   reason: DenialReason

@@ -55,9 +55,9 @@ export interface ExecAuditOptions {
    * freshly opened file before it counts as failed; 0 to 2^31 - 1, default 0.
    */
   retryForMs?: number | undefined
-  /** Permission bits of a file that this creates, whatever the umask; default 0o600. */
+  /** Permission bits of a file that this creates, whatever the umask; 0 to 0o777, default 0o600. */
   fileMode?: number | undefined
-  /** Permission bits of folders that this creates, whatever the umask; default 0o700. */
+  /** Permission bits of folders that this creates, whatever the umask; 0 to 0o777, default 0o700. */
   dirMode?: number | undefined
   /**
    * What is done about a file that others could tamper with: one with a second name (hard link), with
@@ -68,10 +68,15 @@ export interface ExecAuditOptions {
   onUnsafeFile?: OnUnsafeFile | undefined
   /**
    * Largest event in bytes, in UTF-8 and before escaping; 1 KiB to 1 GiB, default 16 MiB. A larger
-   * one is written with its argv cut, and the last element says what was cut.
+   * one is written with its argv cut, and the last element says how many arguments and bytes were cut
+   * and their sha256. So is one, above 85 MiB, whose line would be longer than a string of Node's can be.
    */
   maxEventBytes?: number | undefined
-  /** Applied to a copy of argv before anything leaves the caller's stack. */
+  /**
+   * Applied to a copy of argv before anything leaves the caller's stack. Where it throws, or returns
+   * anything but an array of strings, `failureMode: 'closed'` rejects with a TypeError; in open mode the
+   * event is written with argv withheld, and AUDIT_REDACT_FAILED tells of it.
+   */
   redact?: ((argv: readonly string[]) => readonly string[]) | undefined
   /** Where warnings go; default `process.emitWarning`. */
   logger?: WarnLogger | undefined
@@ -82,9 +87,15 @@ export interface ExecAuditOptions {
    * default 10,000. What is not in the file by then is told of with AUDIT_EXIT_TIMEOUT.
    */
   exitDrainMs?: number | undefined
-  /** The time in milliseconds since 1970, for tests; default `Date.now`. */
+  /**
+   * The time in milliseconds since 1970, for tests; default `Date.now`. Rounded down to whole ones, and 0
+   * before 1970, as in the reference; where it throws or gives no finite number, the system's time is taken.
+   */
   clock?: (() => number) | undefined
-  /** The worker's file, where a bundler has moved it; default beside the package's own. */
+  /**
+   * The worker's file, where a bundler has moved it: a path or a `file:` URL as text; default beside the
+   * package's own. Where it cannot be loaded, the calling thread writes, and AUDIT_WORKER_LOST tells of it.
+   */
   workerFile?: string | undefined
 }
 
