@@ -90,7 +90,8 @@ export class AuditWriter implements ExitDrained {
       redact: options.redact,
       clock: options.clock,
       withholdOnRedactError: options.failureMode === 'open',
-      onRedactError: (thrown) => this.#reporter.noteWarning(redactWarning(thrown)),
+      onRedactError: (error) =>
+        this.#reporter.noteWarning(redactWarning(error, options.failureMode)),
     })
     this.#host = this.#startHost()
     this.#admission = new Admission(

@@ -59,6 +59,7 @@ import {
   WARNING_BYTES,
   WARNING_BYTES_OFFSET,
 } from './layout'
+import { type RedactOptions, redactArgv } from './redact'
 import { StringRun } from './string-run'
 
 /** Numbers of the names, as they travel in a record's code byte. */
@@ -87,15 +88,10 @@ const TYPES = {
 const NESTING_MAX = 8
 
 /** What the encoder needs to know of the options. */
-export interface EncoderOptions {
+export interface EncoderOptions extends RedactOptions {
   readonly maxEventBytes: number
-  readonly redact: ((argv: readonly string[]) => readonly string[]) | undefined
   /** Milliseconds since 1970. */
   readonly clock: () => number
-  /** Writes argv without its values when `redact` throws, instead of refusing the event. */
-  readonly withholdOnRedactError: boolean
-  /** Told what `redact` threw, where argv is withheld. */
-  readonly onRedactError: (thrown: unknown) => void
 }
 
 /**
@@ -317,7 +313,7 @@ export class EventEncoder {
     const given = event.argv
     if (matchedAcl !== null) this.#strings.append(matchedAcl)
     if (this.#options.redact !== undefined || !this.#tryAppendAll(given)) {
-      const argv = this.#redacted(strings('argv', given))
+      const argv = redactArgv(strings('argv', given), this.#options)
       const kept = cutToSize(argv, matchedAcl, this.#options.maxEventBytes)
       this.#strings.clear()
       this.#strings.appendAll(matchedAcl === null ? kept : [matchedAcl, ...kept])
@@ -338,19 +334,6 @@ export class EventEncoder {
       this.#strings.append(argument)
     }
     return true
-  }
-
-  #redacted(argv: string[]): readonly string[] {
-    const { redact, withholdOnRedactError, onRedactError } = this.#options
-    if (redact === undefined) return argv
-    const { length } = argv
-    try {
-      return strings('redact(argv)', redact(argv))
-    } catch (thrown) {
-      if (!withholdOnRedactError) throw thrown
-      onRedactError(thrown)
-      return [`[x0x-exec-audit: redact failed, ${length} arguments withheld]`]
-    }
   }
 
   /** What was thrown while a field was read, as an error that names it. */

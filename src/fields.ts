@@ -32,7 +32,7 @@ export function invalidEvent(error: InvalidEvent, field: string): InvalidEvent &
 }
 
 /** Whether {@link invalidEvent} has made this. Looks at none of its properties. */
-export function isInvalidEvent(thrown: unknown): boolean {
+export function isInvalidEvent(thrown: unknown): thrown is InvalidEvent & InvalidEventError {
   return typeof thrown === 'object' && thrown !== null && made.has(thrown)
 }
 

@@ -1,4 +1,3 @@
-import { describe } from './fields'
 import type { OnUnsafeFile, SyncMethod } from './log-file'
 import {
   filePath,
@@ -74,8 +73,9 @@ export interface ExecAuditOptions {
   maxEventBytes?: number | undefined
   /**
    * Applied to a copy of argv before anything leaves the caller's stack. Where it throws, or returns
-   * anything but an array of strings, `failureMode: 'closed'` rejects with a TypeError; in open mode the
-   * event is written with argv withheld, and AUDIT_REDACT_FAILED tells of it.
+   * anything but an array of strings, `failureMode: 'closed'` rejects with a TypeError whose `field` is
+   * `redact(argv)`; in open mode the event is written with argv withheld. AUDIT_REDACT_FAILED tells of
+   * either, and where it threw, but not the text of what it threw, which may quote an argument.
    */
   redact?: ((argv: readonly string[]) => readonly string[]) | undefined
   /** Where warnings go; default `process.emitWarning`. */
@@ -134,7 +134,8 @@ export interface CheckedOptions {
   readonly dirMode: number
   readonly onUnsafeFile: OnUnsafeFile
   readonly maxEventBytes: number
-  readonly redact: ((argv: readonly string[]) => readonly string[]) | undefined
+  /** What it returns is looked at by whoever calls it. */
+  readonly redact: ((argv: readonly string[]) => unknown) | undefined
   readonly logger: WarnLogger | undefined
   readonly drainOnExit: boolean
   readonly exitDrainMs: number
@@ -216,13 +217,7 @@ const FSYNC_PATHS = new Map(FSYNC_NAMES.map((name) => [name, `fsync.${name}`]))
 function redactOf(values: Values): CheckedOptions['redact'] {
   const value = values.get('redact')
   if (value === undefined) return undefined
-  const redact = functionOf('options.redact', value)
-  // What it returns is checked again by the encoder, as it would be from the caller.
-  return (argv) => {
-    const redacted = redact(argv)
-    if (Array.isArray(redacted)) return redacted
-    throw new TypeError(`redact: expected an array of strings, got ${describe(redacted)}`)
-  }
+  return functionOf('options.redact', value)
 }
 
 function loggerOf(values: Values): WarnLogger | undefined {

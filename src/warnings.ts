@@ -61,10 +61,10 @@ export function ringGivenUpWarning(cause: unknown, path: string): AuditWarning {
   return warning('AUDIT_WORKER_LOST', text, cause)
 }
 
-/** The option `redact` threw, with `failureMode: 'open'`. */
-export function redactWarning(thrown: unknown): AuditWarning {
-  const text = 'redact threw, so argv was withheld from the log; mend it'
-  return warning('AUDIT_REDACT_FAILED', text, thrown)
+/** The option `redact` has failed; what became of the event depends on the failure mode. */
+export function redactWarning(error: Error, failureMode: 'open' | 'closed'): AuditWarning {
+  const fate = failureMode === 'open' ? 'argv was withheld from the log' : 'the event was refused'
+  return warning('AUDIT_REDACT_FAILED', `${error.message}; ${fate}: mend redact`, error)
 }
 
 /** The process ends with events pending. */

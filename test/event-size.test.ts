@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { inspect } from 'node:util'
+import type { ExecAuditOptions } from '../src'
 import { cutToSize } from '../src/argv-limit'
 import { RECORD_HEADER_BYTES, STRING_LENGTH_BYTES, STRING_LENGTHS_OFFSET } from '../src/layout'
 import { requestEvent, startedEvent } from './helpers/events'
@@ -151,32 +153,62 @@ describe('redact', () => {
     expect([argvs(), argv]).toEqual([[['curl', 'token=***']], ['curl', 'token=s3cret']])
   })
 
-  it.each([
-    ['throws', () => JSON.parse('not JSON')],
-    ['returns no array', () => 'nope'],
-    ['returns an array of other things', () => [7]],
-  ])('that %s withholds argv in open mode, and says so', async (_, redact) => {
-    const opened: AuditUnderTest = Reflect.apply(openAudit, undefined, [
-      dir.path('exec.log'),
-      { redact },
-    ])
-    expect(await opened.audit.request(requestEvent({ argv: ['a', 'b'] }))).toBe('durable')
+  const open = (options: ExecAuditOptions | { redact: () => unknown }): AuditUnderTest =>
+    Reflect.apply(openAudit, undefined, [dir.path('exec.log'), options])
+  const THREW = 'redact(argv): expected an array of strings, but it threw'
+  const FAILING: readonly (readonly [string, () => unknown, string, string])[] = [
+    ['throws', () => JSON.parse('token=s3cret'), THREW, 'redact(argv)'],
+    [
+      'returns no array',
+      () => 'nope',
+      'redact(argv): expected an array of strings, got a string of 4 characters',
+      'redact(argv)',
+    ],
+    [
+      'returns an array of other things',
+      () => [7],
+      'redact(argv)[0]: expected a string, got the number 7',
+      'redact(argv)[0]',
+    ],
+  ]
+
+  it.each(FAILING)('that %s withholds argv in open mode, and says so', async (_, redact, text) => {
+    const { audit, warned, diagnostics } = open({ redact })
+    expect(await audit.request(requestEvent({ argv: ['a', 'b'] }))).toBe('durable')
     expect(argvs()).toEqual([['[x0x-exec-audit: redact failed, 2 arguments withheld]']])
-    expect(opened.warned.map(({ object }) => object.code)).toEqual(['AUDIT_REDACT_FAILED'])
-    expect(opened.diagnostics.auditFailures).toBe(0)
+    expect(warned.map(({ object: { code }, message }) => [code, message])).toEqual([
+      ['AUDIT_REDACT_FAILED', `exec audit: ${text}; argv was withheld from the log: mend redact`],
+    ])
+    expect(diagnostics.auditFailures).toBe(0)
   })
 
-  it('that throws refuses the event in closed mode', async () => {
-    const { audit } = openAudit(dir.path('exec.log'), {
-      failureMode: 'closed',
-      redact: () => {
-        throw new Error('broken')
+  it.each(FAILING)(
+    'that %s refuses the event in closed mode, and says so',
+    async (_, redact, text, field) => {
+      const { audit, warned, diagnostics } = open({ failureMode: 'closed', redact })
+      await expect(audit.request(requestEvent())).rejects.toMatchObject({
+        name: 'TypeError',
+        code: 'AUDIT_INVALID_EVENT',
+        message: text,
+        field,
+      })
+      expect(warned.map(({ object: { code }, message }) => [code, message])).toEqual([
+        ['AUDIT_REDACT_FAILED', `exec audit: ${text}; the event was refused: mend redact`],
+        ['AUDIT_INVALID_EVENT', `exec audit: ${text}`],
+      ])
+      expect(diagnostics.auditFailures).toBe(1)
+    },
+  )
+
+  it('that throws is told of by the place, and not by its text, which may quote an argument', async () => {
+    const { audit, warned } = open({
+      redact: function ofTheGateway(): never {
+        throw new Error('cannot parse\n    at token=s3cret')
       },
     })
-    await expect(audit.request(requestEvent())).rejects.toMatchObject({
-      name: 'TypeError',
-      field: 'argv',
-      cause: new Error('broken'),
-    })
+    await audit.request(requestEvent({ argv: ['token=s3cret'] }))
+    const told = inspect(warned, { depth: 9 })
+    expect(told).not.toContain('s3cret')
+    expect(told).toMatch(/^ +at .*ofTheGateway/m)
   })
 })

@@ -175,7 +175,10 @@ describe('a mistake in the options', () => {
       exitDrainMs: 10_000,
       workerFile: undefined,
     })
-    expect(checkOptions({ ...others, clock })).toEqual({ ...others, clock: expect.any(Function) })
+    expect(checkOptions({ ...others, redact: undefined, clock })).toEqual({
+      ...others,
+      clock: expect.any(Function),
+    })
   })
 
   it.each<[string, readonly string[]]>([

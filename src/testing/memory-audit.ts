@@ -115,7 +115,7 @@ export class MemoryAudit implements AuditTrail {
       redact,
       clock,
       withholdOnRedactError: failureMode === 'open',
-      onRedactError: (thrown) => this.#reporter.noteWarning(redactWarning(thrown)),
+      onRedactError: (error) => this.#reporter.noteWarning(redactWarning(error, failureMode)),
     })
   }
 
@@ -263,8 +263,7 @@ export class MemoryAudit implements AuditTrail {
     try {
       line = this.#encode(event, input)
     } catch (thrown) {
-      const isKnown = isInvalidEvent(thrown) && thrown instanceof Error
-      const error = isKnown ? thrown : new Error(textOf(thrown))
+      const error = isInvalidEvent(thrown) ? thrown : new Error(textOf(thrown))
       return this.#refuse({ stage: 'encode', error }, event)
     }
     // Asked again here: a getter of the event, or `redact`, may have closed the audit meanwhile.
