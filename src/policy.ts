@@ -70,7 +70,7 @@ function checkSpelling(own: Readonly<Record<string, unknown>>): void {
   for (const name of Object.keys(own)) {
     const known = POLICY_NAMES.find((candidate) => plain(candidate) === plain(name))
     // Beside the known one it is the caller's own affair.
-    if (known === undefined || known in own) continue
+    if (known === undefined || Object.hasOwn(own, known)) continue
     throw new TypeError(`policy.${name}: unknown property; did you mean ${known}?`)
   }
 }

@@ -63,7 +63,9 @@ describe('MemoryAudit.failNext', () => {
     const { audit, diagnostics } = openAudit(dir.path('exec.log'), options)
     const all: Promise<unknown>[] = []
     // In one turn, in which the worker cannot sync so many.
-    while (diagnostics.auditFailures === 0) all.push(settled(audit.started(startedEvent())))
+    for (let i = 0; i < 100_000 && diagnostics.auditFailures === 0; i++) {
+      all.push(settled(audit.started(startedEvent())))
+    }
     const memory = new MemoryAudit(options)
     memory.failNext({ stage: 'full' })
     memory.hold()
