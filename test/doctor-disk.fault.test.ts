@@ -1,33 +1,12 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { runCli } from './helpers/cli'
+import { badOf, untried } from './helpers/doctor'
 import { useExt4Disk } from './helpers/ext4-disk'
 import { itWithMounts, privileged, unmount } from './helpers/privileged'
 import { itWithStrace } from './helpers/strace'
 import { useTempDir } from './helpers/temp-dir'
 import { until } from './helpers/until'
-
-interface Finding {
-  readonly check: string
-  readonly status: string
-  readonly found: string
-  readonly remedy?: string
-}
-
-/** What is not well, a line each; a disk may be as fast as it likes. */
-async function badOf(log: string, wrapper: readonly string[] = [], args: readonly string[] = []) {
-  const { code, stdout, stderr } = await runCli(
-    ['doctor', '--log', log, '--json', ...args],
-    '',
-    wrapper,
-  )
-  expect(stderr).toBe('')
-  const { findings }: { findings: readonly Finding[] } = JSON.parse(stdout)
-  const bad = findings
-    .filter(({ status, found }) => status !== 'ok' && !/^fdatasync [\d.]/.test(found))
-    .map(({ check, status, found, remedy }) => `${status} ${check}: ${found} $ ${remedy}`)
-  return { code, bad }
-}
 
 let mounted = ''
 // Before the folder's own clean-up, which is registered next: hooks run in that order.
@@ -43,6 +22,29 @@ describe('doctor, on memory', () => {
   const memory = () =>
     `fail file system: tmpfs on tmpfs at ${mounted}, which is memory: nothing there survives a power cut $ findmnt -t ext4,xfs,btrfs # and put the log on one of these`
   const noRoom = () => `df -h ${mounted} && df -i ${mounted} # and free what is used up`
+
+  itWithMounts('tells of it once, and does not measure it', async () => {
+    mountTmpfs('size=2g')
+    const log = `${mounted}/exec.log`
+    expect(await badOf(log)).toEqual({ code: 1, bad: [memory()] })
+    const { stdout } = await runCli(['doctor', log])
+    expect(stdout).toMatch(/\nok {4}sync {9}fdatasync .*, into memory\nok {4}round trip /)
+  })
+
+  it('tells of files that are none, and of no room for them', async () => {
+    const ours =
+      "fail file system: proc on proc at /proc, which is the kernel's own and holds no files"
+    const failed =
+      "ENOENT: no such file or directory, mkdtemp '/proc/.x0x-exec-audit-doctor-XXXXXX'"
+    expect(await badOf('/proc/exec.log')).toEqual({
+      code: 1,
+      bad: [
+        `${ours} $ findmnt -t ext4,xfs,btrfs # and put the log on one of these`,
+        `fail writable: its folder /proc takes no new files: ${failed} $ undefined`,
+        ...untried('no file can be made in /proc'),
+      ],
+    })
+  })
 
   itWithMounts('tells of a disk that is full', async () => {
     mountTmpfs('size=1m')
@@ -70,9 +72,7 @@ describe('doctor, on memory', () => {
       memory(),
       `fail inodes: 0 free $ df -i ${mounted}`,
       `fail writable: its folder ${mounted} takes no new files: ENOSPC: no space left on device, mkdtemp '${mounted}/.x0x-exec-audit-doctor-XXXXXX'; free space or inodes on the file system $ ${noRoom()}`,
-      ...['append', 'sync', 'round trip'].map(
-        (check) => `warn ${check}: not tried, since no file can be made in ${mounted} $ undefined`,
-      ),
+      ...untried(`no file can be made in ${mounted}`),
     ])
     expect(code).toBe(1)
   })
@@ -93,19 +93,33 @@ describe('doctor, on a disk of its own', () => {
     writeFileSync(log(), '', { mode: 0o600 })
     const folder = ext4.folder()
     privileged('mount', '-o', 'remount,ro', folder)
-    const { code, bad } = await badOf(log()).finally(() =>
+    const missing = `${folder}/a/exec.log`
+    const [{ code, bad }, absent] = await Promise.all([badOf(log()), badOf(missing)]).finally(() =>
       privileged('mount', '-o', 'remount,rw', folder),
+    )
+    const volume = '# in a container: put the log on a volume'
+    const readOnly = expect.stringMatching(
+      /^fail file system: ext4 on \/dev\/loop\d+ at .* is mounted read-only \$ sudo mount -o remount,rw \S+ # in a container: put the log on a volume$/,
     )
     const remedy = `sudo mount -o remount,rw "$(findmnt -n -o TARGET -T`
     const why = 'the file system is read-only; see the kernel log for the reason'
     expect(bad.slice(0, 2)).toEqual([
-      expect.stringMatching(
-        /^fail file system: ext4 on \/dev\/loop\d+ at .* is mounted read-only \$ sudo mount -o remount,rw /,
-      ),
-      `fail writable: the log cannot be opened: EROFS: read-only file system, open '${log()}'; ${why}; its folder ${folder} takes no new files: EROFS: read-only file system, mkdtemp '${folder}/.x0x-exec-audit-doctor-XXXXXX'; ${why} $ ${remedy} ${log()})"; ${remedy} ${folder})"`,
+      readOnly,
+      `fail writable: the log cannot be opened: EROFS: read-only file system, open '${log()}'; ${why}; its folder ${folder} takes no new files: EROFS: read-only file system, mkdtemp '${folder}/.x0x-exec-audit-doctor-XXXXXX'; ${why} $ ${remedy} ${log()})" ${volume}\n${remedy} ${folder})" ${volume}`,
     ])
     expect(bad.length).toBe(5)
-    expect(code).toBe(1)
+    expect([code, absent]).toEqual([
+      1,
+      {
+        code: 1,
+        bad: [
+          readOnly,
+          `warn folder: ${folder}/a is not there, and cannot be made on this file system $ undefined`,
+          `warn writable: not tried, since ${folder}/a is not there $ undefined`,
+          ...untried(`${folder}/a is not there`),
+        ],
+      },
+    ])
   })
 
   itWithMounts('does not hang with one that hangs, and is gone when that goes on', async () => {
@@ -116,9 +130,7 @@ describe('doctor, on a disk of its own', () => {
     thaw()
     expect(bad).toEqual([
       'fail writable: no answer within 6 s: the disk hangs $ sudo dmesg | tail # and look at the disk',
-      ...['append', 'sync', 'round trip'].map(
-        (check) => `warn ${check}: not tried, since the one before has no end $ undefined`,
-      ),
+      ...untried('the one before has no end'),
     ])
     await until('something is left', () => readdirSync(folder).length === 0)
     expect(code).toBe(1)
@@ -129,7 +141,7 @@ describe('doctor, on a disk of its own', () => {
     const limits = ['prlimit', '--fsize=1000', '--nofile=256', '--']
     const { code, bad } = await badOf(log(), limits)
     expect(bad[0]).toBe(
-      'fail limits: 256 open files at most, of which a gateway may need more; a file may have 1000 bytes, and the log has 1000: nothing can be written $ ulimit -n 1024; ulimit -f unlimited',
+      'fail limits: 256 open files at most, of which a gateway may need more; a file may have 1000 bytes, and the log has 1000: nothing can be written $ ulimit -n 1024\nulimit -f unlimited',
     )
     expect(code).toBe(1)
   })

@@ -16,6 +16,7 @@ import { itWithMounts, privileged } from './helpers/privileged'
 import { until } from './helpers/until'
 
 const STRANGER = 65_534
+const nameOf = (uid: string) => execFileSync('id', ['-un', uid], { encoding: 'utf8' }).trim()
 const USER = execFileSync('id', ['-un'], { encoding: 'utf8' }).trim()
 
 const ext4 = useExt4Disk()
@@ -35,7 +36,7 @@ async function examined(args: readonly string[] = [], wrapper: readonly string[]
     .replace(/[\d.,]+ (µs|ms|s)\b/g, '# ms')
     .replace(/\d+ (MiB|GiB) free \(\d+ %\)/g, '# $1 free')
     .replace(/\d+ free$/m, '# free')
-  const findings = [...text.matchAll(/^(ok|warn|fail) {2,4}(.{12}) (.*\n(?: {6}\$ .*\n)?)/gm)].map(
+  const findings = [...text.matchAll(/^(ok|warn|fail) {2,4}(.{12}) (.*\n(?: {6}\$ .*\n)*)/gm)].map(
     ([, status = '', check = '', found = '']) => `${status} ${check.trim()}: ${found}`,
   )
   // The first six are of the machine, and a disk may be as fast as it likes.
@@ -54,10 +55,10 @@ describe('doctor, on a disk that is well', () => {
     const { code, all } = await examined()
     expect(all.map((text) => text.replace(/write cache: .*/, 'write cache: #'))).toEqual([
       'ok rotation: no rule of logrotate names it, so it grows until something else rotates it\n',
-      'ok folder: DISK, owner 0, mode 0700\n',
-      `ok log: DISK/exec.log, owner 0, mode 0600, ${startedLine(1).length} bytes\n`,
-      'ok tail: the log ends with a whole line\n',
       'ok file system: ext4 on LOOP at DISK\n',
+      'ok folder: DISK, owner root, mode 0700\n',
+      `ok log: DISK/exec.log, owner root, mode 0600, ${startedLine(1).length} bytes\n`,
+      'ok tail: the log ends with a whole line\n',
       'ok write cache: #\n',
       'ok space: # GiB free; a quota is not seen here\n',
       'ok inodes: # free\n',
@@ -140,8 +141,8 @@ describe('doctor, with something wrong at the path', () => {
       },
       0,
       [
-        'warn folder: DISK, owner 0, mode 0777: others may write to its folder DISK, and so replace the file; take that from them (chmod go-w), or grant it by dirMode\n      $ chmod 700 DISK\n',
-        'warn log: DISK/exec.log, owner 0, mode 0666, 0 bytes: others may write to the file; take that from them (chmod go-w), or grant it by fileMode\n      $ chmod 600 DISK/exec.log\n',
+        'warn folder: DISK, owner root, mode 0777: others may write to its folder DISK, and so replace the file; take that from them (chmod go-w), or grant it by dirMode\n      $ chmod 700 DISK\n',
+        'warn log: DISK/exec.log, owner root, mode 0666, 0 bytes: others may write to the file; take that from them (chmod go-w), or grant it by fileMode\n      $ chmod 600 DISK/exec.log\n',
       ],
     ],
     [
@@ -154,8 +155,8 @@ describe('doctor, with something wrong at the path', () => {
       },
       0,
       [
-        `warn folder: DISK, owner 65534, mode 0700: its folder DISK belongs to another user, who can replace the file; chown the folder\n      $ ${OWNER_REMEDY}\n`,
-        `warn log: DISK/exec.log, owner 65534, mode 0600, 0 bytes: the file has another name (a hard link), so its lines may also land where no log should be; remove the other name; the file belongs to another user, who can rewrite it; chown it\n      $ find / -xdev -samefile DISK/exec.log # and remove the other name; ${OWNER_REMEDY}/exec.log\n`,
+        `warn folder: DISK, owner ${nameOf(`${STRANGER}`)}, mode 0700: its folder DISK belongs to another user, who can replace the file; chown the folder\n      $ ${OWNER_REMEDY}\n`,
+        `warn log: DISK/exec.log, owner ${nameOf(`${STRANGER}`)}, mode 0600, 0 bytes: the file has another name (a hard link), so its lines may also land where no log should be; remove the other name; the file belongs to another user, who can rewrite it; chown it\n      $ find / -xdev -samefile DISK/exec.log # and remove the other name\n      $ ${OWNER_REMEDY}/exec.log\n`,
       ],
     ],
     [
@@ -183,7 +184,7 @@ describe('doctor, with something wrong at the path', () => {
     const remedy = 'give this user permission on the file and its folder'
     const folderRemedy = 'give this user permission on the folder'
     expect(bad).toEqual([
-      `fail writable: the log cannot be opened: EPERM: operation not permitted, open 'DISK/exec.log'; ${remedy}; its folder DISK takes no new files: ${denied}; ${folderRemedy}\n      $ sudo chattr -i DISK/exec.log; sudo chattr -ia DISK\n`,
+      `fail writable: the log cannot be opened: EPERM: operation not permitted, open 'DISK/exec.log'; ${remedy}; its folder DISK takes no new files: ${denied}; ${folderRemedy}\n      $ sudo chattr -i DISK/exec.log\n      $ sudo chattr -ia DISK\n`,
       ...['append', 'sync', 'round trip'].map(
         (check) => `warn ${check}: not tried, since no file can be made in DISK\n`,
       ),

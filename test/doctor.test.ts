@@ -100,7 +100,7 @@ describe('what is read of the machine', () => {
 describe('several findings of one check', () => {
   it('are as grave as the gravest, and only what is wrong is told', () => {
     expect(merged([ok('a'), ok('b')])).toEqual(ok('a; b'))
-    expect(merged([ok('a'), warn('b', 'x'), fail('c', 'y')])).toEqual(fail('b; c', 'x; y'))
+    expect(merged([ok('a'), warn('b', 'x'), fail('c', 'y')])).toEqual(fail('b; c', 'x\ny'))
     expect(merged([warn('a', 'x'), warn('b', 'x')])).toEqual(warn('a; b', 'x'))
   })
 })

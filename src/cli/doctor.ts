@@ -74,9 +74,10 @@ async function run(log: string | undefined, { timeout, json }: DoctorOptions): P
 
 function findingText({ check, status, found, remedy }: Finding, paint: Paint): string {
   const word = paint(COLORS[status], status.padEnd(4))
-  const hint =
-    remedy === undefined ? '' : `${' '.repeat(6)}${paint('dim', `$ ${visible(remedy)}`)}\n`
-  return `${word}  ${check.padEnd(NAME_WIDTH)} ${visible(found)}\n${hint}`
+  const hints = (remedy?.split('\n') ?? []).map(
+    (command) => `${' '.repeat(6)}${paint('dim', `$ ${visible(command)}`)}\n`,
+  )
+  return `${word}  ${check.padEnd(NAME_WIDTH)} ${visible(found)}\n${hints.join('')}`
 }
 
 function summary(findings: readonly Finding[], paint: Paint): string {

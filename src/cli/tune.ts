@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { AuditError } from '../errors'
 import { EVENT_BYTES_MAX, EVENT_BYTES_MIN } from '../tune/audit-events'
 import { compareText, readSaved } from '../tune/compare'
-import { type Disk, describeDisk, isVolatile } from '../tune/disk'
+import { type Disk, describeDisk, isPseudo, isVolatile } from '../tune/disk'
 import type { TuneReport } from '../tune/report'
 import { reportHtml } from '../tune/report-html'
 import { reportText } from '../tune/report-text'
@@ -144,10 +144,15 @@ function diskOf(dir: string): Disk {
 /** The disk, if it can answer at all. */
 function usableDisk(dir: string): Disk {
   const disk = diskOf(dir)
-  if (isVolatile(disk)) {
-    const { fileSystem, mountPoint } = disk
+  const { fileSystem, mountPoint } = disk
+  const why = isVolatile(disk)
+    ? 'memory and not a disk: nothing there survives a power cut'
+    : isPseudo(disk)
+      ? "the kernel's own and holds no files"
+      : undefined
+  if (why !== undefined) {
     throw diskError(
-      `${dir} is on ${fileSystem} (mounted at ${mountPoint}), which is memory and not a disk: nothing there survives a power cut. Name a folder on the disk that the log will be on`,
+      `${dir} is on ${fileSystem} (mounted at ${mountPoint}), which is ${why}. Name a folder on the disk that the log will be on`,
     )
   }
   if (disk.freeBytes < FREE_BYTES_MIN) {

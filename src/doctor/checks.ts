@@ -7,8 +7,7 @@ import {
   checkSync,
   checkWriteCache,
 } from './disk-checks'
-
-import { codeOf, type Finding, fail, type Verdict } from './finding'
+import { codeOf, type Finding, fail, untried, type Verdict } from './finding'
 import { checkClock, checkLimits, checkNode, checkPermissions, checkUser } from './host-checks'
 import {
   checkFolder,
@@ -20,7 +19,7 @@ import {
 } from './log-checks'
 import { checkRotation } from './logrotate'
 import { checkRoundTrip, checkWorker } from './round-trip'
-import type { Subject } from './subject'
+import { closedText, type Subject } from './subject'
 
 type Check = (subject: Subject) => Verdict | Promise<Verdict>
 
@@ -37,18 +36,26 @@ const HOST_CHECKS: readonly [name: string, check: Check][] = [
 /** From what is read to what is written, so that a disk that hangs is met late. */
 const LOG_CHECKS: readonly [name: string, check: Check][] = [
   ['rotation', checkRotation],
-  ['folder', checkFolder],
-  ['log', checkLog],
-  ['tail', checkTail],
   ['file system', checkFileSystem],
+  ['folder', checkFolder],
+  ['log', ifSeen(checkLog)],
+  ['tail', ifSeen(checkTail)],
   ['write cache', checkWriteCache],
   ['space', checkSpace],
   ['inodes', checkInodes],
-  ['writable', checkWritable],
+  ['writable', ifSeen(checkWritable)],
   ['append', checkAppend],
   ['sync', checkSync],
   ['round trip', checkRoundTrip],
 ]
+
+/** A folder that does not let this user in is told of once, whatever it hides. */
+function ifSeen(check: Check): Check {
+  return (subject) => {
+    const { closedFolder } = subject
+    return closedFolder === undefined ? check(subject) : untried(closedText(closedFolder))
+  }
+}
 
 /** The names of the checks, in their order. */
 export function checkNames(hasLog: boolean): string[] {
@@ -60,12 +67,8 @@ function checksFor(hasLog: boolean) {
 }
 
 /** Runs the checks one after the other, and tells what each finds. Never rejects. */
-export async function runChecks(
-  subject: Subject,
-  hasLog: boolean,
-  tell: (finding: Finding) => void,
-): Promise<void> {
-  for (const [check, run] of checksFor(hasLog)) {
+export async function runChecks(subject: Subject, tell: (finding: Finding) => void): Promise<void> {
+  for (const [check, run] of checksFor(subject.hasLog)) {
     tell({ check, ...(await attempt(() => run(subject), subject)) })
   }
   const left = cleaned(subject)

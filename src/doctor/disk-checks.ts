@@ -1,10 +1,10 @@
 import { closeSync, constants, openSync, readFileSync, statfsSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { quoteArgument } from '../cli/escape'
-import { describeDisk, isVolatile, mountAt } from '../tune/disk'
+import { describeDisk, isPseudo, isVolatile, mountAt } from '../tune/disk'
 import { RawProbe, TOO_FAST_MS } from '../tune/raw-sync'
 import { formatMs } from '../tune/slo'
-import { fail, merged, ok, type Verdict, warn } from './finding'
+import { fail, merged, ok, untried, type Verdict, warn } from './finding'
 import { readProc } from './proc'
 import type { Subject } from './subject'
 
@@ -36,10 +36,11 @@ export function checkFileSystem({ nearestFolder }: Subject): Verdict {
   const disk = describeDisk(nearestFolder)
   const { fileSystem, mountPoint, device } = disk
   const found = `${fileSystem} on ${device} at ${mountPoint}`
+  const remedy = 'findmnt -t ext4,xfs,btrfs # and put the log on one of these'
   if (isVolatile(disk)) {
-    const remedy = `findmnt -t ext4,xfs,btrfs # and put the log on one of these`
     return fail(`${found}, which is memory: nothing there survives a power cut`, remedy)
   }
+  if (isPseudo(disk)) return fail(`${found}, which is the kernel's own and holds no files`, remedy)
   const doubt = fileSystem.startsWith('fuse') ? 'a process decides what a sync does' : undefined
   const known = DOUBTS.get(fileSystem) ?? doubt
   const options = mountAt(nearestFolder)?.options ?? []
@@ -56,7 +57,10 @@ export function checkFileSystem({ nearestFolder }: Subject): Verdict {
 function mountedUnsafely(found: string, option: string, mountPoint: string): Verdict {
   const remount = (good: string) => `sudo mount -o remount,${good} ${quoteArgument(mountPoint)}`
   return option === 'ro'
-    ? fail(`${found} is mounted read-only`, remount('rw'))
+    ? fail(
+        `${found} is mounted read-only`,
+        `${remount('rw')} # in a container: put the log on a volume`,
+      )
     : warn(
         `${found} is mounted with ${option}: a sync does not flush the disk's cache`,
         remount('barrier'),
@@ -75,8 +79,9 @@ export function checkWriteCache({ nearestFolder }: Subject): Verdict {
 
 export function checkSpace({ nearestFolder }: Subject): Verdict {
   const { bavail, blocks, bsize } = statfsSync(nearestFolder)
+  if (blocks === 0) return ok('this file system does not count it')
   const free = bavail * bsize
-  const share = blocks === 0 ? 1 : bavail / blocks
+  const share = bavail / blocks
   const found = `${formatBytes(free)} free (${Math.floor(share * 100)} %); a quota is not seen here`
   const remedy = `df -h ${quoteArgument(nearestFolder)}`
   if (free < FREE_BYTES_MIN) return fail(found, remedy)
@@ -129,6 +134,7 @@ export function checkSync(subject: Subject): Verdict {
     }
     const { p50, p99 } = probe.result().ms
     const found = `fdatasync ${formatMs(p50)} (p99 ${formatMs(p99)})`
+    if (isVolatile(describeDisk(scratch))) return ok(`${found}, into memory`)
     const tune = `x0x-exec-audit tune --dir ${quoteArgument(subject.folder)}`
     if (p50 < TOO_FAST_MS) {
       return warn(`${found}: too fast to be true, unless the disk's cache outlives the power`, tune)
@@ -141,11 +147,6 @@ export function checkSync(subject: Subject): Verdict {
 function inScratch(subject: Subject, attempt: (scratch: string) => Verdict): Verdict {
   const { hindrance } = subject
   return hindrance === undefined ? attempt(subject.scratch()) : untried(hindrance)
-}
-
-/** The hindrance itself is told of by another check. */
-export function untried(hindrance: string): Verdict {
-  return warn(`not tried, since ${hindrance}`)
 }
 
 function formatBytes(bytes: number): string {

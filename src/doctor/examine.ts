@@ -28,16 +28,12 @@ export async function examine(task: Examination, tell: (finding: Finding) => voi
       'node --allow-child-process',
     ),
   })
-  await runChecks(subjectOf(task), task.path !== undefined, tell)
-}
-
-function subjectOf({ path }: Examination): Subject {
-  return new Subject(path ?? join(process.cwd(), 'exec.log'), () => undefined)
+  await runChecks(new Subject(task.path, () => undefined), tell)
 }
 
 /** Undefined where Node's permission model forbids it. */
-function startExaminer(task: Examination): ChildProcess | undefined {
-  const args = [subjectOf(task).path, task.path === undefined ? '' : 'log']
+function startExaminer({ path }: Examination): ChildProcess | undefined {
+  const args = path === undefined ? [] : [path]
   try {
     return fork(join(__dirname, 'examiner.js'), args, {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

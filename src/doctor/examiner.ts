@@ -16,8 +16,8 @@ function tell(told: Told): void {
   if (process.connected) process.send?.(told)
 }
 
-const [path = '', hasLog = ''] = process.argv.slice(2)
-const subject = new Subject(path, (folder) => tell({ kind: 'scratch', folder }))
+const [log] = process.argv.slice(2)
+const subject = new Subject(log, (folder) => tell({ kind: 'scratch', folder }))
 
 process.on('exit', () => {
   try {
@@ -30,6 +30,6 @@ process.on('disconnect', () => process.exit())
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => process.exit())
 
-void runChecks(subject, hasLog === 'log', (finding) => tell({ kind: 'finding', finding })).then(
-  () => process.disconnect(),
+void runChecks(subject, (finding) => tell({ kind: 'finding', finding })).then(() =>
+  process.disconnect(),
 )

@@ -7,7 +7,7 @@ export interface Finding {
   readonly status: Status
   /** One sentence, without its full stop. */
   readonly found: string
-  /** What to do about it: a command to paste, with `# words` where there is none. */
+  /** What to do about it: a command to paste, with `# words` where there is none; several a line each. */
   readonly remedy?: string
 }
 
@@ -26,6 +26,11 @@ export function fail(found: string, remedy?: string): Verdict {
   return { status: 'fail', found, ...(remedy === undefined ? {} : { remedy }) }
 }
 
+/** What cannot be tried for a reason that another check tells of, with its remedy. */
+export function untried(hindrance: string): Verdict {
+  return warn(`not tried, since ${hindrance}`)
+}
+
 /** The gravest of them, their texts and remedies together. */
 export function merged(verdicts: readonly [Verdict, ...Verdict[]]): Verdict {
   const status = worst(verdicts.map((verdict) => verdict.status))
@@ -35,7 +40,7 @@ export function merged(verdicts: readonly [Verdict, ...Verdict[]]): Verdict {
   return {
     status,
     found: told.map(({ found }) => found).join('; '),
-    ...(remedies.length === 0 ? {} : { remedy: [...new Set(remedies)].join('; ') }),
+    ...(remedies.length === 0 ? {} : { remedy: [...new Set(remedies)].join('\n') }),
   }
 }
 

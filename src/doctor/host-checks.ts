@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs'
-import { userInfo } from 'node:os'
 import { quoteArgument } from '../cli/escape'
 import { fail, merged, ok, type Verdict, warn } from './finding'
+import { userName } from './owner'
 import { readProc } from './proc'
 import type { Subject } from './subject'
 
@@ -30,15 +30,6 @@ export function checkUser(): Verdict {
   return ok(
     `${userName()} (uid ${process.geteuid?.() ?? 'unknown'}), as which the gateway must run too`,
   )
-}
-
-/** In a container a user may have no name. */
-export function userName(): string {
-  try {
-    return userInfo().username
-  } catch {
-    return String(process.geteuid?.() ?? 'unknown')
-  }
 }
 
 export function checkClock(now = Date.now()): Verdict {

@@ -6,8 +6,9 @@ import {
   lstatSync,
   openSync,
   type Stats,
+  statSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { quoteArgument } from '../cli/escape'
 import { ownReason, remedyOf } from '../errors'
 import {
@@ -19,9 +20,10 @@ import {
 } from '../failure'
 import { distrustFile, distrustFolder } from '../file-trust'
 import { endsWithNewline, fragmentBytes } from '../log-file'
-import { codeOf, fail, merged, ok, type Verdict, warn } from './finding'
-import { userName } from './host-checks'
-import type { Subject } from './subject'
+import { isPseudo, mountAt } from '../tune/disk'
+import { codeOf, fail, merged, ok, untried, type Verdict, warn } from './finding'
+import { nameOf, userName } from './owner'
+import { closedText, type Subject } from './subject'
 
 /* The log and its folder as they are. Nothing here writes, nor makes what is not there. */
 
@@ -50,28 +52,53 @@ export function checkLog({ path }: Subject): Verdict {
 }
 
 /** The folder, or what will be made of it. */
-export function checkFolder({ path, folder, hasFolder, nearestFolder }: Subject): Verdict {
+export function checkFolder(subject: Subject): Verdict {
+  const { path, folder, hasFolder, nearestFolder, closedFolder } = subject
+  if (closedFolder !== undefined) return shutOut(closedFolder, folder)
   if (!hasFolder) return missingFolder(folder, nearestFolder)
   const stats = lstatSync(folder)
   const found = `${folder}, ${stats.isSymbolicLink() ? 'a symbolic link' : ownerAndMode(stats)}`
   return trusted(found, distrustFolder(folder, DIR_MODE), path)
 }
 
+/** Of the log's own folder this user wants more than to pass through. */
+function shutOut(closed: string, folder: string): Verdict {
+  const stats = statSync(closed)
+  const name = quoteArgument(closed)
+  const grant = closed === folder ? `sudo chown ${userName()} ${name}` : `sudo chmod o+x ${name}`
+  const command = SHARED_FOLDERS.has(closed) ? ownFolder('/var/log/gateway') : grant
+  return fail(
+    `${closedText(closed)} (${ownerAndMode(stats)})`,
+    `${command} # or run this as the gateway's user, if that is ${nameOf(stats.uid)}`,
+  )
+}
+
 function missingFolder(folder: string, nearest: string): Verdict {
   const remedy = `mkdir -p -m 0700 ${quoteArgument(folder)}`
+  const gone = `${folder} is not there`
   if (lstatSync(folder, { throwIfNoEntry: false }) !== undefined) {
     return fail(
       `${folder} is not a folder`,
       `mv ${quoteArgument(folder)} ${quoteArgument(`${folder}.old`)}`,
     )
   }
+  const mount = mountAt(nearest)
+  if (mount !== undefined && (isPseudo(mount) || mount.options.includes('ro'))) {
+    return warn(`${gone}, and cannot be made on this file system`)
+  }
   try {
     accessSync(nearest, constants.W_OK | constants.X_OK)
   } catch (thrown) {
-    const why = `${nearest} does not let this user make it (${codeOf(thrown)})`
-    return fail(`${folder} is not there, and ${why}`, `sudo ${remedy}`)
+    const code = codeOf(thrown)
+    const why = `${nearest} does not let this user make it (${code})`
+    return fail(`${gone}, and ${why}`, spaceRemedy(code, nearest) ?? ownFolder(folder))
   }
-  return warn(`${folder} is not there; the first event makes it, mode 0700`, remedy)
+  return warn(`${gone}; the first event makes it, mode 0700`, remedy)
+}
+
+/** Makes a folder that belongs to this user. */
+function ownFolder(folder: string): string {
+  return `sudo install -d -m 0700 -o ${userName()} ${quoteArgument(folder)}`
 }
 
 /** Whether the log, or a new one, can be written to: learnt from opening it, as the writer does. */
@@ -102,13 +129,15 @@ function openedLog(path: string): Verdict {
   }
 }
 
-function openRemedy(thrown: unknown, path: string): string {
+function openRemedy(thrown: unknown, path: string): string | undefined {
   const code = codeOf(thrown)
   // The owner, or root, is refused only by an attribute.
   if (code === 'EPERM') return `sudo chattr -i ${quoteArgument(path)}`
   return (
     spaceRemedy(code, path) ??
-    `sudo chown ${userName()} ${quoteArgument(path)} && chmod 600 ${quoteArgument(path)}`
+    (code === 'EACCES'
+      ? `sudo chown ${userName()} ${quoteArgument(path)} && chmod 600 ${quoteArgument(path)}`
+      : undefined)
   )
 }
 
@@ -118,14 +147,22 @@ function madeFile(subject: Subject): Verdict {
     return ok('its folder takes new files')
   } catch (thrown) {
     const { folder } = subject
-    const remedy =
-      spaceRemedy(codeOf(thrown), folder) ?? `sudo chown ${userName()} ${quoteArgument(folder)}`
     const text = `its folder ${folder} takes no new files: ${systemText(thrown, true)}`
-    return fail(
-      text,
-      codeOf(thrown) === 'EPERM' ? `sudo chattr -ia ${quoteArgument(folder)}` : remedy,
-    )
+    return fail(text, folderRemedy(codeOf(thrown), folder))
   }
+}
+
+/** Folders of the system, which no gateway must own. */
+const SHARED_FOLDERS = new Set(
+  '/ /etc /home /mnt /opt /root /run /srv /tmp /usr /var /var/lib /var/log /var/tmp'.split(' '),
+)
+
+function folderRemedy(code: string, folder: string): string | undefined {
+  if (code === 'EPERM') return `sudo chattr -ia ${quoteArgument(folder)}`
+  if (code !== 'EACCES') return spaceRemedy(code, folder)
+  return SHARED_FOLDERS.has(folder)
+    ? `${ownFolder(join(folder, 'gateway'))} # and put the log there`
+    : `sudo chown ${userName()} ${quoteArgument(folder)}`
 }
 
 /** For the errors that are the disk's, and not of permissions. */
@@ -137,7 +174,7 @@ export function spaceRemedy(code: string, path: string): string | undefined {
     case 'EDQUOT':
       return 'quota -s # and raise it'
     case 'EROFS':
-      return `sudo mount -o remount,rw "$(findmnt -n -o TARGET -T ${name})"`
+      return `sudo mount -o remount,rw "$(findmnt -n -o TARGET -T ${name})" # in a container: put the log on a volume`
     case 'EIO':
       return 'sudo dmesg --level=err # and replace the disk'
     case 'EFBIG':
@@ -155,7 +192,9 @@ export function spaceRemedy(code: string, path: string): string | undefined {
 export function checkTail({ path }: Subject): Verdict {
   const stats = lstatSync(path, { throwIfNoEntry: false })
   if (!stats?.isFile()) return ok('no log, so no torn line')
-  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  const fd = openedToRead(path)
+  // The writer reads it too, so what may write to it says this again, with its remedy.
+  if (fd === undefined) return untried('this user may not read the log')
   try {
     const { size } = fstatSync(fd, { bigint: true })
     if (size === 0n) return ok('the log is empty')
@@ -167,6 +206,16 @@ export function checkTail({ path }: Subject): Verdict {
     )
   } finally {
     closeSync(fd)
+  }
+}
+
+/** Undefined where this user may not. */
+function openedToRead(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } catch (thrown) {
+    if (codeOf(thrown) === 'EACCES') return undefined
+    throw thrown
   }
 }
 
@@ -190,7 +239,7 @@ function trusted(found: string, reasons: readonly number[], path: string): Verdi
 }
 
 function ownerAndMode({ uid, mode }: Stats): string {
-  return `owner ${uid}, mode 0${(mode & 0o7777).toString(8).padStart(3, '0')}`
+  return `owner ${nameOf(uid)}, mode 0${(mode & 0o7777).toString(8).padStart(3, '0')}`
 }
 
 function kindOf(stats: Stats): string {

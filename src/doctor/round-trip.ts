@@ -7,14 +7,15 @@ import { ExecAudit, ExecDiagnostics } from '../index'
 import { percentile } from '../load/samples'
 import { eventMaker } from '../tune/audit-events'
 import { formatMs } from '../tune/slo'
-import { untried } from './disk-checks'
-import { codeOf, fail, ok, type Verdict, warn } from './finding'
+import { codeOf, fail, ok, untried, type Verdict, warn } from './finding'
 import { spaceRemedy, systemText } from './log-checks'
 import { makeScratch, type Subject } from './subject'
 
 /* The writer itself, whole: its worker, and events that come back durable and are read again. */
 
 const EVENT_BYTES = 350
+/** There in most containers, also where all else is read-only. */
+const MEMORY = '/dev/shm'
 /** After the first, which waits for the worker to start. */
 const EVENTS = 20
 
@@ -29,9 +30,9 @@ interface Trip {
 }
 
 /** Whether a worker thread starts, and drains. It needs no disk, so it is tried where there is room. */
-export async function checkWorker(): Promise<Verdict> {
-  const scratch = scratchOrReason()
-  if ('reason' in scratch) return warn(`not tried: ${tmpdir()} takes no file (${scratch.reason})`)
+export async function checkWorker(subject: Subject): Promise<Verdict> {
+  const scratch = scratchOrReason(subject)
+  if ('reason' in scratch) return warn(`not tried: ${scratch.reason}`)
   try {
     const { drainer, firstMs, warnings } = await travel(scratch.folder, 'none', 0)
     if (drainer === 'worker') return ok(`the worker starts and drains, in ${formatMs(firstMs)}`)
@@ -47,12 +48,24 @@ export async function checkWorker(): Promise<Verdict> {
   }
 }
 
-function scratchOrReason(): { folder: string } | { reason: string } {
-  try {
-    return { folder: makeScratch() }
-  } catch (thrown) {
-    return { reason: codeOf(thrown) }
+/** Away from the log's disk, which may hang, as long as another folder will do. */
+function scratchOrReason(subject: Subject): { folder: string } | { reason: string } {
+  const reasons: string[] = []
+  const parents: [name: string, parent: () => string][] = [
+    [tmpdir(), tmpdir],
+    [MEMORY, () => MEMORY],
+    ...(subject.hasFolder && subject.hasLog
+      ? [[subject.folder, () => subject.scratch()] satisfies [string, () => string]]
+      : []),
+  ]
+  for (const [name, parent] of parents) {
+    try {
+      return { folder: makeScratch(parent()) }
+    } catch (thrown) {
+      reasons.push(`${name} takes no file (${codeOf(thrown)})`)
+    }
   }
+  return { reason: reasons.join('; ') }
 }
 
 /** Whether events become durable beside the log, and are there when they are read. */

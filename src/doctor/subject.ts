@@ -1,25 +1,29 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { lstatSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { codeOf } from './finding'
 
 const PREFIX = '.x0x-exec-audit-doctor-'
 
 /** What is examined: where the log is, or will be. */
 export class Subject {
+  readonly hasLog: boolean
+  readonly path: string
   /** The log's folder. */
   readonly folder: string
   #scratch: string | undefined
   #thrown: unknown
 
   /**
-   * @param path the log, absolute
+   * @param log its path, absolute; undefined to look at the machine alone
    * @param onScratch told of the folder that the checks make, before anything is put into it
    */
   constructor(
-    readonly path: string,
+    log: string | undefined,
     readonly onScratch: (folder: string) => void,
   ) {
-    this.folder = dirname(path)
+    this.hasLog = log !== undefined
+    this.path = log ?? join(process.cwd(), 'exec.log')
+    this.folder = dirname(this.path)
   }
 
   /** Whether the log's folder is there; the others are not made, so nothing can be tried in them. */
@@ -32,6 +36,16 @@ export class Subject {
     let folder = this.folder
     while (!isFolder(folder) && dirname(folder) !== folder) folder = dirname(folder)
     return folder
+  }
+
+  /** The folder on the way to the log that does not let this user in; undefined where all do. */
+  get closedFolder(): string | undefined {
+    try {
+      lstatSync(this.path, { throwIfNoEntry: false })
+      return undefined
+    } catch (thrown) {
+      return codeOf(thrown) === 'EACCES' ? this.nearestFolder : undefined
+    }
   }
 
   /** A folder of our own beside the log, made once. Throws the system's error, each time the same. */
@@ -49,6 +63,8 @@ export class Subject {
 
   /** Why nothing can be tried in a folder of our own beside the log; undefined where it can be. */
   get hindrance(): string | undefined {
+    const { closedFolder } = this
+    if (closedFolder !== undefined) return closedText(closedFolder)
     if (!this.hasFolder) return `${this.folder} is not there`
     try {
       this.scratch()
@@ -65,10 +81,21 @@ export class Subject {
   }
 }
 
-export function makeScratch(parent: string = tmpdir()): string {
+export function closedText(folder: string): string {
+  return `${folder} does not let this user in`
+}
+
+/** A folder of our own in another. Throws the system's error. */
+export function makeScratch(parent: string): string {
   return mkdtempSync(join(parent, PREFIX))
 }
 
+/** What is behind a closed folder is none. */
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  } catch (thrown) {
+    if (codeOf(thrown) === 'EACCES') return false
+    throw thrown
+  }
 }

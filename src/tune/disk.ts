@@ -25,6 +25,20 @@ const UNKNOWN = 'unknown'
 /** File systems in memory: what they sync is gone with the power. */
 const VOLATILE = ['tmpfs', 'ramfs', 'devtmpfs', 'hugetlbfs']
 
+/** The kernel's own: what looks like files there is none, and none can be made. */
+const PSEUDO = [
+  'bpf',
+  'cgroup',
+  'cgroup2',
+  'configfs',
+  'debugfs',
+  'devpts',
+  'proc',
+  'securityfs',
+  'sysfs',
+  'tracefs',
+]
+
 export function describeMachine(): Machine {
   return {
     cpu: cpus()[0]?.model.trim() ?? UNKNOWN,
@@ -49,8 +63,13 @@ export function describeDisk(dir: string): Disk {
 }
 
 /** Whether a file system forgets everything without power. */
-export function isVolatile({ fileSystem }: Disk): boolean {
+export function isVolatile({ fileSystem }: Pick<Disk, 'fileSystem'>): boolean {
   return VOLATILE.includes(fileSystem)
+}
+
+/** Whether a file system is the kernel's own, so that no file can be made there. */
+export function isPseudo({ fileSystem }: Pick<Disk, 'fileSystem'>): boolean {
+  return PSEUDO.includes(fileSystem)
 }
 
 /** A mount, from a line of /proc/self/mountinfo. */

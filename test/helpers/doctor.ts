@@ -1,0 +1,39 @@
+import { runCli } from './cli'
+
+interface Finding {
+  readonly check: string
+  readonly status: string
+  readonly found: string
+  readonly remedy?: string
+}
+
+/** What the doctor finds, a line each. */
+export async function findingsOf(args: readonly string[], wrapper: readonly string[] = []) {
+  const { code, stdout, stderr } = await runCli(['doctor', '--json', ...args], '', wrapper)
+  expect(stderr).toBe('')
+  const { findings }: { findings: readonly Finding[] } = JSON.parse(stdout)
+  const lines = findings.map(
+    ({ check, status, found, remedy }) => `${status} ${check}: ${found} $ ${remedy}`,
+  )
+  return { code, lines }
+}
+
+/** What of it is not well; a disk may be as fast as it likes. */
+export async function badOf(
+  log: string,
+  wrapper: readonly string[] = [],
+  args: readonly string[] = [],
+) {
+  const { code, lines } = await findingsOf([log, ...args], wrapper)
+  const bad = lines.filter(
+    (line) => !line.startsWith('ok ') && !/^warn sync: fdatasync [\d.]/.test(line),
+  )
+  return { code, bad }
+}
+
+/** The lines of checks that were not tried, of which the last three write beside the log. */
+export function untried(why: string, ...checks: readonly string[]): string[] {
+  return [...checks, 'append', 'sync', 'round trip'].map(
+    (check) => `warn ${check}: not tried, since ${why} $ undefined`,
+  )
+}
