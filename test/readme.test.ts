@@ -35,6 +35,26 @@ describe('the README', () => {
     expect(events.map(({ event }) => event)).toEqual(['request', 'started', 'exit'])
   })
 
+  it('lists the fields of each event, as they stand in the lines', () => {
+    const golden = readFileSync(join(ROOT, 'test/fixtures/exec-audit.jsonl'), 'utf8')
+    const lines = golden
+      .trimEnd()
+      .split('\n')
+      .map((call): { event: string } => {
+        const { line }: { line: string } = JSON.parse(call)
+        return JSON.parse(line)
+      })
+    const common = ['event', 'ts_unix_ms', 'request_id']
+    const written = lines.map((line) => [line.event, ...Object.keys(line)].join(' '))
+    const section = README.slice(README.indexOf('### What the lines say'))
+    const rows = [...section.matchAll(/^\| (request|started|warning|exit|denial) +\| (.*) \|$/gm)]
+    const listed = rows.map(([, event = '', fields = '']) => {
+      const names = [...fields.matchAll(/`(\w+)`/g)].map(([, name]) => name)
+      return [event, ...common, ...names].join(' ')
+    })
+    expect(listed.toSorted()).toEqual([...new Set(written)].toSorted())
+  })
+
   it('lists every option', () => {
     const { fsync, ...others } = checkOptions({})
     const names = [...Object.keys(others), ...Object.keys(fsync).map((name) => `fsync.${name}`)]
@@ -58,10 +78,7 @@ describe('the README', () => {
   })
 
   it('names only files that exist in its way of the data', () => {
-    const section = README.slice(
-      README.indexOf('## The way'),
-      README.indexOf('## What is promised'),
-    )
+    const section = README.slice(README.indexOf('## The way'), README.indexOf('## Development'))
     const named = [...section.matchAll(/`([a-z-]+\.ts)`/g)].map(([, name = '']) => name)
     expect(named.filter((name) => !existsSync(join(ROOT, 'src', name)))).toEqual([])
     expect(named.length).toBeGreaterThan(15)
