@@ -119,6 +119,7 @@ describe('the choice', () => {
   it('is the plainest where another holds at other rates by a hair, or is faster at one alone', () => {
     for (const linger of [
       trials(LINGER, 2, 2, 4.9),
+      trials(LINGER, 4, 4, 2),
       trials(LINGER, 4.9, 0.9, 4),
       trials(LINGER, 1, 1.9, 8),
     ]) {

@@ -70,6 +70,8 @@ type ComparedLoad = 'rate' | (typeof OTHER_LOADS)[number]
 function isBetter(one: Candidate, best: Candidate, slo: Slo): boolean {
   const load = decidingLoad(one, best, slo)
   if (load === 'rate') return meets(one.rate, slo)
+  // More work that takes less time was lucky.
+  if (load === 'twice' && isFaster(one.twice, one.rate, slo)) return false
   if (load !== undefined) return meets(one[load], slo) && isFaster(one[load], best[load], slo)
   const isSlower = OTHER_LOADS.some((name) => isFaster(best[name], one[name], slo))
   return isFaster(one.rate, best.rate, slo) && !isSlower
