@@ -16,12 +16,24 @@ const disk = () => {
   return path
 }
 
+/** What a run on another machine has saved. */
+const OLD = {
+  version: 1,
+  command: 'tune',
+  machine: { cpu: 'old', cores: 1, memoryGiB: 1, kernel: 'k', node: '20' },
+  disk: { fileSystem: 'f', mountPoint: '/', device: 'd', writeCache: 'w', freeBytes: 1 },
+  rate: 20,
+  eventBytes: 350,
+  raw: [],
+  trials: [],
+}
+
 describe('tune', () => {
   it('measures, passes or fails, reports in each form, and leaves nothing behind', async () => {
     const saved = dir.path('saved.json')
     const html = dir.path('report.html')
     const old = dir.path('old.json')
-    writeFileSync(old, '{ "version": 1, "command": "tune", "raw": [], "trials": [] }')
+    writeFileSync(old, JSON.stringify(OLD))
     const args = ['tune', '--dir', disk(), '--quick', '--rate', '20']
     const [passed, failed] = await Promise.all([
       run([...args, '--slo', 'p50=60s', '--json', '--save', saved, '--html', html]),
@@ -41,7 +53,13 @@ describe('tune', () => {
     expect(failed.stdout).toMatch(
       /\nFAIL {2}max within 1 µs at 20\/s\n.+\n.+\n\nnew ExecAudit\(policy, diagnostics, {\n {2}fsync: { maxDelayMs: [\d.]+(, maxEvents: 1)? },\n}\)\n\n/,
     )
-    expect(failed.stdout.endsWith(`\nNothing moved by more than 25 % since ${old}.\n`)).toBe(true)
+    expect(failed.stdout).toMatch(
+      /\nAnother machine was measured then: old, 1 cores, 1 GiB, k, Node 20\n/,
+    )
+    expect(failed.stdout).toMatch(
+      /\nAnother disk was measured then: f on d at \/\nNothing moved by /,
+    )
+    expect(failed.stdout.endsWith(` more than 25 % since ${old}.\n`)).toBe(true)
   })
 
   it('removes what it made when it is interrupted', async () => {
@@ -75,7 +93,8 @@ describe('tune', () => {
     expect(await run(['tune', '--dir', disk(), '--quick'], wrapper)).toEqual({
       code: 3,
       stdout: '',
-      stderr: 'x0x-exec-audit: EIO: i/o error, fdatasync\n',
+      stderr:
+        'x0x-exec-audit: EIO: i/o error, fdatasync; the disk reports errors; see the kernel log\n',
     })
     expect(readdirSync(disk())).toEqual([])
   })
@@ -114,14 +133,37 @@ describe('tune', () => {
     expect(await run(['tune', ...args])).toEqual({ code: 2, stdout: '', stderr })
   })
 
-  it('refuses to compare with what it has not saved', async () => {
+  it.each([
+    ['{"version":1}', 'is no report of tune of version 1'],
+    ['{"version":', 'is no report of tune of version 1'],
+    [JSON.stringify(OLD), 'is of another load; measure with --rate 20 --event-bytes 350'],
+  ])('refuses to compare with what is not of it: %s', async (text, why) => {
     const other = dir.path('other.json')
-    writeFileSync(other, '{"version":1}')
+    writeFileSync(other, text)
     const { code, stderr } = await run(['tune', '--dir', disk(), '--compare', other])
     expect([code, stderr]).toEqual([
       2,
-      `x0x-exec-audit: --compare: ${other} is no report of tune of version 1 (--help shows the usage)\n`,
+      `x0x-exec-audit: --compare: ${other} ${why} (--help shows the usage)\n`,
     ])
+  })
+
+  it('refuses a folder for a file before it measures', async () => {
+    const { code, stderr } = await run(['tune', disk(), '--save', disk()])
+    expect([code, stderr]).toEqual([
+      2,
+      `x0x-exec-audit: ${disk()} is a folder; name a file (--help shows the usage)\n`,
+    ])
+  })
+
+  it.each([
+    ['/proc', 'proc'],
+    ['/sys', 'sysfs'],
+  ])('refuses %s, which holds no files', async (folder, name) => {
+    expect(await run(['tune', folder])).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: `x0x-exec-audit: ${folder} is on ${name} (mounted at ${folder}), which is the kernel's own and holds no files. Name a folder on the disk that the log will be on\n`,
+    })
   })
 })
 

@@ -1,7 +1,8 @@
 import { accessSync, constants, statSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { AuditError } from '../errors'
+import { codeOf } from '../doctor/finding'
+import { AuditError, remedyOf } from '../errors'
 import { EVENT_BYTES_MAX, EVENT_BYTES_MIN } from '../tune/audit-events'
 import { compareText, readSaved } from '../tune/compare'
 import { type Disk, describeDisk, isPseudo, isVolatile } from '../tune/disk'
@@ -71,8 +72,8 @@ export function configure(command: Command): void {
     .option('--quick', 'some ten seconds, with fewer settings')
     .option('--json', 'print the figures as JSON and nothing else')
     .option('--html <file>', 'write a report with charts that needs no network')
-    .option('--save <file>', 'keep the figures for --compare')
-    .option('--compare <file>', 'say what has moved since --save')
+    .option('--save <file>', 'keep the figures, as JSON, for --compare')
+    .option('--compare <file>', 'say what has moved since --save, under the same load')
     .addHelpText('after', EXAMPLES)
     .action(async (named: string | undefined, options: TuneOptions) => {
       if (named !== undefined && options.dir !== undefined) {
@@ -91,7 +92,7 @@ function slo(text: string): Slo {
 }
 
 async function run(dir: string, options: TuneOptions): Promise<number> {
-  const before = options.compare === undefined ? undefined : saved(options.compare)
+  const before = options.compare === undefined ? undefined : saved(options.compare, options)
   for (const file of [options.html, options.save]) if (file !== undefined) checkOutput(file)
   const disk = usableDisk(dir)
   const report = await measure(dir, disk, options)
@@ -116,7 +117,16 @@ function folder(text: string): string {
   throw usageError(`${dir} is not a folder`)
 }
 
-function saved(file: string): TuneReport {
+/** What was saved, if it is of the same load: nothing else can be compared with. */
+function saved(file: string, { rate, eventBytes }: TuneOptions): TuneReport {
+  const before = readSavedOr(file)
+  if (before.rate === rate && before.eventBytes === eventBytes) return before
+  throw usageError(
+    `--compare: ${file} is of another load; measure with --rate ${before.rate} --event-bytes ${before.eventBytes}`,
+  )
+}
+
+function readSavedOr(file: string): TuneReport {
   try {
     return readSaved(file)
   } catch (thrown) {
@@ -131,6 +141,11 @@ function checkOutput(file: string): void {
   } catch (thrown) {
     throw usageError(messageOf(thrown))
   }
+  if (isFolder(file)) throw usageError(`${file} is a folder; name a file`)
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 function diskOf(dir: string): Disk {
@@ -156,7 +171,9 @@ function usableDisk(dir: string): Disk {
     )
   }
   if (disk.freeBytes < FREE_BYTES_MIN) {
-    throw diskError(`${dir} has less than ${FREE_BYTES_MIN / 2 ** 20} MiB free`)
+    throw diskError(
+      `${dir} has less than ${FREE_BYTES_MIN / 2 ** 20} MiB free, which the measurement may need`,
+    )
   }
   return disk
 }
@@ -188,7 +205,9 @@ async function measure(dir: string, disk: Disk, options: TuneOptions): Promise<T
 function asDiskError(thrown: unknown): unknown {
   const isSystemError = thrown instanceof Error && 'syscall' in thrown
   const isDisk = isSystemError || thrown instanceof AuditError || thrown instanceof DiskHungError
-  return isDisk ? diskError(messageOf(thrown)) : thrown
+  if (!isDisk) return thrown
+  const remedy = isSystemError ? remedyOf(codeOf(thrown), true) : undefined
+  return diskError(remedy === undefined ? messageOf(thrown) : `${messageOf(thrown)}; ${remedy}`)
 }
 
 function diskError(message: string): CliError {

@@ -43,15 +43,15 @@ export interface Disturbance {
 }
 
 /** Latency grows with the load. Where it is far smaller under a heavier one, a setting was disturbed. */
-export function disturbanceOf({ half, rate, twice }: Candidate, slo: Slo): Disturbance | undefined {
+export function disturbancesOf({ half, rate, twice }: Candidate, slo: Slo): Disturbance[] {
   const pairs = [
-    { slow: half, heavier: rate },
-    { slow: rate, heavier: twice },
-    { slow: half, heavier: twice },
-  ]
-  return pairs.find((pair): pair is Disturbance => {
-    const { slow, heavier } = pair
-    return slow !== undefined && heavier !== undefined && isDisturbed({ slow, heavier }, slo)
+    [half, rate],
+    [rate, twice],
+    [half, twice],
+  ] as const
+  return pairs.flatMap(([slow, heavier]) => {
+    if (slow === undefined || heavier === undefined) return []
+    return isDisturbed({ slow, heavier }, slo) ? [{ slow, heavier }] : []
   })
 }
 

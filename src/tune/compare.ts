@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { JSON_VERSION } from '../cli/json'
-import { formatBytes, formatCount, type TuneReport } from './report'
+import type { Disk } from './disk'
+import { formatBytes, formatCount, machineLine, type TuneReport } from './report'
 import { settingName } from './settings'
 import { formatMs } from './slo'
 import type { Trial } from './trial'
@@ -10,14 +11,23 @@ const NOISE = 0.25
 
 /** Reads what `--save` has kept. Throws an Error that says what is wrong with it. */
 export function readSaved(file: string): TuneReport {
-  const saved: unknown = JSON.parse(readFileSync(file, 'utf8'))
+  const saved = parsed(readFileSync(file, 'utf8'))
   if (!isSaved(saved)) throw new Error(`${file} is no report of tune of version ${JSON_VERSION}`)
   return saved
 }
 
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 function isSaved(value: unknown): value is TuneReport {
   if (typeof value !== 'object' || value === null) return false
-  const isTune = 'version' in value && 'command' in value && 'trials' in value && 'raw' in value
+  const parts = ['machine', 'disk', 'rate', 'eventBytes', 'raw', 'trials']
+  const isTune = 'version' in value && 'command' in value && parts.every((part) => part in value)
   return isTune && value.version === JSON_VERSION && value.command === 'tune'
 }
 
@@ -64,5 +74,19 @@ export function compareText(before: TuneReport, now: TuneReport, file: string): 
     lines.length === 0
       ? `Nothing moved by more than ${NOISE * 100} % since ${file}.`
       : `Moved by more than ${NOISE * 100} % since ${file}:`
-  return [head, ...lines.map((line) => `  ${line}`), ''].join('\n')
+  return [...otherPlaces(before, now), head, ...lines.map((line) => `  ${line}`), ''].join('\n')
+}
+
+/** Where the figures come from another machine or disk, which is the first thing to know of them. */
+function otherPlaces(before: TuneReport, now: TuneReport): string[] {
+  const placeOf = ({ fileSystem, device, mountPoint }: Disk) =>
+    `${fileSystem} on ${device} at ${mountPoint}`
+  return [
+    ...other('machine', machineLine(before.machine), machineLine(now.machine)),
+    ...other('disk', placeOf(before.disk), placeOf(now.disk)),
+  ]
+}
+
+function other(what: string, then: string, now: string): string[] {
+  return then === now ? [] : [`Another ${what} was measured then: ${then}`]
 }
