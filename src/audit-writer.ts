@@ -16,8 +16,8 @@ import type { Notice } from './notice'
 import type { CheckedOptions } from './options'
 import { OversizeStore } from './oversize'
 import { RingProducer } from './ring'
-import { hurry } from './signal'
 import { type AuditStats, collectStats } from './stats'
+import { hurry } from './wake-up'
 import {
   type AuditWarning,
   alertWarning,

@@ -26,7 +26,7 @@ import {
   VANISHED_ATTEMPTS_MAX,
 } from './log-file'
 import type { Notice } from './notice'
-import { sleep } from './signal'
+import { sleep } from './wake-up'
 
 const { errno } = constants
 

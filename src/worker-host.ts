@@ -16,8 +16,8 @@ import type { Notice } from './notice'
 import type { OversizeStore } from './oversize'
 import { RingConsumer } from './ring'
 import type { OversizeRecord, SessionTask } from './session'
-import { sleep, unpark } from './signal'
 import { isThreadGone } from './thread-liveness'
+import { sleep, unpark } from './wake-up'
 import { openWorkerPool, type WorkerPool } from './worker-pool'
 
 /** How long a session may take to begin before the worker counts as unable to start. */

@@ -20,7 +20,7 @@ import {
 import type { Notice, TornTail } from '../../src/notice'
 import { OversizeStore } from '../../src/oversize'
 import { RingProducer } from '../../src/ring'
-import { hurry } from '../../src/signal'
+import { hurry } from '../../src/wake-up'
 import type { SimulatedDisk } from './simulated-disk'
 import type { FileNode } from './simulated-nodes'
 import type { SimulatedThread } from './simulated-thread'
