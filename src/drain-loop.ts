@@ -17,7 +17,7 @@ import {
   viewRing,
 } from './layout'
 import type { LogFileOptions } from './log-file'
-import type { Notice } from './notice'
+import type { Notice } from './messages'
 import { isReopen, lineOf, type OversizeSource, reasonOf } from './record-line'
 import { CORRUPT, EMPTY, RingConsumer } from './ring'
 import { CommitSiblings } from './siblings'

@@ -15,8 +15,8 @@ import {
   viewRing,
   WORKER_THREAD,
 } from './layout'
+import { type OversizeRecord, SESSION_LINGER_MS, type SessionTask } from './messages'
 import type { OversizeSource } from './record-line'
-import { type OversizeRecord, SESSION_LINGER_MS, type SessionTask } from './session'
 import { currentThreadId } from './thread-liveness'
 import { park } from './wake-up'
 

@@ -14,7 +14,7 @@ import type { DescriptorWord, OpenDescriptors } from './descriptors'
 import { REASON_NOT_A_FILE, REASON_UNLINKED, type Stage } from './failure'
 import { distrustFile, distrustFolder } from './file-trust'
 import { OPEN_DESCRIPTOR, OPEN_FOLDER, OPEN_SPARE, OPEN_WITNESS } from './layout'
-import type { Notice } from './notice'
+import type { Notice } from './messages'
 
 /** How a group is made durable; `none` leaves that to the kernel. */
 export type SyncMethod = 'fdatasync' | 'fsync' | 'none'

@@ -25,7 +25,7 @@ import {
   type StageMarker,
   VANISHED_ATTEMPTS_MAX,
 } from './log-file'
-import type { Notice } from './notice'
+import type { Notice } from './messages'
 import { sleep } from './wake-up'
 
 const { errno } = constants

@@ -1,5 +1,5 @@
 import { ownReason, textOf } from './errors'
-import type { Alert } from './notice'
+import type { Alert } from './messages'
 
 /*
  * What an operator is warned of, beside the failures of events: every such warning and its text.

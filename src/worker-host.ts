@@ -12,10 +12,9 @@ import {
   TAIL,
   WORKER_THREAD,
 } from './layout'
-import type { Notice } from './notice'
+import type { Notice, OversizeRecord, SessionTask } from './messages'
 import type { OversizeStore } from './oversize'
 import { RingConsumer } from './ring'
-import type { OversizeRecord, SessionTask } from './session'
 import { isThreadGone } from './thread-liveness'
 import { sleep, unpark } from './wake-up'
 import { openWorkerPool, type WorkerPool } from './worker-pool'

@@ -91,7 +91,7 @@ describe('the source', () => {
   it('is loaded whole, by the caller, the worker or the build', () => {
     const roots = ['index', 'exec-audit-worker', MEETING_POINT, 'line-schemas']
     const loaded = new Set(roots.flatMap((root) => [root, ...reachable(root)]))
-    const typesOnly = ['audit-trail', 'notice']
+    const typesOnly = ['audit-trail']
     expect(files.map(moduleOf).filter((module) => !loaded.has(module))).toEqual(typesOnly)
   })
 

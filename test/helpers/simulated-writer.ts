@@ -17,7 +17,7 @@ import {
   type RingMemory,
   TAIL,
 } from '../../src/layout'
-import type { Notice, TornTail } from '../../src/notice'
+import type { Notice, TornTail } from '../../src/messages'
 import { OversizeStore } from '../../src/oversize'
 import { RingProducer } from '../../src/ring'
 import { hurry } from '../../src/wake-up'
