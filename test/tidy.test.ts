@@ -13,6 +13,7 @@ const DRAINER_SIDE = [
   'line-serializers',
   'sink',
   'append-stream',
+  'torn-tail',
   'log-file',
   'file-trust',
   'journal',
@@ -95,11 +96,11 @@ describe('the source', () => {
     expect(files.map(moduleOf).filter((module) => !loaded.has(module))).toEqual(typesOnly)
   })
 
-  it('touches the log in the sink, its opener and the note of what is open alone', () => {
+  it('touches the log in the sink, its opener, its repair and the note of what is open alone', () => {
     const writers = files.filter((name) =>
       /\b(write|open|mkdir|append|fsync)\w*Sync\b/.test(textOf(name)),
     )
-    expect(writers).toEqual(['descriptors.ts', 'log-file.ts', 'sink.ts'])
+    expect(writers).toEqual(['descriptors.ts', 'log-file.ts', 'sink.ts', 'torn-tail.ts'])
   })
 
   it('loads none of the tools with the library, nor what only they need', () => {

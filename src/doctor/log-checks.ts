@@ -18,7 +18,7 @@ import {
   REASON_HARD_LINK,
 } from '../failure'
 import { distrustFile, distrustFolder } from '../file-trust'
-import { endsWithNewline, fragmentBytes } from '../log-file'
+import { endsWithNewline, fragmentBytes } from '../torn-tail'
 import { codeOf, fail, merged, ok, type Verdict, warn } from './finding'
 import { userName } from './host-checks'
 import type { Subject } from './subject'
