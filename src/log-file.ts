@@ -14,6 +14,7 @@ import { REASON_NOT_A_FILE, REASON_UNLINKED, type Stage } from './failure'
 import { distrustFile, distrustFolder } from './file-trust'
 import { OPEN_DESCRIPTOR, OPEN_FOLDER, OPEN_SPARE, OPEN_WITNESS } from './layout'
 import type { Notice } from './messages'
+import { codeOf } from './thrown'
 
 /** How a group is made durable; `none` leaves that to the kernel. */
 export type SyncMethod = 'fdatasync' | 'fsync' | 'none'
@@ -226,9 +227,8 @@ function unlessCode<T>(codes: readonly string[], action: () => T): T | undefined
   try {
     return action()
   } catch (thrown) {
-    const isExpected =
-      thrown instanceof Error && 'code' in thrown && codes.includes(String(thrown.code))
-    if (isExpected) return undefined
+    const code = codeOf(thrown)
+    if (code !== undefined && codes.includes(code)) return undefined
     throw thrown
   }
 }

@@ -18,8 +18,9 @@ import {
   REASON_HARD_LINK,
 } from '../failure'
 import { distrustFile, distrustFolder } from '../file-trust'
+import { codeOf } from '../thrown'
 import { endsWithNewline, fragmentBytes } from '../torn-tail'
-import { codeOf, fail, merged, ok, type Verdict, warn } from './finding'
+import { fail, merged, ok, type Verdict, warn } from './finding'
 import { userName } from './host-checks'
 import type { Subject } from './subject'
 
@@ -129,7 +130,7 @@ function madeFile(subject: Subject): Verdict {
 }
 
 /** For the errors that are the disk's, and not of permissions. */
-export function spaceRemedy(code: string, path: string): string | undefined {
+export function spaceRemedy(code: string | undefined, path: string): string | undefined {
   const name = quoteArgument(path)
   switch (code) {
     case 'ENOSPC':

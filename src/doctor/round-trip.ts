@@ -5,10 +5,11 @@ import { messageOf } from '../cli/errors'
 import { quoteArgument } from '../cli/escape'
 import { ExecAudit, ExecDiagnostics } from '../index'
 import { percentile } from '../load/samples'
+import { codeOf } from '../thrown'
 import { eventMaker } from '../tune/audit-events'
 import { formatMs } from '../tune/slo'
 import { untried } from './disk-checks'
-import { codeOf, fail, ok, type Verdict, warn } from './finding'
+import { fail, ok, type Verdict, warn } from './finding'
 import { spaceRemedy, systemText } from './log-checks'
 import { makeScratch, type Subject } from './subject'
 
@@ -51,7 +52,7 @@ function scratchOrReason(): { folder: string } | { reason: string } {
   try {
     return { folder: makeScratch() }
   } catch (thrown) {
-    return { reason: codeOf(thrown) }
+    return { reason: codeOf(thrown) ?? '' }
   }
 }
 
