@@ -35,6 +35,7 @@ const CALLER_SIDE = [
   'warnings',
   'group-channel',
   'worker-host',
+  'stand-in',
 ]
 /** Where the two sides meet: loaded only when the calling thread must drain. */
 const MEETING_POINT = 'caller-drain'
