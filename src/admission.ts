@@ -10,9 +10,9 @@ import {
   TYPE_OFFSET,
   TYPE_OVERSIZE,
 } from './layout'
+import type { OversizeRecord } from './messages'
 import type { OversizeStore } from './oversize'
 import { INSUFFICIENT_CAPACITY, type RingProducer } from './ring'
-import type { OversizeRecord } from './session'
 
 /** What an event that waits costs beside its bytes: the entry, its views, its promise. */
 const WAITING_OVERHEAD_BYTES = 512

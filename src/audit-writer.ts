@@ -12,12 +12,12 @@ import type { FailureKind } from './failure-counts'
 import { FailureReporter } from './failure-reporter'
 import { GroupPublisher } from './group-channel'
 import { allocateRing, DURABLE, RECORD_TYPES, type RingMemory } from './layout'
-import type { Notice } from './notice'
+import type { Notice } from './messages'
 import type { CheckedOptions } from './options'
 import { OversizeStore } from './oversize'
 import { RingProducer } from './ring'
-import { hurry } from './signal'
 import { type AuditStats, collectStats } from './stats'
+import { hurry } from './wake-up'
 import {
   type AuditWarning,
   alertWarning,

@@ -6,6 +6,22 @@ import { DESCRIPTOR_WORDS, NO_DESCRIPTOR, type RingMemory } from './layout'
  * What the worker has open. Its descriptors outlive it, for the sake of the journal's witnesses, so they
  * are noted in shared memory for whoever comes after it. A number is taken out of the note before it is
  * closed: after that it may be another file's.
+ *
+ * The journal names descriptors too, those of the group that is being written. So who closes one?
+ *
+ *   it stands in         | because the worker ...                | it is closed by
+ *   ---------------------+---------------------------------------+----------------------------------------
+ *   OPEN_* alone         | has the file open, between two groups | `discard` of its sink
+ *   OPEN_* and JOURNAL_* | is in the middle of a group           | the same, once the group is over
+ *   JOURNAL_* alone      | has left the file, as one that failed | `closeForeign` of the sink that takes up
+ *                        | in the middle of a group, or has died | that group, or gives it up
+ *
+ * `discard` in the middle of a group closes the descriptor of the writes alone, and makes the second row's
+ * witnesses the third row's. After the worker's death `closeLeftovers` does so with all three, and closes
+ * what is not of a group, or of one that has its outcome already. It is called before the next worker
+ * opens anything, and when there is none any more; if the calling thread stands in before that, its
+ * `closeForeign` finds the dead worker's in both, and takes them out of both. The calling thread keeps its
+ * own OPEN_* to itself, since nobody outlives it, and is in the journal as the worker is.
  */
 
 /** Which of the note's places a descriptor takes. */

@@ -1,6 +1,6 @@
-import { codeOf, textOf } from './errors'
 import { FailureCounts, type FailureKind } from './failure-counts'
 import { describe } from './fields'
+import { codeOf } from './thrown'
 
 /** One event that failed, as {@link ExecAudit} tells its diagnostics. */
 export interface AuditFailure {
@@ -102,15 +102,10 @@ export function checkRecorder(diagnostics: unknown): void {
 function plain({ stage, error, path }: AuditFailure, atMs: number): LastAuditFailure {
   return {
     stage,
-    code: codeTextOf(error),
-    cause: codeTextOf(error.cause),
+    code: codeOf(error) ?? null,
+    cause: codeOf(error.cause) ?? null,
     message: error.message,
     path,
     at: new Date(atMs).toISOString(),
   }
-}
-
-function codeTextOf(error: unknown): string | null {
-  const code = codeOf(error)
-  return code === undefined ? null : textOf(code)
 }

@@ -17,6 +17,7 @@ import {
   REASON_UNLINKED,
 } from './failure'
 import type { CheckedOptions } from './options'
+import { codeOf } from './thrown'
 
 type FullOptions = Pick<CheckedOptions, 'onFull' | 'ringBytes' | 'maxBlockMs' | 'maxWaitingBytes'>
 
@@ -157,7 +158,7 @@ export function ioError({ stage, reason }: Failure, path: string): AuditError {
   if (own !== undefined) return new AuditError(code, `${what}: ${own}`)
   const isFolder = stage === 'folder'
   const cause = systemError(reason, stage, isFolder ? dirname(path) : path)
-  const remedy = 'code' in cause ? remedyOf(String(cause.code), isFolder) : undefined
+  const remedy = remedyOf(codeOf(cause), isFolder)
   return new AuditError(code, `${what}: ${cause.message}${remedy ? `; ${remedy}` : ''}`, { cause })
 }
 
@@ -171,7 +172,8 @@ function knownReason(reason: number, path: string): string | undefined {
 }
 
 /** What an operator can do about a system error of this code, where that is known. */
-export function remedyOf(code: string, isFolder = false): string | undefined {
+export function remedyOf(code: string | undefined, isFolder = false): string | undefined {
+  if (code === undefined) return undefined
   return (isFolder ? FOLDER_REMEDIES.get(code) : undefined) ?? REMEDIES.get(code)
 }
 
@@ -198,18 +200,4 @@ function limitOf({ onFull, ringBytes, maxBlockMs, maxWaitingBytes }: FullOptions
     case 'wait':
       return `maxWaitingBytes=${maxWaitingBytes} are waiting`
   }
-}
-
-/** What was thrown, as text, whatever it is. */
-export function textOf(thrown: unknown): string {
-  try {
-    return String(thrown)
-  } catch {
-    return 'something that has no text'
-  }
-}
-
-/** The `code` of what was thrown, if it has one. Not by class: a test runner's errors are another realm's. */
-export function codeOf(thrown: unknown): unknown {
-  return typeof thrown === 'object' && thrown !== null && 'code' in thrown ? thrown.code : undefined
 }

@@ -15,10 +15,10 @@ import {
   viewRing,
   WORKER_THREAD,
 } from './layout'
+import { type OversizeRecord, SESSION_LINGER_MS, type SessionTask } from './messages'
 import type { OversizeSource } from './record-line'
-import { type OversizeRecord, SESSION_LINGER_MS, type SessionTask } from './session'
-import { park } from './signal'
 import { currentThreadId } from './thread-liveness'
+import { park } from './wake-up'
 
 /*
  * The worker's entry, run by piscina. Not named worker.js: in a bundle that would collide with

@@ -1,8 +1,8 @@
 import type { AuditFailure, AuditFailureRecorder } from './diagnostics'
-import { codeOf, textOf } from './errors'
 import { isExiting } from './exit-hook'
 import { FailureCounts, type FailureKind } from './failure-counts'
 import type { WarnLogger } from './options'
+import { codeOf, textOf } from './thrown'
 import { type AuditWarning, type AuditWarningCode, noWarnings } from './warnings'
 
 /** A failed event, or with no kind an error that is not one event's. */

@@ -1,3 +1,5 @@
+import { codeOf } from './thrown'
+
 /**
  * Why an event is not durable, as one 32-bit word that fits a record's header: the stage in the
  * high half, what went wrong in the low half. Shared by both threads.
@@ -45,9 +47,7 @@ export function unpackFailure(word: number): Failure {
 /** What a system call threw, as a failure of `stage`. */
 export function failureOf(stage: Stage, thrown: unknown): Failure {
   if (typeof thrown !== 'object' || thrown === null) return { stage, reason: REASON_UNKNOWN }
-  if ('code' in thrown && thrown.code === 'ERR_ACCESS_DENIED') {
-    return { stage, reason: REASON_ACCESS_DENIED }
-  }
+  if (codeOf(thrown) === 'ERR_ACCESS_DENIED') return { stage, reason: REASON_ACCESS_DENIED }
   const errno = 'errno' in thrown ? Number(thrown.errno) : Number.NaN
   return { stage, reason: errno < 0 && errno > -0x1000 ? -errno : REASON_UNKNOWN }
 }

@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import { GROUPS_WATCHED } from './layout'
-import type { GroupNotice } from './notice'
+import type { GroupNotice } from './messages'
 
 /** What `diagnostics_channel` publishes on `x0x-exec-audit:group`: one group of one audit. */
 export interface AuditGroup {

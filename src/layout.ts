@@ -36,7 +36,7 @@ const CONTROL_WORD_STRIDE = 128 / Int32Array.BYTES_PER_ELEMENT
  * | CORRUPTIONS        | drainer                | producer | times the ring's bytes were no record     |
  * | CORRUPT_END        | drainer                | producer | end of what was given up for that         |
  * | DRAINER            | both, compare-and-swap | both     | which thread owns the drainer's words     |
- * | PARKED             | both, see signal.ts    | both     | 1 while the drainer sleeps                |
+ * | PARKED             | both, see wake-up.ts   | both     | 1 while the drainer sleeps                |
  * | SLEEP              | nobody                 | nobody   | a word to sleep on that is never notified |
  * | WORKER_THREAD      | worker                 | producer | the kernel's id of the worker's thread    |
  * | SESSIONS_BEGUN     | worker                 | producer | sessions that a worker has taken up       |

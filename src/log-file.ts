@@ -6,7 +6,6 @@ import {
   fstatSync,
   fsyncSync,
   mkdirSync,
-  readSync,
   statSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
@@ -14,7 +13,8 @@ import type { DescriptorWord, OpenDescriptors } from './descriptors'
 import { REASON_NOT_A_FILE, REASON_UNLINKED, type Stage } from './failure'
 import { distrustFile, distrustFolder } from './file-trust'
 import { OPEN_DESCRIPTOR, OPEN_FOLDER, OPEN_SPARE, OPEN_WITNESS } from './layout'
-import type { Notice } from './notice'
+import type { Notice } from './messages'
+import { codeOf } from './thrown'
 
 /** How a group is made durable; `none` leaves that to the kernel. */
 export type SyncMethod = 'fdatasync' | 'fsync' | 'none'
@@ -61,7 +61,6 @@ export class Refusal extends Error {
   }
 }
 
-const NEWLINE = 0x0a
 const PERMISSION_BITS = 0o777
 /** Append only, never through a link, never hanging on a FIFO, never a controlling terminal. */
 const OPEN_FLAGS =
@@ -72,8 +71,6 @@ const OPEN_FLAGS =
   constants.O_NOCTTY
 /** How often the folder or file may vanish between two of our calls before that is a failure. */
 export const VANISHED_ATTEMPTS_MAX = 8
-/** How much is read at once where the start of a torn fragment is looked for. */
-const SCAN_BYTES = 64 * 1024
 
 /** Opens the log at its path, with all that must be true of it before a line may count as durable. */
 export class LogFileOpener {
@@ -230,9 +227,8 @@ function unlessCode<T>(codes: readonly string[], action: () => T): T | undefined
   try {
     return action()
   } catch (thrown) {
-    const isExpected =
-      thrown instanceof Error && 'code' in thrown && codes.includes(String(thrown.code))
-    if (isExpected) return undefined
+    const code = codeOf(thrown)
+    if (code !== undefined && codes.includes(code)) return undefined
     throw thrown
   }
 }
@@ -249,24 +245,4 @@ function isPresent(path: string): boolean {
 function foldersAbove(path: string): string[] {
   const parent = dirname(path)
   return parent === path ? [] : [parent, ...foldersAbove(parent)]
-}
-
-/** Whether a file of `size` bytes ends with a newline. */
-export function endsWithNewline(fd: number, size: bigint): boolean {
-  const byte = Buffer.allocUnsafe(1)
-  return readSync(fd, byte, 0, 1, size - 1n) === 1 && byte[0] === NEWLINE
-}
-
-/** Length of what follows the last newline in a file of `size` bytes. */
-export function fragmentBytes(fd: number, size: bigint): number {
-  const end = Number(size)
-  const chunk = Buffer.allocUnsafe(Math.min(end, SCAN_BYTES))
-  for (let to = end; to > 0; ) {
-    const from = Math.max(0, to - chunk.length)
-    const read = readSync(fd, chunk, 0, to - from, from)
-    const newline = chunk.subarray(0, read).lastIndexOf(NEWLINE)
-    if (newline >= 0) return end - (from + newline + 1)
-    to = from
-  }
-  return end
 }

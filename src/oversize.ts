@@ -1,5 +1,5 @@
 import { positionDelta } from './layout'
-import type { OversizeRecord } from './session'
+import type { OversizeRecord } from './messages'
 
 interface Outstanding extends OversizeRecord {
   /** Ring position of the reference. */

@@ -222,19 +222,18 @@ export class RingConsumer {
     return this.#copied
   }
 
-  /** Copies what was published since the last call; whether there was anything. */
-  refill(): boolean {
+  /** Copies what was published since the last call. */
+  refill(): void {
     const tail = Atomics.load(this.#memory.control, TAIL)
     const fresh = positionDelta(tail, this.#copied)
     const { capacity, records } = this.#memory
     const from = this.#copied & this.#mask
     this.#copied = tail
     // Positions that contradict each other are for `next` to refuse.
-    if (fresh <= 0 || fresh > capacity) return fresh !== 0
+    if (fresh <= 0 || fresh > capacity) return
     const first = Math.min(fresh, capacity - from)
     records.bytes.copy(this.records.bytes, from, from, from + first)
     if (fresh > first) records.bytes.copy(this.records.bytes, 0, 0, fresh - first)
-    return true
   }
 
   /**

@@ -1,4 +1,4 @@
-import { fdatasyncSync, fstatSync, fsyncSync, readSync, statSync, writeSync } from 'node:fs'
+import { fdatasyncSync, fstatSync, fsyncSync, readSync, statSync } from 'node:fs'
 import { constants } from 'node:os'
 import { AppendStream } from './append-stream'
 import { closeNoted, OpenDescriptors } from './descriptors'
@@ -8,7 +8,6 @@ import {
   COUNT_OPENS,
   COUNT_ROTATIONS,
   COUNT_SYNCS,
-  COUNT_TORN_TAILS,
   FILE_END,
   OPEN_DESCRIPTOR,
   OPEN_SPARE,
@@ -16,8 +15,6 @@ import {
   type RingMemory,
 } from './layout'
 import {
-  endsWithNewline,
-  fragmentBytes,
   LogFileOpener,
   type LogFileOptions,
   type OpenedLog,
@@ -25,8 +22,8 @@ import {
   type StageMarker,
   VANISHED_ATTEMPTS_MAX,
 } from './log-file'
-import type { Notice } from './notice'
-import { sleep } from './signal'
+import type { Notice } from './messages'
+import { TailRepair } from './torn-tail'
 
 const { errno } = constants
 
@@ -39,9 +36,6 @@ export interface Group {
   readonly bytes: Buffer
 }
 
-/** How long a tail must stay the same to count as torn: another process may be in its `write`. */
-const TORN_TAIL_SETTLE_MS = 20
-const NOTHING = Buffer.alloc(0)
 /** What a file system answers that has to be repaired, or is gone. */
 const BROKEN_DISK = new Set<number>([
   errno.EIO,
@@ -51,8 +45,6 @@ const BROKEN_DISK = new Set<number>([
   errno.EROFS,
   errno.ESTALE,
 ])
-/** What a disk loses or keeps as one, at the least. */
-const SECTOR_BYTES = 512n
 /** No file's size: the tail of a file that was just opened is always looked at. */
 const UNKNOWN_END = -1n
 
@@ -63,8 +55,8 @@ interface OpenFile extends Omit<OpenedLog, 'size'> {
 }
 
 /**
- * The file at the path: with log-file.ts, which opens it, and the two files that that one needs, the only
- * part of the writer that touches the file system.
+ * The file at the path. With log-file.ts, which opens it, torn-tail.ts, which repairs its end, and the
+ * files that those two need, it is the only part of the writer that touches the file system.
  *
  * A group is appended and synced in one attempt. After any error the descriptor is closed and never
  * used again: a second fdatasync of it could return 0 for bytes that the kernel has already given up.
@@ -73,10 +65,10 @@ export class Sink {
   readonly #options: LogFileOptions
   readonly #memory: RingMemory
   readonly #journal: GroupJournal
-  readonly #onNotice: (notice: Notice) => void
   readonly #recordSync: (ms: number) => void
   readonly #marker: StageMarker = { stage: 'open' }
   readonly #opener: LogFileOpener
+  readonly #tail: TailRepair
   readonly #descriptors: OpenDescriptors
   #file: OpenFile | undefined
 
@@ -93,8 +85,8 @@ export class Sink {
     this.#memory = memory
     this.#journal = journal
     this.#recordSync = recordSync
-    this.#onNotice = onNotice
     this.#opener = new LogFileOpener(options, this.#marker, descriptors, onNotice)
+    this.#tail = new TailRepair(memory, journal, this.#marker, onNotice)
   }
 
   /**
@@ -120,7 +112,7 @@ export class Sink {
     return this.#attempt(() => {
       this.#discard({ keepNote: false })
       const { file, size } = this.#open()
-      file.end = this.#closeTornTail(file, size)
+      file.end = this.#tail.repair(file.fd, size)
     })
   }
 
@@ -189,7 +181,7 @@ export class Sink {
       if (present > 0) return { file, place: { ...noted, fd, witness, spare }, present }
     }
     // Where the file ends as we left it, there is nothing to look at.
-    const offset = size === file.end ? size : this.#closeTornTail(file, size)
+    const offset = size === file.end ? size : this.#tail.repair(fd, size)
     return { file, place: { fd, witness, spare, device, inode, offset }, present: 0 }
   }
 
@@ -235,39 +227,6 @@ export class Sink {
     this.#file = { ...opened, stream: new AppendStream(opened.fd), end: UNKNOWN_END }
     this.#count(COUNT_OPENS)
     return { file: this.#file, size }
-  }
-
-  /** Closes a fragment at the end of the file with a newline; returns the file's size after that. */
-  #closeTornTail(file: OpenFile, openedSize: bigint): bigint {
-    let size = openedSize
-    for (;;) {
-      if (size === 0n || endsWithNewline(file.fd, size)) return this.#guardTail(file, size)
-      sleep(this.#memory.control, TORN_TAIL_SETTLE_MS)
-      // On a busy machine a write may stand still for longer. The kernel lets one write at a time into a
-      // file: one of nothing returns when the other is over.
-      writeSync(file.fd, NOTHING)
-      const settled = fstatSync(file.fd, { bigint: true }).size
-      if (settled === size) break
-      size = settled
-    }
-    const bytes = fragmentBytes(file.fd, size)
-    this.#marker.stage = 'write'
-    writeSync(file.fd, '\n')
-    this.#count(COUNT_TORN_TAILS)
-    this.#onNotice({ kind: 'torn-tail', offset: Number(size) - bytes, bytes })
-    return size + 1n
-  }
-
-  /**
-   * After a failed sync, the newline at the end of a sector may be lost with it, and the next line would
-   * follow upon what was before; so that gets a newline of its own. Within a sector, what is appended
-   * takes the rest of it to the disk again.
-   */
-  #guardTail(file: OpenFile, size: bigint): bigint {
-    if (!this.#journal.isTailDoubted || size % SECTOR_BYTES !== 0n || size === 0n) return size
-    this.#marker.stage = 'write'
-    writeSync(file.fd, '\n')
-    return size + 1n
   }
 
   /** Returns whether it was one `write(2)`. */

@@ -1,5 +1,6 @@
-import { ownReason, textOf } from './errors'
-import type { Alert } from './notice'
+import { ownReason } from './errors'
+import type { Alert } from './messages'
+import { textOf } from './thrown'
 
 /*
  * What an operator is warned of, beside the failures of events: every such warning and its text.

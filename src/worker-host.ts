@@ -1,9 +1,8 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import type { DrainConfig, DrainLoop } from './drain-loop'
+import type { DrainConfig } from './drain-loop'
 import {
   CLOSING,
   DRAINER,
-  DRAINER_CALLER,
   DRAINER_NONE,
   DRAINER_WORKER,
   DURABLE,
@@ -12,13 +11,54 @@ import {
   TAIL,
   WORKER_THREAD,
 } from './layout'
-import type { Notice } from './notice'
+import type { Notice, OversizeRecord, SessionTask } from './messages'
 import type { OversizeStore } from './oversize'
-import { RingConsumer } from './ring'
-import type { OversizeRecord, SessionTask } from './session'
-import { sleep, unpark } from './signal'
+import { StandIn, type StandInEvents } from './stand-in'
 import { isThreadGone } from './thread-liveness'
+import { sleep, unpark } from './wake-up'
 import { openWorkerPool, type WorkerPool } from './worker-pool'
+
+/*
+ * Who drains. DRAINER, in the ring's memory, names the thread that drains now; `#session` is what piscina
+ * was given to run; `#drainer` is the thread that is meant to drain.
+ *
+ *   state       | DRAINER        | #session | #drainer | who drains
+ *   ------------+----------------+----------+----------+--------------------------------------------
+ *   IDLE        | NONE           | none     | worker   | nobody: nothing is pending
+ *   STARTING    | NONE           | one      | worker   | nobody: the worker has yet to begin, or has died
+ *   DRAINING    | WORKER         | one      | worker   | the worker
+ *   STANDING IN | CALLER         | any      | worker   | this thread, to the end of its group
+ *   FALLEN BACK | NONE or CALLER | any      | caller   | this thread, for good
+ *
+ *   state       | event                                                 | next state
+ *   ------------+-------------------------------------------------------+----------------------------
+ *   IDLE        | an event is published, or close()                     | STARTING
+ *   IDLE        | the same, but no thread may be started                | FALLEN BACK
+ *   IDLE        | the worker dies                                       | IDLE; another one is next
+ *   STARTING    | the session takes DRAINER                             | DRAINING
+ *   STARTING    | it has not begun after SESSION_START_MS_MAX           | FALLEN BACK
+ *   STARTING    | this thread blocks, and its patience runs out         | STANDING IN
+ *   DRAINING    | the session ends: after its linger, or by close()     | IDLE
+ *   DRAINING    | this thread blocks, and the kernel knows of no such   | STARTING: of the session's end
+ *               | worker any more                                       | we hear when we do not block
+ *   STARTING or | piscina tells that the worker has died or cannot load | IDLE; FALLEN BACK after the
+ *   DRAINING    |                                                       | third in a row with no outcome
+ *   STANDING IN | a session begins                                      | STANDING IN; it ends at once
+ *   STANDING IN | the group has its outcome                             | STARTING; IDLE with no session
+ *
+ * From IDLE with something pending it goes on at once. After FALLEN BACK a worker that was only slow may
+ * hold DRAINER until its pool has ended. Patience (`#patienceLeftMs`) is how long blocking waits, taken
+ * together, leave the ring to nobody; it starts anew when a worker is seen to hold the ring.
+ *
+ * What keeps the process alive; in IDLE nothing does:
+ *
+ *   STARTING, DRAINING       | piscina's port, to which the answer of a session comes; for its first
+ *                            | seconds also the timer that looks whether it has begun
+ *   the same, worker dead    | the worker: piscina refs it when its port closes, until its exit is told.
+ *                            | (A piscina without that would let the process end with events pending.)
+ *   STANDING IN, FALLEN BACK | the immediate or the timer of the next step, while something is pending
+ *   close()                  | the last session, then the worker until it has ended
+ */
 
 /** How long a session may take to begin before the worker counts as unable to start. */
 const SESSION_START_MS_MAX = 10_000
@@ -35,14 +75,11 @@ export const DRAIN_PATIENCE_MS = 2
 export const CALL_PATIENCE_MS = 1_000
 
 /** What the host tells its owner. */
-export interface HostEvents {
+export interface HostEvents extends StandInEvents {
   /** Outcomes may have been published. */
   onProgress(): void
-  onNotice(notice: Notice): void
   /** The worker cannot be used; from now on the calling thread drains the ring. Told once. */
   onFallback(cause: unknown): void
-  /** Neither thread could run the drain loop: all that was pending has failed. */
-  onRingGivenUp(cause: unknown): void
 }
 
 /** Who drains: the worker, or for good the calling thread. */
@@ -54,17 +91,15 @@ export class WorkerHost {
   readonly #config: DrainConfig
   readonly #oversize: OversizeStore
   readonly #events: HostEvents
+  readonly #standIn: StandIn
   readonly #workerFile: string
   #pool: WorkerPool | undefined
   #drainer: Drainer = 'worker'
   #session: Promise<void> | undefined
   #port: MessagePort | undefined
-  #callerLoop: DrainLoop | undefined
-  #isCallerScheduled = false
+  #isStepScheduled = false
   /** How long blocking waits still leave the ring to a worker; spent once, until one is seen again. */
   #patienceLeftMs = CALL_PATIENCE_MS
-  /** Whether this thread holds the DRAINER word. */
-  #isOwner = false
   #isClosed = false
   #sessions = 0
   #deaths = 0
@@ -82,8 +117,8 @@ export class WorkerHost {
     this.#oversize = oversize
     this.#events = events
     this.#workerFile = workerFile
+    this.#standIn = new StandIn(memory, config, oversize, events)
     this.#ensurePool()
-    setImmediate(preloadCallerDrain).unref()
   }
 
   /** Sessions started, workers that died, and who drains now. */
@@ -98,7 +133,7 @@ export class WorkerHost {
 
   /** Sees to it that what was published gets drained. Cheap when a session is running. */
   wake(): void {
-    if (this.#isDrainedHere) this.#scheduleCaller(0)
+    if (this.#isDrainedHere) this.#scheduleStep(0)
     else if (this.#session === undefined) this.#startSession()
     else unpark(this.#memory.control)
   }
@@ -113,8 +148,7 @@ export class WorkerHost {
       unpark(this.#memory.control)
       if (this.#waitForWorker(seenDurable, timeoutMs, patienceMs)) return
     }
-    if (!this.#tryOwn()) return
-    const waitMs = this.#stepAsOwner()
+    const waitMs = this.#tryStep() ?? 0
     if (waitMs > 0) sleep(this.#memory.control, Math.min(waitMs, BLOCKING_SLICE_MS, timeoutMs))
   }
 
@@ -142,12 +176,7 @@ export class WorkerHost {
    */
   endBlocking(): void {
     this.#receiveNotices()
-    if (!this.#isDrainedHere) this.#closeCallerLoop()
-  }
-
-  #closeCallerLoop(): void {
-    this.#callerLoop?.close()
-    this.#callerLoop = undefined
+    if (!this.#isDrainedHere) this.#standIn.close()
   }
 
   #receiveNotices(): void {
@@ -171,31 +200,14 @@ export class WorkerHost {
       unpark(control)
       await this.#session
     }
-    this.#closeCallerLoop()
+    this.#standIn.close()
     await this.#destroyPool()
-    this.#closeLeftovers()
-  }
-
-  /** Closes what the dead worker had open, as its successor. */
-  #closeLeftovers(): void {
-    const wasOwner = this.#isOwner
-    if (!this.#tryOwn()) return
-    try {
-      loadCallerDrain().closeLeftovers(this.#memory)
-    } catch {
-      // The package's files have vanished; two descriptors stay open.
-    }
-    if (!wasOwner) this.#disown()
-  }
-
-  #disown(): void {
-    this.#isOwner = false
-    Atomics.store(this.#memory.control, DRAINER, DRAINER_NONE)
+    this.#standIn.closeLeftovers()
   }
 
   /** Whether this thread drains: for good, or because it is in the middle of a group. */
   get #isDrainedHere(): boolean {
-    return this.#drainer === 'caller' || this.#isOwner
+    return this.#drainer === 'caller' || this.#standIn.isOwner
   }
 
   /** Whether something waits to be drained. Never after the end, whatever the ring's words say. */
@@ -285,7 +297,7 @@ export class WorkerHost {
     // A worker that was only slow may own the ring by now. After this it is gone.
     void this.#destroyPool().then(() => {
       this.#disownWorker()
-      this.#closeLeftovers()
+      this.#standIn.closeLeftovers()
       if (this.#isPending) this.wake()
     })
   }
@@ -299,79 +311,27 @@ export class WorkerHost {
     pool?.emitDestroy()
   }
 
+  /** A step on this thread, unless the worker has the ring; sees to it that a begun group is ended. */
+  #tryStep(): number | undefined {
+    const waitMs = this.#standIn.tryStep()
+    if (waitMs !== undefined && this.#standIn.isOwner) this.#scheduleStep(waitMs)
+    return waitMs
+  }
+
   /** Plans the next step on this thread, off the caller's stack. */
-  #scheduleCaller(waitMs: number): void {
-    if (this.#isCallerScheduled) return
-    this.#isCallerScheduled = true
+  #scheduleStep(waitMs: number): void {
+    if (this.#isStepScheduled) return
+    this.#isStepScheduled = true
     const run = () => {
-      this.#isCallerScheduled = false
-      const nextMs = this.#tryOwn() ? this.#stepAsOwner() : BLOCKING_SLICE_MS
+      this.#isStepScheduled = false
+      const nextMs = this.#tryStep() ?? BLOCKING_SLICE_MS
       this.#events.onProgress()
-      if (!this.#isDrainedHere) this.#closeCallerLoop()
+      if (!this.#isDrainedHere) this.#standIn.close()
       if (!this.#isPending) return
-      if (this.#isDrainedHere) this.#scheduleCaller(nextMs)
+      if (this.#isDrainedHere) this.#scheduleStep(nextMs)
       else this.wake()
     }
     if (waitMs > 0) setTimeout(run, Math.min(waitMs, BLOCKING_SLICE_MS))
     else setImmediate(run)
-  }
-
-  /** Makes this thread the drainer, unless the worker is. */
-  #tryOwn(): boolean {
-    if (this.#isOwner) return true
-    const { control } = this.#memory
-    const owner = Atomics.compareExchange(control, DRAINER, DRAINER_NONE, DRAINER_CALLER)
-    this.#isOwner = owner === DRAINER_NONE
-    if (this.#isOwner) this.#callerLoop?.restart()
-    return this.#isOwner
-  }
-
-  /** One step of the drain loop on this thread; as DrainLoop.step. Stays the owner within a group. */
-  #stepAsOwner(): number {
-    let waitMs = 0
-    try {
-      this.#callerLoop ??= this.#openCallerLoop()
-      waitMs = this.#callerLoop.step()
-    } catch (thrown) {
-      this.#giveUpRing(thrown)
-    }
-    if (this.#callerLoop?.isAtRest ?? true) {
-      this.#disown()
-    } else {
-      this.#scheduleCaller(waitMs)
-    }
-    return waitMs
-  }
-
-  /** The last resort, as the owner: the drain loop itself fails here, so all that is pending does. */
-  #giveUpRing(cause: unknown): void {
-    this.#closeCallerLoop()
-    const consumer = new RingConsumer(this.#memory)
-    consumer.refill()
-    consumer.skipToTail()
-    consumer.publish(consumer.readPosition)
-    this.#events.onRingGivenUp(cause)
-  }
-
-  #openCallerLoop(): DrainLoop {
-    const onNotice = (notice: Notice) => this.#events.onNotice(notice)
-    const { DrainLoop } = loadCallerDrain()
-    return new DrainLoop(this.#config, this.#oversize, onNotice, this.#memory)
-  }
-}
-
-/**
- * The drain loop for this thread. Loaded apart, since it is seldom needed; but soon after the start,
- * since an upgrade in place may have replaced the package's files by the time it is.
- */
-function loadCallerDrain(): typeof import('./caller-drain') {
-  return require('./caller-drain')
-}
-
-function preloadCallerDrain(): void {
-  try {
-    loadCallerDrain()
-  } catch {
-    // Told of if it is ever needed.
   }
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Piscina } from 'piscina'
-import type { SessionTask } from './session'
+import type { SessionTask } from './messages'
 
 /**
  * Finds the worker's file. Beside this one in the built package; in `dist` when the tests run from

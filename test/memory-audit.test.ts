@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { type AuditTrail, ExecDiagnostics } from '../src'
-import { codeOf } from '../src/errors'
 import { MemoryAudit } from '../src/testing'
+import { codeOf } from '../src/thrown'
 import { collect } from './helpers/collect'
 import {
   denialEvent,

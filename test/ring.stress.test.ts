@@ -8,7 +8,7 @@ import {
   type RingMemory,
 } from '../src/layout'
 import { INSUFFICIENT_CAPACITY, RingProducer } from '../src/ring'
-import { unpark } from '../src/signal'
+import { unpark } from '../src/wake-up'
 
 const CAPACITY = 1024
 const RECORDS = 250_000

@@ -13,6 +13,7 @@ const DRAINER_SIDE = [
   'line-serializers',
   'sink',
   'append-stream',
+  'torn-tail',
   'log-file',
   'file-trust',
   'journal',
@@ -34,6 +35,7 @@ const CALLER_SIDE = [
   'warnings',
   'group-channel',
   'worker-host',
+  'stand-in',
 ]
 /** Where the two sides meet: loaded only when the calling thread must drain. */
 const MEETING_POINT = 'caller-drain'
@@ -91,15 +93,15 @@ describe('the source', () => {
   it('is loaded whole, by the caller, the worker or the build', () => {
     const roots = ['index', 'exec-audit-worker', MEETING_POINT, 'line-schemas']
     const loaded = new Set(roots.flatMap((root) => [root, ...reachable(root)]))
-    const typesOnly = ['audit-trail', 'notice']
+    const typesOnly = ['audit-trail']
     expect(files.map(moduleOf).filter((module) => !loaded.has(module))).toEqual(typesOnly)
   })
 
-  it('touches the log in the sink, its opener and the note of what is open alone', () => {
+  it('touches the log in the sink, its opener, its repair and the note of what is open alone', () => {
     const writers = files.filter((name) =>
       /\b(write|open|mkdir|append|fsync)\w*Sync\b/.test(textOf(name)),
     )
-    expect(writers).toEqual(['descriptors.ts', 'log-file.ts', 'sink.ts'])
+    expect(writers).toEqual(['descriptors.ts', 'log-file.ts', 'sink.ts', 'torn-tail.ts'])
   })
 
   it('loads none of the tools with the library, nor what only they need', () => {

@@ -1,4 +1,5 @@
 import { quoteArgument } from '../cli/escape'
+import { codeOf } from '../thrown'
 import {
   checkAppend,
   checkFileSystem,
@@ -7,7 +8,7 @@ import {
   checkSync,
   checkWriteCache,
 } from './disk-checks'
-import { codeOf, type Finding, fail, untried, type Verdict } from './finding'
+import { type Finding, fail, untried, type Verdict } from './finding'
 import { checkClock, checkLimits, checkNode, checkPermissions, checkUser } from './host-checks'
 import {
   checkFolder,

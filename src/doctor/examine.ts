@@ -1,9 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { join } from 'node:path'
 import { quoteArgument } from '../cli/escape'
+import { codeOf } from '../thrown'
 import { checkNames, runChecks } from './checks'
 import type { Told } from './examiner'
-import { codeOf, type Finding, fail, type Verdict, warn } from './finding'
+import { type Finding, fail, type Verdict, warn } from './finding'
 import { Subject } from './subject'
 
 /** What is asked of the doctor. */

@@ -47,8 +47,3 @@ export function merged(verdicts: readonly [Verdict, ...Verdict[]]): Verdict {
 export function worst(statuses: readonly Status[]): Status {
   return (['fail', 'warn'] as const).find((status) => statuses.includes(status)) ?? 'ok'
 }
-
-/** The code of a system error, such as ENOSPC; empty for anything else. */
-export function codeOf(thrown: unknown): string {
-  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
-}

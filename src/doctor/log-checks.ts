@@ -19,9 +19,10 @@ import {
   REASON_HARD_LINK,
 } from '../failure'
 import { distrustFile, distrustFolder } from '../file-trust'
-import { endsWithNewline, fragmentBytes } from '../log-file'
+import { codeOf } from '../thrown'
+import { endsWithNewline, fragmentBytes } from '../torn-tail'
 import { isPseudo, mountAt } from '../tune/disk'
-import { codeOf, fail, merged, ok, untried, type Verdict, warn } from './finding'
+import { fail, merged, ok, untried, type Verdict, warn } from './finding'
 import { nameOf, userName } from './owner'
 import { closedText, type Subject } from './subject'
 
@@ -157,7 +158,7 @@ const SHARED_FOLDERS = new Set(
   '/ /etc /home /mnt /opt /root /run /srv /tmp /usr /var /var/lib /var/log /var/tmp'.split(' '),
 )
 
-function folderRemedy(code: string, folder: string): string | undefined {
+function folderRemedy(code: string | undefined, folder: string): string | undefined {
   if (code === 'EPERM') return `sudo chattr -ia ${quoteArgument(folder)}`
   if (code !== 'EACCES') return spaceRemedy(code, folder)
   return SHARED_FOLDERS.has(folder)
@@ -166,7 +167,7 @@ function folderRemedy(code: string, folder: string): string | undefined {
 }
 
 /** For the errors that are the disk's, and not of permissions. */
-export function spaceRemedy(code: string, path: string): string | undefined {
+export function spaceRemedy(code: string | undefined, path: string): string | undefined {
   const name = quoteArgument(path)
   switch (code) {
     case 'ENOSPC':

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { codeOf, ok, type Verdict, warn } from './finding'
+import { codeOf } from '../thrown'
+import { ok, type Verdict, warn } from './finding'
 
 /** A file of /proc, or why `what` it tells of is not known. */
 export function readProc(file: string, what: string): { text: string } | { verdict: Verdict } {
@@ -10,7 +11,7 @@ export function readProc(file: string, what: string): { text: string } | { verdi
   }
 }
 
-function unread(file: string, what: string, code: string): Verdict {
+function unread(file: string, what: string, code: string | undefined): Verdict {
   if (process.platform !== 'linux') return ok('not told by this system')
   // That the gateway may not read it either is as it should be.
   if (code === 'ERR_ACCESS_DENIED') return ok('not seen under the permission model of Node')

@@ -1,6 +1,6 @@
 import { lstatSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { codeOf } from './finding'
+import { codeOf } from '../thrown'
 
 const PREFIX = '.x0x-exec-audit-doctor-'
 

@@ -1,4 +1,4 @@
-import { codeOf } from '../errors'
+import { codeOf } from '../thrown'
 
 const alive = new Set<ProcessGroup>()
 

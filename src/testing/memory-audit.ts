@@ -2,7 +2,7 @@ import type { AuditTrail } from '../audit-trail'
 import { decode } from '../decode'
 import { type AuditFailureRecorder, checkRecorder, ExecDiagnostics } from '../diagnostics'
 import { EventEncoder, type EventName } from '../encode'
-import { closedError, textOf } from '../errors'
+import { closedError } from '../errors'
 import type {
   AuditOutcome,
   DenialEvent,
@@ -22,6 +22,7 @@ import { parseLine } from '../reader/parse-line'
 import { type AuditRecord, isProblem } from '../reader/records'
 import { serialize } from '../serialize'
 import { type AuditStats, disabledStats } from '../stats'
+import { textOf } from '../thrown'
 import { redactWarning } from '../warnings'
 import { checkCount, type Failing, type FailOptions, PlannedFailures } from './planned-failures'
 

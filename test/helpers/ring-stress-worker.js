@@ -3,7 +3,7 @@
 const { parentPort, workerData } = require('node:worker_threads')
 const { LENGTH_OFFSET, REQUEST_ID_OFFSET, TAIL, viewRing } = require('../../dist/layout.js')
 const { CORRUPT, EMPTY, RingConsumer } = require('../../dist/ring.js')
-const { park } = require('../../dist/signal.js')
+const { park } = require('../../dist/wake-up.js')
 
 const { buffer, total, parkMs, lengths, failEvery } = workerData
 /** Parks in a row without a record before the drainer takes the producer for dead. */

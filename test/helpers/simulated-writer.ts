@@ -17,10 +17,10 @@ import {
   type RingMemory,
   TAIL,
 } from '../../src/layout'
-import type { Notice, TornTail } from '../../src/notice'
+import type { Notice, TornTail } from '../../src/messages'
 import { OversizeStore } from '../../src/oversize'
 import { RingProducer } from '../../src/ring'
-import { hurry } from '../../src/signal'
+import { hurry } from '../../src/wake-up'
 import type { SimulatedDisk } from './simulated-disk'
 import type { FileNode } from './simulated-nodes'
 import type { SimulatedThread } from './simulated-thread'

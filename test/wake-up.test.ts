@@ -1,5 +1,5 @@
 import { allocateRing, HURRY, PARKED, TAIL } from '../src/layout'
-import { hurry, park, unpark } from '../src/signal'
+import { hurry, park, unpark } from '../src/wake-up'
 import { inEveryOrder } from './helpers/interleave'
 
 const ALL = { ended: 2_048, stuck: 0 }
