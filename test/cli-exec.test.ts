@@ -120,7 +120,7 @@ describe('exec', () => {
     expect(text(await run(logged('touch', touched)))).toEqual([
       125,
       '',
-      `${PREFIX}not run: audit open failed for ${log()}: EISDIR: illegal operation on a directory, open '${log()}'; the path is a folder; name a file in it\n`,
+      `${PREFIX}not run: cannot open the log ${log()}: EISDIR: illegal operation on a directory; the path is a folder; name a file in it\n`,
     ])
     expect(existsSync(touched)).toBe(false)
   })
@@ -133,7 +133,7 @@ describe('exec', () => {
     const { code, stderr } = await run(logged('sh', '-c', script))
     expect(code).toBe(125)
     expect(stderr).toMatch(
-      /^x0x-exec-audit: it was run, but its (started|exit) is not in the log: audit .+\n$/,
+      /^x0x-exec-audit: it was run, but its (started|exit) is not in the log: cannot .+\n$/,
     )
   })
 
