@@ -22,7 +22,7 @@ import {
   STDIN,
   startOfLast,
 } from './log-input'
-import { painter } from './terminal'
+import { painter, widthOf } from './terminal'
 import { WHEN_FORMS } from './time'
 import { FORMATS, type Format, type Shown, ViewOutput } from './view-output'
 
@@ -157,12 +157,11 @@ class View {
     this.#options = options
     this.#asked = { ...options, grep: pattern(options) }
     const { stdout } = process
-    const isCut = stdout.isTTY === true && options.wide !== true
     const style = {
       paint: painter(stdout),
-      /** Asked for each line: the window may be another one by then. A terminal may also not know it. */
+      /** Asked for each line: the window may be another one by then. */
       get width() {
-        return isCut && stdout.columns > 0 ? stdout.columns : Number.POSITIVE_INFINITY
+        return options.wide ? Number.POSITIVE_INFINITY : widthOf(stdout)
       },
       isUtc: options.utc === true,
     }
