@@ -239,6 +239,7 @@ class View {
       for await (const entries of followBatches(file, { from, onChange })) {
         changes.read()
         await this.#show(file, entries, start === 0, false)
+        this.#problems.rest()
       }
     } catch (thrown) {
       throw readError(file, thrown)
@@ -278,9 +279,14 @@ class View {
     isLineKnown: boolean,
     isKept: boolean,
   ): Promise<void> {
-    const shown: Shown[] = []
+    let shown: Shown[] = []
     for (const { record, problem, text } of entries) {
       if (record === undefined) {
+        if (this.#problems.shows && !isKept) {
+          // In a log of both streams it stands where it belongs, then.
+          await this.#output.show(shown)
+          shown = []
+        }
         this.#problems.tell(file, problem, isLineKnown)
         this.#output.note(file, problem)
         continue
