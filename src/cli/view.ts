@@ -58,8 +58,9 @@ other as they are given: exec.log.2.gz exec.log.1 exec.log. Default: ${DEFAULT_L
 
 All filters that are given must hold. started, warning and exit events carry no agent: they count as
 their request's, which is remembered for the last 65,536 requests read; -n and -f without --agent and
---machine look for it in the 4 MiB before what they show, and have - for one that is older. Times are local unless they end
-in Z or an offset: ${WHEN_FORMS}.
+--machine look for it in the 4 MiB before what they show, and have - for one that is older. Times are
+local unless they end in Z or an offset:
+${WHEN_FORMS}.
 
 In pretty, json, jsonl and csv, characters that could move, colour or reorder a terminal's text are shown
 as escapes; raw prints the lines as they are. csv puts a ' before text that a spreadsheet would run.
