@@ -148,7 +148,7 @@ function systemError(errno: number, path: string) {
 /** What could not be done at a stage, with the log at `path`. */
 const FAILED: Readonly<Record<Failure['stage'], (path: string) => string>> = {
   folder: (path) => `cannot make or sync the log's folder ${dirname(path)}`,
-  encode: (path) => `cannot make the line for the log ${path}`,
+  encode: (path) => `cannot make the event's line for the log ${path}`,
   open: (path) => `cannot open the log ${path}`,
   write: (path) => `cannot write to the log ${path}`,
   sync: (path) => `cannot sync the log ${path}`,
