@@ -17,7 +17,6 @@ import {
   REASON_UNLINKED,
 } from './failure'
 import type { CheckedOptions } from './options'
-import { codeOf } from './thrown'
 
 type FullOptions = Pick<CheckedOptions, 'onFull' | 'ringBytes' | 'maxBlockMs' | 'maxWaitingBytes'>
 
@@ -140,26 +139,32 @@ function errnoName(errno: number): string {
   return named?.[0] ?? `errno ${errno}`
 }
 
-function systemError(errno: number, syscall: string, path: string): Error {
+/** What the kernel said, without the system call: a stage has several. */
+function systemError(errno: number, path: string) {
   const [code, text] = getSystemErrorMap().get(-errno) ?? [errnoName(errno), 'system error']
-  return Object.assign(new Error(`${code}: ${text}, ${syscall} '${path}'`), {
-    code,
-    errno: -errno,
-    syscall,
-    path,
-  })
+  return Object.assign(new Error(`${code}: ${text}`), { code, errno: -errno, path })
+}
+
+/** What could not be done at a stage, with the log at `path`. */
+const FAILED: Readonly<Record<Failure['stage'], (path: string) => string>> = {
+  folder: (path) => `cannot make or sync the log's folder ${dirname(path)}`,
+  encode: (path) => `cannot make the event's line for the log ${path}`,
+  open: (path) => `cannot open the log ${path}`,
+  write: (path) => `cannot write to the log ${path}`,
+  sync: (path) => `cannot sync the log ${path}`,
 }
 
 /** Makes the error for a failure of the log at `path` that the drainer has reported. */
 export function ioError({ stage, reason }: Failure, path: string): AuditError {
   const code = STAGE_CODES[stage]
+  const what = FAILED[stage](path)
   const own = knownReason(reason, path)
-  const what = `audit ${stage} failed for ${path}`
   if (own !== undefined) return new AuditError(code, `${what}: ${own}`)
   const isFolder = stage === 'folder'
-  const cause = systemError(reason, stage, isFolder ? dirname(path) : path)
-  const remedy = remedyOf(codeOf(cause), isFolder)
-  return new AuditError(code, `${what}: ${cause.message}${remedy ? `; ${remedy}` : ''}`, { cause })
+  const cause = systemError(reason, isFolder ? dirname(path) : path)
+  const remedy = remedyOf(cause.code, isFolder)
+  const advice = remedy === undefined ? '' : `; ${remedy}`
+  return new AuditError(code, `${what}: ${cause.message}${advice}`, { cause })
 }
 
 /** A REASON constant in words, with what to do about it, for the log at `path`. */

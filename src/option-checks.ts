@@ -110,13 +110,16 @@ export function flag(where: string, values: Values, fallback: boolean): boolean 
   return typeof value === 'boolean' ? value : refuse(where, value, 'a boolean')
 }
 
-/** The path of a file, made absolute, or its URL. */
+/** The path of a file, made absolute, or its URL, which may be given as text or as an object. */
 export function filePath(where: string, values: Values): string | undefined {
   const value = values.get(lastName(where))
   if (value === undefined) return undefined
-  const isPath = typeof value === 'string' && value !== '' && !value.includes('\0')
-  if (!isPath) return refuse(where, value, 'the path or file: URL of a file')
-  return value.startsWith('file:') ? value : resolve(value)
+  const text = value instanceof URL ? value.href : value
+  const isOtherUrl = value instanceof URL && value.protocol !== 'file:'
+  if (typeof text !== 'string' || text === '' || text.includes('\0') || isOtherUrl) {
+    return refuse(where, text, 'the path or file: URL of a file')
+  }
+  return text.startsWith('file:') ? text : resolve(text)
 }
 
 /** Throws where it is no time that a blocking drain may take. */

@@ -93,10 +93,10 @@ export interface ExecAuditOptions {
    */
   clock?: (() => number) | undefined
   /**
-   * The worker's file, where a bundler has moved it: a path or a `file:` URL as text; default beside the
+   * The worker's file, where a bundler has moved it: a path or a `file:` URL; default beside the
    * package's own. Where it cannot be loaded, the calling thread writes, and AUDIT_WORKER_LOST tells of it.
    */
-  workerFile?: string | undefined
+  workerFile?: string | URL | undefined
 }
 
 /** How fdatasyncs are shared by events that arrive together (group commit). */

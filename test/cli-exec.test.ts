@@ -20,6 +20,13 @@ interface End {
 
 /** Starts `exec` with these arguments, its output into pipes. */
 function start(args: readonly string[], stdin?: string | Buffer) {
+  const started = startOpen(args)
+  started.child.stdin.end(stdin)
+  return started
+}
+
+/** The same, with a standard input that goes on. */
+function startOpen(args: readonly string[]) {
   const child = spawn(process.execPath, [MAIN, 'exec', ...args], {
     stdio: 'pipe',
     // Jest's copy of it, in which a test sets its variables.
@@ -31,12 +38,12 @@ function start(args: readonly string[], stdin?: string | Buffer) {
   child.stderr.setEncoding('utf8').on('data', (text) => {
     stderr += text
   })
-  child.stdin.on('error', () => undefined).end(stdin)
+  child.stdin.on('error', () => undefined)
   const end = new Promise<End>((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (code) => resolve({ code, stdout: Buffer.concat(stdout), stderr }))
   })
-  return { child, end, heard: () => Buffer.concat(stdout).toString() }
+  return { child, end, heard: () => Buffer.concat(stdout).toString(), told: () => stderr }
 }
 
 const run = (args: readonly string[], stdin?: string | Buffer) => start(args, stdin).end
@@ -120,7 +127,7 @@ describe('exec', () => {
     expect(text(await run(logged('touch', touched)))).toEqual([
       125,
       '',
-      `${PREFIX}not run: audit open failed for ${log()}: EISDIR: illegal operation on a directory, open '${log()}'; the path is a folder; name a file in it\n`,
+      `${PREFIX}not run: cannot open the log ${log()}: EISDIR: illegal operation on a directory; the path is a folder; name a file in it\n`,
     ])
     expect(existsSync(touched)).toBe(false)
   })
@@ -133,7 +140,7 @@ describe('exec', () => {
     const { code, stderr } = await run(logged('sh', '-c', script))
     expect(code).toBe(125)
     expect(stderr).toMatch(
-      /^x0x-exec-audit: it was run, but its (started|exit) is not in the log: audit .+\n$/,
+      /^x0x-exec-audit: it was run, but its (started|exit) is not in the log: cannot .+\n$/,
     )
   })
 
@@ -176,6 +183,14 @@ describe('exec', () => {
       125,
       `${PREFIX}not run: stdin_too_large: standard input is longer than 1048576 bytes; a --policy may allow more\n`,
     ])
+  })
+
+  it('says what it waits for where its input says nothing and does not end', async () => {
+    const { child, end, told } = startOpen(logged('cat'))
+    const waits = `${PREFIX}waiting for the end of standard input, which the request records; --no-stdin or </dev/null gives the command none\n`
+    await until('it says nothing', () => told() !== '')
+    child.stdin.end('late')
+    expect(text(await end)).toEqual([0, 'late', waits])
   })
 
   it('writes a summary to a file', async () => {

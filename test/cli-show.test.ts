@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
 import { runCli } from './helpers/cli'
 import { AGENT_ID, MACHINE_ID, startedLine } from './helpers/events'
 import { idOf, OTHER_AGENT, SAMPLE_START_MS, writeSampleLog } from './helpers/sample-log'
@@ -101,6 +102,26 @@ who asked for it, and for what, is not recorded in what was searched
         },
       ],
     })
+  })
+
+  it('shows an event once that stands in two logs, and says so; what one log repeats stays', async () => {
+    await writeSampleLog(log())
+    const text = readFileSync(log(), 'utf8')
+    writeFileSync(`${log()}.1`, text)
+    writeFileSync(`${log()}.1.gz`, gzipSync(text))
+    const plain = await runCli(['show', '01', log()])
+    const { code, stdout, stderr } = await runCli(['show', '01', `${log()}.1`, `${log()}.1.gz`])
+    expect({ code, stdout, stderr }).toEqual({
+      code: 0,
+      stdout: plain.stdout,
+      stderr: `x0x-exec-audit: 4 events stand in ${log()}.1 and again in ${log()}.1.gz; shown once\n`,
+    })
+    writeFileSync(log(), text.repeat(2))
+    const repeated = await runCli(['show', '04', log()])
+    expect([repeated.stdout.split('\n').at(-2), repeated.stderr]).toEqual([
+      '2 events in 0 ms; denied',
+      '',
+    ])
   })
 
   it('refuses what is no id, and a file that cannot be read', async () => {

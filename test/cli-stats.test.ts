@@ -70,8 +70,8 @@ describe('stats', () => {
         { name: 'code 0', count: 1 },
       ],
       warnings: [{ name: 'duration_approaching_cap', count: 1 }],
-      agents: { names: 2, errorMax: 0, top: [{ name: AGENT_ID, count: 5, denied: 1 }] },
-      commands: { names: 5, errorMax: 0, top: [{ name: '/usr/bin/git', count: 2, denied: 0 }] },
+      agents: { names: 2, errorMax: 0, top: [{ name: AGENT_ID, count: 5, denied: 2 }] },
+      commands: { names: 5, errorMax: 0, top: [{ name: '/usr/bin/git', count: 2, denied: 1 }] },
       durationMs: {
         ...{ count: 2, p50: 9, p90: 2_990, p99: 2_990, p999: 2_990, max: 2_990 },
         histogram: [
@@ -116,6 +116,40 @@ describe('stats', () => {
       firstMs: T0 + 4_000,
       lastMs: T0 + 4_001,
     })
+  })
+
+  it('tells an empty argv from an empty argument, and names no more commands than asked for', async () => {
+    const denied = (n: number, argv: string[]) =>
+      lineText('denial', id(n), T0, { argv, reason: 'argv_not_allowed' })
+    const lines = [denied(1, []), denied(2, ['']), denied(3, ['(empty argv)']), denied(4, [])]
+    const input = `${lines.join('\n')}\n`
+    const { commands } = JSON.parse((await runCli(['stats', '--json', '-'], input)).stdout)
+    expect(commands.top).toEqual([
+      { name: null, count: 2, denied: 2 },
+      { name: '', count: 1, denied: 1 },
+      { name: '(empty argv)', count: 1, denied: 1 },
+    ])
+    const { stdout } = await runCli(['stats', '--top', '2', '-'], input)
+    expect(stdout.slice(stdout.indexOf('\nCommands'))).toBe(`
+Commands      asked  denied
+(empty argv)      2       2
+''                1       1
+the 2 most frequent of 3 (--top shows more)
+`)
+  })
+
+  it('counts each denial as one, also where it was asked for before', async () => {
+    const input = `${LINES.slice(8, 10).join('\n')}\n`
+    const of = async (...args: string[]) => {
+      const end = await runCli(['stats', '--json', ...args, '-'], input)
+      const { denials, commands } = JSON.parse(end.stdout)
+      return [denials, commands.top]
+    }
+    const name = '/usr/bin/git'
+    const denials = [{ name: 'spawn_failed', count: 1 }]
+    expect(await of()).toEqual([denials, [{ name, count: 1, denied: 1 }]])
+    const since = ['--since', '2026-11-23T10:00:06.001Z']
+    expect(await of(...since)).toEqual([denials, [{ name, count: 0, denied: 1 }]])
   })
 
   it('takes several files, packed ones and standard input as one log', async () => {
@@ -169,17 +203,15 @@ Warnings
 duration_approaching_cap  ██████████████████████████████ 1
 
 Agents                                                            asked  denied
-a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1      5       1
+a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1      5       2
 c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3      1       0
-all, exact
 
-Commands                 asked  denied
-git        /usr/bin/git      2       0
-           ''                1       0
-git        /opt/git          1       0
-rm\\x1b[2J  $'rm\\x1b[2J'      1       1
-sleep      sleep             1       0
-all, exact
+Commands      asked  denied
+/usr/bin/git      2       1
+(empty argv)      1       0
+/opt/git          1       0
+$'rm\\x1b[2J'      1       1
+sleep             1       0
 
 Durations
 up to 10 ms   ██████████████████████████████ 1
@@ -196,8 +228,8 @@ p50 9 ms  p90 2.990 s  p99 2.990 s  p99.9 2.990 s  max 2.990 s
 
 Output: 2.0 KiB on stdout, 8 B on stderr, 1 cut at a cap
 
-Without an end            request                           agent              command                 age at the last event
-2026-11-23 11:00:00.000Z  00000000000000000000000000000005  a1a1a1a1a1a1a1a1…  sleep    started                         2 ms
-2026-11-23 11:00:00.002Z  00000000000000000000000000000006  a1a1a1a1a1a1a1a1…  ''       never started                   0 ms
+Without an end            request                           agent              command       state          age at the last event
+2026-11-23 11:00:00.000Z  00000000000000000000000000000005  a1a1a1a1a1a1a1a1…  sleep         started                         2 ms
+2026-11-23 11:00:00.002Z  00000000000000000000000000000006  a1a1a1a1a1a1a1a1…  (empty argv)  never started                   0 ms
 1 started and have no exit, 1 have neither
 `

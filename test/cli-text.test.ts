@@ -61,12 +61,44 @@ describe('text from strangers', () => {
   })
 })
 
+describe('a line', () => {
+  const plain = (record: AuditRecord) => {
+    const style = { paint: painter({ isTTY: false }, {}), width: Infinity, isUtc: true }
+    return eventLine(record, parties, style).slice('1970-01-01 00:00:00.000Z  '.length)
+  }
+
+  it('tells an empty argv from an argument that is empty, and from one of the same text', () => {
+    expect([[], [''], ['(empty argv)']].map((argv) => plain(denial(argv)))).toEqual([
+      'denial   01234567  a1a1a1a1  spawn_failed  (empty argv)',
+      "denial   01234567  a1a1a1a1  spawn_failed  ''",
+      "denial   01234567  a1a1a1a1  spawn_failed  '(empty argv)'",
+    ])
+  })
+
+  it.each([
+    [0, 'limit 0, which is 1 s'],
+    [1, 'limit 1 ms'],
+    [30_000, 'limit 30 s'],
+    [2 ** 31 - 2, 'limit 24 d 20 h'],
+    [2 ** 31 - 1, 'no limit'],
+  ])('says of a time limit of %d: %s', (timeoutMs, text) => {
+    const record: AuditRecord = {
+      ...{ event: 'request', tsUnixMs: 0, requestId: REQUEST_ID, ...parties, argv: [] },
+      ...{ matchedAcl: null, stdinBytes: 0, timeoutMs, ...place },
+    }
+    expect(plain(record)).toBe(`request  01234567  a1a1a1a1  (empty argv)  (no rule, ${text})`)
+  })
+})
+
 describe('a line on a terminal', () => {
   const onTerminal = (env: NodeJS.ProcessEnv, width: number, argv: readonly string[]) => {
     const paint = painter({ isTTY: true }, env)
     return eventLine(denial(argv), parties, { paint, width, isUtc: true })
   }
+  /** As much as a terminal must have room for, beside when and whose the event is. */
+  const FILLER = 'f'.repeat(20)
   const START = '1970-01-01 00:00:00.000Z  denial   01234567  a1a1a1a1  spawn_failed  '
+  const FILLED = `${START}${FILLER} `
 
   it('is coloured, and not where NO_COLOR is set', () => {
     const dim = (text: string) => `\x1b[2m${text}\x1b[22m`
@@ -80,14 +112,13 @@ describe('a line on a terminal', () => {
 
   it('is cut to its width, wide characters counted as two cells and marks as none', () => {
     const cut = (extra: number, ...argv: string[]) =>
-      onTerminal({ NO_COLOR: '1' }, START.length + extra, argv).slice(START.length)
+      onTerminal({ NO_COLOR: '1' }, FILLED.length + extra, [FILLER, ...argv]).slice(FILLED.length)
     expect(cut(6, 'abcdef')).toBe('abcdef')
     expect(cut(5, 'abcdef')).toBe('abcd…')
     expect(cut(6, '日本語')).toBe('日本語')
     expect(cut(5, '日本語')).toBe('日本…')
     expect(cut(4, '日本語')).toBe('日…')
     expect(cut(2, 'e\u0301f')).toBe('e\u0301f')
-    expect(onTerminal({ NO_COLOR: '1' }, 10, ['x'])).toBe('1970-01-0…')
   })
 })
 

@@ -114,27 +114,6 @@ describe('view', () => {
     ])
   })
 
-  it('tells broken lines on standard error, escaped, and counts them', async () => {
-    writeFileSync(log(), `${startedLine(1)}\x1b[2Jhello\r\n\n{"event":"st`)
-    const { code, stdout, stderr } = await runCli(['view', '-o', 'raw', log()])
-    const at = startedLine(1).length
-    expect({ code, stdout, stderr }).toEqual({
-      code: 0,
-      stdout: startedLine(1),
-      stderr: `${log()}:2:${at}: foreign: it ends with a carriage return (CRLF): \\x1b[2Jhello\\x0d
-${log()}:4:${at + 12}: torn: incomplete: a fragment of an event: {"event":"st
-x0x-exec-audit: 2 lines are no events
-`,
-    })
-    const document: { problems: unknown } = JSON.parse(
-      (await runCli(['view', '-o', 'json', log()])).stdout,
-    )
-    expect(document.problems).toMatchObject([
-      { line: 2, kind: 'foreign' },
-      { line: 4, kind: 'torn' },
-    ])
-  })
-
   it('follows no packed file, to which nothing is appended', async () => {
     const packed = dir.path('exec.log.2.gz')
     writeFileSync(packed, gzipSync(startedLine(1)))

@@ -62,7 +62,7 @@ describe('the diagnostics', () => {
       stage: 'open',
       code: 'AUDIT_OPEN_FAILED',
       cause: 'EISDIR',
-      message: expect.stringMatching(`^audit open failed for ${path}: EISDIR`),
+      message: expect.stringMatching(`^cannot open the log ${path}: EISDIR`),
       path,
       at: expect.any(String),
     })

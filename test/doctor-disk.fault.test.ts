@@ -57,7 +57,7 @@ describe('doctor, on memory', () => {
       `fail append: ${full} $ ${noRoom()}`,
       `fail sync: ${full} $ ${noRoom()}`,
       expect.stringMatching(
-        /^fail round trip: audit write failed for .*\/exec\.log: ENOSPC: no space left on device, write '.*'; free space or inodes on the file system \$ df /,
+        /^fail round trip: cannot write to the log .*\/exec\.log: ENOSPC: no space left on device; free space or inodes on the file system \$ df /,
       ),
     ])
     expect(code).toBe(1)
@@ -183,7 +183,7 @@ describe('doctor, on a disk of its own', () => {
     expect(bad.filter((text) => text.startsWith('fail'))).toEqual([
       `fail sync: EIO: i/o error, fdatasync; the disk reports errors; see the kernel log $ ${remedy}`,
       expect.stringMatching(
-        /^fail round trip: audit sync failed for .*: EIO: i\/o error, .*; the disk reports errors; see the kernel log \$ sudo dmesg /,
+        /^fail round trip: cannot sync the log .*: EIO: i\/o error; the disk reports errors; see the kernel log \$ sudo dmesg /,
       ),
     ])
     expect(code).toBe(1)

@@ -51,9 +51,9 @@ describe('what is at the path instead of a log', () => {
     return { ...under, outcome }
   }
   const refusal = (path: string, why: string) =>
-    `AUDIT_OPEN_FAILED: audit open failed for ${path}: ${why}`
+    `AUDIT_OPEN_FAILED: cannot open the log ${path}: ${why}`
   const systemRefusal = (path: string, why: string, remedy: string) =>
-    refusal(path, `${why}, open '${path}'; ${remedy}`)
+    refusal(path, `${why}; ${remedy}`)
   const noFile = 'not a regular file; point auditLogPath at one, or at a name that is free'
   const noLink = 'the path is a symbolic link, which is not followed; name the file itself'
 
@@ -209,7 +209,7 @@ describe('a log that others could tamper with', () => {
     const { audit, warned } = openAudit(path(), { onUnsafeFile: 'fail' })
     expect(await audit.started(startedEvent({ pid: 0 }))).toBe('failed')
     expect(textsOf(warned)).toEqual([
-      `exec audit: audit open failed for ${path()}: ${named(reason ?? '')}`,
+      `exec audit: cannot open the log ${path()}: ${named(reason ?? '')}`,
     ])
     // Nothing is written, and nothing is made where it should not be.
     expect(existsSync(path()) ? readFileSync(path(), 'utf8') : undefined).toBe(
@@ -250,7 +250,7 @@ describe('a log that others could tamper with', () => {
     expect(await audit.reopen()).toBe('failed')
     expect(textsOf(warned)).toEqual(
       [FOLDER_WRITABLE, FILE_WRITABLE].map(
-        (reason) => `exec audit: audit open failed for ${path()}: ${named(reason)}`,
+        (reason) => `exec audit: cannot open the log ${path()}: ${named(reason)}`,
       ),
     )
   })

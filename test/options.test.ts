@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { ExecAudit, type ExecAuditOptions, ExecDiagnostics, loadExecPolicy } from '../src'
 import { checkOptions } from '../src/options'
 import { checkPolicy } from '../src/policy'
@@ -94,6 +95,10 @@ describe('a mistake in the options', () => {
       'RangeError options.workerFile: expected the path or file: URL of a file, got "a\\u0000b"',
     ],
     [
+      { workerFile: new URL('https://x.test/worker.js') },
+      'RangeError options.workerFile: expected the path or file: URL of a file, got "https://x.test/worker.js"',
+    ],
+    [
       { maxEventBytes: 10 },
       'RangeError options.maxEventBytes: expected an integer from 1024 to 1073741824, got the number 10',
     ],
@@ -179,6 +184,14 @@ describe('a mistake in the options', () => {
       ...others,
       clock: expect.any(Function),
     })
+  })
+
+  it('workerFile is a path or a file: URL, as text or as an object', () => {
+    const url = 'file:///srv/a%20b/worker.js'
+    const taken = [url, new URL(url), '/srv/worker.js', 'worker.js'].map(
+      (workerFile) => checkOptions({ workerFile }).workerFile,
+    )
+    expect(taken).toEqual([url, url, '/srv/worker.js', resolve('worker.js')])
   })
 
   it.each<[string, readonly string[]]>([

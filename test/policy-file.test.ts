@@ -184,7 +184,19 @@ describe('a mistake in the policy file', () => {
       `${'\n'.repeat(9)}[exec]\nenabled = true\nmax_concurrent_per_agent = 33`,
       12,
       'exec.max_concurrent_per_agent',
-      /: expected at most max_concurrent_total, which is 32, got 33$/,
+      /: expected at most max_concurrent_total, which is 32 by default, got 33$/,
+    ],
+    [
+      '[exec]\nmax_concurrent_total = 2\nenabled = true',
+      2,
+      'exec.max_concurrent_total',
+      /: expected at least max_concurrent_per_agent, which is 4 by default, got 2; set both keys$/,
+    ],
+    [
+      '[exec]\nenabled = true\nmax_concurrent_total = 2\nmax_concurrent_per_agent = 3',
+      4,
+      'exec.max_concurrent_per_agent',
+      /: expected at most max_concurrent_total, which is 2, got 3$/,
     ],
     [
       '[exec]\nmax_concurrent_total = 4294967296',

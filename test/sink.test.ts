@@ -132,8 +132,8 @@ describe('the file at the path', () => {
     await rejection.toMatchObject({
       name: 'AuditError',
       code: 'AUDIT_FOLDER_FAILED',
-      message: `audit folder failed for ${dir.path('logs/deep/exec.log')}: ENOTDIR: not a directory, folder '${dir.path('logs/deep')}'; a part of the path is not a folder`,
-      cause: { code: 'ENOTDIR', syscall: 'folder', path: dir.path('logs/deep') },
+      message: `cannot make or sync the log's folder ${dir.path('logs/deep')}: ENOTDIR: not a directory; a part of the path is not a folder`,
+      cause: { code: 'ENOTDIR', message: 'ENOTDIR: not a directory', path: dir.path('logs/deep') },
     })
     rmSync(dir.path('logs'))
     expect(await audit.started(startedEvent({ pid: 1 }))).toBe('durable')
@@ -143,7 +143,7 @@ describe('the file at the path', () => {
   it('names the folder, and what to do, where that fails and not the file', () => {
     const failure = { stage: 'folder', reason: constants.errno.EACCES } as const
     expect(ioError(failure, '/var/log/x0x/exec.log').message).toBe(
-      "audit folder failed for /var/log/x0x/exec.log: EACCES: permission denied, folder '/var/log/x0x'; make the folder, and give this user read, write and search permission on it",
+      "cannot make or sync the log's folder /var/log/x0x: EACCES: permission denied; make the folder, and give this user read, write and search permission on it",
     )
   })
 

@@ -1,10 +1,10 @@
 import { constants } from 'node:os'
 import type { DenialReason, WarningKind } from '../events'
-import type { AuditRecord, ExitRecord } from '../reader/records'
+import type { AuditRecord, DenialRecord, ExitRecord, RequestRecord } from '../reader/records'
 import { LogHistogram } from './log-histogram'
 import { commandOf, type OpenRequest, OpenRequests } from './open-requests'
 import { type Bucket, type Period, Timeline } from './timeline'
-import { type Counted, TopCounter } from './top-counter'
+import { TopCounter } from './top-counter'
 
 /** What is asked of a log. */
 export interface StatsTask {
@@ -23,17 +23,21 @@ export interface Count {
   readonly count: number
 }
 
-/** An agent or a command, how often it was asked for, and how often denied. */
-interface Asked extends Count {
+/** An agent or a command. */
+export interface Asked<Name = string> {
+  readonly name: Name
+  /** How often it was asked for. */
+  readonly count: number
+  /** How often that ended with a denial, `spawn_failed` included. */
   readonly denied: number
 }
 
 /** The most frequent names. */
-export interface TopList {
+export interface TopList<Name = string> {
   readonly names: number
   /** By how much a count may be too low; 0 where all are exact. */
   readonly errorMax: number
-  readonly top: readonly Asked[]
+  readonly top: readonly Asked<Name>[]
 }
 
 /** What a log holds, in figures. */
@@ -47,7 +51,8 @@ export interface LogStats {
   readonly exits: readonly Count[]
   readonly warnings: readonly Count[]
   readonly agents: TopList
-  readonly commands: TopList
+  /** By their first argument; null is the empty argv. */
+  readonly commands: TopList<string | null>
   readonly durationMs: {
     readonly count: number
     readonly p50: number
@@ -124,11 +129,11 @@ export class LogStatsCollector {
     this.#timeline?.add(record)
     if (record.event === 'warning') count(this.#warnings, record.kind)
     else if (record.event === 'exit') this.#takeExit(record)
-    else if (record.event === 'request') this.#takeAsked(record.agentId, record.argv, false)
+    else if (record.event === 'request') this.#takeAsked(record)
     else if (record.event === 'denial') {
       count(this.#denials, record.reason)
-      // One that was allowed first is counted already.
-      if (request === undefined) this.#takeAsked(record.agentId, record.argv, true)
+      // One that was allowed first, and could not be spawned, is counted as asked for already.
+      this.#takeDenied(record, request === undefined ? 1 : 0)
     }
   }
 
@@ -144,8 +149,8 @@ export class LogStatsCollector {
       denials: sorted(this.#denials),
       exits: this.#exits.top(EXITS_MAX).map(({ key, total }) => ({ name: key, count: total })),
       warnings: sorted(this.#warnings),
-      agents: this.#topOf(this.#agents),
-      commands: this.#topOf(this.#commands),
+      agents: this.#topOf(this.#agents, (key) => key),
+      commands: this.#topOf(this.#commands, commandOfKey),
       durationMs: this.#durationStats(),
       output: { stdout: this.#stdout, stderr: this.#stderr, truncated: this.#truncated },
       open: this.#openStats(),
@@ -159,12 +164,14 @@ export class LogStatsCollector {
     return tsUnixMs >= since && tsUnixMs <= until
   }
 
-  #takeAsked(agentId: string, argv: readonly string[], isDenied: boolean): void {
-    const agent = this.#agents.add(agentId)
-    const command = this.#commands.add(commandOf(argv))
-    if (!isDenied) return
-    agent.denied++
-    command.denied++
+  #takeAsked({ agentId, argv }: RequestRecord): void {
+    this.#agents.add(agentId)
+    this.#commands.add(keyOf(argv))
+  }
+
+  #takeDenied({ agentId, argv }: DenialRecord, asked: number): void {
+    this.#agents.add(agentId, asked).denied++
+    this.#commands.add(keyOf(argv), asked).denied++
   }
 
   #takeExit({ code, signal, durationMs, stdoutBytes, stderrBytes, truncated }: ExitRecord): void {
@@ -175,9 +182,12 @@ export class LogStatsCollector {
     if (truncated) this.#truncated++
   }
 
-  #topOf(counter: TopCounter<Denied>): TopList {
+  #topOf<Name>(counter: TopCounter<Denied>, nameOf: (key: string) => Name): TopList<Name> {
     const { size: names, errorMax } = counter
-    return { names, errorMax, top: counter.top(this.#task.top).map(asAsked) }
+    const top = counter.top(this.#task.top).map(({ key, value, total }) => {
+      return { name: nameOf(key), count: total, denied: value.denied }
+    })
+    return { names, errorMax, top }
   }
 
   #durationStats(): LogStats['durationMs'] {
@@ -209,8 +219,14 @@ export class LogStatsCollector {
   }
 }
 
-function asAsked({ key, value, total }: Counted<Denied>): Asked {
-  return { name: key, count: total, denied: value.denied }
+/** An argument that is empty is another key than none. */
+function keyOf(argv: readonly string[]): string {
+  const command = commandOf(argv)
+  return command === null ? '' : `=${command}`
+}
+
+function commandOfKey(key: string): string | null {
+  return key === '' ? null : key.slice(1)
 }
 
 function count<Key>(counts: Map<Key, number>, key: Key): void {

@@ -4,14 +4,14 @@ import type { AuditRecord, RequestRecord } from '../reader/records'
 export interface OpenRequest {
   readonly requestId: string
   readonly agentId: string
-  /** Its first argument. */
-  readonly command: string
+  /** Its first argument; null where argv is empty. */
+  readonly command: string | null
   readonly tsUnixMs: number
   isStarted: boolean
 }
 
 const REQUESTS_MAX = 100_000
-export const COMMAND_CHARACTERS_MAX = 256
+const COMMAND_CHARACTERS_MAX = 256
 
 /** Remembers the requests that are open, and how many it had no room for. */
 export class OpenRequests {
@@ -61,9 +61,9 @@ export class OpenRequests {
   }
 }
 
-/** The command's name, which may be as long as an event. */
-export function commandOf(argv: readonly string[]): string {
-  const [command = ''] = argv
+/** The command's name, which may be as long as an event; null where argv is empty. */
+export function commandOf([command]: readonly string[]): string | null {
+  if (command === undefined) return null
   if (command.length <= COMMAND_CHARACTERS_MAX) return command
   return `${copied(command.slice(0, COMMAND_CHARACTERS_MAX))}…`
 }

@@ -1,11 +1,10 @@
-import { quoteArgument, visible } from '../cli/escape'
+import { NO_ARGUMENTS, quoteArgument } from '../cli/escape'
 import { formatTable } from '../cli/table'
 import type { Paint } from '../cli/terminal'
 import { formatBytes, formatDuration, formatTime } from '../cli/time'
 import { formatPlain } from '../plot/chart'
 import { textBars } from '../plot/text'
 import type { Count, LogStats, TopList } from './log-stats'
-import { COMMAND_CHARACTERS_MAX } from './open-requests'
 import type { Period } from './timeline'
 
 const BAR_WIDTH = 30
@@ -31,8 +30,8 @@ export function statsText(stats: LogStats, style: TextStyle): string {
     ...bars('Denials', stats.denials),
     ...bars('Exits', stats.exits),
     ...bars('Warnings', stats.warnings),
-    ...topText('Agents', stats.agents, paint, ({ name }) => [name]),
-    ...topText('Commands', stats.commands, paint, ({ name }) => [baseName(name), shown(name)]),
+    ...topText('Agents', stats.agents, paint, (name) => name),
+    ...topText('Commands', stats.commands, paint, shown),
     ...durationText(stats, paint),
     ...openText(stats, style),
   ]
@@ -71,20 +70,26 @@ function barsOf(title: string, counts: readonly Count[]): string {
   return textBars({ title, bars, format: formatCount }, BAR_WIDTH)
 }
 
-function topText(
+function topText<Name>(
   title: string,
-  { names, errorMax, top }: TopList,
+  { names, errorMax, top }: TopList<Name>,
   paint: Paint,
-  cells: (one: Count) => readonly string[],
+  textOf: (name: Name) => string,
 ): string[] {
-  const [first] = top
-  if (first === undefined) return []
-  const rows = top.map((one) => [...cells(one), formatCount(one.count), formatCount(one.denied)])
-  const width = cells(first).length
-  const head = [title, ...Array<string>(width - 1).fill(''), 'asked', 'denied']
-  const of = names > top.length ? `the ${top.length} most frequent of ${formatCount(names)}` : 'all'
-  const exact = errorMax === 0 ? 'exact' : `each up to ${formatCount(errorMax)} too low`
-  return [`${formatTable(head, rows, paint, width)}\n${paint('dim', `${of}, ${exact}`)}`]
+  if (top.length === 0) return []
+  const rows = top.map(({ name, count, denied }) => [
+    textOf(name),
+    formatCount(count),
+    formatCount(denied),
+  ])
+  const notes = [
+    ...(names > top.length
+      ? [`the ${formatCount(top.length)} most frequent of ${formatCount(names)} (--top shows more)`]
+      : []),
+    ...(errorMax > 0 ? [`each count may be up to ${formatCount(errorMax)} too low`] : []),
+  ]
+  const table = formatTable([title, 'asked', 'denied'], rows, paint)
+  return [notes.length === 0 ? table : `${table}\n${paint('dim', notes.join('; '))}`]
 }
 
 function durationText({ durationMs, output }: LogStats, paint: Paint): string[] {
@@ -116,7 +121,7 @@ function openText({ open }: LogStats, { paint, isUtc }: TextStyle): string[] {
     isStarted ? 'started' : 'never started',
     formatDuration(ageMs),
   ])
-  const head = ['Without an end', 'request', 'agent', 'command', '', 'age at the last event']
+  const head = ['Without an end', 'request', 'agent', 'command', 'state', 'age at the last event']
   const all = started + notStarted
   const counts = `${formatCount(started)} started and have no exit, ${formatCount(notStarted)} have neither`
   const more = all > oldest.length ? `; the ${oldest.length} oldest are shown` : ''
@@ -124,13 +129,8 @@ function openText({ open }: LogStats, { paint, isUtc }: TextStyle): string[] {
   return [`${formatTable(head, rows, paint, 5)}\n${paint('dim', `${counts}${more}${lost}`)}`]
 }
 
-function baseName(command: string): string {
-  const name = command.slice(command.lastIndexOf('/') + 1)
-  return visible(name === '' ? command : name).slice(0, COMMAND_CHARACTERS_MAX)
-}
-
-function shown(command: string): string {
-  return command === '' ? "''" : quoteArgument(command)
+function shown(command: string | null): string {
+  return command === null ? NO_ARGUMENTS : quoteArgument(command)
 }
 
 function formatCount(count: number): string {

@@ -33,8 +33,8 @@ export class TopCounter<Value> {
     return this.#counts.size
   }
 
-  /** Counts the name once more, and returns what is kept beside its count. */
-  add(key: string): Value {
+  /** Counts the name `times` more, which may be 0, and returns what is kept beside its count. */
+  add(key: string, times = 1): Value {
     let counted = this.#counts.get(key)
     if (counted === undefined) {
       if (this.#counts.size >= 2 * this.#keysMax) this.#forget()
@@ -42,7 +42,7 @@ export class TopCounter<Value> {
       // Not the string itself, which would keep the line that it is a part of.
       this.#counts.set(Buffer.from(key).toString(), counted)
     }
-    counted.total++
+    counted.total += times
     return counted.value
   }
 

@@ -3,10 +3,11 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { examine } from '../doctor/examine'
 import { type Finding, type Status, worst } from '../doctor/finding'
 import { logOption, namedLogs } from './arguments'
+import { wrapText } from './cells'
 import { EXIT_FAIL, EXIT_PASS, usageError } from './errors'
 import { visible } from './escape'
 import { formatJson } from './json'
-import { type Paint, painter } from './terminal'
+import { type Paint, painter, widthOf } from './terminal'
 
 interface DoctorOptions {
   readonly log?: readonly string[]
@@ -17,6 +18,10 @@ interface DoctorOptions {
 const SECONDS_MAX = 3_600
 const COLORS = { ok: 'green', warn: 'yellow', fail: 'red' } as const
 const NAME_WIDTH = 12
+const HINT_COLUMN = 'fail  '.length
+const FOUND_COLUMN = HINT_COLUMN + NAME_WIDTH + 1
+/** Cells from which on findings get a column of their own. */
+const NARROW = 60
 
 const EXAMPLES = `
 Examples:
@@ -60,10 +65,11 @@ async function run(log: string | undefined, { timeout, json }: DoctorOptions): P
   if (log === '') throw usageError('FILE: expected the path of a log, got an empty string')
   const path = log === undefined ? undefined : resolve(log)
   const paint = painter(process.stdout)
+  const width = widthOf(process.stdout)
   const findings: Finding[] = []
   await examine({ path, limitMs: timeout * 1_000 }, (finding) => {
     findings.push(finding)
-    if (json === undefined) process.stdout.write(findingText(finding, paint))
+    if (json === undefined) process.stdout.write(findingText(finding, paint, width))
   })
   const status = worst(findings.map((finding) => finding.status))
   process.stdout.write(
@@ -72,12 +78,20 @@ async function run(log: string | undefined, { timeout, json }: DoctorOptions): P
   return status === 'fail' ? EXIT_FAIL : EXIT_PASS
 }
 
-function findingText({ check, status, found, remedy }: Finding, paint: Paint): string {
+/** A finding in lines of this width; a remedy stays in one, to be copied. */
+export function findingText(
+  { check, status, found, remedy }: Finding,
+  paint: Paint,
+  width: number,
+): string {
   const word = paint(COLORS[status], status.padEnd(4))
   const hints = (remedy?.split('\n') ?? []).map(
-    (command) => `${' '.repeat(6)}${paint('dim', `$ ${visible(command)}`)}\n`,
+    (command) => `${' '.repeat(HINT_COLUMN)}${paint('dim', `$ ${visible(command)}`)}\n`,
   )
-  return `${word}  ${check.padEnd(NAME_WIDTH)} ${visible(found)}\n${hints.join('')}`
+  const column = FOUND_COLUMN
+  const indent = width < NARROW ? HINT_COLUMN : column
+  const text = wrapText(visible(found), { width, column, indent })
+  return `${word}  ${check.padEnd(NAME_WIDTH)} ${text}\n${hints.join('')}`
 }
 
 function summary(findings: readonly Finding[], paint: Paint): string {

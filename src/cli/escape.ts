@@ -45,7 +45,10 @@ export function quoteArgument(argument: string): string {
   return `$'${visible(argument.replace(/['\\]/g, '\\$&'))}'`
 }
 
+/** In place of arguments where there are none; no argument is shown so, since it would be quoted. */
+export const NO_ARGUMENTS = '(empty argv)'
+
 /** Arguments with spaces between them. */
 export function quoteArgv(argv: readonly string[]): string {
-  return argv.map(quoteArgument).join(' ')
+  return argv.length === 0 ? NO_ARGUMENTS : argv.map(quoteArgument).join(' ')
 }

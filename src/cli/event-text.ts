@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import { INT32_MAX } from '../option-checks'
 import type { AuditRecord, ExitRecord } from '../reader/records'
+import { cutToWidth } from './cells'
 import { quoteArgv, visible, visibleJson } from './escape'
 import { isFailure, type Parties } from './filter'
 import type { Paint } from './terminal'
@@ -36,18 +37,54 @@ export function eventLine(
   parties: Parties | undefined,
   { paint, width, isUtc }: LineStyle,
 ): string {
-  const agent = parties?.agentId.slice(0, ID_DIGITS) ?? '-'
+  const parts = [...headParts(record, parties, width, isUtc), ...eventParts(record)]
+  return paintParts(parts, paint, width)
+}
+
+const clockOf = (time: string) => time.replace(/^\S+-\d\d-\d\d /, '')
+const secondsOf = (time: string) => clockOf(time).replace(/\.\d{3}/, '')
+
+/**
+ * What stands before what an event says, from the fullest to the shortest, and the cells that it must
+ * leave. The id stays, as it is what `show` needs.
+ */
+const HEADS: readonly {
+  readonly timeOf: (time: string) => string
+  readonly hasAgent: boolean
+  readonly leave: number
+}[] = [
+  { timeOf: (time) => time, hasAgent: true, leave: 20 },
+  { timeOf: clockOf, hasAgent: true, leave: 20 },
+  { timeOf: clockOf, hasAgent: false, leave: 20 },
+  { timeOf: secondsOf, hasAgent: false, leave: 10 },
+  { timeOf: () => '', hasAgent: false, leave: 0 },
+]
+
+/** When and whose an event is: as much of it as a terminal of this width has room for. */
+function headParts(
+  record: AuditRecord,
+  parties: Parties | undefined,
+  width: number,
+  isUtc: boolean,
+): Part[] {
+  const time = formatTime(record.tsUnixMs, isUtc)
   const style = isFailure(record) ? 'red' : EVENT_STYLES[record.event]
-  return paintParts(
-    [
-      ['dim', `${formatTime(record.tsUnixMs, isUtc)}  `],
-      [style, `${record.event.padEnd(EVENT_CELLS)}  `],
-      [undefined, `${record.requestId.slice(0, ID_DIGITS)}  ${agent.padEnd(ID_DIGITS)}  `],
-      ...eventParts(record),
-    ],
-    paint,
-    width,
-  )
+  const event = `${record.event.padEnd(EVENT_CELLS)}  `
+  const id = `${record.requestId.slice(0, ID_DIGITS)}  `
+  const agent = `${(parties?.agentId.slice(0, ID_DIGITS) ?? '-').padEnd(ID_DIGITS)}  `
+  let head: Part[] = []
+  for (const { timeOf, hasAgent, leave } of HEADS) {
+    const shown = timeOf(time)
+    const whose = hasAgent ? id + agent : id
+    head = [
+      ['dim', shown === '' ? '' : `${shown}  `],
+      [style, event],
+      [undefined, whose],
+    ]
+    const cells = shown.length + 2 + event.length + whose.length
+    if (cells + leave <= width) return head
+  }
+  return head
 }
 
 /** What an event says, besides when and whose it is. */
@@ -79,8 +116,9 @@ export function eventParts(record: AuditRecord): Part[] {
   }
 }
 
-/** The longest that a timer has is what `exec` asks for without a limit. */
+/** The longest that a timer has is what `exec` asks for without a limit; of 0 the runner makes 1 s. */
 function limitText(timeoutMs: number): string {
+  if (timeoutMs === 0) return 'limit 0, which is 1 s'
   return timeoutMs >= INT32_MAX ? 'no limit' : `limit ${formatDuration(timeoutMs)}`
 }
 
@@ -107,43 +145,15 @@ function signalName(signal: number): string {
 
 /** Paints the parts, in as many cells as there are. */
 export function paintParts(parts: readonly Part[], paint: Paint, width: number): string {
-  let left = width
+  const text = cutToWidth(parts.map(([, part]) => part).join(''), width)
   let line = ''
-  for (const [style, text] of parts) {
-    const cut = cutToWidth(text, left)
-    line += style === undefined || cut.text === '' ? cut.text : paint(style, cut.text)
-    if (cut.isCut) return line
-    left -= cut.cells
+  let at = 0
+  for (const [style, part] of parts) {
+    const shown = text.slice(at, at + part.length)
+    line += style === undefined || shown === '' ? shown : paint(style, shown)
+    at += part.length
   }
   return line
-}
-
-/** Characters that take no cell, and such that take two. */
-const NO_CELL = /\p{M}/u
-const TWO_CELLS =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f000}-\u{1faff}\u{20000}-\u{3fffd}]/u
-const PRINTABLE_ASCII = /^[ -~]*$/
-
-function cutToWidth(text: string, width: number): { text: string; cells: number; isCut: boolean } {
-  if (text.length <= width && PRINTABLE_ASCII.test(text)) {
-    return { text, cells: text.length, isCut: false }
-  }
-  let cells = 0
-  let end = 0
-  /** Where to cut, so that the ellipsis still fits. */
-  let fitting = 0
-  for (const character of text) {
-    cells += cellsOf(character)
-    if (cells > width) return { text: `${text.slice(0, fitting)}…`, cells: width, isCut: true }
-    end += character.length
-    if (cells < width) fitting = end
-  }
-  return { text, cells, isCut: false }
-}
-
-function cellsOf(character: string): number {
-  if (NO_CELL.test(character)) return 0
-  return TWO_CELLS.test(character) ? 2 : 1
 }
 
 /** The value as JSON, every digit of a bigint kept, and nothing in it that a terminal would act on. */

@@ -14,6 +14,7 @@ import { type OutputListener, scrubbedEnvironment } from '../runner/run-options'
 import { codeOf } from '../thrown'
 import { CliError, messageOf } from './errors'
 import { formatJson } from './json'
+import { readStdin } from './stdin-input'
 import { painter } from './terminal'
 
 interface ExecOptions {
@@ -54,7 +55,8 @@ const NO_CAPS: Partial<RunLimits> = {
 
 const EXAMPLES = `
 Standard input that is not a terminal is read to its end before the command starts, since the request
-records its length: at most 1 MiB, or the policy's cap. Where it never ends, give --no-stdin.
+records its length: at most 1 MiB, or the policy's cap. Where it never ends, as in CI
+or under ssh, give --no-stdin or </dev/null; after 2 s of silence that is said.
 SIGINT, SIGTERM and SIGHUP go to the command and to all that it has started, and SIGKILL 5 s later.
 
 Examples:
@@ -184,7 +186,8 @@ async function runThrough(
   loaded: LoadedExecPolicy | undefined,
 ): Promise<AuditedRun> {
   const limits = loaded?.limits ?? NO_CAPS
-  const input = stdin ? await readStdin(limits.maxStdinBytes) : undefined
+  const { maxStdinBytes = DEFAULT_RUN_LIMITS.maxStdinBytes } = limits
+  const input = stdin ? await readStdin(maxStdinBytes, tellStdin) : undefined
   const cancel = new AbortController()
   const reader = new AbortController()
   const forwards = FORWARDED.map((signal) => [signal, () => cancel.abort(signal)] as const)
@@ -207,20 +210,6 @@ async function runThrough(
   } finally {
     for (const [signal, forward] of forwards) process.off(signal, forward)
   }
-}
-
-/** Standard input to its end, or until it is longer than may be. */
-async function readStdin(maxBytes = DEFAULT_RUN_LIMITS.maxStdinBytes): Promise<Buffer | undefined> {
-  if (process.stdin.isTTY) return undefined
-  const chunks: Buffer[] = []
-  let total = 0
-  for await (const chunk of process.stdin) {
-    const bytes = Buffer.from(chunk)
-    chunks.push(bytes)
-    total += bytes.length
-    if (total > maxBytes) break
-  }
-  return Buffer.concat(chunks)
 }
 
 /**
@@ -246,6 +235,12 @@ function passTo(fd: number, reader: AbortController): OutputListener {
       }
     }
   }
+}
+
+function tellStdin(): void {
+  tell(
+    'waiting for the end of standard input, which the request records; --no-stdin or </dev/null gives the command none',
+  )
 }
 
 /** Throws why the command was refused, if it was, in the words of the command line and the policy file. */

@@ -11,6 +11,8 @@ import { visible } from './escape'
 export const DEFAULT_LOG = '/var/log/x0x/exec.log'
 export const STDIN = '-'
 const MESSAGE_CHARACTERS = 80
+/** Broken lines that are shown, as verify does; all are counted. */
+const SHOWN_MAX = 20
 
 /** A file's name for people. */
 export function fileName(file: string): string {
@@ -38,12 +40,24 @@ export function readError(file: string, thrown: unknown): CliError {
 /** Tells broken lines on standard error, and counts them. */
 export class ProblemTeller {
   #count = 0
+  #shown = 0
+  #hidden = 0
   readonly #files = new Set<string>()
+
+  /** Whether the next one is shown. */
+  get shows(): boolean {
+    return this.#shown < SHOWN_MAX
+  }
 
   /** @param isLineKnown false where the reading began in the middle of the file */
   tell(file: string, problem: AuditProblem, isLineKnown = true): void {
     this.#count++
     this.#files.add(file)
+    if (!this.shows) {
+      this.#hidden++
+      return
+    }
+    this.#shown++
     const { line, offset, kind, message, excerpt } = problem
     const place = `${fileName(file)}:${isLineKnown ? line : '?'}:${offset}`
     const cut = excerpt.slice(0, MESSAGE_CHARACTERS)
@@ -51,14 +65,27 @@ export class ProblemTeller {
     process.stderr.write(`${place}: ${kind}: ${message}${shown}\n`)
   }
 
+  /** Says of how many there are more, and shows the next ones again. */
+  rest(): void {
+    if (this.#hidden > 0) {
+      const lines = this.#hidden === 1 ? 'line is no event' : 'lines are no events'
+      process.stderr.write(`x0x-exec-audit: ${this.#hidden} more ${lines}\n`)
+    }
+    this.#shown = 0
+    this.#hidden = 0
+  }
+
   /** Says how many there were, if any. */
   sum(): void {
     if (this.#count === 0) return
     const lines = this.#count === 1 ? '1 line is' : `${this.#count} lines are`
     const files = this.#files.size > 1 ? ` in ${this.#files.size} files` : ''
-    process.stderr.write(
-      `x0x-exec-audit: ${lines} no event${this.#count === 1 ? '' : 's'}${files}\n`,
-    )
+    const events = `no event${this.#count === 1 ? '' : 's'}`
+    const more =
+      this.#hidden === 0
+        ? ''
+        : `; the first ${SHOWN_MAX} are shown, and more by verify --max-problems ${this.#count}`
+    process.stderr.write(`x0x-exec-audit: ${lines} ${events}${files}${more}\n`)
   }
 }
 

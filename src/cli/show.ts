@@ -20,7 +20,8 @@ const CANDIDATES_MAX = 10
 
 const EXAMPLES = `
 REQUEST is the request id or its first digits. FILE is a log, one that gzip has packed, or - for standard
-input; name the rotated ones too if the command may be there. Default: ${DEFAULT_LOG}
+input; name the rotated ones too if the command may be there. An event that stands in two of them, as in
+exec.log.1 and exec.log.1.gz, is shown once. Default: ${DEFAULT_LOG}
 
 Examples:
   $ x0x-exec-audit show 0d4b8a5c exec.log
@@ -50,32 +51,45 @@ async function run(prefix: string, files: readonly string[], options: ShowOption
   const [first, ...others] = found.requests
   if (first === undefined) throw notFound(prefix, files, found, options)
   if (others.length > 0) throw ambiguous(prefix, found.requests, options)
-  const [, unsorted] = first
+  const [, { events: unsorted, copies }] = first
   // Logs may be named in any order; within one, its own order is the truth.
   const events = files.length > 1 ? unsorted.toSorted((a, b) => a.tsUnixMs - b.tsUnixMs) : unsorted
   const text = options.json
     ? timelineJson(events)
     : timeline(events, options, painter(process.stdout))
   process.stdout.write(text)
+  for (const [pair, count] of copies) {
+    const events = count === 1 ? '1 event stands' : `${count} events stand`
+    process.stderr.write(`x0x-exec-audit: ${events} in ${pair}; shown once\n`)
+  }
   return EXIT_PASS
 }
 
+/** A request's events, and how often one of them stood in another log again. */
+interface FoundRequest {
+  readonly events: AuditRecord[]
+  /** The log in which a line stood first. */
+  readonly logs: Map<string, string>
+  /** Pairs of logs with the same lines, and how many they are. */
+  readonly copies: Map<string, number>
+}
+
 interface Found {
-  readonly requests: readonly [string, readonly AuditRecord[]][]
+  readonly requests: readonly [string, FoundRequest][]
   readonly events: number
   readonly firstMs: number
   readonly lastMs: number
 }
 
 async function search(prefix: string, files: readonly string[]): Promise<Found> {
-  const requests = new Map<string, AuditRecord[]>()
+  const requests = new Map<string, FoundRequest>()
   const problems = new ProblemTeller()
   let events = 0
   let firstMs = Number.POSITIVE_INFINITY
   let lastMs = Number.NEGATIVE_INFINITY
   for (const file of files) {
     for await (const entries of readLog(file)) {
-      for (const { record, problem } of entries) {
+      for (const { record, problem, text } of entries) {
         if (record === undefined) {
           problems.tell(file, problem)
           continue
@@ -83,7 +97,7 @@ async function search(prefix: string, files: readonly string[]): Promise<Found> 
         events++
         firstMs = Math.min(firstMs, record.tsUnixMs)
         lastMs = Math.max(lastMs, record.tsUnixMs)
-        if (record.requestId.startsWith(prefix)) keep(requests, record)
+        if (record.requestId.startsWith(prefix)) keep(requests, record, text, file)
       }
     }
   }
@@ -91,10 +105,27 @@ async function search(prefix: string, files: readonly string[]): Promise<Found> 
   return { requests: [...requests], events, firstMs, lastMs }
 }
 
-function keep(requests: Map<string, AuditRecord[]>, record: AuditRecord): void {
+function keep(
+  requests: Map<string, FoundRequest>,
+  record: AuditRecord,
+  text: string,
+  file: string,
+): void {
   const known = requests.get(record.requestId)
-  if (known !== undefined) known.push(record)
-  else if (requests.size <= CANDIDATES_MAX) requests.set(record.requestId, [record])
+  if (known === undefined && requests.size > CANDIDATES_MAX) return
+  const request: FoundRequest = known ?? { events: [], logs: new Map(), copies: new Map() }
+  if (known === undefined) requests.set(record.requestId, request)
+  const { events, logs, copies } = request
+  // Within one log it is as it was written. In two it is a log that was named with its copy, as
+  // exec.log.1 with exec.log.1.gz.
+  const log = logs.get(text) ?? file
+  logs.set(text, log)
+  if (log === file) {
+    events.push(record)
+    return
+  }
+  const pair = `${fileName(log)} and again in ${fileName(file)}`
+  copies.set(pair, (copies.get(pair) ?? 0) + 1)
 }
 
 function notFound(
@@ -112,7 +143,8 @@ function notFound(
 }
 
 function ambiguous(prefix: string, requests: Found['requests'], { utc }: ShowOptions): CliError {
-  const lines = requests.slice(0, CANDIDATES_MAX).map(([id, [first]]) => {
+  const lines = requests.slice(0, CANDIDATES_MAX).map(([id, { events }]) => {
+    const [first] = events
     const time = first === undefined ? '' : formatTime(first.tsUnixMs, utc)
     const argv = first !== undefined && 'argv' in first ? quoteArgv(first.argv) : '-'
     return `\n  ${id}  ${time}  ${argv}`

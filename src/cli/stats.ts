@@ -33,9 +33,11 @@ Examples:
 
 FILE is a log, or one that gzip has packed, or - for standard input; several are one log, the oldest
 first. Default: ${DEFAULT_LOG}
-Times are local unless they end in Z or an offset: ${WHEN_FORMS}.
+Times are local unless they end in Z or an offset:
+${WHEN_FORMS}.
 Lines that are no event are counted and left out; verify says what is wrong with them.
 
+A command is its first argument; "denied" counts all its denials, those after a failed spawn included.
 Agents and commands are exact up to 20,000 of each, and say so where they are not; 100,000 requests
 without an end are followed at once, and the others counted.
 

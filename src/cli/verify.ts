@@ -3,12 +3,13 @@ import { formatPlain } from '../plot/chart'
 import { type VerifyFinding, type VerifyReport, verify } from '../verify/verify'
 import { logOption, namedLogs, wholeNumber } from './arguments'
 import { ByteProgress } from './byte-progress'
+import { cellCount, cutToWidth, wrapText } from './cells'
 import { EXIT_FAIL, EXIT_PASS, EXIT_UNSURE } from './errors'
 import { visible } from './escape'
 import { formatJson } from './json'
 import { asReadError, inputFiles, totalBytes } from './log-files'
 import { DEFAULT_LOG } from './log-input'
-import { type Paint, painter } from './terminal'
+import { type Paint, painter, widthOf } from './terminal'
 
 interface CommandOptions {
   readonly maxProblems: number
@@ -24,6 +25,8 @@ const EXIT_CODES = { good: EXIT_PASS, broken: EXIT_FAIL, unsure: EXIT_UNSURE } a
 const COLORS = { good: 'green', broken: 'red', unsure: 'yellow' } as const
 const WORDS = { good: 'GOOD', broken: 'BROKEN', unsure: 'CANNOT TELL' } as const
 const MB = 1e6
+/** From which on the rate is the log's, and not that of the start of it. */
+const SPEED_BYTES_MIN = 10 * MB
 
 const EXAMPLES = `
 Examples:
@@ -79,43 +82,58 @@ async function run(names: readonly string[], options: CommandOptions): Promise<n
     progress.stop()
   }
   const seconds = (performance.now() - startMs) / 1_000
-  const speed = { seconds, megabytesPerSecond: report.bytes / MB / seconds }
+  const megabytesPerSecond = report.bytes / MB / seconds
   process.stdout.write(
     json
-      ? formatJson('verify', { ...report, ...speed })
-      : reportText(report, speed, painter(process.stdout)),
+      ? formatJson('verify', { ...report, seconds, megabytesPerSecond })
+      : reportText(report, seconds, painter(process.stdout), widthOf(process.stdout)),
   )
   return EXIT_CODES[report.verdict]
 }
 
-interface Speed {
-  readonly seconds: number
-  readonly megabytesPerSecond: number
-}
-
-function reportText(report: VerifyReport, speed: Speed, paint: Paint): string {
-  const { verdict, findings, broken, unsure, lines, files, bytes } = report
+/** The report in lines of this width; excerpts are cut to it. */
+export function reportText(
+  report: VerifyReport,
+  seconds: number,
+  paint: Paint,
+  width: number,
+): string {
+  const { verdict, findings, broken, unsure } = report
   const all = broken + unsure
   const more = all - findings.length
-  const rate = `${formatPlain(speed.megabytesPerSecond)} MB/s`
-  const read = `${formatPlain(bytes / MB)} MB in ${formatPlain(speed.seconds)} s, ${rate}`
-  const size = `${plural(lines, 'line')} of ${plural(files, 'file')}`
+  const sum = `${sizeText(report)}${reasonText(report)}`
+  const column = WORDS[verdict].length + 2
   return [
-    ...findings.map((finding) => findingText(finding, paint)),
+    ...findings.map((finding) => findingText(finding, paint, width)),
     ...(more > 0 ? [`and ${plural(more, 'more problem')} (--max-problems shows more)`] : []),
     ...(all > 0 ? [''] : []),
-    `${paint(['bold', COLORS[verdict]], WORDS[verdict])}  ${size}${reasonText(report)}`,
-    ...notesOf(report).map((note) => `  ${note}`),
-    paint('dim', `  ${read}`),
+    `${paint(['bold', COLORS[verdict]], WORDS[verdict])}  ${wrapText(sum, { width, column, indent: 2 })}`,
+    ...notesOf(report).map((note) => `  ${wrapText(note, { width, column: 2, indent: 4 })}`),
+    ...speedText(report, seconds).map((text) => paint('dim', `  ${text}`)),
     '',
   ].join('\n')
 }
 
-function findingText(finding: VerifyFinding, paint: Paint): string {
+function sizeText({ lines, files, bytes }: VerifyReport): string {
+  if (bytes > 0) return `${plural(lines, 'line')} of ${plural(files, 'file')}`
+  return files === 1 ? 'the log is empty' : `all ${files} files are empty`
+}
+
+/** How fast it went; of a small log that would say nothing. */
+function speedText({ bytes }: VerifyReport, seconds: number): string[] {
+  if (bytes < SPEED_BYTES_MIN) return []
+  const rate = `${formatPlain(bytes / MB / seconds)} MB/s`
+  return [`${formatPlain(bytes / MB)} MB in ${formatPlain(seconds)} s, ${rate}`]
+}
+
+function findingText(finding: VerifyFinding, paint: Paint, width: number): string {
   const { file, line, offset, kind, verdict, message, excerpt } = finding
-  const word = paint(COLORS[verdict], verdict === 'broken' ? kind : 'cannot tell')
-  const place = paint('bold', `${visible(file)}:${line}:${offset}`)
-  return `${place}: ${word}: ${visible(message)}\n  ${paint('dim', visible(excerpt))}`
+  const word = verdict === 'broken' ? kind : 'cannot tell'
+  const place = `${visible(file)}:${line}:${offset}`
+  const column = cellCount(`${place}: ${word}: `)
+  const text = wrapText(visible(message), { width, column, indent: 2 })
+  const cut = cutToWidth(visible(excerpt), width - 2)
+  return `${paint('bold', place)}: ${paint(COLORS[verdict], word)}: ${text}\n  ${paint('dim', cut)}`
 }
 
 function reasonText({ byKind }: VerifyReport): string {

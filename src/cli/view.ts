@@ -22,7 +22,7 @@ import {
   STDIN,
   startOfLast,
 } from './log-input'
-import { painter } from './terminal'
+import { painter, widthOf } from './terminal'
 import { WHEN_FORMS } from './time'
 import { FORMATS, type Format, type Shown, ViewOutput } from './view-output'
 
@@ -58,8 +58,9 @@ other as they are given: exec.log.2.gz exec.log.1 exec.log. Default: ${DEFAULT_L
 
 All filters that are given must hold. started, warning and exit events carry no agent: they count as
 their request's, which is remembered for the last 65,536 requests read; -n and -f without --agent and
---machine look for it in the 4 MiB before what they show, and have - for one that is older. Times are local unless they end
-in Z or an offset: ${WHEN_FORMS}.
+--machine look for it in the 4 MiB before what they show, and have - for one that is older. Times are
+local unless they end in Z or an offset:
+${WHEN_FORMS}.
 
 In pretty, json, jsonl and csv, characters that could move, colour or reorder a terminal's text are shown
 as escapes; raw prints the lines as they are. csv puts a ' before text that a spreadsheet would run.
@@ -157,12 +158,11 @@ class View {
     this.#options = options
     this.#asked = { ...options, grep: pattern(options) }
     const { stdout } = process
-    const isCut = stdout.isTTY === true && options.wide !== true
     const style = {
       paint: painter(stdout),
-      /** Asked for each line: the window may be another one by then. A terminal may also not know it. */
+      /** Asked for each line: the window may be another one by then. */
       get width() {
-        return isCut && stdout.columns > 0 ? stdout.columns : Number.POSITIVE_INFINITY
+        return options.wide ? Number.POSITIVE_INFINITY : widthOf(stdout)
       },
       isUtc: options.utc === true,
     }
@@ -240,6 +240,7 @@ class View {
       for await (const entries of followBatches(file, { from, onChange })) {
         changes.read()
         await this.#show(file, entries, start === 0, false)
+        this.#problems.rest()
       }
     } catch (thrown) {
       throw readError(file, thrown)
@@ -279,9 +280,14 @@ class View {
     isLineKnown: boolean,
     isKept: boolean,
   ): Promise<void> {
-    const shown: Shown[] = []
+    let shown: Shown[] = []
     for (const { record, problem, text } of entries) {
       if (record === undefined) {
+        if (this.#problems.shows && !isKept) {
+          // In a log of both streams it stands where it belongs, then.
+          await this.#output.show(shown)
+          shown = []
+        }
         this.#problems.tell(file, problem, isLineKnown)
         this.#output.note(file, problem)
         continue

@@ -95,13 +95,23 @@ class SectionReader {
       defaultCwd: this.#pathOf('default_cwd'),
       allow: this.#allow(),
     }
-    if (enabled && section.maxConcurrentPerAgent > section.maxConcurrentTotal) {
-      throw this.#error(
-        `expected at most max_concurrent_total, which is ${section.maxConcurrentTotal}, got ${section.maxConcurrentPerAgent}`,
-        'max_concurrent_per_agent',
-      )
-    }
+    if (enabled) this.#checkConcurrency(section)
     return section
+  }
+
+  /** As x0x does, also where one of the two is its default; the other one is the mistake then. */
+  #checkConcurrency({ maxConcurrentPerAgent: perAgent, maxConcurrentTotal: total }: ExecSection) {
+    if (perAgent <= total) return
+    if (this.#section.max_concurrent_per_agent === undefined) {
+      const least = `at least max_concurrent_per_agent, which is ${perAgent} by default`
+      throw this.#error(`expected ${least}, got ${total}; set both keys`, 'max_concurrent_total')
+    }
+    const most = `at most max_concurrent_total, which is ${total}${this.#byDefault('max_concurrent_total')}`
+    throw this.#error(`expected ${most}, got ${perAgent}`, 'max_concurrent_per_agent')
+  }
+
+  #byDefault(key: Key): string {
+    return this.#section[key] === undefined ? ' by default' : ''
   }
 
   #limits(min: number): RunLimits {
