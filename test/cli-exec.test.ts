@@ -18,6 +18,13 @@ interface End {
   readonly stderr: string
 }
 
+const running = new Set<ReturnType<typeof spawn>>()
+
+afterEach(() => {
+  for (const child of running) child.kill('SIGKILL')
+  running.clear()
+})
+
 /** Starts `exec` with these arguments, its output into pipes. */
 function start(args: readonly string[], stdin?: string | Buffer) {
   const started = startOpen(args)
@@ -32,6 +39,7 @@ function startOpen(args: readonly string[]) {
     // Jest's copy of it, in which a test sets its variables.
     env: { ...process.env },
   })
+  running.add(child)
   const stdout: Buffer[] = []
   let stderr = ''
   child.stdout.on('data', (chunk) => stdout.push(chunk))

@@ -24,7 +24,7 @@ export interface Count {
 }
 
 /** An agent or a command. */
-export interface Asked<Name = string> {
+interface Asked<Name = string> {
   readonly name: Name
   /** How often it was asked for. */
   readonly count: number
