@@ -71,7 +71,10 @@ const STAGE_CODES = {
 
 const OWN_REASONS = new Map<number, string>([
   [REASON_NOT_A_FILE, 'not a regular file; point auditLogPath at one, or at a name that is free'],
-  [REASON_UNLINKED, 'the file was deleted again each time it was written; see what removes it'],
+  [
+    REASON_UNLINKED,
+    'it was gone again each time it was made; see what removes it, or whether its folder is a link that leads nowhere',
+  ],
   [REASON_CORRUPT_RECORD, 'the record in the ring is damaged; something else wrote to its memory'],
   [
     REASON_CORRUPT_RING,
