@@ -222,18 +222,19 @@ export class RingConsumer {
     return this.#copied
   }
 
-  /** Copies what was published since the last call. */
-  refill(): void {
+  /** Copies what was published since the last call; whether there was anything. */
+  refill(): boolean {
     const tail = Atomics.load(this.#memory.control, TAIL)
     const fresh = positionDelta(tail, this.#copied)
     const { capacity, records } = this.#memory
     const from = this.#copied & this.#mask
     this.#copied = tail
     // Positions that contradict each other are for `next` to refuse.
-    if (fresh <= 0 || fresh > capacity) return
+    if (fresh <= 0 || fresh > capacity) return fresh !== 0
     const first = Math.min(fresh, capacity - from)
     records.bytes.copy(this.records.bytes, from, from, from + first)
     if (fresh > first) records.bytes.copy(this.records.bytes, 0, 0, fresh - first)
+    return true
   }
 
   /**

@@ -10,8 +10,9 @@
 const SYNC_MS_MIN = 0.4
 /** A sync that took longer counts as this: after a stall nobody should wait long. Milliseconds. */
 const SYNC_MS_MAX = 50
-/** How long they are waited for, in syncs. */
-const WAIT_SHARE = 0.2
+/** How long the first to come back is waited for, and how long all of them, in syncs. */
+const FIRST_SHARE = 0.2
+const ALL_SHARE = 0.75
 /** The share of those expected that makes a wait worth it. */
 const WORTH_SHARE = 0.75
 /** So many groups at most go without waiting, after others have waited in vain. */
@@ -45,9 +46,14 @@ export class CommitSiblings {
     return events < this.#expected
   }
 
-  /** Until when they are waited for. */
-  get waitUntil(): number {
-    return this.#acknowledgedAt + this.#syncMs * WAIT_SHARE
+  /** Until when the first of them is waited for. */
+  get firstUntil(): number {
+    return this.#acknowledgedAt + this.#syncMs * FIRST_SHARE
+  }
+
+  /** Until when all of them are waited for, as long as they keep coming. */
+  get allUntil(): number {
+    return this.#acknowledgedAt + this.#syncMs * ALL_SHARE
   }
 
   /** A group is complete with so many events. */

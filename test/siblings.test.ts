@@ -23,16 +23,16 @@ describe('those who were just acknowledged', () => {
     ])
   })
 
-  it('are waited for for a fifth of the sync, from the moment of their acknowledgement', () => {
+  it('are waited for by shares of the sync, from the moment of their acknowledgement', () => {
     const siblings = new CommitSiblings()
     siblings.acknowledged(3, SLOW_MS, 500)
-    expect(siblings.waitUntil).toBe(502)
+    expect([siblings.firstUntil, siblings.allUntil]).toEqual([502, 507.5])
   })
 
   it('are not waited for long after a disk that stalled', () => {
     const siblings = new CommitSiblings()
     siblings.acknowledged(3, 10_000, 500)
-    expect(siblings.waitUntil).toBe(510)
+    expect([siblings.firstUntil, siblings.allUntil]).toEqual([510, 537.5])
   })
 
   it('are not waited for where a sync takes no longer than waking them', () => {
