@@ -1,28 +1,19 @@
 import { readFileSync } from 'node:fs'
 import {
-  denialEvent,
-  exitEvent,
   REQUEST_ID,
   requestEvent,
   startedEvent,
   startedLine,
   startedLines,
-  warningEvent,
+  VALID_EVENTS,
 } from './helpers/events'
-import { call, METHODS, type Method, openAudit } from './helpers/open-audit'
+import { call, METHODS, openAudit } from './helpers/open-audit'
 import { runChild } from './helpers/run-child'
 import { useTempDir } from './helpers/temp-dir'
 
-const VALID: Readonly<Record<Method, object>> = {
-  request: requestEvent(),
-  started: startedEvent(),
-  warning: warningEvent(),
-  exit: exitEvent(),
-  denial: denialEvent(),
-}
 /** Every field of every event. */
 const FIELDS = METHODS.flatMap((method) =>
-  Object.keys(VALID[method]).map((field) => [method, field] as const),
+  Object.keys(VALID_EVENTS[method]).map((field) => [method, field] as const),
 )
 
 describe('a mistake in an event', () => {
@@ -39,7 +30,7 @@ describe('a mistake in an event', () => {
       }
       const before = tested.audit.started(startedEvent({ pid: 0 }))
       const answers = FIELDS.map(([method, field]) => {
-        const event = Object.defineProperty({ ...VALID[method] }, field, { get })
+        const event = Object.defineProperty({ ...VALID_EVENTS[method] }, field, { get })
         return call(tested, method, event).catch((thrown: unknown) => thrown)
       })
       const after = tested.audit.started(startedEvent({ pid: 1 }))
@@ -97,7 +88,7 @@ describe('a mistake in an event', () => {
     const tested = openAudit(dir.path('exec.log'))
     const before = tested.audit.started(startedEvent({ pid: 0 }))
     const answers = FIELDS.map(([method, field]) => {
-      const { [field]: lent, ...event }: Record<string, unknown> = { ...VALID[method] }
+      const { [field]: lent, ...event }: Record<string, unknown> = { ...VALID_EVENTS[method] }
       const descriptor = { value: lent, enumerable, configurable: true, writable: true }
       Object.defineProperty(Object.prototype, field, descriptor)
       try {

@@ -1,12 +1,5 @@
 import { readFileSync } from 'node:fs'
-import {
-  denialEvent,
-  exitEvent,
-  requestEvent,
-  startedEvent,
-  startedLines,
-  warningEvent,
-} from './helpers/events'
+import { startedEvent, startedLines, VALID_EVENTS } from './helpers/events'
 import { call, METHODS, type Method, openAudit } from './helpers/open-audit'
 import { useTempDir } from './helpers/temp-dir'
 
@@ -155,13 +148,6 @@ const KINDS = [
   ...['stderr_approaching_cap', 'lease_expired', 'peer_disconnected', 'cancelled'],
 ]
 
-const VALID: Readonly<Record<Method, object>> = {
-  request: requestEvent(),
-  started: startedEvent(),
-  warning: warningEvent(),
-  exit: exitEvent(),
-  denial: denialEvent(),
-}
 const FIELDS: Readonly<Record<Method, Readonly<Record<string, readonly Mistake[]>>>> = {
   request: {
     ...PARTIES,
@@ -197,7 +183,7 @@ describe('a wrong value', () => {
 
   it('is tried for every field', () => {
     const fields = METHODS.map((method) => Object.keys(FIELDS[method]).sort())
-    expect(fields).toEqual(METHODS.map((method) => Object.keys(VALID[method]).sort()))
+    expect(fields).toEqual(METHODS.map((method) => Object.keys(VALID_EVENTS[method]).sort()))
   })
 
   describe.each(['open', 'closed'] as const)('in %s mode', (failureMode) => {
@@ -209,7 +195,7 @@ describe('a wrong value', () => {
         // All at once, so that nothing is between an event and its neighbours.
         const neighbours = [audit.started(startedEvent({ pid: 0 }))]
         const answers = cases.map(({ value }, i) => {
-          const answer = call(tested, method, { ...VALID[method], [field]: value })
+          const answer = call(tested, method, { ...VALID_EVENTS[method], [field]: value })
           neighbours.push(audit.started(startedEvent({ pid: i + 1 })))
           return answer.catch((thrown: unknown) => thrown)
         })

@@ -58,3 +58,12 @@ export function startedLine(pid: number): string {
 export function startedLines(count: number): string {
   return Array.from({ length: count }, (_, pid) => startedLine(pid)).join('')
 }
+
+/** One of each, by its method. */
+export const VALID_EVENTS = {
+  request: requestEvent(),
+  started: startedEvent(),
+  warning: warningEvent(),
+  exit: exitEvent(),
+  denial: denialEvent(),
+} as const
