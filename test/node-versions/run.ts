@@ -5,8 +5,8 @@ import { MAJORS, nodeOf } from '../helpers/node-binaries'
 
 /*
  * Runs the tests under the other versions of Node.js: `npm run test:node`, or `npm run test:node -- 24`
- * for one. Without --all it leaves out the long ones whose subject is the disk, the algorithm or a tool,
- * since those do not change with the version.
+ * for one. Without --all it leaves out the long ones whose subject is the disk, the algorithm, a tool or
+ * a text, since those do not change with the version.
  */
 
 const ROOT = join(__dirname, '../..')
@@ -17,19 +17,23 @@ const LEFT_OUT = [
   'bad-input',
   'bench-[a-z-]+',
   'broken-disk.fault',
-  'cli-tune',
+  'cli-(show|stats|tune|verify|width)',
+  'cli-view[a-z-]*',
   'descriptors.fault',
   'disk-full.fault',
   'doctor[a-z-.]*',
+  'field-mistakes',
   'hand-over.fault',
   'kill.crash',
   'logrotate',
   'path-storm.fault',
   'power-cut.crash',
   'random-death.fault',
+  'ring-corruption.fault',
   'rsyslog',
   'shipping-[a-z]+',
   'slow-disk.fault',
+  'stages.fault',
   'sync-load.fault',
   'sync.fault',
   'syscall-failure.fault',
