@@ -24,6 +24,7 @@ import {
   exitTimeoutWarning,
   fallbackWarning,
   redactWarning,
+  returnWarning,
   ringGivenUpWarning,
 } from './warnings'
 import { CALL_PATIENCE_MS, DRAIN_PATIENCE_MS, WorkerHost } from './worker-host'
@@ -120,6 +121,7 @@ export class AuditWriter implements ExitDrained {
       onProgress: () => this.#onProgress(),
       onNotice: (notice: Notice) => this.#onNotice(notice),
       onFallback: (cause: unknown) => this.#warnLater(fallbackWarning(cause, this.#path)),
+      onReturn: () => this.#warnLater(returnWarning(this.#path)),
       onRingGivenUp: (cause: unknown) => this.#warnLater(ringGivenUpWarning(cause, this.#path)),
     }
     const file = workerFile ?? findWorkerFile()

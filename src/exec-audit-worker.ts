@@ -142,7 +142,10 @@ class Worker {
 
 let worker: Worker | undefined
 
-/** Runs one session. The only task of this worker. */
+/** Answers that the worker is able to run: READY_TASK of worker-pool.ts. */
+export function ready(): void {}
+
+/** Runs one session. */
 export function drain(task: SessionTask): void {
   worker ??= new Worker(task.config)
   worker.runSession(task)

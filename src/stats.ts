@@ -156,7 +156,7 @@ export interface AuditStats {
   }
   /** Who drains the ring. */
   worker: {
-    /** `'caller'` once the worker has been given up. */
+    /** `'caller'` while the worker has been given up, and none can be started. */
     drainer: 'worker' | 'caller'
     /** How often the worker was set to work; a session ends 50 ms after its last event. */
     sessions: number

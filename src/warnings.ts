@@ -11,6 +11,7 @@ export type AuditWarningCode =
   | 'AUDIT_TORN_TAIL'
   | 'AUDIT_UNSAFE_FILE'
   | 'AUDIT_WORKER_LOST'
+  | 'AUDIT_WORKER_BACK'
   | 'AUDIT_REDACT_FAILED'
   | 'AUDIT_EXIT_TIMEOUT'
 
@@ -25,6 +26,7 @@ export function noWarnings(): Record<AuditWarningCode, number> {
     AUDIT_TORN_TAIL: 0,
     AUDIT_UNSAFE_FILE: 0,
     AUDIT_WORKER_LOST: 0,
+    AUDIT_WORKER_BACK: 0,
     AUDIT_REDACT_FAILED: 0,
     AUDIT_EXIT_TIMEOUT: 0,
   }
@@ -52,8 +54,14 @@ export function alertWarning(alert: Alert, path: string): AuditWarning {
 
 /** The worker was given up. */
 export function fallbackWarning(cause: unknown, path: string): AuditWarning {
-  const text = `the worker cannot be used, so the calling thread writes ${path} itself and blocks for each group; see workerFile for bundles, --allow-worker for the permission model: ${textOf(cause)}`
+  const text = `the worker cannot be used, so the calling thread writes ${path} itself and blocks for each group, until one can; see workerFile for bundles, --allow-worker for the permission model: ${textOf(cause)}`
   return warning('AUDIT_WORKER_LOST', text, cause)
+}
+
+/** A worker can be used again. */
+export function returnWarning(path: string): AuditWarning {
+  const text = `a worker writes ${path} again, and the calling thread no longer blocks for it`
+  return warning('AUDIT_WORKER_BACK', text)
 }
 
 /** No thread can run the drain loop. */

@@ -16,7 +16,8 @@ import type { OversizeStore } from './oversize'
 import { StandIn, type StandInEvents } from './stand-in'
 import { isThreadGone } from './thread-liveness'
 import { sleep, unpark } from './wake-up'
-import { openWorkerPool, type WorkerPool } from './worker-pool'
+import { openWorkerPool, READY_TASK, type WorkerPool } from './worker-pool'
+import { WorkerTrials } from './worker-trials'
 
 /*
  * Who drains. DRAINER, in the ring's memory, names the thread that drains now; `#session` is what piscina
@@ -28,7 +29,7 @@ import { openWorkerPool, type WorkerPool } from './worker-pool'
  *   STARTING    | NONE           | one      | worker   | nobody: the worker has yet to begin, or has died
  *   DRAINING    | WORKER         | one      | worker   | the worker
  *   STANDING IN | CALLER         | any      | worker   | this thread, to the end of its group
- *   FALLEN BACK | NONE or CALLER | any      | caller   | this thread, for good
+ *   FALLEN BACK | NONE or CALLER | any      | caller   | this thread, until a trial succeeds
  *
  *   state       | event                                                 | next state
  *   ------------+-------------------------------------------------------+----------------------------
@@ -45,6 +46,8 @@ import { openWorkerPool, type WorkerPool } from './worker-pool'
  *   DRAINING    |                                                       | third in a row with no outcome
  *   STANDING IN | a session begins                                      | STANDING IN; it ends at once
  *   STANDING IN | the group has its outcome                             | STARTING; IDLE with no session
+ *   FALLEN BACK | an event is published, a trial is due, and a new      | IDLE; STANDING IN where this thread
+ *               | worker answers it                                     | is in the middle of a group
  *
  * From IDLE with something pending it goes on at once. After FALLEN BACK a worker that was only slow may
  * hold DRAINER until its pool has ended. Patience (`#patienceLeftMs`) is how long blocking waits, taken
@@ -56,7 +59,8 @@ import { openWorkerPool, type WorkerPool } from './worker-pool'
  *                            | seconds also the timer that looks whether it has begun
  *   the same, worker dead    | the worker: piscina refs it when its port closes, until its exit is told.
  *                            | (A piscina without that would let the process end with events pending.)
- *   STANDING IN, FALLEN BACK | the immediate or the timer of the next step, while something is pending
+ *   STANDING IN, FALLEN BACK | the immediate or the timer of the next step, while something is pending;
+ *                            | piscina's port, while a trial is unanswered
  *   close()                  | the last session, then the worker until it has ended
  */
 
@@ -78,11 +82,13 @@ export const CALL_PATIENCE_MS = 1_000
 export interface HostEvents extends StandInEvents {
   /** Outcomes may have been published. */
   onProgress(): void
-  /** The worker cannot be used; from now on the calling thread drains the ring. Told once. */
+  /** The worker cannot be used; from now on the calling thread drains the ring. */
   onFallback(cause: unknown): void
+  /** A worker can be used again, and drains the ring from now on. */
+  onReturn(): void
 }
 
-/** Who drains: the worker, or for good the calling thread. */
+/** Who drains: the worker, or while none can be used the calling thread. */
 type Drainer = 'worker' | 'caller'
 
 /** Runs the worker, its sessions and their ends; drains on the calling thread when that is needed. */
@@ -93,6 +99,7 @@ export class WorkerHost {
   readonly #events: HostEvents
   readonly #standIn: StandIn
   readonly #workerFile: string
+  readonly #trials = new WorkerTrials()
   #pool: WorkerPool | undefined
   #drainer: Drainer = 'worker'
   #session: Promise<void> | undefined
@@ -133,8 +140,10 @@ export class WorkerHost {
 
   /** Sees to it that what was published gets drained. Cheap when a session is running. */
   wake(): void {
-    if (this.#isDrainedHere) this.#scheduleStep(0)
-    else if (this.#session === undefined) this.#startSession()
+    if (this.#isDrainedHere) {
+      this.#scheduleStep(0)
+      if (this.#session === undefined && this.#trials.areDue) void this.#tryWorker()
+    } else if (this.#session === undefined) this.#startSession()
     else unpark(this.#memory.control)
   }
 
@@ -205,7 +214,7 @@ export class WorkerHost {
     this.#standIn.closeLeftovers()
   }
 
-  /** Whether this thread drains: for good, or because it is in the middle of a group. */
+  /** Whether this thread drains: there is no worker, or it is in the middle of a group. */
   get #isDrainedHere(): boolean {
     return this.#drainer === 'caller' || this.#standIn.isOwner
   }
@@ -252,7 +261,10 @@ export class WorkerHost {
     }
     this.#session = pool
       .run(task, { transferList: [port2] })
-      .catch((thrown: unknown) => this.#onDeath(thrown, durable))
+      .then(
+        () => this.#onGoodEnd(),
+        (thrown: unknown) => this.#onDeath(thrown, durable),
+      )
       .then(() => {
         clearTimeout(watchdog)
         this.#receiveNotices()
@@ -266,6 +278,11 @@ export class WorkerHost {
     this.#port = undefined
     this.#events.onProgress()
     if (this.#isPending) this.wake()
+  }
+
+  #onGoodEnd(): void {
+    this.#fruitlessDeaths = 0
+    this.#trials.succeeded()
   }
 
   /** A session was rejected: the worker died, could not load, or its drain loop threw. */
@@ -298,8 +315,31 @@ export class WorkerHost {
     void this.#destroyPool().then(() => {
       this.#disownWorker()
       this.#standIn.closeLeftovers()
+      this.#trials.failed()
       if (this.#isPending) this.wake()
     })
+  }
+
+  /** Looks whether a worker can be used again. It has nothing to do with the ring before it has answered. */
+  async #tryWorker(): Promise<void> {
+    this.#trials.begin()
+    try {
+      this.#pool = this.#newPool()
+      const signal = AbortSignal.timeout(SESSION_START_MS_MAX)
+      await this.#pool.run(undefined, { name: READY_TASK, signal })
+    } catch {
+      // Why was told when the worker was given up.
+      await this.#destroyPool()
+      this.#trials.failed()
+      return
+    }
+    if (this.#isClosed) return
+    this.#drainer = 'worker'
+    // The next fruitless death is one too many.
+    this.#fruitlessDeaths = FRUITLESS_DEATHS_MAX - 1
+    this.#patienceLeftMs = CALL_PATIENCE_MS
+    if (!this.#standIn.isOwner) this.#standIn.close()
+    this.#events.onReturn()
   }
 
   async #destroyPool(): Promise<void> {

@@ -19,8 +19,11 @@ export function findWorkerFile(): string {
  */
 const WORKER_YOUNG_MB = 4
 
+/** The worker's task that does nothing: the worker has been started, and its files loaded. */
+export const READY_TASK = 'ready'
+
 /** A pool of one worker, for that worker's life. */
-export type WorkerPool = Piscina<SessionTask, void>
+export type WorkerPool = Piscina<SessionTask | undefined, void>
 
 /**
  * Starts a worker. piscina would replace a dead one by itself, but a replacement that dies while it
@@ -29,7 +32,7 @@ export type WorkerPool = Piscina<SessionTask, void>
  * @param onWorkerGone told that the worker is dead, or is being ended
  */
 export function openWorkerPool(workerFile: string, onWorkerGone: () => void): WorkerPool {
-  const pool = new Piscina<SessionTask, void>({
+  const pool = new Piscina<SessionTask | undefined, void>({
     filename: workerFile,
     name: 'drain',
     minThreads: 1,

@@ -1,0 +1,35 @@
+/*
+ * A worker that was given up may have failed for a passing reason: no thread or memory was left while the
+ * gateway's commands ran. So it is tried again, and less and less often while that fails: what it costs
+ * the calling thread, some milliseconds each time, must not add up.
+ */
+
+const PAUSE_MS_FIRST = 1_000
+const PAUSE_MS_MAX = 60_000
+
+/** When a worker that was given up is tried again. */
+export class WorkerTrials {
+  #pauseMs = PAUSE_MS_FIRST
+  #nextAt = Number.POSITIVE_INFINITY
+
+  /** Whether the pause after the last failure is over. */
+  get areDue(): boolean {
+    return performance.now() >= this.#nextAt
+  }
+
+  /** A trial begins: none is due before {@link failed} is told. */
+  begin(): void {
+    this.#nextAt = Number.POSITIVE_INFINITY
+  }
+
+  /** The worker was given up, or the trial has failed. */
+  failed(): void {
+    this.#nextAt = performance.now() + this.#pauseMs
+    this.#pauseMs = Math.min(this.#pauseMs * 2, PAUSE_MS_MAX)
+  }
+
+  /** A worker has done its work. */
+  succeeded(): void {
+    this.#pauseMs = PAUSE_MS_FIRST
+  }
+}

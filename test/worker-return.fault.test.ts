@@ -1,0 +1,152 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { startedLines } from './helpers/events'
+import { runChild } from './helpers/run-child'
+import { useTempDir } from './helpers/temp-dir'
+import { COUNT_OUTCOMES } from './helpers/worker-scripts'
+
+const WORKER = join(__dirname, '../dist/exec-audit-worker.js')
+
+/** Records one event after the other, each once the last is durable, until so many warnings have come. */
+const RECORD = `
+const fs = require('node:fs')
+const [, , workerFile] = process.argv
+const codes = []
+const outcomes = []
+const logger = { warn: ({ code }) => codes.push(code) }
+const openTold = (options) => open({ workerFile, logger, ...options })
+const record = async (audit) => {
+  outcomes.push(await audit.started({ requestId, pid: outcomes.length }))
+}
+const recordUntil = async (audit, warnings) => {
+  while (codes.length < warnings) await record(audit)
+}
+`
+
+describe('a worker that was given up', () => {
+  const dir = useTempDir()
+
+  /** The worker's file, which does this first. */
+  const workerThat = (code: string) => {
+    const file = dir.path('worker.js')
+    writeFileSync(file, `${code}\nmodule.exports = { ...require('${WORKER}'), ...own }`)
+    return file
+  }
+  const run = async (script: string, workerFile: string) => {
+    const args = [dir.path('exec.log'), workerFile]
+    const end = await runChild(RECORD + script, args, [], COUNT_OUTCOMES)
+    return { ...end, log: readFileSync(dir.path('exec.log'), 'utf8') }
+  }
+  /** That all events so far are in the log once, in order. */
+  const expectWhole = ({ stdout, log }: { stdout: string; log: string }) => {
+    const events = Number(/durable: (\d+) }\n$/.exec(stdout)?.[1])
+    expect(log).toBe(startedLines(events))
+  }
+
+  it('is tried again, and drains once it can be started', async () => {
+    const file = workerThat(`
+      const own = {}
+      if (!require('node:fs').existsSync(__filename + '.mended')) throw new Error('no thread is left')`)
+    const end = await run(
+      `const main = async () => {
+         const audit = openTold()
+         await recordUntil(audit, 1)
+         const { drainer, sessions } = audit.stats().worker
+         fs.writeFileSync(workerFile + '.mended', '')
+         await recordUntil(audit, 2)
+         await record(audit)
+         const { worker } = audit.stats()
+         console.log(codes, drainer, worker.drainer, worker.sessions - sessions, count(outcomes))
+       }
+       main()`,
+      file,
+    )
+    expect(end).toMatchObject({ code: 0, stderr: '' })
+    expect(end.stdout).toMatch(
+      /^\[ 'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK' \] caller worker 1 \{ durable: \d+ \}\n$/,
+    )
+    expectWhole(end)
+  })
+
+  it('is tried again while the calling thread holds a group, and waits for its outcome', async () => {
+    const file = workerThat(`
+      const own = {}
+      if (!require('node:fs').existsSync(__filename + '.mended')) throw new Error('no thread is left')`)
+    const end = await run(
+      `const main = async () => {
+         const audit = openTold({ retryForMs: 60_000 })
+         await recordUntil(audit, 1)
+         await audit.reopen()
+         fs.renameSync(path, path + '.1')
+         fs.mkdirSync(path)
+         fs.writeFileSync(workerFile + '.mended', '')
+         const held = []
+         while (codes.length < 2) {
+           held.push(audit.started({ requestId, pid: outcomes.length + held.length }))
+           await new Promise((resolve) => setTimeout(resolve, 5))
+         }
+         const { pending } = audit.stats().events
+         fs.rmdirSync(path)
+         outcomes.push(...(await Promise.all(held)))
+         await record(audit)
+         const { worker } = audit.stats()
+         console.log(codes, pending === held.length, worker.drainer, count(outcomes))
+         await audit.close()
+         fs.writeFileSync(path, fs.readFileSync(path + '.1', 'utf8') + fs.readFileSync(path, 'utf8'))
+       }
+       main()`,
+      file,
+    )
+    expect(end).toMatchObject({ code: 0, stderr: '' })
+    expect(end.stdout).toMatch(
+      /^\[ 'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK' \] true worker \{ durable: \d+ \}\n$/,
+    )
+    expectWhole(end)
+  })
+
+  it('and dies again at its first events is given up again, and nothing is lost', async () => {
+    const file = workerThat(`const own = { drain() { throw new Error('cannot drain') } }`)
+    const end = await run(
+      `const main = async () => {
+         const audit = openTold()
+         await recordUntil(audit, 3)
+         console.log(codes, audit.stats().worker, count(outcomes))
+       }
+       main()`,
+      file,
+    )
+    expect(end).toMatchObject({ code: 0, stderr: '' })
+    const codes = "'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK', 'AUDIT_WORKER_LOST'"
+    expect(end.stdout).toMatch(
+      new RegExp(
+        `^\\[ ${codes} \\] { drainer: 'caller', sessions: 4, deaths: 4 } { durable: \\d+ }\n$`,
+      ),
+    )
+    expectWhole(end)
+  })
+
+  it('and hangs when it is tried again: events do not wait for it, nor does close()', async () => {
+    const file = workerThat(`
+      const fs = require('node:fs')
+      const own = {}
+      if (!fs.existsSync(__filename + '.hangs')) throw new Error('cannot load')
+      fs.writeFileSync(__filename + '.tried', '')
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)`)
+    const end = await run(
+      `const main = async () => {
+         const audit = openTold()
+         await recordUntil(audit, 1)
+         fs.writeFileSync(workerFile + '.hangs', '')
+         while (!fs.existsSync(workerFile + '.tried')) await record(audit)
+         for (let i = 0; i < 100; i++) await record(audit)
+         await audit.close()
+         console.log(codes, audit.stats().worker.drainer, count(outcomes))
+       }
+       main()`,
+      file,
+    )
+    expect(end).toMatchObject({ code: 0, stderr: '' })
+    expect(end.stdout).toMatch(/^\[ 'AUDIT_WORKER_LOST' \] caller \{ durable: \d+ \}\n$/)
+    expectWhole(end)
+  })
+})
