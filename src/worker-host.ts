@@ -293,6 +293,7 @@ export class WorkerHost {
     this.#disownWorker()
     const isFruitless = Atomics.load(control, DURABLE) === durableBefore
     this.#fruitlessDeaths = isFruitless ? this.#fruitlessDeaths + 1 : 0
+    // After its return one such death is enough, until a session has ended well.
     if (this.#fruitlessDeaths >= FRUITLESS_DEATHS_MAX) this.#fallBack(cause)
   }
 
@@ -335,8 +336,6 @@ export class WorkerHost {
     }
     if (this.#isClosed) return
     this.#drainer = 'worker'
-    // The next fruitless death is one too many.
-    this.#fruitlessDeaths = FRUITLESS_DEATHS_MAX - 1
     this.#patienceLeftMs = CALL_PATIENCE_MS
     if (!this.#standIn.isOwner) this.#standIn.close()
     this.#events.onReturn()

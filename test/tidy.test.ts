@@ -35,6 +35,8 @@ const CALLER_SIDE = [
   'warnings',
   'group-channel',
   'worker-host',
+  'worker-pool',
+  'worker-trials',
   'stand-in',
 ]
 /** Where the two sides meet: loaded only when the calling thread must drain. */

@@ -6,8 +6,10 @@ import { useTempDir } from './helpers/temp-dir'
 import { COUNT_OUTCOMES } from './helpers/worker-scripts'
 
 const WORKER = join(__dirname, '../dist/exec-audit-worker.js')
+/** Longer than the pause before the first trial. */
+const SHORTAGE_MS = 2_000
 
-/** Records one event after the other, each once the last is durable, until so many warnings have come. */
+/** Records one event after the other until so many warnings have come. */
 const RECORD = `
 const fs = require('node:fs')
 const [, , workerFile] = process.argv
@@ -19,8 +21,17 @@ const record = async (audit) => {
   outcomes.push(await audit.started({ requestId, pid: outcomes.length }))
 }
 const recordUntil = async (audit, warnings) => {
-  while (codes.length < warnings) await record(audit)
+  while (codes.length < warnings) {
+    await record(audit)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
 }
+/** How often this process has the log open. */
+const timesOpen = () =>
+  fs.readdirSync('/proc/self/fd').filter((fd) => {
+    const link = '/proc/self/fd/' + fd
+    return fs.existsSync(link) && fs.readlinkSync(link) === path
+  }).length
 `
 
 describe('a worker that was given up', () => {
@@ -43,27 +54,28 @@ describe('a worker that was given up', () => {
     expect(log).toBe(startedLines(events))
   }
 
-  it('is tried again, and drains once it can be started', async () => {
+  it('is tried again and again, and drains once it can be started', async () => {
     const file = workerThat(`
       const own = {}
-      if (!require('node:fs').existsSync(__filename + '.mended')) throw new Error('no thread is left')`)
+      const ageMs = Date.now() - require('node:fs').statSync(__filename).mtimeMs
+      if (ageMs < ${SHORTAGE_MS}) throw new Error('no memory is left')`)
     const end = await run(
       `const main = async () => {
          const audit = openTold()
          await recordUntil(audit, 1)
          const { drainer, sessions } = audit.stats().worker
-         fs.writeFileSync(workerFile + '.mended', '')
          await recordUntil(audit, 2)
+         const byCaller = timesOpen()
          await record(audit)
          const { worker } = audit.stats()
-         console.log(codes, drainer, worker.drainer, worker.sessions - sessions, count(outcomes))
+         console.log(codes, byCaller, timesOpen(), drainer, worker.drainer, worker.sessions - sessions, count(outcomes))
        }
        main()`,
       file,
     )
     expect(end).toMatchObject({ code: 0, stderr: '' })
     expect(end.stdout).toMatch(
-      /^\[ 'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK' \] caller worker 1 \{ durable: \d+ \}\n$/,
+      /^\[ 'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK' \] 0 3 caller worker 1 \{ durable: \d+ \}\n$/,
     )
     expectWhole(end)
   })
