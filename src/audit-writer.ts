@@ -173,12 +173,15 @@ export class AuditWriter implements ExitDrained {
   }
 
   /** Blocks until every accepted event is settled or the exit has waited long enough, and says so. */
-  drainAtExit(): void {
+  drainAtExit(sliceMs: number): boolean {
     const { exitDrainMs } = this.#options
     this.#exitDeadline ??= performance.now() + exitDrainMs
-    if (this.drainSync(Math.max(0, this.#exitDeadline - performance.now()))) return
+    const leftMs = Math.max(0, this.#exitDeadline - performance.now())
+    if (this.drainSync(Math.min(leftMs, sliceMs))) return true
+    if (leftMs > sliceMs) return false
     this.#reporter.noteWarning(exitTimeoutWarning(this.#pending, this.#path, exitDrainMs))
     this.#reporter.flush()
+    return true
   }
 
   stats(): AuditStats {
@@ -252,7 +255,7 @@ export class AuditWriter implements ExitDrained {
     this.#watch()
     this.#reporter.flush()
     // After the exit handlers' turn nothing drains any more, so a call from one of them does.
-    if (isExiting()) this.drainAtExit()
+    if (isExiting()) this.drainAtExit(Number.POSITIVE_INFINITY)
     return promise
   }
 

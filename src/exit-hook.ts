@@ -1,8 +1,14 @@
 /** Something that must be drained before the process ends. */
 export interface ExitDrained {
-  /** Called in the process's `exit` event. */
-  drainAtExit(): void
+  /**
+   * Called in the process's `exit` event: blocks until it is drained, or has waited for as long as it may
+   * in all, but for no longer than `sliceMs`. Returns whether there is nothing left to wait for.
+   */
+  drainAtExit(sliceMs: number): boolean
 }
+
+/** How long one is waited for before the next one's turn. */
+const SLICE_MS = 50
 
 const drained = new Set<ExitDrained>()
 let isInstalled = false
@@ -10,7 +16,9 @@ let hasExitBegun = false
 
 function onExit(): void {
   hasExitBegun = true
-  for (const each of drained) each.drainAtExit()
+  // In turns: one whose disk hangs must not use up the time of the others, nor add its own to theirs.
+  let left = [...drained]
+  while (left.length > 0) left = left.filter((each) => !each.drainAtExit(SLICE_MS))
 }
 
 /** Whether the process's `exit` event has begun: no callback, timer or promise runs any more. */

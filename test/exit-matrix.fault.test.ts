@@ -226,6 +226,42 @@ describe('when the process ends', () => {
     },
   )
 
+  itWithStrace(
+    'exitDrainMs is one limit for all audits, and those whose disk answers lose nothing',
+    async () => {
+      const names = ['hung', 'hung too', 'well']
+      const paths = names.map((name) => dir.path(name))
+      const script = `
+        const fs = require('node:fs')
+        const audits = process.argv.slice(1).map((auditLogPath) =>
+          new ExecAudit({ enabled: true, auditLogPath }, new ExecDiagnostics(), { clock: () => 0, exitDrainMs: 1_000 }))
+        const record = (pid) => audits.map((audit) => audit.started({ requestId, pid }))
+        Promise.all(record(0)).then(() => {
+          for (let pid = 1; pid <= ${PENDING}; pid++) record(pid)
+          const from = performance.now()
+          process.on('exit', () => fs.writeSync(1, 'exit ' + (performance.now() - from) + '\\n'))
+          process.exit(3)
+        })`
+      const [hung = '', hungToo = ''] = paths
+      const tracer = [...straceBeside(hung, HUNG)]
+      const child = startChild(script, paths, [...tracer, '-P', hungToo])
+      await child.said('exit')
+      endStrace(child.process)
+      const { code, stdout, stderr } = await child.end
+      expect(code).toBe(3)
+      expect(stderr.match(/exec audit: .*/g)).toEqual(
+        [hung, hungToo].map(
+          (path) =>
+            `exec audit: ${PENDING} events are not known to be in ${path}: the process ended while the disk did not answer for 1000 ms`,
+        ),
+      )
+      expect(readFileSync(dir.path('well'), 'utf8')).toBe(startedLines(1 + PENDING))
+      const ms = Number(/exit ([\d.]+)/.exec(stdout)?.[1])
+      expect(ms).toBeGreaterThanOrEqual(999)
+      expect(ms).toBeLessThan(1_900)
+    },
+  )
+
   it('each way to end and each state of the worker is in the table of the README, once', () => {
     const cells = Object.keys(ENDINGS).flatMap((row) =>
       Object.keys(STATES).map((column) => [row, column]),

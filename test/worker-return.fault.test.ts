@@ -9,10 +9,18 @@ const WORKER = join(__dirname, '../dist/exec-audit-worker.js')
 /** Longer than the pause before the first trial. */
 const SHORTAGE_MS = 2_000
 
+/** Code of a worker that cannot load, until so long after the script has called `mend()`. */
+const shortOfMemory = (ms: number) => `
+const fs = require('node:fs')
+const own = {}
+const mended = __filename + '.mended'
+if (!fs.existsSync(mended) || Date.now() - fs.statSync(mended).mtimeMs < ${ms}) throw new Error('no memory is left')`
+
 /** Records one event after the other until so many warnings have come. */
 const RECORD = `
 const fs = require('node:fs')
 const [, , workerFile] = process.argv
+const mend = () => fs.writeFileSync(workerFile + '.mended', '')
 const codes = []
 const outcomes = []
 const logger = { warn: ({ code }) => codes.push(code) }
@@ -55,15 +63,12 @@ describe('a worker that was given up', () => {
   }
 
   it('is tried again and again, and drains once it can be started', async () => {
-    const file = workerThat(`
-      const own = {}
-      const ageMs = Date.now() - require('node:fs').statSync(__filename).mtimeMs
-      if (ageMs < ${SHORTAGE_MS}) throw new Error('no memory is left')`)
     const end = await run(
       `const main = async () => {
          const audit = openTold()
          await recordUntil(audit, 1)
          const { drainer, sessions } = audit.stats().worker
+         mend()
          await recordUntil(audit, 2)
          const byCaller = timesOpen()
          await record(audit)
@@ -71,7 +76,7 @@ describe('a worker that was given up', () => {
          console.log(codes, byCaller, timesOpen(), drainer, worker.drainer, worker.sessions - sessions, count(outcomes))
        }
        main()`,
-      file,
+      workerThat(shortOfMemory(SHORTAGE_MS)),
     )
     expect(end).toMatchObject({ code: 0, stderr: '' })
     expect(end.stdout).toMatch(
@@ -81,9 +86,6 @@ describe('a worker that was given up', () => {
   })
 
   it('is tried again while the calling thread holds a group, and waits for its outcome', async () => {
-    const file = workerThat(`
-      const own = {}
-      if (!require('node:fs').existsSync(__filename + '.mended')) throw new Error('no thread is left')`)
     const end = await run(
       `const main = async () => {
          const audit = openTold({ retryForMs: 60_000 })
@@ -91,7 +93,7 @@ describe('a worker that was given up', () => {
          await audit.reopen()
          fs.renameSync(path, path + '.1')
          fs.mkdirSync(path)
-         fs.writeFileSync(workerFile + '.mended', '')
+         mend()
          const held = []
          while (codes.length < 2) {
            held.push(audit.started({ requestId, pid: outcomes.length + held.length }))
@@ -107,7 +109,7 @@ describe('a worker that was given up', () => {
          fs.writeFileSync(path, fs.readFileSync(path + '.1', 'utf8') + fs.readFileSync(path, 'utf8'))
        }
        main()`,
-      file,
+      workerThat(shortOfMemory(0)),
     )
     expect(end).toMatchObject({ code: 0, stderr: '' })
     expect(end.stdout).toMatch(
