@@ -155,9 +155,10 @@ describe('verify', () => {
     expect(again.lines.filter((line) => line.includes(': impossible: '))).toEqual([
       `(stdin):2:${EXIT.length + 1}: impossible: a second started of its request; its last event is at line 1`,
     ])
-    const wrong = await verify([dir.path('exec.log.1'), dir.path('exec.log.2.gz')])
+    writeFileSync(dir.path('exec.log.older'), text(REQUEST))
+    const wrong = await verify([dir.path('exec.log.1'), dir.path('exec.log.older')])
     expect(wrong.lines.filter((line) => line.includes(': impossible: '))).toEqual([
-      'exec.log.2.gz:1:0: impossible: a request after other events of its own; its last event is at line 1 of exec.log.1',
+      'exec.log.older:1:0: impossible: a request after other events of its own; its last event is at line 1 of exec.log.1',
     ])
   })
 

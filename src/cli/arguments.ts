@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander'
 import { usageError } from './errors'
+import { inRotationOrder } from './rotation-order'
 import { parseWhen, WHEN_FORMS } from './time'
 
 /** Reads a whole number of a range; without `max`, any that is exact. */
@@ -35,4 +36,14 @@ export function namedLogs(
   if (log === undefined) return files
   if (files.length === 0) return log
   throw usageError('name a log as FILE or by --log, and not in both ways')
+}
+
+/** The same, in the order in which they were written; says so where that is not how they were named. */
+export function logsInOrder(
+  files: readonly string[],
+  log: readonly string[] | undefined,
+): readonly string[] {
+  const { names, notes } = inRotationOrder(namedLogs(files, log))
+  for (const note of notes) process.stderr.write(`x0x-exec-audit: ${note}\n`)
+  return names
 }

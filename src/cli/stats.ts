@@ -3,7 +3,7 @@ import { type LogStats, LogStatsCollector } from '../analyze/log-stats'
 import { statsText } from '../analyze/stats-text'
 import { PERIODS, type Period } from '../analyze/timeline'
 import { readBatches } from '../reader/read-audit'
-import { logOption, namedLogs, when, wholeNumber } from './arguments'
+import { logOption, logsInOrder, when, wholeNumber } from './arguments'
 import { ByteProgress } from './byte-progress'
 import { EXIT_PASS } from './errors'
 import { formatJson } from './json'
@@ -31,8 +31,8 @@ Examples:
   $ x0x-exec-audit stats --since yesterday --by hour exec.log.1 exec.log
   $ x0x-exec-audit stats --top 50 --json exec.log.2.gz exec.log.1 exec.log | jq .commands
 
-FILE is a log, or one that gzip has packed, or - for standard input; several are one log, the oldest
-first. Default: ${DEFAULT_LOG}
+FILE is a log, or one that gzip has packed, or - for standard input; several are one log. Those of one
+rotation (exec.log*) are read the oldest first, others as they are given. Default: ${DEFAULT_LOG}
 Times are local unless they end in Z or an offset:
 ${WHEN_FORMS}.
 Lines that are no event are counted and left out; verify says what is wrong with them.
@@ -48,7 +48,7 @@ export function configure(command: Command): void {
     .description(
       'Counts what a log holds: events, denials, exits, the busiest agents and commands, how long commands ran, and those that never ended.',
     )
-    .argument('[file...]', 'the files of one log, the oldest first')
+    .argument('[file...]', 'the files of one log; - for standard input')
     .addOption(logOption())
     .addOption(new Option('--since <when>', 'events from then on').argParser(when))
     .addOption(new Option('--until <when>', 'events up to then').argParser(when))
@@ -62,7 +62,7 @@ export function configure(command: Command): void {
     .option('--json', 'print the figures as JSON and nothing else')
     .addHelpText('after', EXAMPLES)
     .action(async (files: readonly string[], options: StatsOptions) => {
-      process.exitCode = await run(namedLogs(files, options.log), options)
+      process.exitCode = await run(logsInOrder(files, options.log), options)
     })
 }
 

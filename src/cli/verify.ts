@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { formatPlain } from '../plot/chart'
 import { type VerifyFinding, type VerifyReport, verify } from '../verify/verify'
-import { logOption, namedLogs, wholeNumber } from './arguments'
+import { logOption, logsInOrder, wholeNumber } from './arguments'
 import { ByteProgress } from './byte-progress'
 import { cellCount, cutToWidth, wrapText } from './cells'
 import { EXIT_FAIL, EXIT_PASS, EXIT_UNSURE } from './errors'
@@ -31,13 +31,13 @@ const SPEED_BYTES_MIN = 10 * MB
 const EXAMPLES = `
 Examples:
   $ x0x-exec-audit verify /var/log/gateway/exec.log
-  $ x0x-exec-audit verify exec.log.2.gz exec.log.1 exec.log
+  $ x0x-exec-audit verify /var/log/gateway/exec.log*
   $ zstdcat old/*.zst | x0x-exec-audit verify --from-start -
 
 Places are FILE:LINE:BYTE. Default FILE: ${DEFAULT_LOG}
-Several files are one log, so name the oldest first. Each line must be, byte for byte, one that the
-writer writes; and of each request there must be first its request, then its started, then its warnings
-and its exit, or else its denial.
+Several files are one log: those of one rotation (exec.log*) are read the oldest first, others as they are
+given. Each line must be, byte for byte, one that the writer writes; and of each request there must be
+first its request, then its started, then its warnings and its exit, or else its denial.
 
 Exit codes: 0 good, 1 broken, 2 a mistake in the command line or a file that cannot be read, 3 it
 cannot be told: an event's request may stand in an older file, or the last line is not whole yet.`
@@ -47,7 +47,7 @@ export function configure(command: Command): void {
     .description(
       "Checks each line of a log and the order of each request's events, in constant memory, and says where and why it is broken.",
     )
-    .argument('[file...]', 'the files of one log, the oldest first; - for standard input')
+    .argument('[file...]', 'the files of one log; - for standard input')
     .addOption(logOption())
     .addOption(
       new Option('--max-problems <n>', 'how many problems are shown; all are counted')
@@ -59,7 +59,7 @@ export function configure(command: Command): void {
     .option('--json', 'print the report as JSON and nothing else')
     .addHelpText('after', EXAMPLES)
     .action(async (files: readonly string[], options: CommandOptions) => {
-      process.exitCode = await run(namedLogs(files, options.log), options)
+      process.exitCode = await run(logsInOrder(files, options.log), options)
     })
 }
 

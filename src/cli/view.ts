@@ -5,7 +5,7 @@ import { followBatches } from '../reader/follow-audit'
 import type { LineEntry } from '../reader/line-splitter'
 import type { PathChange } from '../reader/path-watch'
 import type { AuditRecord } from '../reader/records'
-import { logOption, namedLogs, when, wholeNumber } from './arguments'
+import { logOption, logsInOrder, when, wholeNumber } from './arguments'
 import { ChangeTeller } from './change-teller'
 import { CliError, EXIT_PASS, messageOf, usageError } from './errors'
 import { EVENT_NAMES, type EventName, matches, PartyMemory } from './filter'
@@ -53,8 +53,8 @@ const FOLLOW_LINES = 10
 const LOOK_BACK_BYTES = 4 * 2 ** 20
 
 const EXAMPLES = `
-FILE is a log, or one that gzip has packed, or - for standard input; several are shown one after the
-other as they are given: exec.log.2.gz exec.log.1 exec.log. Default: ${DEFAULT_LOG}
+FILE is a log, or one that gzip has packed, or - for standard input. Those of one rotation (exec.log*) are
+shown the oldest first, others one after the other as they are given. Default: ${DEFAULT_LOG}
 
 All filters that are given must hold. started, warning and exit events carry no agent: they count as
 their request's, which is remembered for the last 65,536 requests read; -n and -f without --agent and
@@ -68,7 +68,7 @@ Lines that are no event are told on standard error as FILE:LINE:BYTE, and counte
 
 Examples:
   $ x0x-exec-audit view -f /var/log/gateway/exec.log
-  $ x0x-exec-audit view --since 2h --failed exec.log.1 exec.log
+  $ x0x-exec-audit view --since 2h --failed exec.log*
   $ x0x-exec-audit view --denied --agent a1b2 -o jsonl exec.log | jq .argv
   $ ssh gateway cat exec.log | x0x-exec-audit view --grep 'rm -rf' -
 
@@ -115,7 +115,7 @@ export function configure(command: Command): void {
     .addHelpText('after', EXAMPLES)
     .action(async (files: readonly string[], options: ViewOptions) => {
       const output = options.json ? 'json' : options.output
-      const view = new View(namedLogs(files, options.log), { ...options, output })
+      const view = new View(logsInOrder(files, options.log), { ...options, output })
       process.exitCode = await view.run()
     })
 }
