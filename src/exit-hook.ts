@@ -7,8 +7,8 @@ export interface ExitDrained {
   drainAtExit(sliceMs: number): boolean
 }
 
-/** How long one is waited for before the next one's turn. */
-const SLICE_MS = 50
+/** How long all take together before the first one's next turn. */
+const ROUND_MS = 50
 
 const drained = new Set<ExitDrained>()
 let isInstalled = false
@@ -18,7 +18,10 @@ function onExit(): void {
   hasExitBegun = true
   // In turns: one whose disk hangs must not use up the time of the others, nor add its own to theirs.
   let left = [...drained]
-  while (left.length > 0) left = left.filter((each) => !each.drainAtExit(SLICE_MS))
+  while (left.length > 0) {
+    const sliceMs = ROUND_MS / left.length
+    left = left.filter((each) => !each.drainAtExit(sliceMs))
+  }
 }
 
 /** Whether the process's `exit` event has begun: no callback, timer or promise runs any more. */

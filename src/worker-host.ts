@@ -326,10 +326,10 @@ export class WorkerHost {
     this.#trials.begin()
     try {
       this.#pool = this.#newPool()
-      const signal = AbortSignal.timeout(SESSION_START_MS_MAX)
-      await this.#pool.run(undefined, { name: READY_TASK, signal })
+      await within(SESSION_START_MS_MAX, this.#pool.run(undefined, { name: READY_TASK }))
     } catch {
-      // Why was told when the worker was given up.
+      // Why was told when the worker was given up. A thread that hangs in the kernel cannot be ended: then
+      // this waits, so that no other one joins it there.
       await this.#destroyPool()
       this.#trials.failed()
       return
@@ -339,6 +339,8 @@ export class WorkerHost {
     this.#patienceLeftMs = CALL_PATIENCE_MS
     if (!this.#standIn.isOwner) this.#standIn.close()
     this.#events.onReturn()
+    // Not left to the next turn of the event loop: a call may block before that, for room in the ring.
+    if (this.#isPending) this.wake()
   }
 
   async #destroyPool(): Promise<void> {
@@ -363,7 +365,9 @@ export class WorkerHost {
     this.#isStepScheduled = true
     const run = () => {
       this.#isStepScheduled = false
-      const nextMs = this.#tryStep() ?? BLOCKING_SLICE_MS
+      // The worker may have come back meanwhile: then the next group is its own.
+      const stepMs = this.#isDrainedHere ? this.#tryStep() : undefined
+      const nextMs = stepMs ?? BLOCKING_SLICE_MS
       this.#events.onProgress()
       if (!this.#isDrainedHere) this.#standIn.close()
       if (!this.#isPending) return
@@ -373,4 +377,12 @@ export class WorkerHost {
     if (waitMs > 0) setTimeout(run, Math.min(waitMs, BLOCKING_SLICE_MS))
     else setImmediate(run)
   }
+}
+
+/** Settles as the promise does; rejects when that takes longer than `ms`. */
+function within(ms: number, promise: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(reject, ms)
+    void promise.then(resolve, reject).then(() => clearTimeout(timer))
+  })
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startedLines } from './helpers/events'
@@ -34,7 +35,7 @@ const recordUntil = async (audit, warnings) => {
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
-/** How often this process has the log open. */
+/** How often this process has the log open: the worker needs it three times, see journal.ts. */
 const timesOpen = () =>
   fs.readdirSync('/proc/self/fd').filter((fd) => {
     const link = '/proc/self/fd/' + fd
@@ -70,17 +71,16 @@ describe('a worker that was given up', () => {
          const { drainer, sessions } = audit.stats().worker
          mend()
          await recordUntil(audit, 2)
-         const byCaller = timesOpen()
          await record(audit)
          const { worker } = audit.stats()
-         console.log(codes, byCaller, timesOpen(), drainer, worker.drainer, worker.sessions - sessions, count(outcomes))
+         console.log(codes, timesOpen(), drainer, worker.drainer, worker.sessions > sessions, count(outcomes))
        }
        main()`,
       workerThat(shortOfMemory(SHORTAGE_MS)),
     )
     expect(end).toMatchObject({ code: 0, stderr: '' })
     expect(end.stdout).toMatch(
-      /^\[ 'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK' \] 0 3 caller worker 1 \{ durable: \d+ \}\n$/,
+      /^\[ 'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK' \] 3 caller worker true \{ durable: \d+ \}\n$/,
     )
     expectWhole(end)
   })
@@ -161,6 +161,83 @@ describe('a worker that was given up', () => {
     )
     expect(end).toMatchObject({ code: 0, stderr: '' })
     expect(end.stdout).toMatch(/^\[ 'AUDIT_WORKER_LOST' \] caller \{ durable: \d+ \}\n$/)
+    expectWhole(end)
+  })
+
+  it('drains at once when it is back: a call that blocks for room in the ring gets it', async () => {
+    const end = await run(
+      `const calls = []
+       const call = () => calls.push(audit.started({ requestId, pid: calls.length }))
+       const isFull = () => {
+         const { capacityBytes, usedBytes } = audit.stats().ring
+         return capacityBytes - usedBytes < 48
+       }
+       let wasFull
+       const warn = ({ code }) => {
+         codes.push(code)
+         if (code !== 'AUDIT_WORKER_BACK') return
+         wasFull = isFull()
+         call()
+       }
+       // Less than a blocked call waits for a worker that does not take up the ring.
+       const audit = openTold({ logger: { warn }, onFull: 'block', maxBlockMs: 900, ringBytes: 65_536 })
+       const main = async () => {
+         while (codes.length < 1) {
+           call()
+           await new Promise((resolve) => setTimeout(resolve, 20))
+         }
+         mend()
+         while (codes.length < 2) {
+           while (!isFull() && codes.length < 2) call()
+           await new Promise(setImmediate)
+         }
+         outcomes.push(...(await Promise.all(calls)))
+         console.log(codes, wasFull, count(outcomes))
+       }
+       main()`,
+      workerThat(shortOfMemory(0)),
+    )
+    expect(end).toMatchObject({ code: 0, stderr: '' })
+    expect(end.stdout).toMatch(
+      /^\[ 'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK' \] true \{ durable: \d+ \}\n$/,
+    )
+    expectWhole(end)
+  })
+
+  it('and hangs where it cannot be ended is not joined by others, and is tried again after that', async () => {
+    const fifo = dir.path('fifo')
+    execFileSync('mkfifo', [fifo])
+    const file = workerThat(`
+      const fs = require('node:fs')
+      const own = {}
+      const hangs = __filename + '.hangs'
+      if (!fs.existsSync(hangs)) throw new Error('cannot load')
+      fs.appendFileSync(__filename + '.tried', 'x')
+      if (fs.readFileSync(hangs, 'utf8') === 'yes') fs.readFileSync('${fifo}')`)
+    const end = await run(
+      `const main = async () => {
+         const audit = openTold()
+         await recordUntil(audit, 1)
+         fs.writeFileSync(workerFile + '.hangs', 'yes')
+         // Longer than a trial may take, and the pause after it.
+         for (const from = Date.now(); Date.now() - from < 14_500; ) {
+           await record(audit)
+           await new Promise((resolve) => setTimeout(resolve, 20))
+         }
+         const tried = fs.readFileSync(workerFile + '.tried', 'utf8')
+         fs.writeFileSync(workerFile + '.hangs', 'no')
+         fs.closeSync(fs.openSync('${fifo}', 'w'))
+         await recordUntil(audit, 2)
+         await audit.close()
+         console.log(codes, tried, count(outcomes))
+       }
+       main()`,
+      file,
+    )
+    expect(end).toMatchObject({ code: 0, stderr: '' })
+    expect(end.stdout).toMatch(
+      /^\[ 'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK' \] x \{ durable: \d+ \}\n$/,
+    )
     expectWhole(end)
   })
 })
