@@ -1,11 +1,12 @@
 /*
  * A worker that was given up may have failed for a passing reason: no thread or memory was left while the
- * gateway's commands ran. So it is tried again, and less and less often while that fails: what it costs
- * the calling thread, some milliseconds each time, must not add up.
+ * gateway's commands ran. So it is tried again, and less and less often while that fails: what it costs must
+ * not add up. Each trial holds the calling thread up for some milliseconds, and where no thread can be
+ * started Node keeps 40 KB of it for ever.
  */
 
 const PAUSE_MS_FIRST = 1_000
-const PAUSE_MS_MAX = 60_000
+const PAUSE_MS_MAX = 600_000
 
 /** When a worker that was given up is tried again. */
 export class WorkerTrials {

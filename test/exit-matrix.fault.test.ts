@@ -235,7 +235,7 @@ describe('when the process ends', () => {
       const script = `
         const fs = require('node:fs')
         const audits = process.argv.slice(1).map((auditLogPath) =>
-          new ExecAudit({ enabled: true, auditLogPath }, new ExecDiagnostics(), { clock: () => 0, exitDrainMs: 1_000 }))
+          new ExecAudit({ enabled: true, auditLogPath }, new ExecDiagnostics(), { clock: () => 0, exitDrainMs: 2_000 }))
         const record = (pid) => audits.map((audit) => audit.started({ requestId, pid }))
         Promise.all(record(0)).then(() => {
           for (let pid = 1; pid <= ${PENDING}; pid++) record(pid)
@@ -253,13 +253,13 @@ describe('when the process ends', () => {
       expect(stderr.match(/exec audit: .*/g)?.sort()).toEqual(
         hung.map(
           (path) =>
-            `exec audit: ${PENDING} events are not known to be in ${path}: the process ended while the disk did not answer for 1000 ms`,
+            `exec audit: ${PENDING} events are not known to be in ${path}: the process ended while the disk did not answer for 2000 ms`,
         ),
       )
       expect(readFileSync(dir.path('well'), 'utf8')).toBe(startedLines(1 + PENDING))
       const ms = Number(/exit ([\d.]+)/.exec(stdout)?.[1])
-      expect(ms).toBeGreaterThanOrEqual(999)
-      expect(ms).toBeLessThan(1_900)
+      expect(ms).toBeGreaterThanOrEqual(1_999)
+      expect(ms).toBeLessThan(2_900)
     },
   )
 
