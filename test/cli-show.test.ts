@@ -137,7 +137,7 @@ who asked for it, and for what, is not recorded in what was searched
       code: 2,
       stdout: '',
       stderr:
-        "x0x-exec-audit: /var/log/x0x/exec.log: ENOENT: no such file or directory, open '/var/log/x0x/exec.log'; name the log: it is the auditLogPath of the policy\n",
+        "x0x-exec-audit: /var/log/x0x/exec.log: ENOENT: no such file or directory, open '/var/log/x0x/exec.log'; name the log, which is the auditLogPath of the policy, or - for standard input\n",
     })
   })
 })

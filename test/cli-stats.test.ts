@@ -172,7 +172,7 @@ the 2 most frequent of 3 (--top shows more)
     const none = await runCli(['stats', dir.path('none')])
     expect([none.code, none.stderr]).toEqual([
       2,
-      `x0x-exec-audit: ENOENT: no such file or directory, stat '${dir.path('none')}' (--help shows the usage)\n`,
+      `x0x-exec-audit: ${dir.path('none')}: ENOENT: no such file or directory, stat '${dir.path('none')}'\n`,
     ])
   })
 })

@@ -203,18 +203,12 @@ describe('verify', () => {
     expect(await runCli(['verify', dir.path('none')])).toEqual({
       code: 2,
       stdout: '',
-      stderr: `x0x-exec-audit: ENOENT: no such file or directory, stat '${dir.path('none')}' ${usage}`,
+      stderr: `x0x-exec-audit: ${dir.path('none')}: ENOENT: no such file or directory, stat '${dir.path('none')}'\n`,
     })
     expect(await runCli(['verify', dir.path('folder')])).toEqual({
       code: 2,
       stdout: '',
       stderr: `x0x-exec-audit: ${dir.path('folder')} is a folder; name the files in it ${usage}`,
-    })
-    writeFileSync(dir.path('broken.gz'), gzipSync('x').subarray(0, 15))
-    expect(await runCli(['verify', dir.path('broken.gz')])).toEqual({
-      code: 2,
-      stdout: '',
-      stderr: 'x0x-exec-audit: unexpected end of file\n',
     })
   })
 })

@@ -28,22 +28,25 @@ const row = fc.record({
 })
 type Row = typeof row extends fc.Arbitrary<infer Value> ? Value : never
 
-const asked = fc.record(
-  {
-    since: fc.nat(50),
-    until: fc.nat(50),
-    event: fc.subarray([...EVENTS], { minLength: 1 }),
-    agent: fc.constantFrom('a', 'a1', 'B'),
-    machine: fc.constantFrom('a', 'a2', 'b1'),
-    request: fc.constantFrom('0', '00', 'AB', IDS[1] ?? ''),
-    denied: fc.constant(true as const),
-    failed: fc.constant(true as const),
-    grep: fc.constantFrom('ls', 'rm -', '^LS x$', '"pid":'),
-    ignoreCase: fc.constant(true as const),
-    lines: fc.nat(6),
-  },
-  { requiredKeys: [] },
-)
+const asked = fc
+  .record(
+    {
+      since: fc.nat(50),
+      until: fc.nat(50),
+      event: fc.subarray([...EVENTS], { minLength: 1 }),
+      agent: fc.constantFrom('a', 'a1', 'B'),
+      machine: fc.constantFrom('a', 'a2', 'b1'),
+      request: fc.constantFrom('0', '00', 'AB', IDS[1] ?? ''),
+      denied: fc.constant(true as const),
+      failed: fc.constant(true as const),
+      grep: fc.constantFrom('ls', 'rm -', '^LS x$', '"pid":'),
+      ignoreCase: fc.constant(true as const),
+      lines: fc.nat(6),
+    },
+    { requiredKeys: [] },
+  )
+  // A time that ends before it begins is refused.
+  .filter(({ since = 0, until = 50 }) => since <= until)
 type Asked = typeof asked extends fc.Arbitrary<infer Value> ? Value : never
 
 /** The lines of the rows, by the writer's own code. */

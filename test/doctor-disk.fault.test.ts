@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { mountFaults } from '../src/doctor/disk-checks'
 import { runCli } from './helpers/cli'
 import { badOf, untried } from './helpers/doctor'
 import { useExt4Disk } from './helpers/ext4-disk'
@@ -29,6 +30,15 @@ describe('doctor, on memory', () => {
     expect(await badOf(log)).toEqual({ code: 1, bad: [memory()] })
     const { stdout } = await runCli(['doctor', log])
     expect(stdout).toMatch(/\nok {4}sync {9}fdatasync .*, into memory\nok {4}round trip /)
+  })
+
+  itWithMounts('tells of it also where it is read-only', async () => {
+    mountTmpfs('ro')
+    const { bad } = await badOf(`${mounted}/exec.log`)
+    const [found, remedies] = memory().split(' $ ')
+    expect(bad[0]).toBe(
+      `${found}; tmpfs on tmpfs at ${mounted} is mounted read-only $ ${remedies}\nsudo mount -o remount,rw ${mounted} # in a container: put the log on a volume`,
+    )
   })
 
   it('tells of files that are none, and of no room for them', async () => {
@@ -118,6 +128,19 @@ describe('doctor, on a disk of its own', () => {
           `warn writable: not tried, since ${folder}/a is not there $ undefined`,
           ...untried(`${folder}/a is not there`),
         ],
+      },
+    ])
+  })
+
+  it('says that one has become read-only after an error, and not to write to it as it is', () => {
+    expect(
+      mountFaults('ext4 on /dev/vdb at /log', ['rw', 'relatime', 'emergency_ro'], '/log'),
+    ).toEqual([
+      {
+        status: 'fail',
+        found: 'ext4 on /dev/vdb at /log has become read-only after an error',
+        remedy:
+          'sudo dmesg | grep -i error # then unmount it, check it by fsck, and mount it again',
       },
     ])
   })

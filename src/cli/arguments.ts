@@ -21,6 +21,13 @@ export function when(text: string): number {
   throw new InvalidArgumentError(`Expected a time such as ${WHEN_FORMS}.`)
 }
 
+/** Refuses a time that ends before it begins, in which nothing can be. */
+export function checkSpan(since: number | undefined, until: number | undefined): void {
+  if (since !== undefined && until !== undefined && since > until) {
+    throw usageError('--since is later than --until, so nothing can be between them')
+  }
+}
+
 /** `--log` in place of the argument FILE, as `exec` has it; several, in their order. */
 export function logOption(description = 'the same as FILE; may be given several times'): Option {
   return new Option('--log <file>', description).argParser(

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import type { AuditSource } from '../reader/source'
-import { CliError, EXIT_USAGE, messageOf, usageError } from './errors'
-import { DEFAULT_LOG, fileName, STDIN } from './log-input'
+import { usageError } from './errors'
+import { bytesOf, DEFAULT_LOG, fileName, readError, STDIN } from './log-input'
 
 /** A file that was named on the command line, or standard input. */
 export interface InputFile {
@@ -18,8 +18,8 @@ export function inputFiles(named: readonly string[]): InputFile[] {
     throw usageError('standard input can be read only once')
   }
   return names.map((name) => {
-    if (name === STDIN) return { name: fileName(name), source: process.stdin, size: undefined }
-    return { name, source: name, size: sizeOf(name) }
+    if (name === STDIN) return { name: fileName(name), source: bytesOf(name), size: undefined }
+    return { name, source: bytesOf(name), size: sizeOf(name) }
   })
 }
 
@@ -34,14 +34,7 @@ function sizeOf(name: string): number | undefined {
     const stats = statSync(name)
     if (!stats.isDirectory()) return stats.isFile() ? stats.size : undefined
   } catch (thrown) {
-    const hint = name === DEFAULT_LOG ? '; name the log: it is the auditLogPath of the policy' : ''
-    throw usageError(`${messageOf(thrown)}${hint}`)
+    throw readError(name, thrown)
   }
-  throw usageError(`${name} is a folder; name the files in it`)
-}
-
-/** A file that cannot be read is no mistake of this program. */
-export function asReadError(thrown: unknown): unknown {
-  const isSystemError = thrown instanceof Error && 'code' in thrown && 'errno' in thrown
-  return isSystemError ? new CliError(messageOf(thrown), EXIT_USAGE) : thrown
+  throw usageError(`${fileName(name)} is a folder; name the files in it`)
 }

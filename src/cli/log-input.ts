@@ -3,8 +3,8 @@ import { lastLinesStart } from '../reader/last-lines'
 import { type LineEntry, LineSplitter } from '../reader/line-splitter'
 import { MAX_LINE_BYTES, readBatches } from '../reader/read-audit'
 import type { AuditProblem, AuditRecord } from '../reader/records'
-import { CHUNK_BYTES } from '../reader/source'
-import { CliError, EXIT_USAGE, messageOf } from './errors'
+import { CHUNK_BYTES, chunksOf } from '../reader/source'
+import { CliError, EXIT_USAGE, messageOf, usageError } from './errors'
 import { visible } from './escape'
 
 /** Where the reference, and this package's examples, have their log. */
@@ -21,20 +21,48 @@ export function fileName(file: string): string {
 
 /** The batches of a file or of standard input. What cannot be read is told as the user's mistake. */
 export async function* readLog(file: string): AsyncGenerator<readonly LineEntry[]> {
+  for await (const { entries } of readBatches(bytesOf(file))) yield entries
+}
+
+/** The bytes of a file, unpacked, or of standard input. What cannot be read is the user's mistake. */
+export async function* bytesOf(file: string): AsyncGenerator<Buffer> {
+  let isFirst = file === STDIN
   try {
-    const source = file === STDIN ? process.stdin : file
-    for await (const { entries } of readBatches(source)) yield entries
+    for await (const chunk of chunksOf(file === STDIN ? process.stdin : file, undefined)) {
+      // Its lines would be told of as garbage, and a good log as broken.
+      if (isFirst && chunk[0] === GZIP_FIRST) throw packedStdin()
+      isFirst = false
+      yield chunk
+    }
   } catch (thrown) {
-    throw readError(file, thrown)
+    throw thrown instanceof CliError ? thrown : readError(file, thrown)
   }
+}
+
+function packedStdin(): CliError {
+  return usageError('standard input is packed by gzip; unpack it (zcat), or name the file')
 }
 
 /** Why a log cannot be read, and what to do. */
 export function readError(file: string, thrown: unknown): CliError {
-  const isMissing = messageOf(thrown).startsWith('ENOENT')
-  const hint =
-    isMissing && file === DEFAULT_LOG ? '; name the log: it is the auditLogPath of the policy' : ''
+  const hint = hintFor(file, codeOf(thrown))
   return new CliError(`${fileName(file)}: ${visible(messageOf(thrown))}${hint}`, EXIT_USAGE)
+}
+
+function hintFor(file: string, code: unknown): string {
+  if (code === 'EISDIR') return '; it is a folder: name the files in it'
+  if (code === 'EACCES') return "; read it as the gateway's user, or by sudo"
+  if (code === 'ENOENT' && file === DEFAULT_LOG) {
+    return '; name the log, which is the auditLogPath of the policy, or - for standard input'
+  }
+  if (code === 'Z_BUF_ERROR' || code === 'Z_DATA_ERROR') {
+    return '; gzip has not packed it to its end, or it is damaged: zcat gives what can be unpacked'
+  }
+  return ''
+}
+
+function codeOf(thrown: unknown): unknown {
+  return thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
 }
 
 /** Tells broken lines on standard error, and counts them. */

@@ -3,11 +3,11 @@ import { type LogStats, LogStatsCollector } from '../analyze/log-stats'
 import { statsText } from '../analyze/stats-text'
 import { PERIODS, type Period } from '../analyze/timeline'
 import { readBatches } from '../reader/read-audit'
-import { logOption, logsInOrder, when, wholeNumber } from './arguments'
+import { checkSpan, logOption, logsInOrder, when, wholeNumber } from './arguments'
 import { ByteProgress } from './byte-progress'
 import { EXIT_PASS } from './errors'
 import { formatJson } from './json'
-import { asReadError, type InputFile, inputFiles, totalBytes } from './log-files'
+import { type InputFile, inputFiles, totalBytes } from './log-files'
 import { DEFAULT_LOG } from './log-input'
 import { painter } from './terminal'
 import { WHEN_FORMS } from './time'
@@ -68,6 +68,7 @@ export function configure(command: Command): void {
 
 async function run(names: readonly string[], options: StatsOptions): Promise<number> {
   const { since, until, by, top, utc: isUtc = false, json } = options
+  checkSpan(since, until)
   const files = inputFiles(names)
   const collector = new LogStatsCollector({ since, until, by, top, isUtc })
   const { badLines, bytes } = await readAll(files, collector)
@@ -110,8 +111,6 @@ async function readAll(files: readonly InputFile[], collector: LogStatsCollector
       }
       all += read
     }
-  } catch (thrown) {
-    throw asReadError(thrown)
   } finally {
     progress.stop()
   }

@@ -7,7 +7,7 @@ import { cellCount, cutToWidth, wrapText } from './cells'
 import { EXIT_FAIL, EXIT_PASS, EXIT_UNSURE } from './errors'
 import { visible } from './escape'
 import { formatJson } from './json'
-import { asReadError, inputFiles, totalBytes } from './log-files'
+import { inputFiles, totalBytes } from './log-files'
 import { DEFAULT_LOG } from './log-input'
 import { type Paint, painter, widthOf } from './terminal'
 
@@ -76,8 +76,6 @@ async function run(names: readonly string[], options: CommandOptions): Promise<n
       maxProblems,
       onBytes: (bytes) => progress.advance(bytes),
     })
-  } catch (thrown) {
-    throw asReadError(thrown)
   } finally {
     progress.stop()
   }

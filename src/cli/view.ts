@@ -5,7 +5,7 @@ import { followBatches } from '../reader/follow-audit'
 import type { LineEntry } from '../reader/line-splitter'
 import type { PathChange } from '../reader/path-watch'
 import type { AuditRecord } from '../reader/records'
-import { logOption, logsInOrder, when, wholeNumber } from './arguments'
+import { checkSpan, logOption, logsInOrder, when, wholeNumber } from './arguments'
 import { ChangeTeller } from './change-teller'
 import { CliError, EXIT_PASS, messageOf, usageError } from './errors'
 import { EVENT_NAMES, type EventName, matches, PartyMemory } from './filter'
@@ -182,7 +182,8 @@ class View {
   }
 
   #check(): void {
-    const { follow, output } = this.#options
+    const { follow, output, since, until } = this.#options
+    checkSpan(since, until)
     if (!follow) return
     if (this.#files.length > 1) throw usageError('--follow takes one file')
     if (this.#files[0] === STDIN)

@@ -29,6 +29,9 @@ const DOUBTS = new Map<string, string>([
   ['virtiofs', 'the host decides when a sync is done'],
 ])
 
+/** Options of a mount that break a promise. The last one is the kernel's own, after an error on the disk. */
+const UNSAFE_OPTIONS = ['nobarrier', 'barrier=0', 'ro', 'emergency_ro']
+
 /** The file system, as far as it is known to keep or to break a promise. */
 export function checkFileSystem({ nearestFolder }: Subject): Verdict {
   const mounts = readProc('/proc/self/mountinfo', 'the file system')
@@ -37,24 +40,42 @@ export function checkFileSystem({ nearestFolder }: Subject): Verdict {
   const { fileSystem, mountPoint, device } = disk
   const found = `${fileSystem} on ${device} at ${mountPoint}`
   const remedy = 'findmnt -t ext4,xfs,btrfs # and put the log on one of these'
-  if (isVolatile(disk)) {
-    return fail(`${found}, which is memory: nothing there survives a power cut`, remedy)
-  }
   if (isPseudo(disk)) return fail(`${found}, which is the kernel's own and holds no files`, remedy)
   const doubt = fileSystem.startsWith('fuse') ? 'a process decides what a sync does' : undefined
   const known = DOUBTS.get(fileSystem) ?? doubt
   const options = mountAt(nearestFolder)?.options ?? []
-  const unsafe = options.filter((option) => ['nobarrier', 'barrier=0', 'ro'].includes(option))
+  const unsafe = mountFaults(found, options, mountPoint)
+  if (isVolatile(disk)) {
+    const memory = `${found}, which is memory: nothing there survives a power cut`
+    return merged([fail(memory, remedy), ...unsafe])
+  }
   return merged([
     ok(found),
     ...(known === undefined
       ? []
       : [warn(`${found}: ${known}`, `x0x-exec-audit tune --dir ${quoteArgument(nearestFolder)}`)]),
-    ...unsafe.map((option) => mountedUnsafely(found, option, mountPoint)),
+    ...unsafe,
   ])
 }
 
+/** What is wrong with how a file system is mounted. */
+export function mountFaults(
+  found: string,
+  options: readonly string[],
+  mountPoint: string,
+): readonly Verdict[] {
+  return UNSAFE_OPTIONS.filter((option) => options.includes(option)).map((option) =>
+    mountedUnsafely(found, option, mountPoint),
+  )
+}
+
 function mountedUnsafely(found: string, option: string, mountPoint: string): Verdict {
+  if (option === 'emergency_ro') {
+    return fail(
+      `${found} has become read-only after an error`,
+      'sudo dmesg | grep -i error # then unmount it, check it by fsck, and mount it again',
+    )
+  }
   const remount = (good: string) => `sudo mount -o remount,${good} ${quoteArgument(mountPoint)}`
   return option === 'ro'
     ? fail(
