@@ -34,6 +34,26 @@ describe.each(COMMANDS)('a log that %s cannot read', (...command) => {
     })
   })
 
+  it.each([
+    ['zstd', 'zstdcat', '28b52ffd'],
+    ['xz', 'xzcat', 'fd377a585a'],
+    ['bzip2', 'bzcat', '425a68'],
+  ])('is no broken one where %s has packed it', async (name, cat, magic) => {
+    const packed = Buffer.from(`${magic}00`, 'hex')
+    const file = dir.path('exec.log.1')
+    writeFileSync(file, packed)
+    expect(await runCli([...command, file])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: `x0x-exec-audit: ${file} is packed by ${name}; unpack it: ${cat} ${file} | ..., and name - (--help shows the usage)\n`,
+    })
+    const { code, stderr } = await runCli([...command, '-'], packed)
+    expect([code, stderr]).toEqual([
+      2,
+      `x0x-exec-audit: standard input is packed by ${name}; unpack it (${cat}) (--help shows the usage)\n`,
+    ])
+  })
+
   it('is told to be a folder', async () => {
     mkdirSync(dir.path('folder'))
     const { code, stdout, stderr } = await runCli([...command, dir.path('folder')])

@@ -1,11 +1,13 @@
-import { type FileHandle, open, stat } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { lastLinesStart } from '../reader/last-lines'
 import { type LineEntry, LineSplitter } from '../reader/line-splitter'
 import { MAX_LINE_BYTES, readBatches } from '../reader/read-audit'
 import type { AuditProblem, AuditRecord } from '../reader/records'
 import { CHUNK_BYTES, chunksOf } from '../reader/source'
-import { CliError, EXIT_USAGE, messageOf, usageError } from './errors'
+import { codeOf } from '../thrown'
+import { CliError, EXIT_USAGE, messageOf } from './errors'
 import { visible } from './escape'
+import { packedError, packerOf, packerOfOpen } from './packed'
 
 /** Where the reference, and this package's examples, have their log. */
 export const DEFAULT_LOG = '/var/log/x0x/exec.log'
@@ -26,11 +28,11 @@ export async function* readLog(file: string): AsyncGenerator<readonly LineEntry[
 
 /** The bytes of a file, unpacked, or of standard input. What cannot be read is the user's mistake. */
 export async function* bytesOf(file: string): AsyncGenerator<Buffer> {
-  let isFirst = file === STDIN
+  let isFirst = true
   try {
     for await (const chunk of chunksOf(file === STDIN ? process.stdin : file, undefined)) {
-      // Its lines would be told of as garbage, and a good log as broken.
-      if (isFirst && chunk[0] === GZIP_FIRST) throw packedStdin()
+      const packer = isFirst ? packerOf(chunk) : undefined
+      if (packer !== undefined) throw packedError(file === STDIN ? undefined : file, packer)
       isFirst = false
       yield chunk
     }
@@ -39,17 +41,13 @@ export async function* bytesOf(file: string): AsyncGenerator<Buffer> {
   }
 }
 
-function packedStdin(): CliError {
-  return usageError('standard input is packed by gzip; unpack it (zcat), or name the file')
-}
-
 /** Why a log cannot be read, and what to do. */
 export function readError(file: string, thrown: unknown): CliError {
   const hint = hintFor(file, codeOf(thrown))
   return new CliError(`${fileName(file)}: ${visible(messageOf(thrown))}${hint}`, EXIT_USAGE)
 }
 
-function hintFor(file: string, code: unknown): string {
+function hintFor(file: string, code: string | undefined): string {
   if (code === 'EISDIR') return '; it is a folder: name the files in it'
   if (code === 'EACCES') return "; read it as the gateway's user, or by sudo"
   if (code === 'ENOENT' && file === DEFAULT_LOG) {
@@ -59,10 +57,6 @@ function hintFor(file: string, code: unknown): string {
     return '; gzip has not packed it to its end, or it is damaged: zcat gives what can be unpacked'
   }
   return ''
-}
-
-function codeOf(thrown: unknown): unknown {
-  return thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
 }
 
 /** Tells broken lines on standard error, and counts them. */
@@ -195,28 +189,8 @@ export async function openPlain(file: string): Promise<FileHandle | undefined> {
   const handle = await open(file).catch((thrown: unknown) => {
     throw readError(file, thrown)
   })
-  const isPlain = (await handle.stat()).isFile() && !(await beginsPacked(handle))
+  const isPlain = (await handle.stat()).isFile() && (await packerOfOpen(handle)) === undefined
   if (isPlain) return handle
   await handle.close()
   return undefined
 }
-
-/** Whether a file is there, and packed by gzip. */
-export async function isPacked(file: string): Promise<boolean> {
-  const stats = await stat(file).catch(() => undefined)
-  if (!stats?.isFile()) return false
-  const handle = await open(file)
-  try {
-    return await beginsPacked(handle)
-  } finally {
-    await handle.close()
-  }
-}
-
-async function beginsPacked(handle: FileHandle): Promise<boolean> {
-  const start = Buffer.alloc(1)
-  await handle.read(start, 0, 1, 0)
-  return start[0] === GZIP_FIRST
-}
-
-const GZIP_FIRST = 0x1f

@@ -12,7 +12,6 @@ import { EVENT_NAMES, type EventName, matches, PartyMemory } from './filter'
 import {
   DEFAULT_LOG,
   fileName,
-  isPacked,
   openPlain,
   ProblemTeller,
   readBetween,
@@ -22,6 +21,7 @@ import {
   STDIN,
   startOfLast,
 } from './log-input'
+import { packerOfFile } from './packed'
 import { painter, widthOf } from './terminal'
 import { WHEN_FORMS } from './time'
 import { FORMATS, type Format, type Shown, ViewOutput } from './view-output'
@@ -223,8 +223,10 @@ class View {
 
   async #follow(): Promise<void> {
     const [file = DEFAULT_LOG] = this.#files
-    if (await isPacked(file)) {
-      throw usageError(`--follow: ${fileName(file)} is packed by gzip, nothing is appended to it`)
+    const packer = await packerOfFile(file)
+    if (packer !== undefined) {
+      const packed = `${fileName(file)} is packed by ${packer.name}`
+      throw usageError(`--follow: ${packed}, nothing is appended to it`)
     }
     const { since, lines = since === undefined ? FOLLOW_LINES : undefined } = this.#options
     let start = 0
