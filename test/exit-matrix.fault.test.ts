@@ -231,21 +231,29 @@ describe('when the process ends', () => {
     async () => {
       // So many that a fixed time for each would add up to as much as the limit.
       const hung = Array.from({ length: 25 }, (_, i) => dir.path(`hung-${i + 10}`))
-      const paths = [...hung, dir.path('well')]
       const script = `
         const fs = require('node:fs')
-        const audits = process.argv.slice(1).map((auditLogPath) =>
-          new ExecAudit({ enabled: true, auditLogPath }, new ExecDiagnostics(), { clock: () => 0, exitDrainMs: 2_000 }))
-        const record = (pid) => audits.map((audit) => audit.started({ requestId, pid }))
-        Promise.all(record(0)).then(() => {
-          for (let pid = 1; pid <= ${PENDING}; pid++) record(pid)
+        const [, well, ...hung] = process.argv
+        const openOne = (auditLogPath) =>
+          new ExecAudit({ enabled: true, auditLogPath }, new ExecDiagnostics(), { clock: () => 0, exitDrainMs: 2_000 })
+        const record = (audit, pids) => Promise.all(pids.map((pid) => audit.started({ requestId, pid })))
+        const pids = Array.from({ length: ${PENDING} }, (_, i) => i + 1)
+        const isInSync = (path) => fs.statSync(path).size > ${startedLines(1).length}
+        const end = () => {
+          record(openOne(well), [0, ...pids])
           const from = performance.now()
           process.on('exit', () => fs.writeSync(1, 'exit ' + (performance.now() - from) + '\\n'))
           process.exit(3)
+        }
+        const audits = hung.map(openOne)
+        Promise.all(audits.map((audit) => record(audit, [0]))).then(() => {
+          for (const audit of audits) record(audit, pids)
+          // Not before: this thread would drain for a worker that is asleep, and hang itself.
+          setInterval(() => { if (hung.every(isInSync)) end() }, 1)
         })`
       const [first = '', ...others] = hung
       const tracer = [...straceBeside(first, HUNG), ...others.flatMap((path) => ['-P', path])]
-      const child = startChild(script, paths, tracer)
+      const child = startChild(script, [dir.path('well'), ...hung], tracer)
       await child.said('exit')
       endStrace(child.process)
       const { code, stdout, stderr } = await child.end
