@@ -54,7 +54,7 @@ export function alertWarning(alert: Alert, path: string): AuditWarning {
 
 /** The worker was given up. */
 export function fallbackWarning(cause: unknown, path: string): AuditWarning {
-  const text = `the worker cannot be used, so the calling thread writes ${path} itself and blocks for each group, until one can; see workerFile for bundles, --allow-worker for the permission model: ${textOf(cause)}`
+  const text = `the worker cannot be used, so the calling thread writes ${path} itself and blocks for each group until a worker is back; see workerFile for bundles, --allow-worker for the permission model: ${textOf(cause)}`
   return warning('AUDIT_WORKER_LOST', text, cause)
 }
 

@@ -142,6 +142,7 @@ export class WorkerHost {
   wake(): void {
     if (this.#isDrainedHere) {
       this.#scheduleStep(0)
+      // Not while a session of the worker before is still to end: it would be taken for the new one's.
       if (this.#session === undefined && this.#trials.areDue) void this.#tryWorker()
     } else if (this.#session === undefined) this.#startSession()
     else unpark(this.#memory.control)

@@ -19,7 +19,7 @@ const PACKERS: readonly Packer[] = [
   { name: 'xz', cat: 'xzcat', magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a] },
   { name: 'bzip2', cat: 'bzcat', magic: [0x42, 0x5a, 0x68] },
 ]
-const MAGIC_BYTES_MAX = 5
+const MAGIC_BYTES_MAX = Math.max(...PACKERS.map(({ magic }) => magic.length))
 
 /** Who has packed bytes that begin like this. */
 export function packerOf(bytes: Uint8Array): Packer | undefined {

@@ -221,7 +221,7 @@ export const METRICS: readonly MetricDefinition[] = [
     name: 'worker.lost',
     kind: 'gauge',
     unit: '1',
-    help: '1 once the worker was given up: the calling thread blocks for each group',
+    help: '1 while there is no worker: the calling thread blocks for each group',
     samples: one(({ worker }) => (worker.drainer === 'caller' ? 1 : 0)),
   },
 ]
