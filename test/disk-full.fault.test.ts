@@ -48,6 +48,31 @@ describe('a full disk', () => {
     },
   )
 
+  itWithMounts('right before a newline leaves a line that is whole, and closes it', async () => {
+    const { audit, warned } = openAudit(`${mounted}/exec.log`)
+    const line = startedLine(0)
+    await audit.started(startedEvent({ pid: 0 }))
+    fill(PAGE_BYTES)
+    // So many lines with a digit more that the page ends where the last newline would stand.
+    const lines = Math.floor((PAGE_BYTES + 1) / line.length)
+    const pids = Array.from({ length: lines - 1 }, (_, i) =>
+      i < PAGE_BYTES + 1 - lines * line.length ? 10 : 1,
+    )
+    const outcomes = await Promise.all(pids.map((pid) => audit.started(startedEvent({ pid }))))
+    expect(outcomes.at(-1)).toBe('failed')
+    const text = line + pids.map(startedLine).join('')
+    expect(read()).toBe(text.trimEnd())
+
+    rmSync(`${mounted}/fill`)
+    expect(await audit.started(startedEvent({ pid: 999 }))).toBe('durable')
+    expect(read()).toBe(text + startedLine(999))
+    await audit.close()
+    const offset = text.length - line.length
+    expect(warned.at(-1)?.message).toBe(
+      `exec audit: ${mounted}/exec.log had ${line.length - 1} bytes without a newline at offset ${offset}, left by a crash or a full disk; they were closed with one and kept`,
+    )
+  })
+
   itWithMounts(
     'with retryForMs holds the group, and completes its torn line when space returns',
     async () => {
