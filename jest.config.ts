@@ -12,4 +12,5 @@ const config: Config = {
   testTimeout: 60_000,
 }
 
-export default config
+// Not `export default`: in a package of CommonJS, Node 22.18 and later would load that with a warning.
+module.exports = config
