@@ -11,13 +11,13 @@ const CORRUPT_RING = packFailure({ stage: 'encode', reason: REASON_CORRUPT_RING 
 
 /**
  * Takes the promises that the durable position has passed out of `acks`, in order, and frees the space
- * of their records. `settle` is given each with its record's failure word, 0 for none; it must not run
- * foreign code. Returns whether the durable position has moved.
+ * of their records. `settle` is given each with its record's failure word, 0 for none, and the record's
+ * position; it must not run foreign code. Returns whether the durable position has moved.
  */
 export function acknowledge(
   ring: RingProducer,
   acks: Acks,
-  settle: (settle: Settle, failureWord: number) => void,
+  settle: (settle: Settle, failureWord: number, position: number) => void,
 ): boolean {
   const durable = ring.durablePosition
   if (durable === ring.headPosition) return false
@@ -26,8 +26,9 @@ export function acknowledge(
   const end = isPossible ? durable : ring.tailPosition
   const isCorrupt = !isPossible || ring.corruption(durable)
   while (acks.hasBefore(end)) {
-    const word = isCorrupt ? CORRUPT_RING : ring.failureAt(acks.firstPosition)
-    settle(acks.shift(), word)
+    const position = acks.firstPosition
+    const word = isCorrupt ? CORRUPT_RING : ring.failureAt(position)
+    settle(acks.shift(), word, position)
   }
   ring.release(end)
   return true

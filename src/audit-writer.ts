@@ -11,7 +11,7 @@ import { unpackFailure } from './failure'
 import type { FailureKind } from './failure-counts'
 import { FailureReporter } from './failure-reporter'
 import { GroupPublisher } from './group-channel'
-import { allocateRing, DURABLE, RECORD_TYPES, type RingMemory } from './layout'
+import { allocateRing, DURABLE, RECORD_TYPES, type RingMemory, TYPE_REOPEN } from './layout'
 import type { Notice } from './messages'
 import type { CheckedOptions } from './options'
 import { OversizeStore } from './oversize'
@@ -332,16 +332,22 @@ export class AuditWriter implements ExitDrained {
     this.#settleDrains()
   }
 
-  readonly #settleOne = (settle: Settle, failureWord: number): void => {
+  readonly #settleOne = (settle: Settle, failureWord: number, position: number): void => {
     this.#settled++
     if (failureWord === 0) {
       this.#succeeded++
+      if (this.#reporter.isFailing) this.#noteSuccess(position)
       settle(this.#success)
     } else {
       this.#failed++
       this.#noteFailure(failureWord)
       settle('failed')
     }
+  }
+
+  #noteSuccess(position: number): void {
+    // To open the path afresh says nothing of writing to it: a full disk lets one do that.
+    if (this.#ring.typeAt(position) !== TYPE_REOPEN) this.#reporter.noteSuccess()
   }
 
   #noteFailure(word: number): void {

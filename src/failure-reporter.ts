@@ -3,13 +3,24 @@ import { isExiting } from './exit-hook'
 import { FailureCounts, type FailureKind } from './failure-counts'
 import type { WarnLogger } from './options'
 import { codeOf, textOf } from './thrown'
-import { type AuditWarning, type AuditWarningCode, noWarnings } from './warnings'
+import { type AuditWarning, type AuditWarningCode, noWarnings, recoveredWarning } from './warnings'
 
 /** A failed event, or with no kind an error that is not one event's. */
 interface Noted {
   readonly kind: FailureKind | undefined
   readonly error: Error
+  /** What is limited with others like it: the text, but for figures in it. */
+  readonly subject: string
 }
+
+/** A time in which the file takes no events. */
+interface Outage {
+  readonly since: number
+  failed: number
+}
+
+/** Where an event fails for the file's sake, and not for its own or the audit's. */
+const FILE_KINDS: ReadonlySet<FailureKind> = new Set(['folder', 'open', 'write', 'sync'])
 
 /** Warnings of one text that pass before the text is limited. */
 const WARNING_BURST = 10
@@ -91,6 +102,7 @@ export class FailureReporter {
   readonly #counts = new FailureCounts()
   readonly #warnings: Record<AuditWarningCode, number> = noWarnings()
   #lastFailedAtMs: number | null = null
+  #outage: Outage | undefined
   #pending: Noted[] = []
   #isFlushing = false
 
@@ -111,6 +123,11 @@ export class FailureReporter {
     return this.#lastFailedAtMs
   }
 
+  /** Whether the file has failed events, and has taken none since. */
+  get isFailing(): boolean {
+    return this.#outage !== undefined
+  }
+
   /** Warnings that were not one event's failure, by code, and how many of all were held back. */
   get warnings(): { suppressed: number; byCode: Record<AuditWarningCode, number> } {
     return { suppressed: this.#limiter.suppressed, byCode: { ...this.#warnings } }
@@ -120,13 +137,26 @@ export class FailureReporter {
   note(kind: FailureKind, error: Error): void {
     this.#counts.add(kind)
     this.#lastFailedAtMs = Date.now()
-    this.#pending.push({ kind, error })
+    this.#pending.push({ kind, error, subject: error.message })
+    if (!FILE_KINDS.has(kind)) return
+    this.#outage ??= { since: performance.now(), failed: 0 }
+    this.#outage.failed++
+  }
+
+  /** Notes that the file has taken an event: said once where it had failed others before. */
+  noteSuccess(): void {
+    const outage = this.#outage
+    if (outage === undefined) return
+    this.#outage = undefined
+    const { failed, since } = outage
+    const error = recoveredWarning(failed, performance.now() - since, this.#path)
+    this.noteWarning(error, error.code)
   }
 
   /** Notes an error that is not one event's failure: warned about, not counted. */
-  noteWarning(error: AuditWarning): void {
+  noteWarning(error: AuditWarning, subject = error.message): void {
     this.#warnings[error.code]++
-    this.#pending.push({ kind: undefined, error })
+    this.#pending.push({ kind: undefined, error, subject })
   }
 
   /** Tells of what was noted, unless it does so already further down the stack. Never throws. */
@@ -141,9 +171,10 @@ export class FailureReporter {
   #flushOnce(): void {
     const noted = this.#pending
     this.#pending = []
-    for (const { kind, error } of noted) {
+    for (const each of noted) {
+      const { kind, error } = each
       if (kind !== undefined) this.#record({ stage: kind, error, path: this.#path })
-      this.#warnThrough(this.#logger, error, kind)
+      this.#warnThrough(this.#logger, each)
     }
   }
 
@@ -151,13 +182,14 @@ export class FailureReporter {
     try {
       this.#recorder.recordAuditFailure(failure)
     } catch (thrown) {
-      this.#warnThrough(PROCESS_WARNINGS, new Error(`recordAuditFailure threw: ${textOf(thrown)}`))
+      const error = new Error(`recordAuditFailure threw: ${textOf(thrown)}`)
+      this.#warnThrough(PROCESS_WARNINGS, { kind: undefined, error, subject: error.message })
     }
   }
 
   /** The embedder's logger may throw: what it was to tell must not be lost with it. */
-  #warnThrough(logger: WarnLogger, err: Error, stage?: FailureKind): void {
-    const suppressed = this.#limiter.pass(err.message, performance.now())
+  #warnThrough(logger: WarnLogger, { kind: stage, error: err, subject }: Noted): void {
+    const suppressed = this.#limiter.pass(subject, performance.now())
     if (suppressed === undefined) return
     const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : ''
     const message = `exec audit: ${err.message}${more}`

@@ -18,6 +18,7 @@ import {
   sealOf,
   TAIL,
   TIME_OFFSET,
+  TYPE_OFFSET,
 } from './layout'
 
 /*
@@ -146,6 +147,11 @@ export class RingProducer {
   /** The failure word of the record at `position`, valid once `durable` has passed it; 0 is none. */
   failureAt(position: number): number {
     return this.records.view.getInt32((position & (this.capacity - 1)) + FAILURE_OFFSET, true)
+  }
+
+  /** The type of the published record at `position`. */
+  typeAt(position: number): number {
+    return this.records.view.getUint8((position & (this.capacity - 1)) + TYPE_OFFSET)
   }
 
   /** The time of the published record at `position`. */

@@ -12,6 +12,7 @@ export type AuditWarningCode =
   | 'AUDIT_UNSAFE_FILE'
   | 'AUDIT_WORKER_LOST'
   | 'AUDIT_WORKER_BACK'
+  | 'AUDIT_RECOVERED'
   | 'AUDIT_REDACT_FAILED'
   | 'AUDIT_EXIT_TIMEOUT'
 
@@ -27,6 +28,7 @@ export function noWarnings(): Record<AuditWarningCode, number> {
     AUDIT_UNSAFE_FILE: 0,
     AUDIT_WORKER_LOST: 0,
     AUDIT_WORKER_BACK: 0,
+    AUDIT_RECOVERED: 0,
     AUDIT_REDACT_FAILED: 0,
     AUDIT_EXIT_TIMEOUT: 0,
   }
@@ -62,6 +64,12 @@ export function fallbackWarning(cause: unknown, path: string): AuditWarning {
 export function returnWarning(path: string): AuditWarning {
   const text = `a worker writes ${path} again, and the calling thread no longer blocks for it`
   return warning('AUDIT_WORKER_BACK', text)
+}
+
+/** An event has succeeded after others had failed at the file. */
+export function recoveredWarning(failed: number, forMs: number, path: string): AuditWarning {
+  const text = `${path} takes events again: ${failed} failed within ${(forMs / 1000).toFixed(1)} s`
+  return warning('AUDIT_RECOVERED', text)
 }
 
 /** No thread can run the drain loop. */

@@ -48,6 +48,25 @@ describe('a full disk', () => {
     },
   )
 
+  itWithMounts('that has room again is told of once, and not by a reopen', async () => {
+    const { audit, warned } = openAudit(`${mounted}/exec.log`)
+    await audit.started(startedEvent())
+    writeFileSync(`${mounted}/exec.log`, Buffer.alloc(65_536, '\n'))
+    expect(await audit.started(startedEvent())).toBe('failed')
+    // Nothing is written for it, so it says nothing of the room.
+    expect(await audit.reopen()).toBe('durable')
+    expect(await audit.started(startedEvent())).toBe('failed')
+    expect(warned.map(({ object }) => object.code)).toEqual(Array(2).fill('AUDIT_WRITE_FAILED'))
+
+    writeFileSync(`${mounted}/exec.log`, '')
+    expect(await audit.started(startedEvent())).toBe('durable')
+    expect(await audit.started(startedEvent())).toBe('durable')
+    expect(warned.slice(2).map(({ object }) => object.code)).toEqual(['AUDIT_RECOVERED'])
+    const told = `exec audit: ${mounted}/exec.log takes events again: 2 failed within`
+    expect(warned[2]?.message.replace(/ \d+\.\d s$/, '')).toBe(told)
+    expect(audit.stats().warnings.byCode.AUDIT_RECOVERED).toBe(1)
+  })
+
   itWithMounts('right before a newline leaves a line that is whole, and closes it', async () => {
     const { audit, warned } = openAudit(`${mounted}/exec.log`)
     const line = startedLine(0)
@@ -68,9 +87,10 @@ describe('a full disk', () => {
     expect(read()).toBe(text + startedLine(999))
     await audit.close()
     const offset = text.length - line.length
-    expect(warned.at(-1)?.message).toBe(
+    const told = warned.filter(({ object }) => object.code === 'AUDIT_TORN_TAIL')
+    expect(told.map(({ message }) => message)).toEqual([
       `exec audit: ${mounted}/exec.log had ${line.length - 1} bytes without a newline at offset ${offset}, left by a crash or a full disk; they were closed with one and kept`,
-    )
+    ])
   })
 
   itWithMounts(

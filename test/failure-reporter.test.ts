@@ -46,6 +46,42 @@ describe('the failure reporter', () => {
     expect(messages).toHaveLength(200)
   })
 
+  it('says once that the file takes events again, and for how long it took none', () => {
+    const { messages, reporter } = setUp()
+    reporter.noteSuccess()
+    at(5_000)
+    reporter.note('sync', new Error('a'))
+    at(6_000)
+    reporter.note('open', new Error('b'))
+    at(98_060)
+    reporter.noteSuccess()
+    reporter.noteSuccess()
+    reporter.flush()
+    const told = 'exec audit: /exec.log takes events again: 2 failed within 93.1 s'
+    expect(messages).toEqual(['exec audit: a', 'exec audit: b', told])
+    expect(reporter.warnings.byCode).toEqual({ ...noWarnings(), AUDIT_RECOVERED: 1 })
+  })
+
+  it('limits that too, whatever its figures are', () => {
+    const { messages, reporter } = setUp()
+    for (let i = 0; i < 1_000; i++) {
+      at(5_000 + i / 2)
+      for (let failed = 0; failed <= i % 3; failed++) reporter.note('write', new Error('disk full'))
+      reporter.noteSuccess()
+    }
+    reporter.flush()
+    expect(messages.filter((text) => text.includes('takes events again'))).toHaveLength(10)
+    expect(reporter.warnings.byCode.AUDIT_RECOVERED).toBe(1_000)
+  })
+
+  it.each(['encode', 'closed', 'full'] as const)('a failure at %s is not the file’s', (kind) => {
+    const { messages, reporter } = setUp()
+    reporter.note(kind, new Error('a'))
+    reporter.noteSuccess()
+    reporter.flush()
+    expect([messages, reporter.isFailing]).toEqual([['exec audit: a'], false])
+  })
+
   it('tells nothing before flush, and takes what the logger itself causes', () => {
     const diagnostics = new ExecDiagnostics()
     const messages: string[] = []

@@ -60,6 +60,7 @@ describe('the metrics for Prometheus', () => {
       exec_audit_warnings_total{code="AUDIT_UNSAFE_FILE"} 0
       exec_audit_warnings_total{code="AUDIT_WORKER_LOST"} 0
       exec_audit_warnings_total{code="AUDIT_WORKER_BACK"} 0
+      exec_audit_warnings_total{code="AUDIT_RECOVERED"} 0
       exec_audit_warnings_total{code="AUDIT_REDACT_FAILED"} 0
       exec_audit_warnings_total{code="AUDIT_EXIT_TIMEOUT"} 0
       exec_audit_warnings_suppressed_total 0

@@ -127,7 +127,10 @@ describe('a process that runs into', () => {
     expect(failed).toBeGreaterThan(EVENTS / 2)
     expect(told.counts).toEqual([failed, failed, failed])
     expect(new Set(told.outcomes.slice(-100))).toEqual(new Set(['durable']))
-    expect(told.warned.filter((text) => !text.startsWith('AUDIT_TORN_TAIL'))).toEqual([stage])
+    expect(told.warned.filter((text) => !text.startsWith('AUDIT_TORN_TAIL'))).toEqual([
+      stage,
+      'AUDIT_RECOVERED undefined',
+    ])
     const lines = read().join('').trimEnd().split('\n')
     const torn = lines.filter((line) => !line.endsWith('}'))
     expect(torn.length).toBe(told.tornTails)

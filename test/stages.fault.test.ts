@@ -52,6 +52,9 @@ const FAULTS: readonly Fault[] = [
   },
 ]
 
+/** What is told of the second event, where the file has failed the first. */
+const RECOVERED = ['AUDIT_RECOVERED', null, null]
+
 /** Records two events, the second after the first is settled, and says all that was told of them. */
 const TWO_EVENTS = `
 const told = { outcomes: [], recorded: [], warned: [] }
@@ -81,7 +84,7 @@ describe.each(['open', 'closed'])('an error, in %s mode,', (failureMode) => {
     return {
       outcomes: [failureMode === 'open' ? 'failed' : ['AuditError', code, ...cause], 'durable'],
       recorded: [[stage, code]],
-      warned: [[code, stage, ...cause]],
+      warned: [[code, stage, ...cause], ...(stage === 'encode' ? [] : [RECOVERED])],
       failed: [[stage, 1]],
     }
   }

@@ -36,7 +36,7 @@ describe('a sync or write that fails', () => {
     async (errno) => {
       expect(await run(`fdatasync:error=${errno}:when=2`, '{}')).toEqual({
         outcomes: ['durable', 'failed', 'durable'],
-        codes: ['AUDIT_SYNC_FAILED', errno],
+        codes: ['AUDIT_SYNC_FAILED', errno, 'AUDIT_RECOVERED', null],
         sync: 1,
         write: 0,
         retries: 0,
@@ -96,7 +96,7 @@ describe('a sync or write that fails', () => {
     async (errno) => {
       expect(await run(`write:error=${errno}:when=2`, '{}')).toEqual({
         outcomes: ['durable', 'failed', 'durable'],
-        codes: ['AUDIT_WRITE_FAILED', errno],
+        codes: ['AUDIT_WRITE_FAILED', errno, 'AUDIT_RECOVERED', null],
         sync: 0,
         write: 1,
         retries: 0,
@@ -124,7 +124,7 @@ describe('a sync or write that fails', () => {
     )
     expect(JSON.parse(end.stdout)).toMatchObject({
       outcomes: ['failed', 'durable', 'durable'],
-      codes: ['AUDIT_FOLDER_FAILED', 'EIO'],
+      codes: ['AUDIT_FOLDER_FAILED', 'EIO', 'AUDIT_RECOVERED', null],
     })
   })
 

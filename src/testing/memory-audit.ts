@@ -291,6 +291,7 @@ export class MemoryAudit implements AuditTrail {
     this.#settled++
     if (failure === undefined) {
       this.#succeeded++
+      this.#reporter.noteSuccess()
       this.#lines.push(line)
       settle(this.#outcome)
       return
