@@ -7,7 +7,8 @@ import { useTempDir } from './helpers/temp-dir'
 
 describe('the files of one rotation', () => {
   it.each([
-    ['numbers', 'log/a log/a.1 log/a.10.gz log/a.2.gz', 'log/a.10.gz log/a.2.gz log/a.1 log/a'],
+    ['numbers', 'a.9 a.10 a.11.gz a.8', 'a.11.gz a.10 a.9 a.8'],
+    ['numbers from 0', 'log/a log/a.0 log/a.1.gz', 'log/a.1.gz log/a.0 log/a'],
     [
       'dates',
       'a a-20261102.gz a-20261031.gz a-20261103',
@@ -33,6 +34,15 @@ describe('the files of one rotation', () => {
   ])('stay as they were named: %s', (_, text) => {
     const named = text === '' ? [] : text.split(' ')
     expect(inRotationOrder(named)).toEqual({ names: named, notes: [] })
+  })
+
+  it.each([
+    ['a.2 a', 'a.1 is not named: what was rotated into it is not read'],
+    ['a.12 a.11 a.9', 'a.10 is not named: what was rotated into it is not read'],
+    ['x/a.5.gz x/a', 'x/a.4 to x/a.1 are not named: what was rotated into them is not read'],
+  ])('are missed where a number is: %s', (text, note) => {
+    const named = text.split(' ')
+    expect(inRotationOrder(named)).toEqual({ names: named, notes: [note] })
   })
 
   it('have no packed copy of one that is there', () => {

@@ -32,25 +32,42 @@ export function inRotationOrder(named: readonly string[]): OrderedLogs {
   const isCopy = (name: string) =>
     name.endsWith(PACKED) && named.includes(name.slice(0, -PACKED.length))
   const given = named.filter((name) => !isCopy(name))
-  const names = ordered(given)
+  const logs = rotationOf(given)
+  const names = logs === undefined ? given : logs.map(({ name }) => name)
   const left = named.filter(isCopy).map((name) => {
     const whole = visible(name.slice(0, -PACKED.length))
     return `${visible(name)} is left out, since ${whole} is named too`
   })
-  if (names.every((name, i) => name === given[i])) return { names, notes: left }
+  const notes = [...left, ...gapsIn(logs ?? [])]
+  if (names.every((name, i) => name === given[i])) return { names, notes }
   const [first = '', last = ''] = [names[0], names.at(-1)]
   const order = `read as they were rotated, from ${visible(first)} to ${visible(last)}`
-  return { names, notes: [...left, order] }
+  return { names, notes: [...notes, order] }
 }
 
-function ordered(given: readonly string[]): readonly string[] {
+/** The files of one rotation, the oldest first; undefined where they are not those of one. */
+function rotationOf(given: readonly string[]): readonly RotatedLog[] | undefined {
   const logs = given.map(parse)
   const [first] = logs
   const isOneLog = logs.every(({ name, log }) => log === first?.log && name !== STDIN)
   const hasNumbers = logs.some(({ number }) => number !== undefined)
   const hasDates = logs.some(({ date }) => date !== undefined)
-  if (!isOneLog || (hasNumbers && hasDates)) return given
-  return logs.toSorted(byAge).map(({ name }) => name)
+  if (!isOneLog || (hasNumbers && hasDates)) return undefined
+  return logs.toSorted(byAge)
+}
+
+/** Tells of the numbers that no file has: without them the log would look whole, and is not. */
+function gapsIn(logs: readonly RotatedLog[]): readonly string[] {
+  if (logs.some(({ date }) => date !== undefined)) return []
+  return logs.slice(1).flatMap(({ log, number = 0 }, i) => {
+    const before = logs[i]?.number ?? 0
+    const [newest, oldest] = [number + 1, before - 1].map((n) => visible(`${log}.${n}`))
+    const missing = before - number - 1
+    if (missing < 1) return []
+    const [what, where] =
+      missing === 1 ? [`${newest} is`, 'it'] : [`${oldest} to ${newest} are`, 'them']
+    return [`${what} not named: what was rotated into ${where} is not read`]
+  })
 }
 
 function parse(name: string): RotatedLog {
