@@ -207,6 +207,24 @@ describe('exec', () => {
     expect(text(await end)).toEqual([0, 'late', waits])
   })
 
+  it('takes it for no silence where it was held up itself', async () => {
+    const held = dir.path('held.js')
+    writeFileSync(
+      held,
+      `const fs = require('node:fs')
+       const { read } = fs
+       fs.read = (fd, ...rest) => {
+         if (fd !== 0) return read(fd, ...rest)
+         fs.read = read
+         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_500)
+         setTimeout(() => read(fd, ...rest), 20)
+       }`,
+    )
+    process.env.NODE_OPTIONS = `--require=${held}`
+    const end = run(logged('cat'), 'late').finally(() => delete process.env.NODE_OPTIONS)
+    expect(text(await end)).toEqual([0, 'late', ''])
+  })
+
   it('writes a summary to a file', async () => {
     const file = dir.path('summary.json')
     expect(text(await run(logged('--json', file, 'sh', '-c', 'echo 1; exit 3')))).toEqual([
