@@ -162,7 +162,8 @@ async function main(): Promise<void> {
   if (audit === undefined) throw new RangeError(`no audit is called ${task.audit}`)
   const gateway = new Gateway(await audit.open(task.path), task.spawns)
   const figures = figuresOf(gateway)
-  const server = createServer((message, response) => {
+  // Kept open: the client may be about to use a connection whose time is over.
+  const server = createServer({ keepAliveTimeout: 0 }, (message, response) => {
     if (message.url === '/exec') gateway.handle(message, response)
     else response.end(JSON.stringify(figures()))
   })

@@ -54,7 +54,8 @@ test('a gateway is waited for until it has answered at all', async () => {
     loopP99Us: 1,
   }
   const answer = (response: ServerResponse) => response.end(JSON.stringify(figures))
-  const server = createServer((request, response) => {
+  // Connections are kept: one whose time is over may be about to be used again.
+  const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     request.resume()
     if (request.url === '/figures') answer(response)
     else setTimeout(() => answer(response), ANSWER_MS)

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { denied, exited, isRunning, requested, started, trailOf, warned } from './helpers/runner'
 import { useTempDir } from './helpers/temp-dir'
@@ -25,28 +25,34 @@ afterEach(() => {
   running.clear()
 })
 
-/** Starts `exec` with these arguments, its output into pipes. */
-function start(args: readonly string[], stdin?: string | Buffer) {
-  const started = startOpen(args)
-  started.child.stdin.end(stdin)
-  return started
+/**
+ * Starts `exec` with these arguments, its output into pipes. Its input is a file: with a pipe it would tell of
+ * a silence where this process is held up.
+ */
+function start(args: readonly string[], stdin: string | Buffer = '') {
+  const file = dir.path('stdin')
+  writeFileSync(file, stdin)
+  const input = openSync(file, 'r')
+  try {
+    return startWith(input, args)
+  } finally {
+    closeSync(input)
+  }
 }
 
-/** The same, with a standard input that goes on. */
-function startOpen(args: readonly string[]) {
+function startWith(input: number | 'pipe', args: readonly string[]) {
   const child = spawn(process.execPath, [MAIN, 'exec', ...args], {
-    stdio: 'pipe',
+    stdio: [input, 'pipe', 'pipe'],
     // Jest's copy of it, in which a test sets its variables.
     env: { ...process.env },
   })
   running.add(child)
   const stdout: Buffer[] = []
   let stderr = ''
-  child.stdout.on('data', (chunk) => stdout.push(chunk))
-  child.stderr.setEncoding('utf8').on('data', (text) => {
+  child.stdout?.on('data', (chunk) => stdout.push(chunk))
+  child.stderr?.setEncoding('utf8').on('data', (text) => {
     stderr += text
   })
-  child.stdin.on('error', () => undefined)
   const end = new Promise<End>((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (code) => resolve({ code, stdout: Buffer.concat(stdout), stderr }))
@@ -110,7 +116,7 @@ describe('exec', () => {
 
   it('ends the command when nobody reads its output any more', async () => {
     const { child, end } = start(logged('--no-stdin', 'yes'))
-    child.stdout.once('data', () => child.stdout.destroy())
+    child.stdout?.once('data', () => child.stdout?.destroy())
     expect((await end).code).toBe(141)
     const [, , warning, exit] = trailOf(log())
     expect(warning).toEqual(warned('peer_disconnected'))
@@ -194,11 +200,29 @@ describe('exec', () => {
   })
 
   it('says what it waits for where its input says nothing and does not end', async () => {
-    const { child, end, told } = startOpen(logged('cat'))
+    const { child, end, told } = startWith('pipe', logged('cat'))
     const waits = `${PREFIX}waiting for the end of standard input, which the request records; --no-stdin or </dev/null gives the command none\n`
     await until('it says nothing', () => told() !== '')
-    child.stdin.end('late')
+    child.stdin?.end('late')
     expect(text(await end)).toEqual([0, 'late', waits])
+  })
+
+  it('takes it for no silence where it was held up itself', async () => {
+    const held = dir.path('held.js')
+    writeFileSync(
+      held,
+      `const fs = require('node:fs')
+       const { read } = fs
+       fs.read = (fd, ...rest) => {
+         if (fd !== 0) return read(fd, ...rest)
+         fs.read = read
+         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_500)
+         setTimeout(() => read(fd, ...rest), 20)
+       }`,
+    )
+    process.env.NODE_OPTIONS = `--require=${held}`
+    const end = run(logged('cat'), 'late').finally(() => delete process.env.NODE_OPTIONS)
+    expect(text(await end)).toEqual([0, 'late', ''])
   })
 
   it('writes a summary to a file', async () => {

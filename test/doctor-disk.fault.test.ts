@@ -149,10 +149,10 @@ describe('doctor, on a disk of its own', () => {
     const folder = ext4.folder()
     privileged('fsfreeze', '-f', folder)
     frozen = folder
-    const { code, bad } = await badOf(log(), [], ['--timeout', '6'])
+    const { code, bad } = await badOf(log(), [], ['--timeout', '9'])
     thaw()
     expect(bad).toEqual([
-      'fail writable: no answer within 6 s: the disk hangs $ sudo dmesg | tail # and look at the disk',
+      'fail writable: no answer within 9 s: the disk hangs $ sudo dmesg | tail # and look at the disk',
       ...untried('the one before has no end'),
     ])
     await until('something is left', () => readdirSync(folder).length === 0)

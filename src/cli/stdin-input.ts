@@ -1,5 +1,6 @@
 /** After so long without a byte it is said what is waited for. */
 const SILENT_MS = 2_000
+const SILENT_TURNS = 20
 
 /**
  * Standard input to its end, or until it is longer than may be; undefined where it is a terminal.
@@ -27,28 +28,27 @@ export async function readStdin(
   return Buffer.concat(chunks)
 }
 
-/** Tells of a silence, once. */
+/**
+ * Tells of a silence, once. It is counted in turns of the event loop: a process that was held up has not heard
+ * what there was.
+ */
 class Silence {
   readonly #timer: NodeJS.Timeout
-  #ends = 0
+  #turns = 0
 
   constructor(onSilent: () => void) {
-    this.#timer = setTimeout(() => {
-      const ends = this.#ends
-      // This process may have been the one that was held up: what has come by now is read first.
-      setImmediate(() => {
-        if (ends === this.#ends) onSilent()
-      })
-    }, SILENT_MS)
+    this.#timer = setInterval(() => {
+      if (++this.#turns < SILENT_TURNS) return
+      this.stop()
+      onSilent()
+    }, SILENT_MS / SILENT_TURNS)
   }
 
   end(): void {
-    this.#ends++
-    this.#timer.refresh()
+    this.#turns = 0
   }
 
   stop(): void {
-    this.#ends++
-    clearTimeout(this.#timer)
+    clearInterval(this.#timer)
   }
 }

@@ -20,7 +20,7 @@ import {
 
 /** Who asks, in this demonstration: an agent and a machine of fixed ids. */
 const PARTIES = { agentId: 'a9'.repeat(32), machineId: 'b7'.repeat(32) }
-const TIMEOUT_MS = 5_000
+const TIMEOUT_MS = 60_000
 
 /** What a command may be asked to do. */
 interface Wish {

@@ -17,7 +17,10 @@ export function useExt4Disk(): { folder(): string } {
     privileged('mount', '-o', 'loop', image, folder)
   })
   beforeEach(() => {
-    for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true })
+    // What the test before has left behind may just be removing its own.
+    for (const name of readdirSync(folder)) {
+      rmSync(join(folder, name), { recursive: true, force: true })
+    }
     chmodSync(folder, 0o700)
     privileged('chown', '0:0', folder)
   })
