@@ -4,6 +4,9 @@ import { useTempDir } from './helpers/temp-dir'
 import { times } from './helpers/times'
 import { CATCH_WORKERS } from './helpers/worker-scripts'
 
+// Some of them sync each event, and a slow disk takes its time.
+jest.setTimeout(300_000)
+
 /**
  * Records events in bursts and, between them, kills the worker, blocks in drainSync, waits in drain or
  * sleeps, by a seeded choice; then prints the outcomes that were not durable and what was recorded.
