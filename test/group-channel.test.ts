@@ -63,7 +63,10 @@ describe('the channel of groups', () => {
     const groups = watchGroups()
     const path = dir.path('exec.log')
     mkdirSync(path)
-    await openAudit(path).audit.started(startedEvent({ pid: 1 }))
+    const failing = openAudit(path).audit
+    await failing.started(startedEvent({ pid: 1 }))
+    // A group is told of after its outcome.
+    await failing.close()
     const written = openAudit(dir.path('other.log'), { fsync: { method: 'none' } }).audit
     await written.started(startedEvent({ pid: 12 }))
     await written.close()

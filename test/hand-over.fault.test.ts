@@ -4,6 +4,9 @@ import { useTempDir } from './helpers/temp-dir'
 import { times } from './helpers/times'
 import { CATCH_WORKERS } from './helpers/worker-scripts'
 
+// Some of them sync each event, and a slow disk takes its time.
+jest.setTimeout(300_000)
+
 /**
  * Records events in bursts and, between them, kills the worker, blocks in drainSync, waits in drain or
  * sleeps, by a seeded choice; then prints the outcomes that were not durable and what was recorded.
@@ -24,7 +27,8 @@ const run = async () => {
   const fsync = { maxEvents: pick(1, 5, 1000), maxDelayMs: pick(0, 0, 3) }
   const audit = open({ ringBytes: pick(1024, 4096, 65536), onFull: pick('wait', 'block'), fsync, logger })
   const outcomes = []
-  for (let round = 0; round < 100; round++) {
+  // More where a worker takes long to die: those that are killed meanwhile are the same one.
+  for (let round = 0; round < 100 || audit.stats().worker.deaths < 3; round++) {
     for (let burst = 1 + random() * 40; burst > 0; burst--) {
       // Some are too large for the small rings and travel beside them.
       const argv = [String(outcomes.length), 'x'.repeat(pick(0, 50, 50, 3000))]

@@ -135,14 +135,16 @@ export async function runOpenLoop(rate: number, load: Load): Promise<LoadResult>
   try {
     for (let seen = 0; ; ) {
       tally.throwIfFailed()
-      const now = performance.now()
       const { ticks } = pacer
+      const now = performance.now()
+      // By the clock: the pacer's thread may be late itself.
+      const come = schedule.momentsBy(now - startMs)
       // The oldest moment that this thread has not come to yet.
-      if (ticks > seen) tally.lateness.add(Math.max(0, now - startMs - seen * schedule.periodMs))
-      seen = ticks
+      if (come > seen) tally.lateness.add(Math.max(0, now - startMs - seen * schedule.periodMs))
+      seen = come
       tally.send(schedule.dueBy(now - startMs), intendedMs)
       if (tally.sent === schedule.count || now >= endMs) break
-      await pacer.next(seen, SLICE_MS)
+      await pacer.next(ticks, SLICE_MS)
     }
   } finally {
     clearInterval(keepAlive)

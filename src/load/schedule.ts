@@ -29,11 +29,16 @@ export class Schedule {
     return Math.floor((i * this.momentsPerSecond) / this.rate) * this.periodMs
   }
 
+  /** How many moments have come once `elapsedMs` have passed. */
+  momentsBy(elapsedMs: number): number {
+    // A rounding error must not put off a moment that has come.
+    return Math.max(0, Math.floor(elapsedMs / this.periodMs + 1e-9) + 1)
+  }
+
   /** How many events are meant to have come once `elapsedMs` have passed. */
   dueBy(elapsedMs: number): number {
     if (elapsedMs < 0) return 0
-    // A rounding error must not put off a moment that has come.
-    const moments = Math.floor(elapsedMs / this.periodMs + 1e-9) + 1
+    const moments = this.momentsBy(elapsedMs)
     return Math.min(this.count, Math.ceil((moments * this.rate) / this.momentsPerSecond - 1e-9))
   }
 }

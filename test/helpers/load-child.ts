@@ -4,6 +4,8 @@ import { AGENT_ID, MACHINE_ID, REQUEST_ID, startedLine } from './events'
 import { randomFrom } from './random'
 
 const DIST = join(__dirname, '../../dist')
+/** Events under way at once, where they have no filling. */
+const IN_FLIGHT = 64
 
 /**
  * Records events for ever, and writes the pid of each that succeeds to its output, and each torn tail
@@ -40,7 +42,7 @@ const loop = async () => {
     if (++acked % Number(rotateEach) === 0 && fs.existsSync(path)) fs.renameSync(path, path + '.' + acked)
   }
 }
-for (let i = Number(fill) > 0 ? 8 : 64; i > 0; i--) loop()
+for (let i = Number(fill) > 0 ? 8 : ${IN_FLIGHT}; i > 0; i--) loop()
 `
 
 /** How a child under load is run. */
@@ -53,7 +55,7 @@ export interface Load {
   readonly fill?: number
   /** After so many acknowledgements each time, the log is renamed. */
   readonly rotateEach?: number
-  /** Milliseconds from the first acknowledgement to the end. */
+  /** Milliseconds from the first acknowledgement, or the first of an event in a second file, to the end. */
   readonly afterMs: number
   /** Whether the end also waits for a torn tail to be told. */
   readonly isTorn?: boolean
@@ -87,6 +89,8 @@ export function loadLine(pid: number, fill = 0): string {
 export async function runUntilKilled(load: Load): Promise<LoadEnd> {
   const { path, from, method = 'fdatasync', fill = 0, rotateEach = Number.NaN } = load
   const { afterMs, isTorn = false, atEnd } = load
+  // When the log is renamed, so many more have been recorded; those that come later go to the next file.
+  const ackedMin = rotateEach > 0 ? rotateEach + IN_FLIGHT : 1
   const args = ['-e', SCRIPT, '--', path, ...[from, method, fill, rotateEach].map(String)]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
@@ -101,7 +105,8 @@ export async function runUntilKilled(load: Load): Promise<LoadEnd> {
   await new Promise<void>((resolve) => {
     child.stdout.setEncoding('utf8').on('data', (text) => {
       output += text
-      if (isArmed || !/^\d+$/m.test(output) || (isTorn && !/^torn .*\n/m.test(output))) return
+      if (isArmed || (isTorn && !/^torn .*\n/m.test(output))) return
+      if ((output.match(/^\d+\n/gm)?.length ?? 0) < ackedMin) return
       isArmed = true
       setTimeout(end, afterMs)
     })

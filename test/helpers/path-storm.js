@@ -52,9 +52,11 @@ const OPERATIONS = {
   },
 }
 
+/** On a slow disk it takes the writer long to make the next file. */
+const OPERATIONS_MIN = 21
 const end = performance.now() + Number(milliseconds)
 let done = 0
-while (performance.now() < end) {
+while (performance.now() < end || done < OPERATIONS_MIN) {
   count++
   try {
     OPERATIONS[choices[Math.floor(random() * choices.length)]]()
