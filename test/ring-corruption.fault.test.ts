@@ -190,9 +190,12 @@ run()
   it('so that it claims what was never written acknowledges nothing, and the process ends', async () => {
     const script = `
 const audit = open({ ringBytes: ${RING_BYTES}, logger: { warn() {} } })
-const outcomes = [0, 1, 2].map((pid) => audit.started({ requestId, pid }))
-// The worker starts when this has returned.
-Atomics.add(new Int32Array(ringOf(${RING_BYTES})), ${DURABLE}, 2 ** 20)
+const ring = ringOf(${RING_BYTES})
+const outcomes = whileNobodyDrains(ring, () => {
+  const calls = [0, 1, 2].map((pid) => audit.started({ requestId, pid }))
+  Atomics.add(new Int32Array(ring), ${DURABLE}, 2 ** 20)
+  return calls
+})
 Promise.all(outcomes).then(async (settled) => {
   await audit.close()
   console.log(settled.join())
@@ -209,11 +212,14 @@ const warnings = []
 const audit = open({ ringBytes: ${RING_BYTES}, logger: { warn: ({ code }) => warnings.push(code) } })
 const ids = { requestId, agentId: '11'.repeat(32), machineId: '22'.repeat(32) }
 const large = (letter) => audit.denial({ ...ids, argv: [letter.repeat(${RING_BYTES})], reason: 'spawn_failed' })
-const outcomes = [large('a'), large('b'), large('c'), audit.started({ requestId, pid: 0 })]
-// The worker starts when this has returned. The first record is the reference to the first event.
 const ring = ringOf(${RING_BYTES})
-const id = new DataView(ring, ring.byteLength - ${RING_BYTES} + ${OVERSIZE_ID_OFFSET})
-id.setUint32(0, id.getUint32(0, true) ^ (1 << 31), true)
+const outcomes = whileNobodyDrains(ring, () => {
+  const calls = [large('a'), large('b'), large('c'), audit.started({ requestId, pid: 0 })]
+  // The first record is the reference to the first event.
+  const id = new DataView(ring, ring.byteLength - ${RING_BYTES} + ${OVERSIZE_ID_OFFSET})
+  id.setUint32(0, id.getUint32(0, true) ^ (1 << 31), true)
+  return calls
+})
 Promise.all(outcomes).then(async (settled) => {
   await audit.close()
   console.log(JSON.stringify({ settled, warnings }))
