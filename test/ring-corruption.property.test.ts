@@ -221,6 +221,23 @@ function effectInRecord({ name, input }: Given, offset: number): Effect {
   return isCount || isLength ? 'refused' : 'undetected'
 }
 
+/**
+ * Whether the event's reference names the record of another, of the same length, now: then that one's
+ * line stands in the log for it, since there is no checksum over the id.
+ */
+function isTakenForAnother(
+  { memory }: Rig,
+  event: Published,
+  events: readonly Published[],
+): boolean {
+  const { view } = memory.records
+  const idOf = ({ position }: Published) =>
+    view.getUint32((position & (CAPACITY - 1)) + layout.OVERSIZE_ID_OFFSET, true)
+  const bytesOf = ({ beside }: Published) => beside?.bytes.length
+  const others = events.filter((other) => other !== event && bytesOf(other) === bytesOf(event))
+  return event.beside !== undefined && others.some((other) => idOf(other) === idOf(event))
+}
+
 /** Flips one bit of what was published; returns which event it belongs to and what must come of it. */
 function flipOneBit(
   rig: Rig,
@@ -241,7 +258,10 @@ function flipOneBit(
   const padding = event.position - event.from
   const at = draw(padding + layout.align(event.length))
   flip(rig.memory.records, (event.from + at) & (CAPACITY - 1))
-  if (at >= padding) return { hit, effect: effectInRing(event, at - padding) }
+  if (at >= padding) {
+    const isUndetected = isTakenForAnother(rig, event, events)
+    return { hit, effect: isUndetected ? 'undetected' : effectInRing(event, at - padding) }
+  }
   return { hit, effect: at < layout.FAILURE_OFFSET ? 'ring' : 'none' }
 }
 

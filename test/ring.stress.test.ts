@@ -14,8 +14,8 @@ const CAPACITY = 1024
 const RECORDS = 250_000
 const RECORD_BYTES_MIN = 40
 /** So long that only a lost wake-up, and no busy machine, lets a sleep run out. */
-const PARK_MS = 3_000
-const STALL_MS = 10_000
+const PARK_MS = 20_000
+const STALL_MS = 25_000
 /** The drainer marks each record failed whose sequence number this divides. */
 const FAIL_EVERY = 7
 

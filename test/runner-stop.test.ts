@@ -100,7 +100,7 @@ describe('a command that is cancelled', () => {
     const argv = ['sh', '-c', `${child} >/dev/null 2>&1 & ${child} & sleep 600`]
     const pids = () => (existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [])
     const { run, trail } = openRunner(log())
-    const result = run(argv, { cancel: controller.signal, limits: { graceMs: 300 } })
+    const result = run(argv, { cancel: controller.signal, limits: { graceMs: 1_500 } })
     await until('they do not start', () => pids().length === 2)
     controller.abort()
     expect(await result).toMatchObject({ signal: 'SIGTERM', stoppedBy: 'cancelled' })

