@@ -68,7 +68,8 @@ export function returnWarning(path: string): AuditWarning {
 
 /** An event has succeeded after others had failed at the file. */
 export function recoveredWarning(failed: number, forMs: number, path: string): AuditWarning {
-  const text = `${path} takes events again: ${failed} failed within ${(forMs / 1000).toFixed(1)} s`
+  const time = forMs < 1_000 ? `${Math.ceil(forMs)} ms` : `${(forMs / 1_000).toFixed(1)} s`
+  const text = `${path} takes events again: ${failed} failed within ${time}`
   return warning('AUDIT_RECOVERED', text)
 }
 

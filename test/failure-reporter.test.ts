@@ -57,9 +57,18 @@ describe('the failure reporter', () => {
     reporter.noteSuccess()
     reporter.noteSuccess()
     reporter.flush()
-    const told = 'exec audit: /exec.log takes events again: 2 failed within 93.1 s'
-    expect(messages).toEqual(['exec audit: a', 'exec audit: b', told])
-    expect(reporter.warnings.byCode).toEqual({ ...noWarnings(), AUDIT_RECOVERED: 1 })
+    reporter.note('folder', new Error('c'))
+    at(98_071.2)
+    reporter.noteSuccess()
+    reporter.flush()
+    expect(messages).toEqual([
+      'exec audit: a',
+      'exec audit: b',
+      'exec audit: /exec.log takes events again: 2 failed within 93.1 s',
+      'exec audit: c',
+      'exec audit: /exec.log takes events again: 1 failed within 12 ms',
+    ])
+    expect(reporter.warnings.byCode).toEqual({ ...noWarnings(), AUDIT_RECOVERED: 2 })
   })
 
   it('limits that too, whatever its figures are', () => {
