@@ -32,8 +32,12 @@ const CASES: readonly (readonly [string, string, string, number])[] = [
   ['the whole group, then another writer', `${GROUP}other\n`, `${GROUP}other\n${GROUP}`, 0],
 ]
 
+/** The module's object, through which sonic-boom calls it. */
+const fs = jest.requireActual<typeof import('node:fs')>('node:fs')
+
 describe('a group that a drainer before this one had begun', () => {
   const dir = useTempDir()
+  afterEach(() => jest.restoreAllMocks())
 
   const setUp = (inFile: string) => {
     const path = dir.path('exec.log')
@@ -139,6 +143,25 @@ describe('a group that a drainer before this one had begun', () => {
     sink.endGroup()
     sink.close()
     expect(openPaths()).toEqual(before)
+  })
+
+  it.each([
+    ['before its rest is written', 'fir', 0],
+    ['between two parts of one write', '', 3],
+  ])('is written again where another writer comes in %s', (_, inFile, firstBytes) => {
+    const { path, journal, sink, place } = setUp(inFile)
+    journal.begin(group.start, group.end, place)
+    const { writeSync } = fs
+    // No other process could be made to come in just there.
+    jest.spyOn(fs, 'writeSync').mockImplementationOnce((fd, bytes) => {
+      const isCut = firstBytes > 0
+      if (isCut) writeSync(fd, String(bytes).slice(0, firstBytes))
+      appendFileSync(path, 'other\n')
+      return isCut ? firstBytes : writeSync(fd, String(bytes))
+    })
+    expect(sink.append(group)).toBeUndefined()
+    sink.close()
+    expect(readFileSync(path, 'utf8')).toBe(`${BEFORE}firother\nst\nsecond\n${GROUP}`)
   })
 
   it('is written again when there is no note of it', () => {
