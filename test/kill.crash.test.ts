@@ -68,7 +68,7 @@ describe('SIGKILL under load', () => {
 
   it(`loses nothing durable, and merges no line, in ${KILLS} kills`, async () => {
     const sums = await killAgainAndAgain(KILLS, 60, 0)
-    expect(sums.tornByKill + sums.tornByHand).toBeGreaterThan(0)
+    expect(sums.tornByHand).toBeGreaterThan(0)
   }, 300_000)
 
   it(`nor in ${BIG_KILLS} kills while lines of a mebibyte are written`, async () => {
