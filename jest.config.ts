@@ -5,10 +5,10 @@ const config: Config = {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
   // The worker under test is the compiled one: building first keeps a bare `npx jest` honest.
-  globalSetup: '<rootDir>/test/helpers/build.ts',
+  globalSetup: '<rootDir>/test/support/build.ts',
   transform: { '^.+\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.json' }] },
   // The line serializers are generated at build time and have no source file to transform.
-  moduleNameMapper: { '^\\./line-serializers$': '<rootDir>/dist/line-serializers.js' },
+  moduleNameMapper: { '^\\./line-serializers$': '<rootDir>/dist/format/line-serializers.js' },
   testTimeout: 60_000,
 }
 

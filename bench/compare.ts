@@ -3,13 +3,13 @@
  * the same sizes now; with a second report nothing is run, and the two are compared.
  */
 import { parseArgs } from 'node:util'
-import { readOptions } from './harness'
-import { type Machine, machineLine } from './machine'
-import { compare, formatMoves } from './moves'
-import { type Report, readReport } from './report'
-import { chosen, runAll } from './session'
-import { paint, progress } from './table'
-import { orUsage, usableFolder } from './usage'
+import { readOptions } from './harness/harness'
+import { chosen, runAll } from './harness/session'
+import { orUsage, usableFolder } from './harness/usage'
+import { type Machine, machineLine } from './report/machine'
+import { compare, formatMoves } from './report/moves'
+import { type Report, readReport } from './report/report'
+import { paint, progress } from './report/table'
 
 const HELP = `Usage: npm run bench:compare -- OLD.json [NEW.json] [--dir DIR]
 

@@ -3,10 +3,10 @@
  * saved as SVG too.
  */
 import { parseArgs } from 'node:util'
-import { plotFiles, plotText, writePlots } from './plots'
-import { readReport } from './report'
-import { BENCHMARKS } from './session'
-import { orUsage } from './usage'
+import { BENCHMARKS } from './harness/session'
+import { orUsage } from './harness/usage'
+import { plotFiles, plotText, writePlots } from './report/plots'
+import { readReport } from './report/report'
 
 const HELP = `Usage: npm run bench:plot -- REPORT.json [--out DIR]
 

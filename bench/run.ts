@@ -1,12 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { OPTIONS_HELP, readOptions } from './harness'
-import { plotFiles, writePlots } from './plots'
-import { writeReadme } from './readme'
-import { BENCHMARKS, chosen, runAll } from './session'
-import { progress } from './table'
-import { formatTargets, TARGET_BENCHMARKS } from './targets'
-import { orUsage, usableFolder } from './usage'
+import { OPTIONS_HELP, readOptions } from './harness/harness'
+import { BENCHMARKS, chosen, runAll } from './harness/session'
+import { orUsage, usableFolder } from './harness/usage'
+import { plotFiles, writePlots } from './report/plots'
+import { writeReadme } from './report/readme'
+import { progress } from './report/table'
+import { formatTargets, TARGET_BENCHMARKS } from './report/targets'
 
 const HELP = `Usage: npm run bench -- [NAME...] [OPTIONS]
        npm run bench:peers -- [NAME...] [OPTIONS]

@@ -5,20 +5,6 @@
  * @module x0x-exec-audit
  */
 
-export type { AuditTrail, EventRecorder } from './audit-trail'
-export {
-  type AuditFailure,
-  type AuditFailureRecorder,
-  type DiagnosticsSnapshot,
-  ExecDiagnostics,
-  type LastAuditFailure,
-} from './diagnostics'
-export type { EventName } from './encode'
-export {
-  AuditError,
-  type AuditErrorCode,
-  type InvalidEventError,
-} from './errors'
 export {
   type AuditOutcome,
   DENIAL_REASONS,
@@ -32,14 +18,20 @@ export {
   WARNING_KINDS,
   type WarningEvent,
   type WarningKind,
-} from './events'
-export { ExecAudit } from './exec-audit'
-export type { Stage } from './failure'
-export type { FailureKind } from './failure-counts'
-export type { AuditGroup } from './group-channel'
-export type { OnUnsafeFile, SyncMethod } from './log-file'
-export type { ExecAuditOptions, FsyncOptions, WarnLogger } from './options'
-export type { ExecPolicy } from './policy'
+} from './format/events'
+export {
+  type AuditProblem,
+  AuditReadError,
+  type AuditRecord,
+  type DenialRecord,
+  type ExitRecord,
+  type LinePlace,
+  type ProblemKind,
+  type RequestRecord,
+  type StartedRecord,
+  type U64,
+  type WarningRecord,
+} from './format/records'
 export {
   PolicyFileError,
   type PolicyFileErrorCode,
@@ -54,19 +46,6 @@ export {
 export { type FollowOptions, followAudit } from './reader/follow-audit'
 export type { PathChange } from './reader/path-watch'
 export { type ReadOptions, readAudit } from './reader/read-audit'
-export {
-  type AuditProblem,
-  AuditReadError,
-  type AuditRecord,
-  type DenialRecord,
-  type ExitRecord,
-  type LinePlace,
-  type ProblemKind,
-  type RequestRecord,
-  type StartedRecord,
-  type U64,
-  type WarningRecord,
-} from './reader/records'
 export type { AuditSource } from './reader/source'
 export { DEFAULT_RUN_LIMITS, type RunLimits } from './runner/limits'
 export { type AuditedRun, runAudited } from './runner/run-audited'
@@ -78,5 +57,26 @@ export {
 } from './runner/run-options'
 export type { StopReason } from './runner/supervisor'
 export type { TrailEntry } from './runner/trail'
-export type { AuditStats, HistogramSummary, SyncBucket } from './stats'
-export type { AuditWarningCode } from './warnings'
+export type { AuditStats, HistogramSummary, SyncBucket } from './writer/audit-stats'
+export type { AuditTrail, EventRecorder } from './writer/audit-trail'
+export type { AuditGroup } from './writer/caller/group-channel'
+export { ExecAudit } from './writer/exec-audit'
+export {
+  AuditError,
+  type AuditErrorCode,
+  type InvalidEventError,
+} from './writer/failure/audit-error'
+export {
+  type AuditFailure,
+  type AuditFailureRecorder,
+  type DiagnosticsSnapshot,
+  ExecDiagnostics,
+  type LastAuditFailure,
+} from './writer/failure/diagnostics'
+export type { FailureKind } from './writer/failure/failure-counts'
+export type { AuditWarningCode } from './writer/failure/warnings'
+export type { OnUnsafeFile, SyncMethod } from './writer/log/open-log'
+export type { ExecAuditOptions, FsyncOptions, WarnLogger } from './writer/options'
+export type { ExecPolicy } from './writer/policy'
+export type { EventName } from './writer/record/encode'
+export type { Stage } from './writer/ring/failure-word'

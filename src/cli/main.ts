@@ -2,48 +2,48 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
-import type { CommandEntry } from './command'
-import { commanderText } from './commander-text'
-import { EARLY_END, untilDone } from './early-end'
-import { CliError, EXIT_BUG, EXIT_USAGE, messageOf, usageError } from './errors'
-import { quoteArgument } from './escape'
-import { painter } from './terminal'
+import { EARLY_END, untilDone } from '../toolkit/early-end'
+import { painter } from '../toolkit/text/colour'
+import type { CommandEntry } from './shared/command'
+import { commanderText } from './shared/commander-text'
+import { CliError, EXIT_BUG, EXIT_USAGE, messageOf, usageError } from './shared/errors'
+import { quoteArgument } from './shared/escape'
 
 const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'exec',
     summary: 'run one command, and leave its trail in the audit log',
-    load: () => require('./exec'),
+    load: () => require('./exec/command'),
   },
   {
     name: 'view',
     summary: "show a log's events, filter them, and follow it as it grows",
-    load: () => require('./view'),
+    load: () => require('./view/command'),
   },
   {
     name: 'show',
     summary: "show one command's life: its events, and the time between them",
-    load: () => require('./show'),
+    load: () => require('./show/command'),
   },
   {
     name: 'stats',
     summary: 'count what a log holds: events, denials, exits, agents, commands, durations',
-    load: () => require('./stats'),
+    load: () => require('./stats/command'),
   },
   {
     name: 'verify',
     summary: "check each line of a log, and the order of each request's events",
-    load: () => require('./verify'),
+    load: () => require('./verify/command'),
   },
   {
     name: 'doctor',
     summary: 'look at a machine, a log and its disk before going live',
-    load: () => require('./doctor'),
+    load: () => require('./doctor/command'),
   },
   {
     name: 'tune',
     summary: 'measure a disk, and say which fsync options suit a load on it',
-    load: () => require('./tune'),
+    load: () => require('./tune/command'),
   },
 ]
 

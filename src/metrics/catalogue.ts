@@ -1,4 +1,4 @@
-import type { AuditStats } from '../stats'
+import type { AuditStats } from '../writer/audit-stats'
 
 /** What the metrics are taken from: an `ExecAudit`. */
 export interface StatsSource {

@@ -1,4 +1,4 @@
-import { describe } from '../fields'
+import { describe } from '../base/field-checks'
 
 /** Throws a TypeError for what has not all of these methods. */
 export function checkMethods(

@@ -1,5 +1,5 @@
-import { refuse, valuesOf } from '../option-checks'
-import type { AuditStats } from '../stats'
+import { refuse, valuesOf } from '../base/option-checks'
+import type { AuditStats } from '../writer/audit-stats'
 import {
   METRICS,
   type MetricDefinition,

@@ -1,4 +1,4 @@
-import { INT32_MAX, nearest } from '../option-checks'
+import { INT32_MAX, nearest } from '../base/option-checks'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../runner/limits'
 import { PolicyFileError } from './errors'
 import { checkNotMisplaced, checkNotMisspelt } from './misspelt-section'

@@ -1,6 +1,6 @@
 import { isAscii, isUtf8 } from 'node:buffer'
-import { parseLine } from './parse-line'
-import { type AuditProblem, type AuditRecord, isProblem, problemAt } from './records'
+import { parseLine } from '../format/parse-line'
+import { type AuditProblem, type AuditRecord, isProblem, problemAt } from '../format/records'
 
 /** One line: an event, or what is wrong with it. */
 export type LineEntry =

@@ -1,7 +1,7 @@
-import { describe } from '../fields'
-import { valuesOf } from '../option-checks'
+import { describe } from '../base/field-checks'
+import { valuesOf } from '../base/option-checks'
+import { type AuditProblem, AuditReadError, type AuditRecord } from '../format/records'
 import { type LineEntry, LineSplitter } from './line-splitter'
-import { type AuditProblem, AuditReadError, type AuditRecord } from './records'
 import { type AuditSource, chunksOf } from './source'
 
 /** Options of {@link readAudit}. */

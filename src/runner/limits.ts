@@ -1,4 +1,4 @@
-import { INT32_MAX, integer, type Values, valuesOf } from '../option-checks'
+import { INT32_MAX, integer, type Values, valuesOf } from '../base/option-checks'
 
 /** The caps on one command, and when to warn ahead of them; all have x0x's defaults. */
 export interface RunLimits {

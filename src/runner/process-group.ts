@@ -1,4 +1,4 @@
-import { codeOf } from '../thrown'
+import { codeOf } from '../base/describe'
 
 const alive = new Set<ProcessGroup>()
 

@@ -1,8 +1,8 @@
 import { homedir } from 'node:os'
 import { types } from 'node:util'
-import type { IdInput } from '../events'
-import { describe, optionalString, putId, strings, u32 } from '../fields'
-import { functionOf, type Values, valuesOf } from '../option-checks'
+import { describe, optionalString, putId, strings, u32 } from '../base/field-checks'
+import { functionOf, type Values, valuesOf } from '../base/option-checks'
+import type { IdInput } from '../format/events'
 import { checkLimits, type RunLimits } from './limits'
 
 /** Takes output as it comes. While its promise is pending, the command's output is not read. */

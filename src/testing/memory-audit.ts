@@ -1,8 +1,6 @@
-import type { AuditTrail } from '../audit-trail'
-import { decode } from '../decode'
-import { type AuditFailureRecorder, checkRecorder, ExecDiagnostics } from '../diagnostics'
-import { EventEncoder, type EventName } from '../encode'
-import { closedError } from '../errors'
+import { textOf } from '../base/describe'
+import { isInvalidEvent } from '../base/field-checks'
+import { checkTimeoutMs } from '../base/option-checks'
 import type {
   AuditOutcome,
   DenialEvent,
@@ -10,20 +8,26 @@ import type {
   RequestEvent,
   StartedEvent,
   WarningEvent,
-} from '../events'
-import type { FailureKind } from '../failure-counts'
-import { FailureReporter } from '../failure-reporter'
-import { isInvalidEvent } from '../fields'
-import { recordBytes } from '../layout'
-import { checkTimeoutMs } from '../option-checks'
-import { type CheckedOptions, checkOptions, type ExecAuditOptions } from '../options'
-import { type CheckedPolicy, checkPolicy, type ExecPolicy } from '../policy'
-import { parseLine } from '../reader/parse-line'
-import { type AuditRecord, isProblem } from '../reader/records'
-import { serialize } from '../serialize'
-import { type AuditStats, disabledStats } from '../stats'
-import { textOf } from '../thrown'
-import { redactWarning } from '../warnings'
+} from '../format/events'
+import { parseLine } from '../format/parse-line'
+import { type AuditRecord, isProblem } from '../format/records'
+import { serialize } from '../format/serialize-line'
+import { type AuditStats, disabledStats } from '../writer/audit-stats'
+import type { AuditTrail } from '../writer/audit-trail'
+import { closedError } from '../writer/failure/audit-error'
+import {
+  type AuditFailureRecorder,
+  checkRecorder,
+  ExecDiagnostics,
+} from '../writer/failure/diagnostics'
+import type { FailureKind } from '../writer/failure/failure-counts'
+import { FailureReporter } from '../writer/failure/failure-reporter'
+import { redactWarning } from '../writer/failure/warnings'
+import { type CheckedOptions, checkOptions, type ExecAuditOptions } from '../writer/options'
+import { type CheckedPolicy, checkPolicy, type ExecPolicy } from '../writer/policy'
+import { decode } from '../writer/record/decode'
+import { EventEncoder, type EventName } from '../writer/record/encode'
+import { recordBytes } from '../writer/ring/memory-map'
 import { checkCount, type Failing, type FailOptions, PlannedFailures } from './planned-failures'
 
 /** Options of {@link MemoryAudit}: those of `ExecAudit`, and its policy. */

@@ -1,10 +1,10 @@
 import { constants } from 'node:os'
-import type { EventName } from '../encode'
-import { closedError, ioError, ringFullError } from '../errors'
-import { REASON_LINE_TOO_LONG } from '../failure'
-import { FAILURE_KINDS, type FailureKind } from '../failure-counts'
-import { nameFrom, nearest, refuse, type Values, valuesOf } from '../option-checks'
-import type { CheckedOptions } from '../options'
+import { nameFrom, nearest, refuse, type Values, valuesOf } from '../base/option-checks'
+import { closedError, ioError, ringFullError } from '../writer/failure/audit-error'
+import { FAILURE_KINDS, type FailureKind } from '../writer/failure/failure-counts'
+import type { CheckedOptions } from '../writer/options'
+import type { EventName } from '../writer/record/encode'
+import { REASON_LINE_TOO_LONG } from '../writer/ring/failure-word'
 
 /** The name of a system error that Node knows, such as `'ENOSPC'`. */
 export type ErrnoName = keyof typeof constants.errno

@@ -11,10 +11,10 @@ import mutants from './mutants.json'
 
 const ROOT = join(__dirname, '../..')
 const TESTS = [
-  'test/syscall-failure.fault.test.ts',
-  'test/sink.resume.test.ts',
-  'test/journal.test.ts',
-  'test/simulator.property.test.ts',
+  'test/writer/log/syscall-failure.fault.test.ts',
+  'test/writer/log/sink.resume.test.ts',
+  'test/writer/log/group-journal.test.ts',
+  'test/writer/simulator.property.test.ts',
 ]
 const COPIED = ['src', 'test', 'dist', 'package.json', 'tsconfig.json', 'jest.config.ts']
 const SIMULATIONS = process.env.SIMULATIONS ?? '5000'

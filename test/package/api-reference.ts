@@ -5,13 +5,13 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 /*
- * `npm run docs`: makes the reference of the API, src/api, of the docstrings; with --check it only says
+ * `npm run docs`: makes the reference of the API, docs/api, of the docstrings; with --check it only says
  * whether that is current. What is public and not documented is an error (typedoc.json).
  */
 
 const ROOT = join(__dirname, '../..')
 const TYPEDOC = join(ROOT, 'node_modules/typedoc/bin/typedoc')
-export const REFERENCE = join(ROOT, 'src/api')
+export const REFERENCE = join(ROOT, 'docs/api')
 const INDEX = 'README.md'
 
 /** The files of a reference, by their names. */
@@ -61,7 +61,7 @@ function main(): void {
   const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
   const changed = update(values.check)
   for (const name of changed) {
-    console.log(`src/api/${name}: ${values.check ? 'not current, run npm run docs' : 'written'}`)
+    console.log(`docs/api/${name}: ${values.check ? 'not current, run npm run docs' : 'written'}`)
   }
   if (values.check && changed.length > 0) process.exitCode = 1
 }

@@ -1,7 +1,7 @@
 import { cpSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build, type Format } from 'esbuild'
-import { blocksOf } from '../helpers/documents'
+import { blocksOf } from '../support/documents'
 import { expectSame, NAMES, RECORD, RECORDED, ROOT, run } from './project'
 
 const EXTENSIONS = { cjs: '.cjs', esm: '.mjs' } as const

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { MAJORS, nodeOf } from '../helpers/node-binaries'
+import { MAJORS, nodeOf } from '../support/node-binaries'
 import { entryPoints, expectSame, RECORDED, run } from './project'
 
 const LOAD_ALL = `

@@ -7,12 +7,12 @@ import { expectSame, ROOT, run } from './project'
 
 const PAPERS = ['LICENSE', 'README.md', 'package.json']
 /** What is for the project alone, though it is compiled. */
-const KEPT_BACK = ['build', 'demo']
+const KEPT_BACK = ['build']
 /** What only the command line uses, and nobody imports. */
-const TOOLS = ['analyze', 'cli', 'doctor', 'load', 'plot', 'tune', 'verify']
-const DIST_FILE = /^dist\/(?:([a-z-]+)\/)?[a-z-]+\.(js|d\.ts)$/
-const DOCUMENT = /^src\/[\w/-]+\.md$/
-const SHIPPING_FILE = /^src\/shipping\/[\w-]+\.(conf|json|toml|yaml)$/
+const TOOLS = ['cli', 'rotation', 'toolkit']
+const DIST_FILE = /^dist\/(?:([a-z-]+)\/)?(?:[a-z-]+\/)*[a-z-]+\.(js|d\.ts)$/
+const DOCUMENT = /^docs\/[\w/-]+\.md$/
+const SHIPPING_FILE = /^docs\/(?:shipping|plots)\/[\w-]+\.(conf|json|svg|toml|yaml)$/
 const UNPACKED_BYTES_MAX = 1_100_000
 
 interface Packed {

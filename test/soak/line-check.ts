@@ -1,5 +1,5 @@
 import { readSync } from 'node:fs'
-import { startedLine } from '../helpers/events'
+import { startedLine } from '../support/events'
 
 const CHUNK_BYTES = 256 * 1024
 const PROBLEMS_MAX = 10

@@ -1,0 +1,107 @@
+/*
+ * How many events a second become durable?
+ *
+ * By the size of an event's line and by how many are in flight: each lane makes a call, waits for its
+ * promise, and makes the next. The contenders take turns within each repeat; `times reference` and
+ * `times lmdb` compare within one, and so does `percent of none`: how much of its own throughput
+ * without any sync the writer keeps.
+ *
+ * Left out is what could not be in flight: more than 64 MiB of lines, more open files than the
+ * reference may have, and more than one event where the contender blocks.
+ */
+
+import { OURS, OURS_UNSYNCED, RAW, REFERENCE } from '../contenders/contenders'
+import { arePeersInstalled, PEERS, PEERS_NOTE } from '../contenders/peers'
+import type { Benchmark, Context, Plot, Result, Row } from '../harness/harness'
+import { type Run, runRound, type Trial, trialOf } from '../harness/trial'
+import { callsOfBytes } from '../harness/workload'
+import { rateAxis, seriesBy } from '../report/charts'
+
+export const throughput: Benchmark = {
+  name: 'throughput',
+  question: 'How many events a second become durable?',
+  run,
+  plots,
+}
+
+const EVENT_BYTES = [150, 350, 4_096, 65_536]
+const IN_FLIGHT = [1, 8, 64, 1_024, 16_384]
+const QUICK_EVENT_BYTES = [150, 350]
+const QUICK_IN_FLIGHT = [1, 64]
+const README_EVENT_BYTES = 350
+const IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024
+
+async function run(context: Context): Promise<Result> {
+  const bytes = context.isQuick ? QUICK_EVENT_BYTES : EVENT_BYTES
+  const counts = context.isQuick ? QUICK_IN_FLIGHT : IN_FLIGHT
+  const cells = bytes
+    .flatMap((eventBytes) => counts.map((inFlight) => cellOf(eventBytes, inFlight)))
+    .filter((trials) => trials.length > 0)
+  for (let repeat = 0; repeat < context.repeats; repeat++) {
+    for (const trials of cells) addRound(await runRound(trials, repeat, context))
+  }
+  const trials = cells.flat()
+  return {
+    rows: trials.map(({ row }) => row.build()),
+    files: trials.map(({ files }) => files),
+    notes: arePeersInstalled ? [] : [PEERS_NOTE],
+  }
+}
+
+/** The trials that are compared with each other. */
+function cellOf(eventBytes: number, inFlight: number): readonly Trial[] {
+  if (eventBytes * inFlight > IN_FLIGHT_BYTES_MAX) return []
+  const calls = callsOfBytes(eventBytes)
+  const what = `${eventBytes.toLocaleString('en-US')} B, ${inFlight.toLocaleString('en-US')} in flight`
+  return [OURS, OURS_UNSYNCED, REFERENCE, RAW, ...PEERS]
+    .filter(({ inFlightMax }) => inFlight <= inFlightMax)
+    .map((contender) => {
+      return trialOf(contender, calls, inFlight, `${what}, ${contender.name}`, { eventBytes })
+    })
+}
+
+/** Adds one repeat's figures. */
+function addRound(runs: ReadonlyMap<Trial, Run>): void {
+  const rates = new Map(
+    [...runs].map(([{ row }, { measured }]) => [row.labels.contender, measured.eventsPerSecond]),
+  )
+  for (const [{ row }, { measured }] of runs) {
+    const { eventsPerSecond, p50Us, p99Us } = measured
+    const isOurs = row.labels.contender === OURS.name
+    row.add({
+      eventsPerSecond,
+      p50Us,
+      p99Us,
+      ...ratioOf('timesReference', eventsPerSecond, rates.get(REFERENCE.name)),
+      ...(isOurs ? ratioOf('timesLmdb', eventsPerSecond, rates.get('lmdb')) : {}),
+      ...(isOurs
+        ? ratioOf('percentOfNone', 100 * eventsPerSecond, rates.get(OURS_UNSYNCED.name))
+        : {}),
+    })
+  }
+}
+
+/** The figure of this name, where there is something to compare with. */
+function ratioOf(figure: string, value: number, other: number | undefined) {
+  return other === undefined ? {} : { [figure]: value / other }
+}
+
+/** One for each size of an event. */
+function plots(rows: readonly Row[]): readonly Plot[] {
+  const sizes = [...new Set(rows.map(({ labels }) => Number(labels.eventBytes)))]
+  return sizes.map((bytes) => ({
+    name: `${bytes}-bytes`,
+    chart: {
+      title: `Durable events of ${bytes.toLocaleString('en-US')} B a second, by events in flight`,
+      x: rateAxis('events in flight'),
+      y: rateAxis('events a second'),
+      series: seriesBy(
+        rows.filter(({ labels }) => labels.eventBytes === bytes),
+        'contender',
+        'inFlight',
+        'eventsPerSecond',
+      ),
+    },
+    isForReadme: bytes === README_EVENT_BYTES,
+  }))
+}

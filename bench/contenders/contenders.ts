@@ -1,0 +1,76 @@
+import { closeSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs'
+import type { ExecAuditOptions } from '../../src'
+import { linesOf } from '../harness/read-back'
+import type { Contender } from '../harness/trial'
+import { type AuditCall, lineOf, submit } from '../harness/workload'
+import { Reference } from './reference'
+
+/*
+ * The contenders that need nothing beyond this package. Those of other packages are in peers.ts.
+ */
+
+const { ExecAudit, ExecDiagnostics }: typeof import('../../src') = require('../../dist')
+
+/** What the contenders that can take any number of events have in common. */
+const LINES = { inFlightMax: Number.POSITIVE_INFINITY, stored: linesOf } as const
+
+function ours(name: string, outcome: 'durable' | 'written', options: ExecAuditOptions): Contender {
+  return {
+    ...LINES,
+    name,
+    outcome,
+    keepsOrder: true,
+    open(path) {
+      const policy = { enabled: true, auditLogPath: path } as const
+      const audit = new ExecAudit(policy, new ExecDiagnostics(), options)
+      return { append: (call) => submit(audit, call), close: () => audit.close() }
+    },
+  }
+}
+
+export const OURS = ours('x0x-exec-audit', 'durable', {})
+
+/** The same without syncing: what durability costs. */
+export const OURS_UNSYNCED = ours("method: 'none'", 'written', { fsync: { method: 'none' } })
+
+export const REFERENCE: Contender = {
+  ...LINES,
+  name: 'reference',
+  outcome: 'durable',
+  keepsOrder: false,
+  // It opens the file for each event, all of them before it writes the first.
+  inFlightMax: descriptorsMax() - 100,
+  open(path) {
+    const reference = new Reference(path)
+    return { append: (call) => reference.append(call), close: () => undefined }
+  },
+}
+
+/** One writeSync and one fdatasyncSync, which block the caller: the floor that the disk sets. */
+export const RAW: Contender = {
+  ...LINES,
+  name: 'raw',
+  outcome: 'durable',
+  keepsOrder: true,
+  inFlightMax: 1,
+  open(path) {
+    const fd = openSync(path, 'a', 0o600)
+    const append = (call: AuditCall) => {
+      writeSync(fd, lineOf(call))
+      fdatasyncSync(fd)
+      return 'durable' as const
+    }
+    return { append, close: () => closeSync(fd) }
+  },
+}
+
+/** How many files this process may have open; only Linux tells. */
+function descriptorsMax(): number {
+  try {
+    const limits = readFileSync('/proc/self/limits', 'utf8')
+    const soft = /^Max open files +(\d+)/m.exec(limits)?.[1]
+    return Number(soft ?? 1024)
+  } catch {
+    return 1024
+  }
+}

@@ -1,0 +1,41 @@
+import { mkdir, open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { AuditOutcome } from '../../src'
+import { type AuditCall, lineOf } from '../harness/workload'
+
+/**
+ * What this package is measured against: the algorithm of x0x's `ExecAudit`, on node:fs/promises. For
+ * each event it makes the folder, opens the file, appends one line, syncs and closes.
+ */
+export class Reference {
+  #failures = 0
+
+  constructor(readonly path: string) {}
+
+  /** Events that failed. */
+  get failures(): number {
+    return this.#failures
+  }
+
+  /** Resolves when the event is on disk; counts a failure, and never rejects. */
+  async append(call: AuditCall): Promise<AuditOutcome> {
+    try {
+      await appendDurably(this.path, lineOf(call))
+      return 'durable'
+    } catch {
+      this.#failures++
+      return 'failed'
+    }
+  }
+}
+
+async function appendDurably(path: string, line: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const file = await open(path, 'a', 0o600)
+  try {
+    await file.appendFile(line)
+    await file.datasync()
+  } finally {
+    await file.close()
+  }
+}

@@ -1,0 +1,109 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { EARLY_END, untilDone } from '../../src/toolkit/early-end'
+import { ackLatency } from '../benchmarks/ack-latency'
+import { callCost } from '../benchmarks/call-cost'
+import { coldStart } from '../benchmarks/cold-start'
+import { gateway } from '../benchmarks/gateway'
+import { handoff } from '../benchmarks/handoff'
+import { memory } from '../benchmarks/memory'
+import { openLoop } from '../benchmarks/open-loop'
+import { slowDisk } from '../benchmarks/slow-disk'
+import { stages } from '../benchmarks/stages'
+import { throughput } from '../benchmarks/throughput'
+import { verify } from '../benchmarks/verify'
+import { describeMachine, machineLine } from '../report/machine'
+import { plotText } from '../report/plots'
+import { formatTable, lastProgress, progress } from '../report/table'
+import type { Benchmark, BenchOptions, Context, FileCheck, Report, Sizes } from './harness'
+
+/** Every benchmark, in the order in which they are run. */
+export const BENCHMARKS: readonly Benchmark[] = [
+  callCost,
+  ackLatency,
+  throughput,
+  openLoop,
+  slowDisk,
+  stages,
+  coldStart,
+  memory,
+  handoff,
+  gateway,
+  verify,
+]
+
+/** The benchmarks of these names, or all. Throws a RangeError for a name that there is not. */
+export function chosen(names: readonly string[]): readonly Benchmark[] {
+  if (names.length === 0) return BENCHMARKS
+  return names.map((name) => {
+    const found = BENCHMARKS.find((benchmark) => benchmark.name === name)
+    if (found !== undefined) return found
+    const known = BENCHMARKS.map((benchmark) => benchmark.name).join(', ')
+    throw new RangeError(`no benchmark is called ${JSON.stringify(name)}; there are ${known}`)
+  })
+}
+
+/** Runs the benchmarks, and shows each one's table when it is done. */
+export async function runAll(
+  benchmarks: readonly Benchmark[],
+  { dir: parent, plots, ...given }: Sizes & Pick<BenchOptions, 'dir' | 'plots'>,
+): Promise<Report> {
+  const { repeats, ms, samples, isQuick } = given
+  // A table is for any eye; a plot that nobody sees or has asked for is in the way.
+  const isPlotted = plots !== undefined || process.stdout.isTTY === true
+  const sizes = { repeats, ms, samples, isQuick }
+  return await withTempDir(parent, async (dir) => {
+    const machine = describeMachine(dir)
+    console.log(machineLine(machine))
+    const results: Report['benchmarks'][number][] = []
+    const context = { ...sizes, dir }
+    for (const benchmark of benchmarks) {
+      const result = await runOne(benchmark, context)
+      const plotted = isPlotted ? plotText(benchmark, result.rows) : ''
+      if (plotted !== '') console.log(plotted)
+      results.push({ name: benchmark.name, ...result })
+    }
+    return { machine, sizes, benchmarks: results }
+  })
+}
+
+async function runOne(benchmark: Benchmark, context: Omit<Context, 'progress'>) {
+  const show = (text: string) => progress(`${benchmark.name}: ${text}`)
+  show('begins')
+  const result = await untilDone(benchmark.run({ ...context, progress: show }), tellEarlyEnd)
+  progress('')
+  console.log(`\n${benchmark.name}: ${benchmark.question}`)
+  if (result.rows.length > 0) console.log(formatTable(result.rows))
+  if (result.files.length > 0) console.log(filesLine(result.files))
+  for (const note of result.notes ?? []) console.log(note)
+  return result
+}
+
+function tellEarlyEnd(): void {
+  const where = lastProgress()
+  progress('')
+  console.error(`bench: ${EARLY_END} (${where})`)
+  process.exitCode = 1
+}
+
+function filesLine(files: readonly FileCheck[]): string {
+  const lines = files.reduce((total, file) => total + file.lines, 0)
+  const events = 'each acknowledged event once, and nothing else'
+  return `Files read back: ${lines.toLocaleString('en-US')} lines, ${events}.`
+}
+
+/** Runs `use` with a fresh folder in `parent`, and removes it also when the process is interrupted. */
+async function withTempDir<T>(parent: string, use: (dir: string) => Promise<T>): Promise<T> {
+  const dir = mkdtempSync(join(parent, 'bench-files-'))
+  const remove = () => rmSync(dir, { recursive: true, force: true })
+  const interrupt = () => process.exit(130)
+  process.on('exit', remove)
+  process.once('SIGINT', interrupt)
+  try {
+    return await use(dir)
+  } finally {
+    remove()
+    process.off('exit', remove)
+    process.off('SIGINT', interrupt)
+  }
+}

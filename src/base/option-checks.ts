@@ -1,0 +1,156 @@
+import { resolve } from 'node:path'
+import { describe } from './field-checks'
+
+/*
+ * One check a kind of option, as fields.ts has one a kind of field. Each returns the option or its default,
+ * or throws a TypeError or RangeError that names the option, what is allowed and what was given.
+ */
+
+/** The largest delay that a timer of Node takes, in milliseconds. */
+export const INT32_MAX = 2 ** 31 - 1
+
+/** An options object, by name. */
+export type Values = ReadonlyMap<string, unknown>
+/** A function of the caller's. */
+export type Fn<A extends unknown[], R> = (...args: A) => R
+
+/**
+ * The own properties of an options object.
+ * @param aliases what an option may be looked for as, such as its name in other libraries, and its name here
+ */
+export function valuesOf(
+  where: string,
+  input: unknown,
+  names: readonly string[],
+  aliases: ReadonlyMap<string, string> = new Map(),
+): Values {
+  if (input === undefined) return new Map()
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    throw new TypeError(`${where}: expected an object, got ${describe(input)}`)
+  }
+  const values = new Map<string, unknown>(Object.entries(input))
+  for (const name of values.keys()) {
+    if (names.includes(name)) continue
+    const near = nearest(name, [...names, ...aliases.keys()])
+    const meant = aliases.get(near) ?? near
+    throw new TypeError(
+      `${where}.${name}: unknown option; did you mean ${meant}? Known are ${names.join(', ')}`,
+    )
+  }
+  return values
+}
+
+function lastName(where: string): string {
+  return where.slice(where.lastIndexOf('.') + 1)
+}
+
+/** Throws the error for an option that is something else than expected. */
+export function refuse(where: string, value: unknown, expected: string): never {
+  const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : describe(value)
+  const text = `${where}: expected ${expected}, got ${shown}`
+  throw typeof value === 'number' || typeof value === 'string'
+    ? new RangeError(text)
+    : new TypeError(text)
+}
+
+/** A number. */
+export function number(
+  where: string,
+  values: Values,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  const value = values.get(lastName(where))
+  if (value === undefined) return fallback
+  if (typeof value === 'number' && value >= min && value <= max) return value
+  return refuse(where, value, `a number from ${min} to ${max}`)
+}
+
+/** A whole number. */
+export function integer(
+  where: string,
+  values: Values,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  const value = values.get(lastName(where))
+  if (value === undefined) return fallback
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) {
+    return value
+  }
+  return refuse(where, value, `an integer from ${min} to ${max}`)
+}
+
+/** One of the names, the first by default. */
+export function oneOf<const Name extends string>(
+  where: string,
+  values: Values,
+  names: readonly [Name, ...Name[]],
+): Name {
+  const value = values.get(lastName(where))
+  return value === undefined ? names[0] : nameFrom(where, value, names)
+}
+
+/** The one of the names that the value is. */
+export function nameFrom<const Name extends string>(
+  where: string,
+  value: unknown,
+  names: readonly Name[],
+): Name {
+  const name = names.find((candidate) => candidate === value)
+  return name ?? refuse(where, value, `one of ${names.join(', ')}`)
+}
+
+/** A boolean. */
+export function flag(where: string, values: Values, fallback: boolean): boolean {
+  const value = values.get(lastName(where))
+  if (value === undefined) return fallback
+  return typeof value === 'boolean' ? value : refuse(where, value, 'a boolean')
+}
+
+/** The path of a file, made absolute, or its URL, which may be given as text or as an object. */
+export function filePath(where: string, values: Values): string | undefined {
+  const value = values.get(lastName(where))
+  if (value === undefined) return undefined
+  const text = value instanceof URL ? value.href : value
+  const isOtherUrl = value instanceof URL && value.protocol !== 'file:'
+  if (typeof text !== 'string' || text === '' || text.includes('\0') || isOtherUrl) {
+    return refuse(where, text, 'the path or file: URL of a file')
+  }
+  return text.startsWith('file:') ? text : resolve(text)
+}
+
+/** Throws where it is no time that a blocking drain may take. */
+export function checkTimeoutMs(timeoutMs: number): void {
+  if (typeof timeoutMs === 'number' && timeoutMs >= 0) return
+  throw new RangeError(`timeoutMs: expected a number from 0, got ${describe(timeoutMs)}`)
+}
+
+/** The function itself, called without a `this`. */
+export function functionOf(where: string, value: unknown): Fn<unknown[], unknown> {
+  if (typeof value !== 'function') return refuse(where, value, 'a function')
+  return (...args) => Reflect.apply(value, undefined, args)
+}
+
+/** The known name that takes the fewest edits to reach. */
+export function nearest(name: string, names: readonly string[]): string {
+  const distances = names.map((known) => editDistance(name.toLowerCase(), known.toLowerCase()))
+  return names[distances.indexOf(Math.min(...distances))] ?? ''
+}
+
+/** Levenshtein's distance, one row at a time. */
+export function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const isSame = a[i - 1] === b[j - 1]
+      const replaced = (row[j - 1] ?? 0) + (isSame ? 0 : 1)
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}

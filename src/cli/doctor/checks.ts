@@ -1,0 +1,102 @@
+import { codeOf } from '../../base/describe'
+import { quoteArgument } from '../shared/escape'
+import {
+  checkAppend,
+  checkFileSystem,
+  checkInodes,
+  checkSpace,
+  checkSync,
+  checkWriteCache,
+} from './disk-checks'
+import { type Finding, fail, untried, type Verdict } from './finding'
+import { checkClock, checkLimits, checkNode, checkPermissions, checkUser } from './host-checks'
+import {
+  checkFolder,
+  checkLog,
+  checkTail,
+  checkWritable,
+  spaceRemedy,
+  systemText,
+} from './log-checks'
+import { checkRotation } from './logrotate'
+import { checkRoundTrip, checkWorker } from './round-trip'
+import { closedText, type Subject } from './subject'
+
+type Check = (subject: Subject) => Verdict | Promise<Verdict>
+
+/** Those that need no log. */
+const HOST_CHECKS: readonly [name: string, check: Check][] = [
+  ['node', checkNode],
+  ['user', checkUser],
+  ['clock', () => checkClock()],
+  ['permissions', checkPermissions],
+  ['limits', checkLimits],
+  ['worker', checkWorker],
+]
+
+/** From what is read to what is written, so that a disk that hangs is met late. */
+const LOG_CHECKS: readonly [name: string, check: Check][] = [
+  ['rotation', checkRotation],
+  ['file system', checkFileSystem],
+  ['folder', checkFolder],
+  ['log', ifSeen(checkLog)],
+  ['tail', ifSeen(checkTail)],
+  ['write cache', checkWriteCache],
+  ['space', checkSpace],
+  ['inodes', checkInodes],
+  ['writable', ifSeen(checkWritable)],
+  ['append', checkAppend],
+  ['sync', checkSync],
+  ['round trip', checkRoundTrip],
+]
+
+/** A folder that does not let this user in is told of once, whatever it hides. */
+function ifSeen(check: Check): Check {
+  return (subject) => {
+    const { closedFolder } = subject
+    return closedFolder === undefined ? check(subject) : untried(closedText(closedFolder))
+  }
+}
+
+/** The names of the checks, in their order. */
+export function checkNames(hasLog: boolean): string[] {
+  return checksFor(hasLog).map(([name]) => name)
+}
+
+function checksFor(hasLog: boolean) {
+  return hasLog ? [...HOST_CHECKS, ...LOG_CHECKS] : HOST_CHECKS
+}
+
+/** Runs the checks one after the other, and tells what each finds. Never rejects. */
+export async function runChecks(subject: Subject, tell: (finding: Finding) => void): Promise<void> {
+  for (const [check, run] of checksFor(subject.hasLog)) {
+    tell({ check, ...(await attempt(() => run(subject), subject)) })
+  }
+  const left = cleaned(subject)
+  if (left !== undefined) tell({ check: 'cleaning up', ...left })
+}
+
+async function attempt(
+  run: () => Verdict | Promise<Verdict>,
+  { folder }: Subject,
+): Promise<Verdict> {
+  try {
+    return await run()
+  } catch (thrown) {
+    return fail(systemText(thrown), spaceRemedy(codeOf(thrown), folder))
+  }
+}
+
+function cleaned(subject: Subject): Verdict | undefined {
+  try {
+    subject.clean()
+    return undefined
+  } catch (thrown) {
+    const folder = quoteArgument(subject.folder)
+    const remedy = `sudo chattr -a ${folder} && rm -r ${folder}/.x0x-exec-audit-doctor-*`
+    return fail(
+      `what was made for the checks cannot be removed: ${systemText(thrown, true)}`,
+      remedy,
+    )
+  }
+}

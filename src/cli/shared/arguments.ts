@@ -1,0 +1,56 @@
+import { InvalidArgumentError, Option } from 'commander'
+import { inRotationOrder } from '../../rotation/rotation-order'
+import { parseWhen, WHEN_FORMS } from '../../toolkit/text/time'
+import { usageError } from './errors'
+
+/** Reads a whole number of a range; without `max`, any that is exact. */
+export function wholeNumber(min: number, max?: number): (text: string) => number {
+  const range = max === undefined ? `from ${min}` : `from ${min} to ${max}`
+  return (text) => {
+    const value = Number(text)
+    const isInRange = value >= min && value <= (max ?? Number.MAX_SAFE_INTEGER)
+    if (/^\d+$/.test(text) && isInRange) return value
+    throw new InvalidArgumentError(`Expected a whole number ${range}.`)
+  }
+}
+
+/** Reads a moment, in milliseconds since 1970. */
+export function when(text: string): number {
+  const ms = parseWhen(text)
+  if (ms !== undefined) return ms
+  throw new InvalidArgumentError(`Expected a time such as ${WHEN_FORMS}.`)
+}
+
+/** Refuses a time that ends before it begins, in which nothing can be. */
+export function checkSpan(since: number | undefined, until: number | undefined): void {
+  if (since !== undefined && until !== undefined && since > until) {
+    throw usageError('--since is later than --until, so nothing can be between them')
+  }
+}
+
+/** `--log` in place of the argument FILE, as `exec` has it; several, in their order. */
+export function logOption(description = 'the same as FILE; may be given several times'): Option {
+  return new Option('--log <file>', description).argParser(
+    (file: string, before: readonly string[] = []) => [...before, file],
+  )
+}
+
+/** The logs that were named, in either way. */
+export function namedLogs(
+  files: readonly string[],
+  log: readonly string[] | undefined,
+): readonly string[] {
+  if (log === undefined) return files
+  if (files.length === 0) return log
+  throw usageError('name a log as FILE or by --log, and not in both ways')
+}
+
+/** The same, in the order in which they were written; says so where that is not how they were named. */
+export function logsInOrder(
+  files: readonly string[],
+  log: readonly string[] | undefined,
+): readonly string[] {
+  const { names, notes } = inRotationOrder(namedLogs(files, log))
+  for (const note of notes) process.stderr.write(`x0x-exec-audit: ${note}\n`)
+  return names
+}

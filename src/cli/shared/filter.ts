@@ -1,0 +1,89 @@
+import type { AuditRecord } from '../../format/records'
+
+/** The event names, in the order of a command's life. */
+export const EVENT_NAMES = ['request', 'started', 'warning', 'exit', 'denial'] as const
+export type EventName = (typeof EVENT_NAMES)[number]
+
+/** What is asked for; everything that is given must be so. */
+export interface FilterOptions {
+  /** Milliseconds since 1970, both included. */
+  readonly since?: number | undefined
+  readonly until?: number | undefined
+  readonly event?: readonly EventName[] | undefined
+  /** First hexadecimal digits of the ids, in lower case. */
+  readonly agent?: string | undefined
+  readonly machine?: string | undefined
+  readonly request?: string | undefined
+  readonly denied?: boolean | undefined
+  readonly failed?: boolean | undefined
+  readonly grep?: RegExp | undefined
+}
+
+/** Who asked for a command. */
+export interface Parties {
+  readonly agentId: string
+  readonly machineId: string
+}
+
+/** Requests whose parties are remembered. */
+const REQUESTS_MAX = 65_536
+
+/**
+ * Remembers who asked for which request, since the events that follow do not say it; the last
+ * {@link REQUESTS_MAX} requests that were heard of.
+ */
+export class PartyMemory {
+  readonly #parties = new Map<string, Parties>()
+  readonly #max: number
+
+  constructor(max: number = REQUESTS_MAX) {
+    this.#max = max
+  }
+
+  /** The event's parties, from itself or from its request. */
+  of(record: AuditRecord): Parties | undefined {
+    const { requestId } = record
+    const known = 'agentId' in record ? record : this.#parties.get(requestId)
+    if (known === undefined) return undefined
+    const { agentId, machineId } = known
+    const parties = 'agentId' in record ? { agentId, machineId } : known
+    this.#parties.delete(requestId)
+    this.#parties.set(requestId, parties)
+    if (this.#parties.size > this.#max) {
+      for (const oldest of this.#parties.keys()) {
+        this.#parties.delete(oldest)
+        break
+      }
+    }
+    return parties
+  }
+}
+
+/** Whether the command did not end well: another exit code than 0, a signal, or it never began. */
+export function isFailure(record: AuditRecord): boolean {
+  if (record.event === 'exit') return record.code !== 0 || record.signal !== null
+  return record.event === 'denial' && record.reason === 'spawn_failed'
+}
+
+/** Whether an event is what was asked for. `text` is its line. */
+export function matches(
+  record: AuditRecord,
+  text: string,
+  parties: Parties | undefined,
+  asked: FilterOptions,
+): boolean {
+  const { since, until, event, agent, machine, request, denied, failed, grep } = asked
+  if (since !== undefined && record.tsUnixMs < since) return false
+  if (until !== undefined && record.tsUnixMs > until) return false
+  if (event !== undefined && !event.includes(record.event)) return false
+  if (request !== undefined && !record.requestId.startsWith(request)) return false
+  if (agent !== undefined && parties?.agentId.startsWith(agent) !== true) return false
+  if (machine !== undefined && parties?.machineId.startsWith(machine) !== true) return false
+  if (denied === true && record.event !== 'denial') return false
+  if (failed === true && !isFailure(record)) return false
+  return grep === undefined || isFound(grep, record, text)
+}
+
+function isFound(grep: RegExp, record: AuditRecord, text: string): boolean {
+  return grep.test(text) || ('argv' in record && grep.test(record.argv.join(' ')))
+}

@@ -1,0 +1,196 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import { codeOf } from '../../base/describe'
+import type { AuditProblem, AuditRecord } from '../../format/records'
+import { lastLinesStart } from '../../reader/last-lines'
+import { type LineEntry, LineSplitter } from '../../reader/line-splitter'
+import { MAX_LINE_BYTES, readBatches } from '../../reader/read-audit'
+import { CHUNK_BYTES, chunksOf } from '../../reader/source'
+import { packedError, packerOf, packerOfOpen } from '../../rotation/compressed'
+import { CliError, EXIT_USAGE, messageOf } from './errors'
+import { visible } from './escape'
+
+/** Where the reference, and this package's examples, have their log. */
+export const DEFAULT_LOG = '/var/log/x0x/exec.log'
+export const STDIN = '-'
+const MESSAGE_CHARACTERS = 80
+/** Broken lines that are shown, as verify does; all are counted. */
+const SHOWN_MAX = 20
+
+/** A file's name for people. */
+export function fileName(file: string): string {
+  return file === STDIN ? '(stdin)' : visible(file)
+}
+
+/** The batches of a file or of standard input. What cannot be read is told as the user's mistake. */
+export async function* readLog(file: string): AsyncGenerator<readonly LineEntry[]> {
+  for await (const { entries } of readBatches(bytesOf(file))) yield entries
+}
+
+/** The bytes of a file, unpacked, or of standard input. What cannot be read is the user's mistake. */
+export async function* bytesOf(file: string): AsyncGenerator<Buffer> {
+  let isFirst = true
+  try {
+    for await (const chunk of chunksOf(file === STDIN ? process.stdin : file, undefined)) {
+      const packer = isFirst ? packerOf(chunk) : undefined
+      if (packer !== undefined) throw packedError(file === STDIN ? undefined : file, packer)
+      isFirst = false
+      yield chunk
+    }
+  } catch (thrown) {
+    throw thrown instanceof CliError ? thrown : readError(file, thrown)
+  }
+}
+
+/** Why a log cannot be read, and what to do. */
+export function readError(file: string, thrown: unknown): CliError {
+  const hint = hintFor(file, codeOf(thrown))
+  return new CliError(`${fileName(file)}: ${visible(messageOf(thrown))}${hint}`, EXIT_USAGE)
+}
+
+function hintFor(file: string, code: string | undefined): string {
+  if (code === 'EISDIR') return '; it is a folder: name the files in it'
+  if (code === 'EACCES') return "; read it as the gateway's user, or by sudo"
+  if (code === 'ENOENT' && file === DEFAULT_LOG) {
+    return '; name the log, which is the auditLogPath of the policy, or - for standard input'
+  }
+  if (code === 'Z_BUF_ERROR' || code === 'Z_DATA_ERROR') {
+    return '; gzip has not packed it to its end, or it is damaged: zcat gives what can be unpacked'
+  }
+  return ''
+}
+
+/** Tells broken lines on standard error, and counts them. */
+export class ProblemTeller {
+  #count = 0
+  #shown = 0
+  #hidden = 0
+  readonly #files = new Set<string>()
+
+  /** Whether the next one is shown. */
+  get shows(): boolean {
+    return this.#shown < SHOWN_MAX
+  }
+
+  /** @param isLineKnown false where the reading began in the middle of the file */
+  tell(file: string, problem: AuditProblem, isLineKnown = true): void {
+    this.#count++
+    this.#files.add(file)
+    if (!this.shows) {
+      this.#hidden++
+      return
+    }
+    this.#shown++
+    const { line, offset, kind, message, excerpt } = problem
+    const place = `${fileName(file)}:${isLineKnown ? line : '?'}:${offset}`
+    const cut = excerpt.slice(0, MESSAGE_CHARACTERS)
+    const shown = excerpt === '' ? '' : `: ${visible(cut)}${cut === excerpt ? '' : '…'}`
+    process.stderr.write(`${place}: ${kind}: ${message}${shown}\n`)
+  }
+
+  /** Says of how many there are more, and shows the next ones again. */
+  rest(): void {
+    if (this.#hidden > 0) {
+      const lines = this.#hidden === 1 ? 'line is no event' : 'lines are no events'
+      process.stderr.write(`x0x-exec-audit: ${this.#hidden} more ${lines}\n`)
+    }
+    this.#shown = 0
+    this.#hidden = 0
+  }
+
+  /** Says how many there were, if any. */
+  sum(): void {
+    if (this.#count === 0) return
+    const lines = this.#count === 1 ? '1 line is' : `${this.#count} lines are`
+    const files = this.#files.size > 1 ? ` in ${this.#files.size} files` : ''
+    const events = `no event${this.#count === 1 ? '' : 's'}`
+    const more =
+      this.#hidden === 0
+        ? ''
+        : `; the first ${SHOWN_MAX} are shown, and more by verify --max-problems ${this.#count}`
+    process.stderr.write(`x0x-exec-audit: ${lines} ${events}${files}${more}\n`)
+  }
+}
+
+/**
+ * Finds where the last `count` events that `isWanted` begin in a file: from its end, by ever longer
+ * pieces of it. With `fromStart` the file is read whole, for a filter that has to know what was before.
+ */
+export async function startOfLast(
+  handle: FileHandle,
+  size: number,
+  count: number,
+  isWanted: (record: AuditRecord, text: string) => boolean,
+  fromStart: boolean,
+): Promise<number> {
+  if (count === 0 && !fromStart) return lastLinesStart(handle, size, 0)
+  for (let lines = count; ; lines *= 4) {
+    const start = fromStart ? 0 : await lastLinesStart(handle, size, lines)
+    const offsets = await wantedOffsets(handle, start, size, count, isWanted)
+    if (count === 0) return lastLinesStart(handle, size, 0)
+    if (offsets.length >= count) return offsets[0] ?? 0
+    if (start === 0) return 0
+  }
+}
+
+/** Where the last `count` wanted events between two offsets stand. */
+async function wantedOffsets(
+  handle: FileHandle,
+  start: number,
+  end: number,
+  count: number,
+  isWanted: (record: AuditRecord, text: string) => boolean,
+): Promise<number[]> {
+  let offsets: number[] = []
+  for await (const entries of readBetween(handle, start, end)) {
+    for (const { record, text } of entries) {
+      if (record !== undefined && isWanted(record, text)) offsets.push(record.offset)
+    }
+    if (offsets.length > 2 * count) offsets = offsets.slice(offsets.length - count)
+  }
+  return offsets.slice(Math.max(0, offsets.length - count))
+}
+
+/** The whole lines between two offsets of a plain file. */
+export async function* readBetween(
+  handle: FileHandle,
+  start: number,
+  end: number,
+): AsyncGenerator<readonly LineEntry[]> {
+  const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
+  const splitter = new LineSplitter(MAX_LINE_BYTES, start)
+  for (let at = start; at < end; ) {
+    const { bytesRead } = await handle.read(buffer, 0, Math.min(CHUNK_BYTES, end - at), at)
+    if (bytesRead === 0) return
+    at += bytesRead
+    yield splitter.push(buffer.subarray(0, bytesRead))
+  }
+}
+
+/** The lines of a plain file from an offset on. */
+export async function* readFrom(
+  handle: FileHandle,
+  offset: number,
+): AsyncGenerator<readonly LineEntry[]> {
+  const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
+  const splitter = new LineSplitter(MAX_LINE_BYTES, offset)
+  for (let at = offset; ; ) {
+    const { bytesRead } = await handle.read(buffer, 0, CHUNK_BYTES, at)
+    if (bytesRead === 0) break
+    at += bytesRead
+    yield splitter.push(buffer.subarray(0, bytesRead))
+  }
+  const last = splitter.end()
+  if (last !== undefined) yield [last]
+}
+
+/** Opens a plain file to look at its end; undefined for what has none (a pipe, a packed file). */
+export async function openPlain(file: string): Promise<FileHandle | undefined> {
+  if (file === STDIN) return undefined
+  const handle = await open(file).catch((thrown: unknown) => {
+    throw readError(file, thrown)
+  })
+  const isPlain = (await handle.stat()).isFile() && (await packerOfOpen(handle)) === undefined
+  if (isPlain) return handle
+  await handle.close()
+  return undefined
+}

@@ -1,0 +1,223 @@
+import type { Command } from 'commander'
+import type { AuditRecord } from '../../format/records'
+import { type Paint, painter } from '../../toolkit/text/colour'
+import { formatDuration, formatTime } from '../../toolkit/text/time'
+import { logOption, namedLogs } from '../shared/arguments'
+import { CliError, EXIT_FAIL, EXIT_PASS, EXIT_USAGE } from '../shared/errors'
+import { quoteArgv } from '../shared/escape'
+import { eventParts, exactJson, paintParts } from '../shared/event-text'
+import { JSON_VERSION } from '../shared/json'
+import { DEFAULT_LOG, fileName, ProblemTeller, readLog } from '../shared/log-input'
+import { hexPrefix } from '../view/command'
+
+interface ShowOptions {
+  readonly log?: readonly string[]
+  readonly json?: true
+  readonly utc?: true
+}
+
+const CANDIDATES_MAX = 10
+
+const EXAMPLES = `
+REQUEST is the request id or its first digits. FILE is a log, one that gzip has packed, or - for standard
+input; name the rotated ones too if the command may be there. An event that stands in two of them, as in
+exec.log.1 and exec.log.1.gz, is shown once. Default: ${DEFAULT_LOG}
+
+Examples:
+  $ x0x-exec-audit show 0d4b8a5c exec.log
+  $ x0x-exec-audit show 0d4b8a5c exec.log*
+  $ x0x-exec-audit show 0d4b8a5c --json exec.log | jq .totalMs
+
+Exit codes: 0 shown, 1 no such request, 2 a mistake in the command line, digits that several requests
+begin with, or a file that cannot be read.`
+
+export function configure(command: Command): void {
+  command
+    .description("Shows one command's events in their order, with the time between them.")
+    .argument('<request>', 'the request id, or its first digits', (text) => hexPrefix(text, 32))
+    .argument('[file...]', 'the logs to search')
+    .addOption(logOption())
+    .option('--json', 'print the events as JSON and nothing else')
+    .option('--utc', 'show times in UTC')
+    .addHelpText('after', EXAMPLES)
+    .action(async (request: string, files: readonly string[], options: ShowOptions) => {
+      const logs = namedLogs(files, options.log)
+      process.exitCode = await run(request, logs.length === 0 ? [DEFAULT_LOG] : logs, options)
+    })
+}
+
+async function run(prefix: string, files: readonly string[], options: ShowOptions) {
+  const found = await search(prefix, files)
+  const [first, ...others] = found.requests
+  if (first === undefined) throw notFound(prefix, files, found, options)
+  if (others.length > 0) throw ambiguous(prefix, found.requests, options)
+  const [, { events: unsorted, copies }] = first
+  // Logs may be named in any order; within one, its own order is the truth.
+  const events = files.length > 1 ? unsorted.toSorted((a, b) => a.tsUnixMs - b.tsUnixMs) : unsorted
+  const text = options.json
+    ? timelineJson(events)
+    : timeline(events, options, painter(process.stdout))
+  process.stdout.write(text)
+  for (const [pair, count] of copies) {
+    const events = count === 1 ? '1 event stands' : `${count} events stand`
+    process.stderr.write(`x0x-exec-audit: ${events} in ${pair}; shown once\n`)
+  }
+  return EXIT_PASS
+}
+
+/** A request's events, and how often one of them stood in another log again. */
+interface FoundRequest {
+  readonly events: AuditRecord[]
+  /** The log in which a line stood first. */
+  readonly logs: Map<string, string>
+  /** Pairs of logs with the same lines, and how many they are. */
+  readonly copies: Map<string, number>
+}
+
+interface Found {
+  readonly requests: readonly [string, FoundRequest][]
+  readonly events: number
+  readonly firstMs: number
+  readonly lastMs: number
+}
+
+async function search(prefix: string, files: readonly string[]): Promise<Found> {
+  const requests = new Map<string, FoundRequest>()
+  const problems = new ProblemTeller()
+  let events = 0
+  let firstMs = Number.POSITIVE_INFINITY
+  let lastMs = Number.NEGATIVE_INFINITY
+  for (const file of files) {
+    for await (const entries of readLog(file)) {
+      for (const { record, problem, text } of entries) {
+        if (record === undefined) {
+          problems.tell(file, problem)
+          continue
+        }
+        events++
+        firstMs = Math.min(firstMs, record.tsUnixMs)
+        lastMs = Math.max(lastMs, record.tsUnixMs)
+        if (record.requestId.startsWith(prefix)) keep(requests, record, text, file)
+      }
+    }
+  }
+  problems.sum()
+  return { requests: [...requests], events, firstMs, lastMs }
+}
+
+function keep(
+  requests: Map<string, FoundRequest>,
+  record: AuditRecord,
+  text: string,
+  file: string,
+): void {
+  const known = requests.get(record.requestId)
+  if (known === undefined && requests.size > CANDIDATES_MAX) return
+  const request: FoundRequest = known ?? { events: [], logs: new Map(), copies: new Map() }
+  if (known === undefined) requests.set(record.requestId, request)
+  const { events, logs, copies } = request
+  // Within one log it is as it was written. In two it is a log that was named with its copy, as
+  // exec.log.1 with exec.log.1.gz.
+  const log = logs.get(text) ?? file
+  logs.set(text, log)
+  if (log === file) {
+    events.push(record)
+    return
+  }
+  const pair = `${fileName(log)} and again in ${fileName(file)}`
+  copies.set(pair, (copies.get(pair) ?? 0) + 1)
+}
+
+function notFound(
+  prefix: string,
+  files: readonly string[],
+  { events, firstMs, lastMs }: Found,
+  { utc }: ShowOptions,
+): CliError {
+  const span =
+    events === 0
+      ? 'no events'
+      : `${events} events from ${formatTime(firstMs, utc)} to ${formatTime(lastMs, utc)}`
+  const text = `no request begins with ${prefix}; searched ${files.map(fileName).join(', ')}: ${span}. It may be in a log that was rotated: name those too`
+  return new CliError(text, EXIT_FAIL)
+}
+
+function ambiguous(prefix: string, requests: Found['requests'], { utc }: ShowOptions): CliError {
+  const lines = requests.slice(0, CANDIDATES_MAX).map(([id, { events }]) => {
+    const [first] = events
+    const time = first === undefined ? '' : formatTime(first.tsUnixMs, utc)
+    const argv = first !== undefined && 'argv' in first ? quoteArgv(first.argv) : '-'
+    return `\n  ${id}  ${time}  ${argv}`
+  })
+  const more = requests.length > CANDIDATES_MAX ? '\n  and more' : ''
+  const text = `several requests begin with ${prefix}; give more digits:${lines.join('')}${more}`
+  return new CliError(text, EXIT_USAGE)
+}
+
+/** What is known of how a command went. */
+function stateOf(events: readonly AuditRecord[]): 'ended' | 'denied' | 'running' | 'waiting' {
+  if (events.some(({ event }) => event === 'exit')) return 'ended'
+  if (events.some(({ event }) => event === 'denial')) return 'denied'
+  return events.some(({ event }) => event === 'started') ? 'running' : 'waiting'
+}
+
+const STATE_TEXTS = {
+  ended: 'ended',
+  denied: 'denied',
+  running:
+    'no exit is recorded: it runs still, or the gateway ended before it, or it is in another log',
+  waiting:
+    'neither its start nor its exit is recorded: it is about to start, or the gateway ended before it, or they are in another log',
+} as const
+
+function totalMs(events: readonly AuditRecord[]): number {
+  return (events.at(-1)?.tsUnixMs ?? 0) - (events[0]?.tsUnixMs ?? 0)
+}
+
+function timelineJson(events: readonly AuditRecord[]): string {
+  const requestId = events[0]?.requestId
+  const head = { version: JSON_VERSION, command: 'show', requestId, state: stateOf(events) }
+  return `${exactJson({ ...head, totalMs: totalMs(events), events })}\n`
+}
+
+/** The events with the time since the first and since the one before. */
+export function timeline(
+  events: readonly AuditRecord[],
+  { utc }: Pick<ShowOptions, 'utc'>,
+  paint: Paint,
+): string {
+  const first = events[0]
+  if (first === undefined) return ''
+  const gaps = events.map(({ tsUnixMs }, i) => ({
+    since: i === 0 ? '' : signed(tsUnixMs - first.tsUnixMs),
+    gap: i === 0 ? '' : signed(tsUnixMs - (events[i - 1]?.tsUnixMs ?? tsUnixMs)),
+  }))
+  const sinceCells = Math.max(...gaps.map(({ since }) => since.length))
+  const gapCells = Math.max(...gaps.map(({ gap }) => gap.length))
+  const lines = events.map((event, i) => {
+    const time = formatTime(event.tsUnixMs, utc)
+    const since = gaps[i]?.since.padStart(sinceCells)
+    const gap = gaps[i]?.gap.padStart(gapCells)
+    const what = paintParts(eventParts(event), paint, Number.POSITIVE_INFINITY)
+    return `${paint('dim', time)}  ${since}  ${paint('dim', gap ?? '')}  ${event.event.padEnd(7)}  ${what}\n`
+  })
+  return `${head(events)}\n${lines.join('')}\n${foot(events)}\n`
+}
+
+function signed(ms: number): string {
+  return ms < 0 ? formatDuration(ms) : `+${formatDuration(ms)}`
+}
+
+function head(events: readonly AuditRecord[]): string {
+  const asked = events.find((event) => 'agentId' in event)
+  const request = `request  ${events[0]?.requestId}\n`
+  if (asked === undefined || !('agentId' in asked)) {
+    return `${request}who asked for it, and for what, is not recorded in what was searched\n`
+  }
+  return `${request}agent    ${asked.agentId}\nmachine  ${asked.machineId}\n`
+}
+
+function foot(events: readonly AuditRecord[]): string {
+  const count = events.length === 1 ? '1 event' : `${events.length} events`
+  return `${count} in ${formatDuration(totalMs(events))}; ${STATE_TEXTS[stateOf(events)]}`
+}

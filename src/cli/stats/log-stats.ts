@@ -1,0 +1,254 @@
+import { constants } from 'node:os'
+import type { DenialReason, WarningKind } from '../../format/events'
+import type { AuditRecord, DenialRecord, ExitRecord, RequestRecord } from '../../format/records'
+import { LogHistogram } from './log-histogram'
+import { commandOf, type OpenRequest, OpenRequests } from './open-requests'
+import { type Bucket, type Period, Timeline } from './timeline'
+import { TopCounter } from './top-counter'
+
+/** What is asked of a log. */
+export interface StatsTask {
+  /** Milliseconds since 1970, both included. */
+  readonly since?: number | undefined
+  readonly until?: number | undefined
+  /** How many agents, commands and open requests are named. */
+  readonly top: number
+  readonly by?: Period | undefined
+  readonly isUtc: boolean
+}
+
+/** A name and how often it was met. */
+export interface Count {
+  readonly name: string
+  readonly count: number
+}
+
+/** An agent or a command. */
+interface Asked<Name = string> {
+  readonly name: Name
+  /** How often it was asked for. */
+  readonly count: number
+  /** How often that ended with a denial, `spawn_failed` included. */
+  readonly denied: number
+}
+
+/** The most frequent names. */
+export interface TopList<Name = string> {
+  readonly names: number
+  /** By how much a count may be too low; 0 where all are exact. */
+  readonly errorMax: number
+  readonly top: readonly Asked<Name>[]
+}
+
+/** What a log holds, in figures. */
+export interface LogStats {
+  readonly events: readonly Count[]
+  /** Of the earliest and latest event, in milliseconds since 1970; null where there is none. */
+  readonly firstMs: number | null
+  readonly lastMs: number | null
+  readonly eventsPerSecond: number | null
+  readonly denials: readonly Count[]
+  readonly exits: readonly Count[]
+  readonly warnings: readonly Count[]
+  readonly agents: TopList
+  /** By their first argument; null is the empty argv. */
+  readonly commands: TopList<string | null>
+  readonly durationMs: {
+    readonly count: number
+    readonly p50: number
+    readonly p90: number
+    readonly p99: number
+    readonly p999: number
+    readonly max: number
+    /** `upTo` and the bound before it enclose so many durations. */
+    readonly histogram: readonly { readonly upTo: number; readonly count: number }[]
+  }
+  /** Bytes. */
+  readonly output: { readonly stdout: number; readonly stderr: number; readonly truncated: number }
+  readonly open: {
+    readonly started: number
+    readonly notStarted: number
+    readonly untracked: number
+    /** The oldest; ages are up to the latest event. */
+    readonly oldest: readonly (OpenRequest & { readonly ageMs: number })[]
+  }
+  readonly timeline: readonly Bucket[]
+  /** Events for whose period there was no room. */
+  readonly timelineUntracked: number
+}
+
+/** Exit codes and signals that are told apart. */
+const EXITS_MAX = 1_000
+const DECADES = 13
+const SIGNALS = new Map<number, string>(
+  // The first name of a number is the usual one.
+  Object.entries(constants.signals)
+    .reverse()
+    .map(([name, number]) => [number, name]),
+)
+
+interface Denied {
+  denied: number
+}
+const newDenied = (): Denied => ({ denied: 0 })
+
+/** Counts a log's events, in a memory that does not grow with it. */
+export class LogStatsCollector {
+  readonly #task: StatsTask
+  readonly #events = new Map<AuditRecord['event'], number>()
+  readonly #denials = new Map<DenialReason, number>()
+  readonly #warnings = new Map<WarningKind, number>()
+  readonly #exits = new TopCounter(() => undefined, EXITS_MAX)
+  readonly #agents = new TopCounter(newDenied)
+  readonly #commands = new TopCounter(newDenied)
+  readonly #durations = new LogHistogram()
+  readonly #open = new OpenRequests()
+  readonly #timeline: Timeline | undefined
+  #stdout = 0
+  #stderr = 0
+  #truncated = 0
+  #firstMs: number | undefined
+  #lastMs: number | undefined
+  #latestMs = 0
+
+  constructor(task: StatsTask) {
+    this.#task = task
+    if (task.by !== undefined) this.#timeline = new Timeline(task.by, task.isUtc)
+  }
+
+  /** Takes the next event. */
+  take(record: AuditRecord): void {
+    const { tsUnixMs } = record
+    // Also of an event that is not asked for: it may be the end of one that is.
+    const request = this.#open.take(record)
+    this.#latestMs = Math.max(this.#latestMs, tsUnixMs)
+    if (!this.#isAsked(tsUnixMs)) return
+    this.#firstMs = Math.min(this.#firstMs ?? tsUnixMs, tsUnixMs)
+    this.#lastMs = Math.max(this.#lastMs ?? tsUnixMs, tsUnixMs)
+    count(this.#events, record.event)
+    this.#timeline?.add(record)
+    if (record.event === 'warning') count(this.#warnings, record.kind)
+    else if (record.event === 'exit') this.#takeExit(record)
+    else if (record.event === 'request') this.#takeAsked(record)
+    else if (record.event === 'denial') {
+      count(this.#denials, record.reason)
+      // One that was allowed first, and could not be spawned, is counted as asked for already.
+      this.#takeDenied(record, request === undefined ? 1 : 0)
+    }
+  }
+
+  /** What was found so far. */
+  stats(): LogStats {
+    const spanMs = (this.#lastMs ?? 0) - (this.#firstMs ?? 0)
+    const events = [...this.#events.values()].reduce((sum, times) => sum + times, 0)
+    return {
+      events: sorted(this.#events),
+      firstMs: this.#firstMs ?? null,
+      lastMs: this.#lastMs ?? null,
+      eventsPerSecond: spanMs > 0 ? events / (spanMs / 1_000) : null,
+      denials: sorted(this.#denials),
+      exits: this.#exits.top(EXITS_MAX).map(({ key, total }) => ({ name: key, count: total })),
+      warnings: sorted(this.#warnings),
+      agents: this.#topOf(this.#agents, (key) => key),
+      commands: this.#topOf(this.#commands, commandOfKey),
+      durationMs: this.#durationStats(),
+      output: { stdout: this.#stdout, stderr: this.#stderr, truncated: this.#truncated },
+      open: this.#openStats(),
+      timeline: this.#timeline?.buckets() ?? [],
+      timelineUntracked: this.#timeline?.untracked ?? 0,
+    }
+  }
+
+  #isAsked(tsUnixMs: number): boolean {
+    const { since = 0, until = Number.POSITIVE_INFINITY } = this.#task
+    return tsUnixMs >= since && tsUnixMs <= until
+  }
+
+  #takeAsked({ agentId, argv }: RequestRecord): void {
+    this.#agents.add(agentId)
+    this.#commands.add(keyOf(argv))
+  }
+
+  #takeDenied({ agentId, argv }: DenialRecord, asked: number): void {
+    this.#agents.add(agentId, asked).denied++
+    this.#commands.add(keyOf(argv), asked).denied++
+  }
+
+  #takeExit({ code, signal, durationMs, stdoutBytes, stderrBytes, truncated }: ExitRecord): void {
+    this.#exits.add(exitName(code, signal))
+    this.#durations.add(Number(durationMs))
+    this.#stdout += Number(stdoutBytes)
+    this.#stderr += Number(stderrBytes)
+    if (truncated) this.#truncated++
+  }
+
+  #topOf<Name>(counter: TopCounter<Denied>, nameOf: (key: string) => Name): TopList<Name> {
+    const { size: names, errorMax } = counter
+    const top = counter.top(this.#task.top).map(({ key, value, total }) => {
+      return { name: nameOf(key), count: total, denied: value.denied }
+    })
+    return { names, errorMax, top }
+  }
+
+  #durationStats(): LogStats['durationMs'] {
+    const durations = this.#durations
+    const { count, max } = durations
+    const bounds = boundsUpTo(max)
+    const counts = durations.between(bounds)
+    const histogram = bounds.map((upTo, i) => ({ upTo, count: counts[i] ?? 0 }))
+    const first = histogram.findIndex((one) => one.count > 0)
+    return {
+      count,
+      p50: durations.percentile(50),
+      p90: durations.percentile(90),
+      p99: durations.percentile(99),
+      p999: durations.percentile(99.9),
+      max,
+      histogram: first < 0 ? [] : histogram.slice(first),
+    }
+  }
+
+  #openStats(): LogStats['open'] {
+    const open = this.#open.list().filter(({ tsUnixMs }) => this.#isAsked(tsUnixMs))
+    const started = open.filter(({ isStarted }) => isStarted).length
+    const oldest = open
+      .slice(0, this.#task.top)
+      .map((request) => ({ ...request, ageMs: Math.max(0, this.#latestMs - request.tsUnixMs) }))
+    const { untracked } = this.#open
+    return { started, notStarted: open.length - started, untracked, oldest }
+  }
+}
+
+/** An argument that is empty is another key than none. */
+function keyOf(argv: readonly string[]): string {
+  const command = commandOf(argv)
+  return command === null ? '' : `=${command}`
+}
+
+function commandOfKey(key: string): string | null {
+  return key === '' ? null : key.slice(1)
+}
+
+function count<Key>(counts: Map<Key, number>, key: Key): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1)
+}
+
+/** The most frequent first. */
+function sorted(counts: ReadonlyMap<string, number>): Count[] {
+  return [...counts]
+    .map(([name, count]) => ({ name, count }))
+    .sort((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1))
+}
+
+function exitName(code: number | null, signal: number | null): string {
+  if (signal !== null) return SIGNALS.get(signal) ?? `signal ${signal}`
+  return code === null ? 'neither code nor signal' : `code ${code}`
+}
+
+/** 1, 2, 5, 10 and so on in milliseconds, until one is not below `max`. */
+function boundsUpTo(max: number): number[] {
+  const all = Array.from({ length: DECADES }, (_, i) => [1, 2, 5].map((step) => step * 10 ** i))
+  const bounds = all.flat()
+  const last = bounds.findIndex((bound) => bound >= max)
+  return last < 0 ? [...bounds, Number.MAX_SAFE_INTEGER] : bounds.slice(0, last + 1)
+}

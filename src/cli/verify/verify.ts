@@ -1,0 +1,214 @@
+import type { AuditProblem, AuditRecord, ProblemKind } from '../../format/records'
+import type { LineEntry } from '../../reader/line-splitter'
+import { readBatches } from '../../reader/read-audit'
+import type { AuditSource } from '../../reader/source'
+import { OrderCheck } from './order'
+import { RecentLines } from './recent-lines'
+import { ENDED, RequestTable } from './request-table'
+
+/** Requests that are remembered, in some 60 MiB. */
+const REQUESTS_MAX = 2 ** 19
+const LINE_BYTES_SHOWN = 120
+
+/** A file of the log, with the name it is told of by. */
+export interface LogFile {
+  readonly name: string
+  readonly source: AuditSource
+}
+
+/** How a log is verified. */
+export interface VerifyOptions {
+  /** Whether the first file is where the log began: no event may belong to a request before it. */
+  readonly isWhole?: boolean
+  /** Whether torn lines, which a crash leaves and which nobody has acknowledged, count as good. */
+  readonly allowsTorn?: boolean
+  /** How many findings are kept; all are counted. */
+  readonly maxProblems: number
+  /** Requests that are remembered at most. */
+  readonly maxRequests?: number
+  /** Told of the bytes that were read since the last time. */
+  readonly onBytes?: (bytes: number) => void
+}
+
+/**
+ * What a finding is: a problem of the line itself, an event that cannot stand where it does, or one whose
+ * request is not in the log.
+ */
+type FindingKind = ProblemKind | 'impossible' | 'unseen'
+
+/** Something that is wrong with a line, or that cannot be told. */
+export interface VerifyFinding {
+  readonly file: string
+  /** From 1. */
+  readonly line: number
+  /** Of the line's first byte, from 0. */
+  readonly offset: number
+  readonly kind: FindingKind
+  /** `unsure` where it may be as it should. */
+  readonly verdict: 'broken' | 'unsure'
+  readonly message: string
+  /** The line's beginning, as it is: escape it before it reaches a terminal. */
+  readonly excerpt: string
+}
+
+/** What a log was found to be. */
+export interface VerifyReport {
+  readonly verdict: 'good' | 'broken' | 'unsure'
+  readonly files: number
+  readonly lines: number
+  readonly events: number
+  readonly bytes: number
+  readonly broken: number
+  readonly unsure: number
+  /** Findings of both kinds, by what they are. */
+  readonly byKind: Readonly<Partial<Record<FindingKind, number>>>
+  readonly notes: {
+    readonly blankLines: number
+    /** Lines that stand there again, byte for byte, as at-least-once writing allows. */
+    readonly duplicates: number
+    /** Torn lines, where they are allowed. */
+    readonly tornLines: number
+    /** How often the time went back from an event to the next, and by how much at most. */
+    readonly stepsBack: number
+    readonly stepBackMsMax: number
+    /** Requests without an end: they run still, or their end was lost. */
+    readonly openRequests: number
+    /** Requests that had ended and were forgotten, so that a second use of their id is not seen. */
+    readonly forgottenRequests: number
+  }
+  /** The first ones. */
+  readonly findings: readonly VerifyFinding[]
+}
+
+/** Verifies the files as one log, the oldest first. Rejects with what the file system throws. */
+export async function verify(
+  files: readonly LogFile[],
+  options: VerifyOptions,
+): Promise<VerifyReport> {
+  const verifier = new Verifier(files, options)
+  for (const [index, { source }] of files.entries()) await verifier.read(index, source)
+  return verifier.report()
+}
+
+class Verifier {
+  readonly #files: readonly LogFile[]
+  readonly #options: VerifyOptions
+  readonly #table: RequestTable
+  readonly #order: OrderCheck
+  readonly #recent = new RecentLines()
+  readonly #findings: VerifyFinding[] = []
+  readonly #byKind: Partial<Record<FindingKind, number>> = {}
+  #file = 0
+  #events = 0
+  #lines = 0
+  #bytes = 0
+  #broken = 0
+  #unsure = 0
+  #blankLines = 0
+  #duplicates = 0
+  #tornLines = 0
+  #lastMs = 0
+  #stepsBack = 0
+  #stepBackMsMax = 0
+
+  constructor(files: readonly LogFile[], options: VerifyOptions) {
+    const { maxRequests = REQUESTS_MAX, isWhole = false } = options
+    this.#files = files
+    this.#options = options
+    this.#table = new RequestTable(maxRequests)
+    const names = files.map(({ name }) => name)
+    this.#order = new OrderCheck(this.#table, isWhole, names)
+  }
+
+  async read(file: number, source: AuditSource): Promise<void> {
+    this.#file = file
+    let [read, blank] = [0, 0]
+    for await (const { entries, bytes, blankLines } of readBatches(source)) {
+      for (const entry of entries) this.#take(entry)
+      this.#lines += entries.length
+      this.#options.onBytes?.(bytes - read)
+      read = bytes
+      blank = blankLines
+    }
+    this.#bytes += read
+    this.#blankLines += blank
+    this.#lines += blank
+  }
+
+  report(): VerifyReport {
+    const { forgotten, lost } = this.#table
+    // A request that was forgotten while it was open makes its later events look wrong, or hides them.
+    const isUnsure = this.#unsure > 0 || lost > 0
+    return {
+      verdict: this.#broken > 0 ? 'broken' : isUnsure ? 'unsure' : 'good',
+      files: this.#files.length,
+      lines: this.#lines,
+      events: this.#events,
+      bytes: this.#bytes,
+      broken: this.#broken,
+      unsure: this.#unsure,
+      byKind: this.#byKind,
+      notes: {
+        blankLines: this.#blankLines,
+        duplicates: this.#duplicates,
+        tornLines: this.#tornLines,
+        stepsBack: this.#stepsBack,
+        stepBackMsMax: this.#stepBackMsMax,
+        openRequests: this.#table.count((flags) => (flags & ENDED) === 0) + lost,
+        forgottenRequests: forgotten,
+      },
+      findings: this.#findings,
+    }
+  }
+
+  #take({ text, record, problem }: LineEntry): void {
+    if (record === undefined) {
+      this.#takeProblem(problem)
+      return
+    }
+    this.#events++
+    this.#takeTime(record)
+    const misplaced = this.#order.take(record, this.#file)
+    if (misplaced !== undefined) {
+      const isRepeated = misplaced.kind === 'impossible' && misplaced.isRepeated
+      if (isRepeated && this.#recent.has(text)) this.#duplicates++
+      else this.#note(record, misplaced.kind, misplaced.message, text)
+    }
+    this.#recent.add(text)
+  }
+
+  #takeTime({ tsUnixMs }: AuditRecord): void {
+    const backMs = this.#lastMs - tsUnixMs
+    if (backMs > 0) {
+      this.#stepsBack++
+      this.#stepBackMsMax = Math.max(this.#stepBackMsMax, backMs)
+    }
+    this.#lastMs = tsUnixMs
+  }
+
+  #takeProblem(problem: AuditProblem): void {
+    const { kind, message, excerpt, isIncomplete } = problem
+    const isLastFile = this.#file === this.#files.length - 1
+    if (isIncomplete && isLastFile) {
+      const text = `${message}; it may still be being written`
+      this.#note(problem, kind, text, excerpt, 'unsure')
+    } else if (kind === 'torn' && this.#options.allowsTorn) this.#tornLines++
+    else this.#note(problem, kind, message, excerpt)
+  }
+
+  #note(
+    { line, offset }: Pick<AuditRecord, 'line' | 'offset'>,
+    kind: FindingKind,
+    message: string,
+    text: string,
+    verdict: 'broken' | 'unsure' = kind === 'unseen' || kind === 'newer' ? 'unsure' : 'broken',
+  ): void {
+    if (verdict === 'broken') this.#broken++
+    else this.#unsure++
+    this.#byKind[kind] = (this.#byKind[kind] ?? 0) + 1
+    if (this.#findings.length >= this.#options.maxProblems) return
+    const file = this.#files[this.#file]?.name ?? ''
+    const excerpt = Buffer.from(text.slice(0, LINE_BYTES_SHOWN)).toString()
+    this.#findings.push({ file, line, offset, kind, verdict, message, excerpt })
+  }
+}

@@ -1,0 +1,199 @@
+import type { EventEncoder } from '../record/encode'
+import {
+  OVERSIZE_BYTES,
+  OVERSIZE_ID_OFFSET,
+  OVERSIZE_LENGTH_OFFSET,
+  type RecordBytes,
+  recordBytes,
+  TIME_OFFSET,
+  TYPE_OFFSET,
+  TYPE_OVERSIZE,
+} from '../ring/memory-map'
+import type { OversizeRecord } from '../ring/messages'
+import type { OversizeStore } from '../ring/oversize'
+import { INSUFFICIENT_CAPACITY, type RingProducer } from '../ring/ring'
+import type { Acks, Settle } from './settlement'
+
+/** What an event that waits costs beside its bytes: the entry, its views, its promise. */
+const WAITING_OVERHEAD_BYTES = 512
+
+/** An event that was encoded and waits for room in the ring. */
+interface WaitingEvent {
+  readonly record: RecordBytes
+  /** Where the record is too large for the ring and goes beside it. */
+  readonly shared: SharedArrayBuffer | undefined
+  readonly settle: Settle
+}
+
+/**
+ * Back-pressure: brings an event into the ring, or keeps it until there is room, or says that there
+ * is none. Once one event waits, all later ones do, so the order of the calls is kept.
+ */
+export class Admission {
+  readonly #ring: RingProducer
+  readonly #acks: Acks
+  readonly #oversize: OversizeStore
+  readonly #offer: (record: OversizeRecord) => void
+  readonly #maxWaitingBytes: number
+  #waiting: WaitingEvent[] = []
+  /** Entries of `#waiting` before this one have left. */
+  #waitingFirst = 0
+  #outsideBytes = 0
+  #outsideBytesMax = 0
+  #ringBytesMax = 0
+
+  /** `offer` gives the drainer an oversize record before its reference is published. */
+  constructor(
+    ring: RingProducer,
+    acks: Acks,
+    oversize: OversizeStore,
+    offer: (record: OversizeRecord) => void,
+    maxWaitingBytes: number,
+  ) {
+    this.#ring = ring
+    this.#acks = acks
+    this.#oversize = oversize
+    this.#offer = offer
+    this.#maxWaitingBytes = maxWaitingBytes
+  }
+
+  /** Events that wait for room. */
+  get waitingEvents(): number {
+    return this.#waiting.length - this.#waitingFirst
+  }
+
+  /** Events that wait, and the bytes outside the ring: theirs, and those of oversize records. */
+  get outsideUse(): { events: number; bytes: number; bytesMax: number } {
+    const bytesMax = this.#outsideBytesMax
+    return { events: this.waitingEvents, bytes: this.#outsideBytes, bytesMax }
+  }
+
+  /** The bytes of the ring: all, those in use, and the most that ever were. */
+  get ringUse(): { capacityBytes: number; usedBytes: number; usedBytesMax: number } {
+    const { capacity, usedBytes } = this.#ring
+    return { capacityBytes: capacity, usedBytes, usedBytesMax: this.#ringBytesMax }
+  }
+
+  /** The time of the event that is pending longest, in milliseconds since 1970; undefined for none. */
+  get oldestTime(): number | undefined {
+    return this.#acks.size === 0 ? undefined : this.#ring.timeAt(this.#acks.firstPosition)
+  }
+
+  /** Publishes the prepared event if there is room now and none waits before it. */
+  tryPublish(event: EventEncoder, settle: Settle): boolean {
+    if (this.waitingEvents > 0) return false
+    const { maxRecordBytes, records } = this.#ring
+    const index = this.#tryClaim(event, maxRecordBytes)
+    if (index === INSUFFICIENT_CAPACITY) return false
+    if (index !== undefined) {
+      this.#commit(event.write(records, index), settle)
+      return true
+    }
+    return this.#tryPublishOversize(event, settle)
+  }
+
+  /** Keeps a copy of the prepared event until there is room; false when the limit is reached. */
+  tryWait(event: EventEncoder, settle: Settle): boolean {
+    const length = event.exactBytes
+    if (!this.#hasRoomOutside(length + WAITING_OVERHEAD_BYTES)) return false
+    const isOversize = length > this.#ring.maxRecordBytes
+    const shared = isOversize ? new SharedArrayBuffer(length) : undefined
+    const record = recordBytes(shared ?? new ArrayBuffer(length))
+    event.write(record, 0)
+    this.#waiting.push({ record, shared, settle })
+    this.#addOutside(length + WAITING_OVERHEAD_BYTES)
+    return true
+  }
+
+  /** Moves waiting events into the room that has come free; returns whether any moved. */
+  promote(): boolean {
+    const before = this.#waitingFirst
+    for (;;) {
+      const event = this.#waiting[this.#waitingFirst]
+      if (event === undefined || !this.#tryPromote(event)) break
+      this.#waitingFirst++
+    }
+    const hasMoved = this.#waitingFirst > before
+    this.#forgetPromoted()
+    return hasMoved
+  }
+
+  /** Frees what was kept of the records before `durable`. */
+  releaseBefore(durable: number): void {
+    this.#outsideBytes -= this.#oversize.releaseBefore(durable)
+  }
+
+  /** A record's index, INSUFFICIENT_CAPACITY, or undefined when it must go beside the ring. */
+  #tryClaim(event: EventEncoder, maxRecordBytes: number): number | undefined {
+    // The bound costs nothing and nearly always fits; the text is measured only when it does not.
+    if (event.maxBytes <= maxRecordBytes) {
+      const index = this.#ring.tryClaim(event.maxBytes)
+      if (index !== INSUFFICIENT_CAPACITY) return index
+    }
+    return event.exactBytes <= maxRecordBytes ? this.#ring.tryClaim(event.exactBytes) : undefined
+  }
+
+  #tryPublishOversize(event: EventEncoder, settle: Settle): boolean {
+    const { exactBytes } = event
+    if (!this.#hasRoomOutside(exactBytes)) return false
+    const index = this.#ring.tryClaim(OVERSIZE_BYTES)
+    if (index === INSUFFICIENT_CAPACITY) return false
+    const shared = new SharedArrayBuffer(exactBytes)
+    event.write(recordBytes(shared), 0)
+    this.#addOutside(exactBytes)
+    this.#commitReference(index, shared, settle)
+    return true
+  }
+
+  #tryPromote({ record, shared, settle }: WaitingEvent): boolean {
+    const { length } = record.bytes
+    const index = this.#ring.tryClaim(shared === undefined ? length : OVERSIZE_BYTES)
+    if (index === INSUFFICIENT_CAPACITY) return false
+    this.#outsideBytes -= WAITING_OVERHEAD_BYTES
+    if (shared !== undefined) {
+      this.#commitReference(index, shared, settle)
+      return true
+    }
+    record.bytes.copy(this.#ring.records.bytes, index)
+    this.#commit(length, settle)
+    this.#outsideBytes -= length
+    return true
+  }
+
+  /** Publishes, at the claimed `index`, a reference to a record beside the ring. */
+  #commitReference(index: number, shared: SharedArrayBuffer, settle: Settle): void {
+    const id = this.#oversize.nextId
+    this.#offer({ id, buffer: shared })
+    const { view } = this.#ring.records
+    view.setUint8(index + TYPE_OFFSET, TYPE_OVERSIZE)
+    const time = new DataView(shared).getFloat64(TIME_OFFSET, true)
+    view.setFloat64(index + TIME_OFFSET, time, true)
+    view.setUint32(index + OVERSIZE_ID_OFFSET, id, true)
+    view.setUint32(index + OVERSIZE_LENGTH_OFFSET, shared.byteLength, true)
+    this.#oversize.add(shared, this.#commit(OVERSIZE_BYTES, settle))
+  }
+
+  #commit(length: number, settle: Settle): number {
+    const position = this.#ring.commit(length)
+    this.#acks.push(position, settle)
+    this.#ringBytesMax = Math.max(this.#ringBytesMax, this.#ring.usedBytes)
+    return position
+  }
+
+  /** A single event always has room, however large: it could never be written otherwise. */
+  #hasRoomOutside(bytes: number): boolean {
+    return this.#outsideBytes === 0 || this.#outsideBytes + bytes <= this.#maxWaitingBytes
+  }
+
+  #addOutside(bytes: number): void {
+    this.#outsideBytes += bytes
+    this.#outsideBytesMax = Math.max(this.#outsideBytesMax, this.#outsideBytes)
+  }
+
+  /** Drops the entries that have left, when they are the greater part. */
+  #forgetPromoted(): void {
+    if (this.#waitingFirst * 2 < this.#waiting.length) return
+    this.#waiting = this.#waiting.slice(this.#waitingFirst)
+    this.#waitingFirst = 0
+  }
+}

@@ -1,0 +1,58 @@
+import { channel } from 'node:diagnostics_channel'
+import { GROUPS_WATCHED } from '../ring/memory-map'
+import type { GroupNotice } from '../ring/messages'
+
+/** What `diagnostics_channel` publishes on `x0x-exec-audit:group`: one group of one audit. */
+export interface AuditGroup {
+  /** Absolute path of the log. */
+  readonly path: string
+  /** Events of the group; a `reopen()` is a group of its own, of one event and 0 bytes. */
+  readonly events: number
+  /** Bytes of its lines. */
+  readonly bytes: number
+  /** Nanoseconds spent in the syncs of the log for it, over all tries; 0 with `fsync.method: 'none'`. */
+  readonly syncNs: number
+  /** `'failed'`: none of its events is known to be durable. */
+  readonly outcome: 'durable' | 'written' | 'failed'
+}
+
+// Held for ever: a channel without subscribers may otherwise be collected, and is then another one.
+const groups = channel('x0x-exec-audit:group')
+
+/**
+ * Publishes the groups of one audit while there are subscribers; without any the drainer tells nothing.
+ * Subscribers are foreign code and may call the audit, so they run once the stack is left.
+ */
+export class GroupPublisher {
+  readonly #path: string
+  readonly #control: Int32Array
+  #isWatched = false
+  #queue: GroupNotice[] = []
+
+  constructor(path: string, control: Int32Array) {
+    this.#path = path
+    this.#control = control
+  }
+
+  /** Has the drainer tell of the groups from now on, or stop it, as there are subscribers or not. */
+  update(): void {
+    if (groups.hasSubscribers === this.#isWatched) return
+    this.#isWatched = groups.hasSubscribers
+    Atomics.store(this.#control, GROUPS_WATCHED, this.#isWatched ? 1 : 0)
+  }
+
+  add(notice: GroupNotice): void {
+    this.#queue.push(notice)
+    if (this.#queue.length === 1) queueMicrotask(() => this.flush())
+  }
+
+  /** Publishes what has been added, in order. */
+  flush(): void {
+    const queue = this.#queue
+    this.#queue = []
+    for (const { events, bytes, syncNs, outcome } of queue) {
+      const group: AuditGroup = { path: this.#path, events, bytes, syncNs, outcome }
+      groups.publish(group)
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import { codeOf } from '../../base/describe'
+import { describe } from '../../base/field-checks'
+import { FailureCounts, type FailureKind } from './failure-counts'
+
+/** One event that failed, as {@link ExecAudit} tells its diagnostics. */
+export interface AuditFailure {
+  /** Where it failed; `encode` is the caller's mistake, `full` and `closed` are refusals. */
+  readonly stage: FailureKind
+  /**
+   * An AuditError, or for a mistake in the event a TypeError or RangeError with a `field`. All events
+   * of a group fail with the same one.
+   */
+  readonly error: Error
+  /** Absolute path of the log. */
+  readonly path: string
+}
+
+/** Counts one failed audit event. What {@link ExecAudit} needs of its diagnostics. */
+export interface AuditFailureRecorder {
+  /** Called once for each event that failed, whatever the reason. What it throws is warned about. */
+  recordAuditFailure(failure?: AuditFailure): void
+}
+
+/** The failure that was recorded last, as plain data. */
+export interface LastAuditFailure {
+  /** Where it failed, as in {@link AuditFailure}. */
+  readonly stage: FailureKind
+  /** Such as `'AUDIT_SYNC_FAILED'`; `'AUDIT_INVALID_EVENT'` for a mistake in the event. */
+  readonly code: string | null
+  /** The kernel's name for the error, such as `'ENOSPC'`; null where it is not the kernel's. */
+  readonly cause: string | null
+  /** For people; compare `code`. It names types and lengths, never an argument. */
+  readonly message: string
+  /** Absolute path of the log. */
+  readonly path: string
+  /** When it was recorded, in ISO 8601, by the system's clock. */
+  readonly at: string
+}
+
+/** What {@link ExecDiagnostics.snapshot} returns: plain data, with no bigint, ready for JSON. */
+export interface DiagnosticsSnapshot {
+  /** Events that failed so far. */
+  readonly auditFailures: number
+  /** Of those, how many failed where; one that was recorded without its failure is in none. */
+  readonly auditFailuresByStage: Readonly<Record<FailureKind, number>>
+  /** Null when there was none. */
+  readonly lastAuditFailure: LastAuditFailure | null
+}
+
+/** The gateway's counters, as x0x's `ExecDiagnostics`. One may be shared by several `ExecAudit`s. */
+export class ExecDiagnostics implements AuditFailureRecorder {
+  #auditFailures = 0
+  readonly #byStage = new FailureCounts()
+  #last: { readonly failure: AuditFailure; readonly atMs: number } | undefined
+
+  /** Events that failed so far. */
+  get auditFailures(): number {
+    return this.#auditFailures
+  }
+
+  /** The failure that was recorded last; null when there was none. */
+  get lastAuditFailure(): LastAuditFailure | null {
+    return this.#last === undefined ? null : plain(this.#last.failure, this.#last.atMs)
+  }
+
+  /** Counts one failed event; without its failure, the event counts and nothing more is known of it. */
+  recordAuditFailure(failure?: AuditFailure): void {
+    this.#auditFailures++
+    if (failure === undefined) return
+    this.#byStage.add(failure.stage)
+    this.#last = { failure, atMs: Date.now() }
+  }
+
+  /** The counters and the last failure as they are now, as plain data. */
+  snapshot(): DiagnosticsSnapshot {
+    return {
+      auditFailures: this.#auditFailures,
+      auditFailuresByStage: this.#byStage.toRecord(),
+      lastAuditFailure: this.lastAuditFailure,
+    }
+  }
+
+  /** Same as {@link snapshot}, for JSON.stringify. */
+  toJSON(): DiagnosticsSnapshot {
+    return this.snapshot()
+  }
+}
+
+/** Throws a TypeError for what cannot be told of failures. */
+export function checkRecorder(diagnostics: unknown): void {
+  const isRecorder =
+    typeof diagnostics === 'object' &&
+    diagnostics !== null &&
+    'recordAuditFailure' in diagnostics &&
+    typeof diagnostics.recordAuditFailure === 'function'
+  if (isRecorder) return
+  throw new TypeError(
+    `diagnostics: expected an object with recordAuditFailure(), got ${describe(diagnostics)}`,
+  )
+}
+
+function plain({ stage, error, path }: AuditFailure, atMs: number): LastAuditFailure {
+  return {
+    stage,
+    code: codeOf(error) ?? null,
+    cause: codeOf(error.cause) ?? null,
+    message: error.message,
+    path,
+    at: new Date(atMs).toISOString(),
+  }
+}

@@ -1,0 +1,214 @@
+import { codeOf, textOf } from '../../base/describe'
+import { isExiting } from '../exit-drain'
+import type { WarnLogger } from '../options'
+import type { AuditFailure, AuditFailureRecorder } from './diagnostics'
+import { FailureCounts, type FailureKind } from './failure-counts'
+import { type AuditWarning, type AuditWarningCode, noWarnings, recoveredWarning } from './warnings'
+
+/** A failed event, or with no kind an error that is not one event's. */
+interface Noted {
+  readonly kind: FailureKind | undefined
+  readonly error: Error
+  /** What is limited with others like it: the text, but for figures in it. */
+  readonly subject: string
+}
+
+/** A time in which the file takes no events. */
+interface Outage {
+  readonly since: number
+  failed: number
+}
+
+/** Where an event fails for the file's sake, and not for its own or the audit's. */
+const FILE_KINDS: ReadonlySet<FailureKind> = new Set(['folder', 'open', 'write', 'sync'])
+
+/** Warnings of one text that pass before the text is limited. */
+const WARNING_BURST = 10
+/** Once limited, one warning of a text passes in this time. */
+const WARNING_INTERVAL_MS = 1_000
+/** Warnings of all texts that pass in that time. */
+const WARNINGS_PER_INTERVAL_MAX = 200
+/** Texts that are remembered; beyond it all are forgotten at once. */
+const WARNING_TEXTS_MAX = 256
+
+/**
+ * How often in a row what the logger and diagnostics cause themselves is told; the rest is left to a
+ * later turn of the event loop, since they may never stop.
+ */
+const ROUNDS_MAX = 100
+
+interface TextState {
+  burst: number
+  lastAt: number
+  suppressed: number
+}
+
+/** Lets the first warnings of a text pass, then one a second, which says how many it stands for. */
+class WarningLimiter {
+  readonly #texts = new Map<string, TextState>()
+  #intervalAt = 0
+  #inInterval = 0
+  #suppressed = 0
+
+  /** Warnings held back so far, of all texts. */
+  get suppressed(): number {
+    return this.#suppressed
+  }
+
+  /** How many warnings of this text were held back before this one, or undefined to hold it back. */
+  pass(text: string, now: number): number | undefined {
+    const state = this.#stateOf(text)
+    const isDue = state.burst < WARNING_BURST || now - state.lastAt >= WARNING_INTERVAL_MS
+    if (!isDue || !this.#takesOne(now)) {
+      state.suppressed++
+      this.#suppressed++
+      return undefined
+    }
+    const { suppressed } = state
+    state.burst++
+    state.lastAt = now
+    state.suppressed = 0
+    return suppressed
+  }
+
+  #stateOf(text: string): TextState {
+    const known = this.#texts.get(text)
+    if (known !== undefined) return known
+    if (this.#texts.size >= WARNING_TEXTS_MAX) this.#texts.clear()
+    const fresh = { burst: 0, lastAt: 0, suppressed: 0 }
+    this.#texts.set(text, fresh)
+    return fresh
+  }
+
+  #takesOne(now: number): boolean {
+    if (now - this.#intervalAt >= WARNING_INTERVAL_MS) {
+      this.#intervalAt = now
+      this.#inInterval = 0
+    }
+    return this.#inInterval++ < WARNINGS_PER_INTERVAL_MAX
+  }
+}
+
+/**
+ * Makes failures visible: each one counted, and warned about with a limit on the text alone. What
+ * happens on the way (settling, admitting) is only noted; {@link flush} calls the diagnostics and the
+ * logger, at a point where they may call back into the audit.
+ */
+export class FailureReporter {
+  readonly #path: string
+  readonly #recorder: AuditFailureRecorder
+  readonly #logger: WarnLogger
+  readonly #limiter = new WarningLimiter()
+  readonly #counts = new FailureCounts()
+  readonly #warnings: Record<AuditWarningCode, number> = noWarnings()
+  #lastFailedAtMs: number | null = null
+  #outage: Outage | undefined
+  #pending: Noted[] = []
+  #isFlushing = false
+
+  /** @param path the log's, for the recorder */
+  constructor(path: string, recorder: AuditFailureRecorder, logger: WarnLogger = PROCESS_WARNINGS) {
+    this.#path = path
+    this.#recorder = recorder
+    this.#logger = logger
+  }
+
+  /** Events that failed so far, by where. */
+  get counts(): Record<FailureKind, number> {
+    return this.#counts.toRecord()
+  }
+
+  /** When an event failed last, in milliseconds since 1970. */
+  get lastFailedAtMs(): number | null {
+    return this.#lastFailedAtMs
+  }
+
+  /** Whether the file has failed events, and has taken none since. */
+  get isFailing(): boolean {
+    return this.#outage !== undefined
+  }
+
+  /** Warnings that were not one event's failure, by code, and how many of all were held back. */
+  get warnings(): { suppressed: number; byCode: Record<AuditWarningCode, number> } {
+    return { suppressed: this.#limiter.suppressed, byCode: { ...this.#warnings } }
+  }
+
+  /** Notes one failed event. */
+  note(kind: FailureKind, error: Error): void {
+    this.#counts.add(kind)
+    this.#lastFailedAtMs = Date.now()
+    this.#pending.push({ kind, error, subject: error.message })
+    if (!FILE_KINDS.has(kind)) return
+    this.#outage ??= { since: performance.now(), failed: 0 }
+    this.#outage.failed++
+  }
+
+  /** Notes that the file has taken an event: said once where it had failed others before. */
+  noteSuccess(): void {
+    const outage = this.#outage
+    if (outage === undefined) return
+    this.#outage = undefined
+    const { failed, since } = outage
+    const error = recoveredWarning(failed, performance.now() - since, this.#path)
+    this.noteWarning(error, error.code)
+  }
+
+  /** Notes an error that is not one event's failure: warned about, not counted. */
+  noteWarning(error: AuditWarning, subject = error.message): void {
+    this.#warnings[error.code]++
+    this.#pending.push({ kind: undefined, error, subject })
+  }
+
+  /** Tells of what was noted, unless it does so already further down the stack. Never throws. */
+  flush(): void {
+    if (this.#isFlushing || this.#pending.length === 0) return
+    this.#isFlushing = true
+    for (let round = 0; round < ROUNDS_MAX && this.#pending.length > 0; round++) this.#flushOnce()
+    this.#isFlushing = false
+    if (this.#pending.length > 0) setImmediate(() => this.flush()).unref()
+  }
+
+  #flushOnce(): void {
+    const noted = this.#pending
+    this.#pending = []
+    for (const each of noted) {
+      const { kind, error } = each
+      if (kind !== undefined) this.#record({ stage: kind, error, path: this.#path })
+      this.#warnThrough(this.#logger, each)
+    }
+  }
+
+  #record(failure: AuditFailure): void {
+    try {
+      this.#recorder.recordAuditFailure(failure)
+    } catch (thrown) {
+      const error = new Error(`recordAuditFailure threw: ${textOf(thrown)}`)
+      this.#warnThrough(PROCESS_WARNINGS, { kind: undefined, error, subject: error.message })
+    }
+  }
+
+  /** The embedder's logger may throw: what it was to tell must not be lost with it. */
+  #warnThrough(logger: WarnLogger, { kind: stage, error: err, subject }: Noted): void {
+    const suppressed = this.#limiter.pass(subject, performance.now())
+    if (suppressed === undefined) return
+    const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : ''
+    const message = `exec audit: ${err.message}${more}`
+    const details = { err, code: codeOf(err), stage, suppressed }
+    try {
+      logger.warn(details, message)
+    } catch (thrown) {
+      PROCESS_WARNINGS.warn(
+        details,
+        `${message} [told here, for the logger threw: ${textOf(thrown)}]`,
+      )
+    }
+  }
+}
+
+/** The default logger. At exit Node emits no more warnings, so they go to standard error there. */
+const PROCESS_WARNINGS: WarnLogger = {
+  warn({ code }, message) {
+    if (isExiting()) process.stderr.write(`${message}\n`)
+    else process.emitWarning(message, { type: 'ExecAuditWarning', code: String(code ?? '') })
+  },
+}

@@ -1,0 +1,296 @@
+import { fdatasyncSync, fstatSync, fsyncSync, readSync, statSync } from 'node:fs'
+import { constants } from 'node:os'
+import { type Failure, failureOf, REASON_UNLINKED } from '../ring/failure-word'
+import {
+  COUNT_OPENS,
+  COUNT_ROTATIONS,
+  COUNT_SYNCS,
+  FILE_END,
+  OPEN_DESCRIPTOR,
+  OPEN_SPARE,
+  OPEN_WITNESS,
+  type RingMemory,
+} from '../ring/memory-map'
+import type { Notice } from '../ring/messages'
+import { AppendStream } from './append-stream'
+import type { FilePlace, GroupJournal } from './group-journal'
+import { closeNoted, OpenDescriptors } from './open-descriptors'
+import {
+  LogFileOpener,
+  type LogFileOptions,
+  type OpenedLog,
+  Refusal,
+  type StageMarker,
+  VANISHED_ATTEMPTS_MAX,
+} from './open-log'
+import { TailRepair } from './tail-repair'
+
+const { errno } = constants
+
+/** The lines of one group. */
+export interface Group {
+  /** Ring positions. */
+  readonly start: number
+  readonly end: number
+  /** Whole lines, in order. */
+  readonly bytes: Buffer
+}
+
+/** What a file system answers that has to be repaired, or is gone. */
+const BROKEN_DISK = new Set<number>([
+  errno.EIO,
+  errno.ENODEV,
+  errno.ENOTCONN,
+  errno.ENXIO,
+  errno.EROFS,
+  errno.ESTALE,
+])
+/** No file's size: the tail of a file that was just opened is always looked at. */
+const UNKNOWN_END = -1n
+
+interface OpenFile extends Omit<OpenedLog, 'size'> {
+  readonly stream: AppendStream
+  /** Where our last line ends; elsewhere than the file does, when others append to it or truncate it. */
+  end: bigint
+}
+
+/**
+ * The file at the path. With log-file.ts, which opens it, torn-tail.ts, which repairs its end, and the
+ * files that those two need, it is the only part of the writer that touches the file system.
+ *
+ * A group is appended and synced in one attempt. After any error the descriptor is closed and never
+ * used again: a second fdatasync of it could return 0 for bytes that the kernel has already given up.
+ */
+export class Sink {
+  readonly #options: LogFileOptions
+  readonly #memory: RingMemory
+  readonly #journal: GroupJournal
+  readonly #recordSync: (ms: number) => void
+  readonly #marker: StageMarker = { stage: 'open' }
+  readonly #opener: LogFileOpener
+  readonly #tail: TailRepair
+  readonly #descriptors: OpenDescriptors
+  #file: OpenFile | undefined
+
+  constructor(
+    options: LogFileOptions,
+    memory: RingMemory,
+    journal: GroupJournal,
+    recordSync: (ms: number) => void,
+    onNotice: (notice: Notice) => void,
+    descriptors = OpenDescriptors.unshared(),
+  ) {
+    this.#options = options
+    this.#descriptors = descriptors
+    this.#memory = memory
+    this.#journal = journal
+    this.#recordSync = recordSync
+    this.#opener = new LogFileOpener(options, this.#marker, descriptors, onNotice)
+    this.#tail = new TailRepair(memory, journal, this.#marker, onNotice)
+  }
+
+  /**
+   * Appends a group at the path and syncs it, once. When this returns undefined, every line is in a
+   * file that had a name after the sync. A failure leaves nothing behind but perhaps bytes in the
+   * file; calling again with the same group completes or rewrites it, see journal.ts.
+   */
+  append(group: Group): Failure | undefined {
+    return this.#attempt(() => {
+      for (let attempt = 0; attempt < VANISHED_ATTEMPTS_MAX; attempt++) {
+        if (!this.#appendOnce(group)) continue
+        if (this.#hasName()) return
+        // Deleted under us: what was synced is gone, so the group goes to a fresh file.
+        this.#count(COUNT_ROTATIONS)
+        this.#discard({ keepNote: false })
+      }
+      throw new Refusal(REASON_UNLINKED)
+    })
+  }
+
+  /** Closes the file and opens the path afresh, creating it where it is missing. */
+  reopen(): Failure | undefined {
+    return this.#attempt(() => {
+      this.#discard({ keepNote: false })
+      const { file, size } = this.#open()
+      file.end = this.#tail.repair(file.fd, size)
+    })
+  }
+
+  /** Forgets the group that was appended, or given up. Called once its outcome is published. */
+  endGroup(): void {
+    const note = this.#journal.place()
+    if (note === undefined) return
+    this.#journal.clear()
+    this.#closeForeign(note)
+  }
+
+  /**
+   * Closes the file; the next append opens it again. May be called when another thread drains: then
+   * the journal's note is that thread's, and is left alone.
+   */
+  close(): void {
+    this.#discard({ keepNote: true })
+  }
+
+  #attempt(action: () => void): Failure | undefined {
+    try {
+      action()
+      return undefined
+    } catch (thrown) {
+      const { stage } = this.#marker
+      const failure =
+        thrown instanceof Refusal ? { stage, reason: thrown.reason } : failureOf(stage, thrown)
+      // What is in the file after a failed sync, or on a broken disk, proves nothing; and the note's
+      // witnesses would keep that disk from being unmounted. After a failed write it may be a part.
+      this.#discard({ keepNote: stage !== 'sync' && !BROKEN_DISK.has(failure.reason) })
+      return failure
+    }
+  }
+
+  /** Returns false when another process has written into the middle of the group. */
+  #appendOnce(group: Group): boolean {
+    const noted = this.#journal.place()
+    const { file, place, present } = this.#place(group, noted)
+    if (present > 0) this.#journal.adopt(place)
+    else this.#journal.begin(group.start, group.end, place)
+    if (noted !== undefined) this.#closeForeign(noted)
+    const { bytes } = group
+    const isInOneWrite = present === bytes.length || this.#write(file, bytes.subarray(present))
+    // Between two parts of the group another process may have appended, and cut a line in two.
+    const isWhole = (present === 0 && isInOneWrite) || this.#isInFile(file, place.offset, bytes)
+    if (!isWhole) {
+      this.endGroup()
+      return false
+    }
+    file.end = place.offset + BigInt(bytes.length)
+    Atomics.store(this.#memory.counters, FILE_END, file.end)
+    this.#sync(file)
+    return true
+  }
+
+  /** The file at the path, where the group starts in it, and how much of it is there already. */
+  #place(
+    group: Group,
+    noted: FilePlace | undefined,
+  ): { file: OpenFile; place: FilePlace; present: number } {
+    this.#marker.stage = 'open'
+    const { file, size } = this.#current() ?? this.#open()
+    const { fd, witness, spare, device, inode } = file
+    if (noted !== undefined && this.#journal.isAbout(group.start, group.end)) {
+      const present = this.#presentBytes(file, size, noted, group.bytes)
+      if (present > 0) return { file, place: { ...noted, fd, witness, spare }, present }
+    }
+    // Where the file ends as we left it, there is nothing to look at.
+    const offset = size === file.end ? size : this.#tail.repair(fd, size)
+    return { file, place: { fd, witness, spare, device, inode, offset }, present: 0 }
+  }
+
+  /** The open file and its size, if it is still the one at the path; closes it if it is not. */
+  #current(): { file: OpenFile; size: bigint } | undefined {
+    const file = this.#file
+    if (file === undefined) return undefined
+    const stats = statSync(this.#options.path, { bigint: true, throwIfNoEntry: false })
+    if (stats?.ino === file.inode && stats.dev === file.device) return { file, size: stats.size }
+    this.#count(COUNT_ROTATIONS)
+    this.#discard({ keepNote: true })
+    return undefined
+  }
+
+  /**
+   * How many leading bytes of the group the file holds for certain from where it was begun; 0 if
+   * others follow, or if a witness tells of an error since.
+   */
+  #presentBytes(file: OpenFile, size: bigint, noted: FilePlace, bytes: Buffer): number {
+    if (noted.device !== file.device || noted.inode !== file.inode) return 0
+    const length = Number(size - noted.offset)
+    if (length <= 0 || length > bytes.length) return 0
+    if (!this.#isWitnessClean()) return 0
+    return this.#isInFile(file, noted.offset, bytes.subarray(0, length)) ? length : 0
+  }
+
+  #isInFile({ fd }: OpenFile, offset: bigint, bytes: Buffer): boolean {
+    const found = Buffer.allocUnsafe(bytes.length)
+    return readSync(fd, found, 0, bytes.length, offset) === bytes.length && found.equals(bytes)
+  }
+
+  #isWitnessClean(): boolean {
+    if (this.#options.syncMethod === 'none') return true
+    const witness = this.#journal.takeWitness()
+    const isClean = witness !== undefined && canSync(witness)
+    if (!isClean) this.#journal.doubtTail()
+    this.#journal.hear(isClean)
+    return isClean
+  }
+
+  #open(): { file: OpenFile; size: bigint } {
+    const { size, ...opened } = this.#opener.open()
+    this.#file = { ...opened, stream: new AppendStream(opened.fd), end: UNKNOWN_END }
+    this.#count(COUNT_OPENS)
+    return { file: this.#file, size }
+  }
+
+  /** Returns whether it was one `write(2)`. */
+  #write({ stream }: OpenFile, bytes: Buffer): boolean {
+    this.#marker.stage = 'write'
+    return stream.append(bytes)
+  }
+
+  #sync({ fd }: OpenFile): void {
+    const { syncMethod } = this.#options
+    if (syncMethod === 'none') return
+    this.#marker.stage = 'sync'
+    this.#journal.doubtTail()
+    const start = performance.now()
+    if (syncMethod === 'fsync') fsyncSync(fd)
+    else fdatasyncSync(fd)
+    this.#journal.trustTail()
+    this.#recordSync(performance.now() - start)
+    this.#count(COUNT_SYNCS)
+  }
+
+  /** Whether the open file still has a name, anywhere. */
+  #hasName(): boolean {
+    // The sync has succeeded: if this fails, what is in the file can be completed.
+    this.#marker.stage = 'open'
+    return this.#file !== undefined && fstatSync(this.#file.fd).nlink > 0
+  }
+
+  /**
+   * Closes the file for good. The stream is dropped, with whatever it has not written. With
+   * `keepNote` the journal's note stays, and with it the witnesses that it names.
+   */
+  #discard({ keepNote }: { readonly keepNote: boolean }): void {
+    if (!keepNote) this.endGroup()
+    const file = this.#file
+    if (file === undefined) return
+    this.#file = undefined
+    const isNoted = this.#journal.place()?.witness === file.witness
+    if (isNoted) {
+      this.#journal.dropDescriptor()
+      this.#descriptors.forget(OPEN_WITNESS)
+      this.#descriptors.forget(OPEN_SPARE)
+    } else {
+      this.#descriptors.close(OPEN_WITNESS)
+      this.#descriptors.close(OPEN_SPARE)
+    }
+    this.#descriptors.close(OPEN_DESCRIPTOR)
+  }
+
+  /** Closes the descriptors of a note that are not those of the open file: their drainer is dead. */
+  #closeForeign(noted: FilePlace): void {
+    if (noted.witness !== this.#file?.witness) closeNoted(this.#memory, noted)
+  }
+
+  #count(counter: number): void {
+    Atomics.add(this.#memory.counters, counter, 1n)
+  }
+}
+
+function canSync(fd: number): boolean {
+  try {
+    fdatasyncSync(fd)
+    return true
+  } catch {
+    return false
+  }
+}

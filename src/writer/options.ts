@@ -1,0 +1,264 @@
+import {
+  filePath,
+  flag,
+  functionOf,
+  INT32_MAX,
+  integer,
+  number,
+  oneOf,
+  refuse,
+  type Values,
+  valuesOf,
+} from '../base/option-checks'
+import type { OnUnsafeFile, SyncMethod } from './log/open-log'
+
+/** What warnings go to: anything with pino's `warn(obj, msg)`. */
+export interface WarnLogger {
+  /**
+   * Takes one warning: its fields, such as `code` and `err`, and a text for people. What it throws goes
+   * to `process.emitWarning`.
+   */
+  warn(object: Record<string, unknown>, message: string): void
+}
+
+/** Options of {@link ExecAudit}; all have defaults, and unknown ones are refused. */
+export interface ExecAuditOptions {
+  /**
+   * Capacity of the ring between the calling thread and the worker, in bytes: 1 KiB to 1 GiB,
+   * rounded up to a power of two. Default 1 MiB, some 3,000 events of 350 bytes.
+   */
+  ringBytes?: number | undefined
+  /** How fdatasyncs are shared. */
+  fsync?: FsyncOptions | undefined
+  /**
+   * What a call does when the ring is full. `wait` (default) keeps a copy of the event outside the
+   * ring, in order, up to {@link maxWaitingBytes}; `block` blocks the calling thread, up to
+   * {@link maxBlockMs}; `fail` fails the event with AUDIT_RING_FULL.
+   */
+  onFull?: 'wait' | 'block' | 'fail' | undefined
+  /**
+   * Limit of the memory outside the ring, in bytes: events that wait for room, and events too large
+   * for the ring. 0 to 2^40, default 256 MiB. An event beyond it fails with AUDIT_RING_FULL, unless
+   * it is the only one.
+   */
+  maxWaitingBytes?: number | undefined
+  /** How long a call blocks with `onFull: 'block'`, in milliseconds; 0 to 2^31 - 1, default 10,000. */
+  maxBlockMs?: number | undefined
+  /**
+   * `open` (default, as the reference): a failure is warned about and counted, and the promise
+   * resolves `'failed'`. `closed`: it rejects with AuditError, TypeError or RangeError.
+   */
+  failureMode?: 'open' | 'closed' | undefined
+  /**
+   * After an I/O failure, how long in milliseconds to keep the group in the ring and try again on a
+   * freshly opened file before it counts as failed; 0 to 2^31 - 1, default 0.
+   */
+  retryForMs?: number | undefined
+  /** Permission bits of a file that this creates, whatever the umask; 0 to 0o777, default 0o600. */
+  fileMode?: number | undefined
+  /** Permission bits of folders that this creates, whatever the umask; 0 to 0o777, default 0o700. */
+  dirMode?: number | undefined
+  /**
+   * What is done about a file that others could tamper with: one with a second name (hard link), with
+   * another owner than this process or root, or with write permission for others that `fileMode` does
+   * not grant; the owner and permissions of its folder count too. `warn` (default, since the reference
+   * writes to such files) tells of it with AUDIT_UNSAFE_FILE at each opening; `fail` fails the events.
+   */
+  onUnsafeFile?: OnUnsafeFile | undefined
+  /**
+   * Largest event in bytes, in UTF-8 and before escaping; 1 KiB to 1 GiB, default 16 MiB. A larger
+   * one is written with its argv cut, and the last element says how many arguments and bytes were cut
+   * and their sha256. So is one, above 85 MiB, whose line would be longer than a string of Node's can be.
+   */
+  maxEventBytes?: number | undefined
+  /**
+   * Applied to a copy of argv before anything leaves the caller's stack. Where it throws, or returns
+   * anything but an array of strings, `failureMode: 'closed'` rejects with a TypeError whose `field` is
+   * `redact(argv)`; in open mode the event is written with argv withheld. AUDIT_REDACT_FAILED tells of
+   * either, and where it threw, but not the text of what it threw, which may quote an argument.
+   */
+  redact?: ((argv: readonly string[]) => readonly string[]) | undefined
+  /** Where warnings go; default `process.emitWarning`. */
+  logger?: WarnLogger | undefined
+  /** Whether the process's exit waits for accepted events; default true. */
+  drainOnExit?: boolean | undefined
+  /**
+   * How long the process's exit waits for accepted events in all, in milliseconds; 0 to 600,000,
+   * default 10,000. What is not in the file by then is told of with AUDIT_EXIT_TIMEOUT.
+   */
+  exitDrainMs?: number | undefined
+  /**
+   * The time in milliseconds since 1970, for tests; default `Date.now`. Rounded down to whole ones, and 0
+   * before 1970, as in the reference; where it throws or gives no finite number, the system's time is taken.
+   */
+  clock?: (() => number) | undefined
+  /**
+   * The worker's file, where a bundler has moved it: a path or a `file:` URL; default beside the
+   * package's own. Where it cannot be loaded, the calling thread writes, and AUDIT_WORKER_LOST tells of it.
+   */
+  workerFile?: string | URL | undefined
+}
+
+/** How fdatasyncs are shared by events that arrive together (group commit). */
+export interface FsyncOptions {
+  /** Events per sync at most, 1 to 2^31 - 1; 1 syncs each event by itself. Default: all that wait. */
+  maxEvents?: number | undefined
+  /** Bytes of lines per sync at most, 1 to 1 GiB; default 1 MiB. One longer line goes alone. */
+  maxBytes?: number | undefined
+  /**
+   * How long a group waits for company, in milliseconds from its first event, 0 to 60,000. Default
+   * 0: what arrives during one sync shares the next. Where a sync takes 0.4 ms or more, callers that were
+   * just acknowledged, and have come back before, are still waited for: a fifth of a sync for the first,
+   * three quarters at most for all.
+   */
+  maxDelayMs?: number | undefined
+  /** Default `fdatasync`. `none` leaves durability to the kernel: outcomes are `'written'`. */
+  method?: SyncMethod | undefined
+}
+
+/** Options with every default filled in. */
+export interface CheckedOptions {
+  readonly ringBytes: number
+  readonly fsync: {
+    readonly maxEvents: number
+    readonly maxBytes: number
+    readonly maxDelayMs: number
+    readonly method: SyncMethod
+  }
+  readonly onFull: 'wait' | 'block' | 'fail'
+  readonly maxWaitingBytes: number
+  readonly maxBlockMs: number
+  readonly failureMode: 'open' | 'closed'
+  readonly retryForMs: number
+  readonly fileMode: number
+  readonly dirMode: number
+  readonly onUnsafeFile: OnUnsafeFile
+  readonly maxEventBytes: number
+  /** What it returns is looked at by whoever calls it. */
+  readonly redact: ((argv: readonly string[]) => unknown) | undefined
+  readonly logger: WarnLogger | undefined
+  readonly drainOnExit: boolean
+  readonly exitDrainMs: number
+  readonly clock: () => number
+  readonly workerFile: string | undefined
+}
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const GIB = 1024 * MIB
+const MODE_MAX = 0o777
+
+/**
+ * Fills in the defaults. Throws a TypeError or RangeError naming the option, its value and the rule.
+ * @param others names that the caller checks itself
+ */
+export function checkOptions(
+  options: ExecAuditOptions | undefined,
+  others: readonly string[] = [],
+): CheckedOptions {
+  const values = valuesOf('options', options, [...OPTION_NAMES, ...others], FSYNC_PATHS)
+  const fsync = valuesOf('options.fsync', values.get('fsync'), FSYNC_NAMES)
+  return {
+    ringBytes: powerOfTwoFrom(integer('options.ringBytes', values, MIB, KIB, GIB)),
+    fsync: {
+      maxEvents: integer('options.fsync.maxEvents', fsync, INT32_MAX, 1, INT32_MAX),
+      maxBytes: integer('options.fsync.maxBytes', fsync, MIB, 1, GIB),
+      maxDelayMs: number('options.fsync.maxDelayMs', fsync, 0, 0, 60_000),
+      method: oneOf('options.fsync.method', fsync, ['fdatasync', 'fsync', 'none']),
+    },
+    onFull: oneOf('options.onFull', values, ['wait', 'block', 'fail']),
+    maxWaitingBytes: integer('options.maxWaitingBytes', values, 256 * MIB, 0, 2 ** 40),
+    maxBlockMs: number('options.maxBlockMs', values, 10_000, 0, INT32_MAX),
+    failureMode: oneOf('options.failureMode', values, ['open', 'closed']),
+    retryForMs: number('options.retryForMs', values, 0, 0, INT32_MAX),
+    fileMode: integer('options.fileMode', values, 0o600, 0, MODE_MAX),
+    dirMode: integer('options.dirMode', values, 0o700, 0, MODE_MAX),
+    onUnsafeFile: oneOf('options.onUnsafeFile', values, ['warn', 'fail']),
+    maxEventBytes: integer('options.maxEventBytes', values, 16 * MIB, KIB, GIB),
+    redact: redactOf(values),
+    logger: loggerOf(values),
+    drainOnExit: flag('options.drainOnExit', values, true),
+    exitDrainMs: number('options.exitDrainMs', values, 10_000, 0, 600_000),
+    clock: clockOf(values),
+    workerFile: filePath('options.workerFile', values),
+  }
+}
+
+const OPTION_NAMES = [
+  'ringBytes',
+  'fsync',
+  'onFull',
+  'maxWaitingBytes',
+  'maxBlockMs',
+  'failureMode',
+  'retryForMs',
+  'fileMode',
+  'dirMode',
+  'onUnsafeFile',
+  'maxEventBytes',
+  'redact',
+  'logger',
+  'drainOnExit',
+  'exitDrainMs',
+  'clock',
+  'workerFile',
+] as const satisfies readonly (keyof ExecAuditOptions)[]
+
+const FSYNC_NAMES = [
+  'maxEvents',
+  'maxBytes',
+  'maxDelayMs',
+  'method',
+] as const satisfies readonly (keyof FsyncOptions)[]
+
+/** The same where they are, for whoever puts one a level too high. */
+const FSYNC_PATHS = new Map(FSYNC_NAMES.map((name) => [name, `fsync.${name}`]))
+
+function redactOf(values: Values): CheckedOptions['redact'] {
+  const value = values.get('redact')
+  if (value === undefined) return undefined
+  return functionOf('options.redact', value)
+}
+
+function loggerOf(values: Values): WarnLogger | undefined {
+  const logger = values.get('logger')
+  if (logger === undefined) return undefined
+  const isLogger =
+    typeof logger === 'object' &&
+    logger !== null &&
+    'warn' in logger &&
+    typeof logger.warn === 'function'
+  if (!isLogger) return refuse('options.logger', logger, 'an object with a warn(obj, msg) method')
+  return { warn: (object, message) => warnThrough(logger, object, message) }
+}
+
+/** The method is looked up at each call, a spy may be put in place later, and called as the logger's. */
+function warnThrough(logger: { warn: unknown }, object: object, message: string): void {
+  const { warn } = logger
+  if (typeof warn !== 'function') refuse('options.logger.warn', warn, 'a function')
+  Reflect.apply(warn, logger, [object, message])
+}
+
+/**
+ * The clock as the line format wants it: whole milliseconds, 0 before 1970. One that throws or gives
+ * no number must not cost an event: the system's time stands in. That is brought into form as well,
+ * since `Date.now` may have been replaced too.
+ */
+function clockOf(values: Values): () => number {
+  const value = values.get('clock')
+  const clock = value === undefined ? () => Date.now() : functionOf('options.clock', value)
+  return () => {
+    let time: unknown
+    try {
+      time = clock()
+    } catch {
+      // The system's time, below.
+    }
+    const now = typeof time === 'number' && Number.isFinite(time) ? time : Date.now()
+    return Math.min(Math.max(Math.floor(now) || 0, 0), Number.MAX_SAFE_INTEGER)
+  }
+}
+
+function powerOfTwoFrom(bytes: number): number {
+  return 2 ** Math.ceil(Math.log2(bytes))
+}

@@ -1,0 +1,109 @@
+import { constants } from 'node:buffer'
+import { createHash } from 'node:crypto'
+import { invalidEvent } from '../../base/field-checks'
+import { STRING_LENGTH_BYTES, STRING_LENGTHS_OFFSET } from '../ring/memory-map'
+
+/** UTF-8 takes at most three bytes for a UTF-16 unit. */
+export const UTF8_BYTES_PER_UNIT = 3
+/** Room for the last element of a cut argv: its text and its length word. */
+const CUT_MARK_BYTES = 256
+const NUL = '\0'
+const SPACE = 0x20
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+
+/** What a line has beside its strings, and some to spare, in UTF-16 units. */
+const LINE_REST_UNITS = 1024
+/** What all strings of a line may take in it, escaped: the line must be a string itself. */
+const LINE_UNITS_MAX = constants.MAX_STRING_LENGTH - LINE_REST_UNITS
+/** A control character is six units in a line, `\u0001`; nothing is more for a byte. */
+const LINE_UNITS_PER_BYTE = 6
+/**
+ * An event that is no larger than this, at {@link UTF8_BYTES_PER_UNIT}, has a line that can be made,
+ * whatever is escaped in it.
+ */
+export const LINE_SAFE_BYTES = safeBytes(LINE_UNITS_MAX)
+
+function safeBytes(lineUnitsMax: number): number {
+  return Math.floor((lineUnitsMax * UTF8_BYTES_PER_UNIT) / LINE_UNITS_PER_BYTE)
+}
+
+/** Length of a string in bytes of UTF-8. */
+export function utf8Bytes(text: string): number {
+  return Buffer.byteLength(text, 'utf8')
+}
+
+/**
+ * Argv, or where the event would be larger than `maxEventBytes`, its leading arguments that fit and a
+ * last element that says what was cut. An event is never dropped for its size: a huge argv would then
+ * evade the audit; so would one whose line is longer than a string can be. Throws a RangeError where
+ * `matchedAcl` alone is too large.
+ */
+export function cutToSize(
+  argv: readonly string[],
+  matchedAcl: string | null,
+  maxEventBytes: number,
+  lineUnitsMax = LINE_UNITS_MAX,
+): readonly string[] {
+  let units = matchedAcl?.length ?? 0
+  for (const argument of argv) units += argument.length
+  const lengths = STRING_LENGTHS_OFFSET + (argv.length + 1) * STRING_LENGTH_BYTES
+  if (lengths + units * UTF8_BYTES_PER_UNIT <= Math.min(maxEventBytes, safeBytes(lineUnitsMax))) {
+    return argv
+  }
+
+  const aclBytes = matchedAcl === null ? 0 : encodedBytes(matchedAcl)
+  const room = maxEventBytes - STRING_LENGTHS_OFFSET - aclBytes
+  if (room < CUT_MARK_BYTES) {
+    const allowed = room + aclBytes - CUT_MARK_BYTES - STRING_LENGTH_BYTES
+    const text = `matchedAcl: expected at most ${allowed} bytes of UTF-8 (maxEventBytes=${maxEventBytes}), got ${aclBytes - STRING_LENGTH_BYTES}`
+    throw invalidEvent(new RangeError(text), 'matchedAcl')
+  }
+  const isLineSafe = maxEventBytes * LINE_UNITS_PER_BYTE <= lineUnitsMax
+  const aclUnits = matchedAcl === null ? 0 : lineUnits(matchedAcl)
+  const lineRoom = isLineSafe ? Infinity : lineUnitsMax - aclUnits
+  if (leading(argv, room, lineRoom) === argv.length) return argv
+  const kept = leading(argv, room - CUT_MARK_BYTES, lineRoom - CUT_MARK_BYTES)
+  return [...argv.slice(0, kept), cutMark(argv.slice(kept))]
+}
+
+/** How many bytes a string takes in a record: its text and its length word. */
+function encodedBytes(text: string): number {
+  return STRING_LENGTH_BYTES + utf8Bytes(text)
+}
+
+/** How many units a string takes in a line, at the most: its quotes, a comma, and what is escaped. */
+function lineUnits(text: string): number {
+  let units = text.length + 3
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit < SPACE) units += LINE_UNITS_PER_BYTE - 1
+    else if (unit === QUOTE || unit === BACKSLASH) units++
+  }
+  return units
+}
+
+/** How many leading arguments fit into `room` bytes of a record, and `lineRoom` units of a line. */
+function leading(argv: readonly string[], room: number, lineRoom: number): number {
+  let bytes = 0
+  let units = 0
+  const tooMany = argv.findIndex((argument) => {
+    bytes += encodedBytes(argument)
+    if (bytes > room) return true
+    if (lineRoom !== Infinity) units += lineUnits(argument)
+    return units > lineRoom
+  })
+  return tooMany < 0 ? argv.length : tooMany
+}
+
+/** The last element of a cut argv. The hash is over the cut arguments in UTF-8, joined by NULs. */
+function cutMark(cut: readonly string[]): string {
+  const hash = createHash('sha256')
+  let bytes = 0
+  cut.forEach((argument, i) => {
+    if (i > 0) hash.update(NUL)
+    hash.update(argument, 'utf8')
+    bytes += utf8Bytes(argument)
+  })
+  return `[x0x-exec-audit: cut ${cut.length} arguments, ${bytes} bytes, sha256 ${hash.digest('hex')}]`
+}

@@ -1,0 +1,345 @@
+import {
+  array,
+  boolean,
+  element,
+  fieldsOf,
+  invalidEvent,
+  isInvalidEvent,
+  nameCode,
+  optionalI32,
+  optionalSignal,
+  optionalString,
+  optionalU64,
+  putId,
+  strings,
+  u32,
+  u64,
+} from '../../base/field-checks'
+import { DENIAL_REASONS, WARNING_KINDS } from '../../format/events'
+import {
+  AGENT_ID_OFFSET,
+  ALL_IDS_BYTES,
+  CODE_OFFSET,
+  EXIT_BYTES,
+  EXIT_CODE_OFFSET,
+  EXIT_DURATION_OFFSET,
+  EXIT_SIGNAL_OFFSET,
+  EXIT_STDERR_OFFSET,
+  EXIT_STDOUT_OFFSET,
+  FLAG_BYTES,
+  FLAG_EXIT_CODE,
+  FLAG_EXIT_SIGNAL,
+  FLAG_MATCHED_ACL,
+  FLAG_TRUNCATED,
+  FLAGS_OFFSET,
+  MACHINE_ID_OFFSET,
+  PARTY_ID_BYTES,
+  putU64,
+  RECORD_HEADER_BYTES,
+  REQUEST_ID_BYTES,
+  REQUEST_ID_OFFSET,
+  REQUEST_STDIN_OFFSET,
+  REQUEST_TIMEOUT_OFFSET,
+  type RecordBytes,
+  STARTED_BYTES,
+  STARTED_PID_OFFSET,
+  STRING_COUNT_OFFSET,
+  STRING_LENGTH_BYTES,
+  STRING_LENGTHS_OFFSET,
+  TEXT_BYTES_OFFSET,
+  TIME_OFFSET,
+  TYPE_DENIAL,
+  TYPE_EXIT,
+  TYPE_OFFSET,
+  TYPE_REOPEN,
+  TYPE_REQUEST,
+  TYPE_STARTED,
+  TYPE_WARNING,
+  WARNING_BYTES,
+  WARNING_BYTES_OFFSET,
+} from '../ring/memory-map'
+import { cutToSize, LINE_SAFE_BYTES, UTF8_BYTES_PER_UNIT, utf8Bytes } from './cut-argv'
+import { type RedactOptions, redactArgv } from './redact-argv'
+import { StringRun } from './string-run'
+
+/** Numbers of the names, as they travel in a record's code byte. */
+function codesOf(names: readonly string[]): ReadonlyMap<string, number> {
+  return new Map(names.map((name, code) => [name, code]))
+}
+
+/** The event methods, by name. */
+export type EventName = 'request' | 'started' | 'warning' | 'exit' | 'denial'
+
+/** What goes through the ring: an event, or the wish that the drainer open the path afresh. */
+export type RecordName = EventName | 'reopen'
+
+const KIND_CODES = codesOf(WARNING_KINDS)
+const REASON_CODES = codesOf(DENIAL_REASONS)
+
+const TYPES = {
+  request: TYPE_REQUEST,
+  started: TYPE_STARTED,
+  warning: TYPE_WARNING,
+  exit: TYPE_EXIT,
+  denial: TYPE_DENIAL,
+  reopen: TYPE_REOPEN,
+} as const
+/** How deep events may be recorded from within a getter, `redact` or the clock of one another. */
+const NESTING_MAX = 8
+
+/** What the encoder needs to know of the options. */
+export interface EncoderOptions extends RedactOptions {
+  readonly maxEventBytes: number
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+}
+
+/**
+ * Turns an event into a record in two steps. `prepare` reads each of its fields once, checks it and
+ * keeps it as a primitive: a mistake throws here, before anything is claimed. `write` then copies the
+ * prepared event and cannot fail. Between the two the caller finds room.
+ *
+ * decode.ts is the twin of this file.
+ */
+export class EventEncoder {
+  readonly #options: EncoderOptions
+  readonly #depth: number
+  #nested: EventEncoder | undefined
+  #isPreparing = false
+  /** The field that is being read, for what a getter throws. */
+  #field = 'event'
+  #type = 0
+  #flags = 0
+  #code = 0
+  #time = 0
+  readonly #ids = Buffer.alloc(ALL_IDS_BYTES)
+  /** The first of them: Buffer.copy would make such a view for each event. */
+  readonly #requestId = this.#ids.subarray(0, REQUEST_ID_BYTES)
+  #number0: number | bigint = 0
+  #number1: number | bigint = 0
+  #number2: number | bigint = 0
+  #code32 = 0
+  #signal32 = 0
+  /** The strings of a request or denial. */
+  readonly #strings = new StringRun()
+  #fixedBytes = 0
+  #exactBytes = -1
+
+  constructor(options: EncoderOptions, depth = 0) {
+    this.#options = options
+    this.#depth = depth
+  }
+
+  /**
+   * This encoder, or another one while it prepares: a getter, `redact` or the clock has called the
+   * audit. Throws when they go on doing so, which would never end.
+   */
+  idle(): EventEncoder {
+    if (!this.#isPreparing) return this
+    if (this.#depth === NESTING_MAX) {
+      const text = `event: recorded from within a getter, redact or the clock of another event, more than ${NESTING_MAX} deep`
+      throw invalidEvent(new RangeError(text), 'event')
+    }
+    this.#nested ??= new EventEncoder(this.#options, this.#depth + 1)
+    return this.#nested.idle()
+  }
+
+  /** Prepares an event, or a reopen. Throws a TypeError or RangeError that names the field. */
+  prepare(name: RecordName, input?: unknown): void {
+    this.#isPreparing = true
+    try {
+      this.#prepare(name, input)
+    } catch (thrown) {
+      this.#strings.clear()
+      throw this.#named(thrown)
+    } finally {
+      this.#isPreparing = false
+    }
+  }
+
+  /** The record type of what is prepared. */
+  get type(): number {
+    return this.#type
+  }
+
+  /** At least as many bytes as {@link write} writes; costs nothing. */
+  get maxBytes(): number {
+    return this.#fixedBytes + this.#strings.text.length * UTF8_BYTES_PER_UNIT
+  }
+
+  /** Exactly as many bytes as {@link write} writes; measures the text once. */
+  get exactBytes(): number {
+    if (this.#exactBytes < 0) this.#exactBytes = this.#fixedBytes + utf8Bytes(this.#strings.text)
+    return this.#exactBytes
+  }
+
+  /**
+   * Writes the prepared event, once, as a record at `index`, where there is room for {@link maxBytes} or
+   * {@link exactBytes}; the ring's own words are left alone. Returns the record's length in bytes.
+   */
+  write({ view, bytes }: RecordBytes, index: number): number {
+    view.setUint8(index + TYPE_OFFSET, this.#type)
+    view.setUint8(index + FLAGS_OFFSET, this.#flags)
+    view.setUint8(index + CODE_OFFSET, this.#code)
+    view.setFloat64(index + TIME_OFFSET, this.#time, true)
+    if (this.#type === TYPE_REQUEST || this.#type === TYPE_DENIAL) {
+      bytes.set(this.#ids, index + REQUEST_ID_OFFSET)
+      return this.#writeStrings(view, bytes, index)
+    }
+    bytes.set(this.#requestId, index + REQUEST_ID_OFFSET)
+    if (this.#type === TYPE_STARTED) {
+      view.setUint32(index + STARTED_PID_OFFSET, Number(this.#number0), true)
+    } else if (this.#type === TYPE_WARNING) {
+      putU64(view, index + WARNING_BYTES_OFFSET, this.#number0)
+    } else if (this.#type === TYPE_EXIT) {
+      view.setInt32(index + EXIT_CODE_OFFSET, this.#code32, true)
+      view.setInt32(index + EXIT_SIGNAL_OFFSET, this.#signal32, true)
+      putU64(view, index + EXIT_DURATION_OFFSET, this.#number0)
+      putU64(view, index + EXIT_STDOUT_OFFSET, this.#number1)
+      putU64(view, index + EXIT_STDERR_OFFSET, this.#number2)
+    }
+    return this.#fixedBytes
+  }
+
+  #writeStrings(view: DataView, bytes: Buffer, index: number): number {
+    if (this.#type === TYPE_REQUEST) {
+      putU64(view, index + REQUEST_STDIN_OFFSET, this.#number0)
+      view.setUint32(index + REQUEST_TIMEOUT_OFFSET, Number(this.#number1), true)
+    }
+    view.setUint32(index + STRING_COUNT_OFFSET, this.#strings.count, true)
+    this.#strings.writeLengths(view, index + STRING_LENGTHS_OFFSET)
+    // The room is at least that of the text, so this never stops short.
+    const { text } = this.#strings
+    const written = text === '' ? 0 : bytes.write(text, index + this.#fixedBytes, 'utf8')
+    view.setUint32(index + TEXT_BYTES_OFFSET, written, true)
+    // An event of megabytes must not be held until the next one comes.
+    this.#strings.clear()
+    return this.#fixedBytes + written
+  }
+
+  /** Resets what is prepared and takes the time, which is that of the call. */
+  #reset(type: number): void {
+    this.#field = 'event'
+    this.#type = type
+    this.#flags = 0
+    this.#code = 0
+    this.#strings.clear()
+    this.#exactBytes = -1
+    this.#time = this.#options.clock()
+  }
+
+  #prepare(name: RecordName, input: unknown): void {
+    this.#reset(TYPES[name])
+    if (name === 'reopen') {
+      this.#fixedBytes = RECORD_HEADER_BYTES
+      return
+    }
+    const event = fieldsOf(input)
+    if (name === 'request') this.#prepareRequest(event)
+    else if (name === 'started') this.#prepareStarted(event)
+    else if (name === 'warning') this.#prepareWarning(event)
+    else if (name === 'exit') this.#prepareExit(event)
+    else this.#prepareDenial(event)
+  }
+
+  #prepareRequest(event: Record<string, unknown>): void {
+    this.#putParties(event)
+    const matchedAcl = optionalString(this.#at('matchedAcl'), event.matchedAcl)
+    this.#number0 = u64(this.#at('stdinBytes'), event.stdinBytes)
+    this.#number1 = u32(this.#at('timeoutMs'), event.timeoutMs)
+    this.#putArgv(event, matchedAcl)
+  }
+
+  #prepareStarted(event: Record<string, unknown>): void {
+    this.#putRequestId(event)
+    this.#number0 = u32(this.#at('pid'), event.pid)
+    this.#fixedBytes = STARTED_BYTES
+  }
+
+  #prepareWarning(event: Record<string, unknown>): void {
+    this.#putRequestId(event)
+    this.#code = nameCode(this.#at('kind'), KIND_CODES, event.kind)
+    const bytes = optionalU64(this.#at('bytes'), event.bytes)
+    this.#flags = bytes === null ? 0 : FLAG_BYTES
+    this.#number0 = bytes ?? 0
+    this.#fixedBytes = WARNING_BYTES
+  }
+
+  #prepareExit(event: Record<string, unknown>): void {
+    this.#putRequestId(event)
+    const code = optionalI32(this.#at('code'), event.code)
+    const signal = optionalSignal(this.#at('signal'), event.signal)
+    this.#number0 = u64(this.#at('durationMs'), event.durationMs)
+    this.#number1 = u64(this.#at('stdoutBytes'), event.stdoutBytes)
+    this.#number2 = u64(this.#at('stderrBytes'), event.stderrBytes)
+    const isTruncated = boolean(this.#at('truncated'), event.truncated)
+    this.#code32 = code ?? 0
+    this.#signal32 = signal ?? 0
+    this.#flags =
+      (code === null ? 0 : FLAG_EXIT_CODE) |
+      (signal === null ? 0 : FLAG_EXIT_SIGNAL) |
+      (isTruncated ? FLAG_TRUNCATED : 0)
+    this.#fixedBytes = EXIT_BYTES
+  }
+
+  #prepareDenial(event: Record<string, unknown>): void {
+    this.#putParties(event)
+    this.#code = nameCode(this.#at('reason'), REASON_CODES, event.reason)
+    this.#putArgv(event, null)
+  }
+
+  #putRequestId(event: Record<string, unknown>): void {
+    putId(this.#ids, 0, REQUEST_ID_BYTES, this.#at('requestId'), event.requestId)
+  }
+
+  #putParties(event: Record<string, unknown>): void {
+    this.#putRequestId(event)
+    const agentAt = AGENT_ID_OFFSET - REQUEST_ID_OFFSET
+    putId(this.#ids, agentAt, PARTY_ID_BYTES, this.#at('agentId'), event.agentId)
+    const machineAt = MACHINE_ID_OFFSET - REQUEST_ID_OFFSET
+    putId(this.#ids, machineAt, PARTY_ID_BYTES, this.#at('machineId'), event.machineId)
+  }
+
+  /** Notes the field that is read next, and returns its name. Stands before the reading of its value. */
+  #at(field: string): string {
+    this.#field = field
+    return field
+  }
+
+  /** Keeps argv, redacted and cut to size, behind `matchedAcl` in one run. */
+  #putArgv(event: Record<string, unknown>, matchedAcl: string | null): void {
+    this.#field = 'argv'
+    this.#flags = matchedAcl === null ? 0 : FLAG_MATCHED_ACL
+    const given = event.argv
+    if (matchedAcl !== null) this.#strings.append(matchedAcl)
+    if (this.#options.redact !== undefined || !this.#tryAppendAll(given)) {
+      const argv = redactArgv(strings('argv', given), this.#options)
+      const kept = cutToSize(argv, matchedAcl, this.#options.maxEventBytes)
+      this.#strings.clear()
+      this.#strings.appendAll(matchedAcl === null ? kept : [matchedAcl, ...kept])
+    }
+    this.#fixedBytes = STRING_LENGTHS_OFFSET + this.#strings.count * STRING_LENGTH_BYTES
+  }
+
+  /** Appends argv without a copy of it, if it is sure to fit. */
+  #tryAppendAll(value: unknown): boolean {
+    const argv = array('argv', value)
+    let room = Math.min(this.#options.maxEventBytes, LINE_SAFE_BYTES) - STRING_LENGTHS_OFFSET
+    room -= STRING_LENGTH_BYTES + this.#strings.text.length * UTF8_BYTES_PER_UNIT
+    const { length } = argv
+    for (let i = 0; i < length; i++) {
+      const argument = element('argv', i, argv[i])
+      room -= STRING_LENGTH_BYTES + argument.length * UTF8_BYTES_PER_UNIT
+      if (room < 0) return false
+      this.#strings.append(argument)
+    }
+    return true
+  }
+
+  /** What was thrown while a field was read, as an error that names it. */
+  #named(thrown: unknown): unknown {
+    if (isInvalidEvent(thrown)) return thrown
+    const text = `${this.#field}: expected a readable value, but reading it threw`
+    return invalidEvent(new TypeError(text, { cause: thrown }), this.#field)
+  }
+}

@@ -1,0 +1,49 @@
+import { types } from 'node:util'
+import { invalidEvent, isInvalidEvent, strings } from '../../base/field-checks'
+
+/** What {@link redactArgv} needs to know of the options. */
+export interface RedactOptions {
+  readonly redact: ((argv: readonly string[]) => unknown) | undefined
+  /** Goes on with an argv without its values where `redact` fails, instead of refusing the event. */
+  readonly withholdOnRedactError: boolean
+  /** Told why `redact` has failed, in either case. */
+  readonly onRedactError: (error: Error) => void
+}
+
+/**
+ * Argv as the option `redact` wants it written. Where that throws, or returns something else than an array
+ * of strings, argv as it was must not be written, and nothing may quote it.
+ */
+export function redactArgv(argv: string[], options: RedactOptions): readonly string[] {
+  const { redact, withholdOnRedactError, onRedactError } = options
+  if (redact === undefined) return argv
+  const { length } = argv
+  try {
+    return strings('redact(argv)', redact(argv))
+  } catch (thrown) {
+    const error = redactError(thrown)
+    onRedactError(error)
+    if (!withholdOnRedactError) throw error
+    return [`[x0x-exec-audit: redact failed, ${length} arguments withheld]`]
+  }
+}
+
+function redactError(thrown: unknown): Error {
+  if (isInvalidEvent(thrown)) return thrown
+  const text = 'redact(argv): expected an array of strings, but it threw'
+  return invalidEvent(new TypeError(text, { cause: withoutText(thrown) }), 'redact(argv)')
+}
+
+/** Where it was thrown, without its text, which may quote an argument: warnings go where logs go. */
+function withoutText(thrown: unknown): Error {
+  const error = new Error('its text is withheld, as it may quote an argument')
+  error.stack = `Error: ${error.message}${framesOf(thrown)}`
+  return error
+}
+
+function framesOf(thrown: unknown): string {
+  if (!types.isNativeError(thrown) || typeof thrown.stack !== 'string') return ''
+  const { message, stack } = thrown
+  const at = stack.indexOf(message)
+  return at < 0 ? '' : stack.slice(at + message.length)
+}

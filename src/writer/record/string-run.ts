@@ -1,0 +1,55 @@
+import { STRING_LENGTH_BYTES } from '../ring/memory-map'
+
+/** Room for the lengths of an event's strings: to begin with, and kept from one event to the next. */
+const CAPACITY_FIRST = 64
+const CAPACITY_KEPT_MAX = 4096
+
+/**
+ * Strings in one run, and the length of each in UTF-16 units: so that they are encoded by one native
+ * call, and no array of them is made on the way. The run itself is all that a call allocates beside its
+ * promise and the time: a call for each string would be slower.
+ */
+export class StringRun {
+  #text = ''
+  #lengths = new Uint32Array(CAPACITY_FIRST)
+  #count = 0
+
+  /** All strings, one behind the other. */
+  get text(): string {
+    return this.#text
+  }
+
+  /** How many strings there are. */
+  get count(): number {
+    return this.#count
+  }
+
+  append(string: string): void {
+    if (this.#count === this.#lengths.length) this.#grow()
+    this.#lengths[this.#count++] = string.length
+    this.#text += string
+  }
+
+  appendAll(strings: readonly string[]): void {
+    for (const string of strings) this.append(string)
+  }
+
+  clear(): void {
+    this.#text = ''
+    this.#count = 0
+    if (this.#lengths.length > CAPACITY_KEPT_MAX) this.#lengths = new Uint32Array(CAPACITY_FIRST)
+  }
+
+  /** Writes the lengths, four bytes each, from `offset` on. */
+  writeLengths(view: DataView, offset: number): void {
+    for (let i = 0; i < this.#count; i++) {
+      view.setUint32(offset + i * STRING_LENGTH_BYTES, this.#lengths[i] ?? 0, true)
+    }
+  }
+
+  #grow(): void {
+    const grown = new Uint32Array(this.#lengths.length * 2)
+    grown.set(this.#lengths)
+    this.#lengths = grown
+  }
+}

@@ -1,0 +1,122 @@
+import type { DrainConfig, DrainLoop } from '../drain/drain-loop'
+import { DRAINER, DRAINER_CALLER, DRAINER_NONE, type RingMemory } from '../ring/memory-map'
+import type { Notice } from '../ring/messages'
+import type { OversizeStore } from '../ring/oversize'
+import { RingConsumer } from '../ring/ring'
+
+/** What a stand-in tells. */
+export interface StandInEvents {
+  onNotice(notice: Notice): void
+  /** Neither thread could run the drain loop: all that was pending has failed. */
+  onRingGivenUp(cause: unknown): void
+}
+
+/**
+ * The calling thread in the worker's place. It holds the DRAINER word from the first step of a group
+ * until that has its outcome, and the file until {@link StandIn.close}.
+ */
+export class StandIn {
+  readonly #memory: RingMemory
+  readonly #config: DrainConfig
+  readonly #oversize: OversizeStore
+  readonly #events: StandInEvents
+  #loop: DrainLoop | undefined
+  #isOwner = false
+
+  constructor(
+    memory: RingMemory,
+    config: DrainConfig,
+    oversize: OversizeStore,
+    events: StandInEvents,
+  ) {
+    this.#memory = memory
+    this.#config = config
+    this.#oversize = oversize
+    this.#events = events
+    setImmediate(preloadCallerDrain).unref()
+  }
+
+  /** Whether this thread holds the DRAINER word: it is in the middle of a group. */
+  get isOwner(): boolean {
+    return this.#isOwner
+  }
+
+  /** One step of the drain loop, as DrainLoop.step; undefined while the worker holds the ring. */
+  tryStep(): number | undefined {
+    if (!this.#tryOwn()) return undefined
+    let waitMs = 0
+    try {
+      this.#loop ??= this.#openLoop()
+      waitMs = this.#loop.step()
+    } catch (thrown) {
+      this.#giveUpRing(thrown)
+    }
+    if (this.#loop?.isAtRest ?? true) this.#disown()
+    return waitMs
+  }
+
+  /** Closes the file. */
+  close(): void {
+    this.#loop?.close()
+    this.#loop = undefined
+  }
+
+  /** Closes what the dead worker had open, as its successor. */
+  closeLeftovers(): void {
+    const wasOwner = this.#isOwner
+    if (!this.#tryOwn()) return
+    try {
+      loadCallerDrain().closeLeftovers(this.#memory)
+    } catch {
+      // The package's files have vanished; two descriptors stay open.
+    }
+    if (!wasOwner) this.#disown()
+  }
+
+  /** Makes this thread the drainer, unless the worker is. */
+  #tryOwn(): boolean {
+    if (this.#isOwner) return true
+    const { control } = this.#memory
+    const owner = Atomics.compareExchange(control, DRAINER, DRAINER_NONE, DRAINER_CALLER)
+    this.#isOwner = owner === DRAINER_NONE
+    if (this.#isOwner) this.#loop?.restart()
+    return this.#isOwner
+  }
+
+  #disown(): void {
+    this.#isOwner = false
+    Atomics.store(this.#memory.control, DRAINER, DRAINER_NONE)
+  }
+
+  /** The last resort, as the owner: the drain loop itself fails here, so all that is pending does. */
+  #giveUpRing(cause: unknown): void {
+    this.close()
+    const consumer = new RingConsumer(this.#memory)
+    consumer.refill()
+    consumer.skipToTail()
+    consumer.publish(consumer.readPosition)
+    this.#events.onRingGivenUp(cause)
+  }
+
+  #openLoop(): DrainLoop {
+    const onNotice = (notice: Notice) => this.#events.onNotice(notice)
+    const { DrainLoop } = loadCallerDrain()
+    return new DrainLoop(this.#config, this.#oversize, onNotice, this.#memory)
+  }
+}
+
+/**
+ * The drain loop for this thread. Loaded apart, since it is seldom needed; but soon after the start,
+ * since an upgrade in place may have replaced the package's files by the time it is.
+ */
+function loadCallerDrain(): typeof import('./caller-drain-loop') {
+  return require('./caller-drain-loop')
+}
+
+function preloadCallerDrain(): void {
+  try {
+    loadCallerDrain()
+  } catch {
+    // Told of if it is ever needed.
+  }
+}

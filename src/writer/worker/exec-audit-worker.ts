@@ -1,0 +1,152 @@
+/// <reference types="node" preserve="true" />
+
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import { DrainLoop, IDLE } from '../drain/drain-loop'
+import type { OversizeSource } from '../drain/record-to-line'
+import { closeLeftovers, OpenDescriptors } from '../log/open-descriptors'
+import {
+  CLOSING,
+  COUNT_OPENS,
+  DRAINER,
+  DRAINER_NONE,
+  DRAINER_WORKER,
+  HURRY,
+  type RingMemory,
+  SESSIONS_BEGUN,
+  viewRing,
+  WORKER_THREAD,
+} from '../ring/memory-map'
+import { type OversizeRecord, SESSION_LINGER_MS, type SessionTask } from '../ring/messages'
+import { park } from '../ring/wake-up'
+import { currentThreadId } from './thread-liveness'
+
+/*
+ * The worker's entry, run by piscina. Not named worker.js: in a bundle that would collide with
+ * piscina's own. It is the one worker of its ExecAudit, so its drain loop, with the open file, is kept
+ * from one session to the next.
+ */
+
+/**
+ * Files opened in one session at most. Each leaves a callback of sonic-boom's for the event loop, which
+ * turns only between sessions: on a disk that fails each group they would pile up.
+ */
+const OPENS_PER_SESSION_MAX = 256
+
+/** Oversize records, as they came with the session or have come through its port since. */
+class OversizeInbox implements OversizeSource {
+  readonly #records = new Map<number, SharedArrayBuffer>()
+  #port: MessagePort | undefined
+
+  begin({ port, oversize }: SessionTask): void {
+    this.#port = port
+    this.#records.clear()
+    for (const { id, buffer } of oversize) this.#records.set(id, buffer)
+  }
+
+  get(id: number): SharedArrayBuffer | undefined {
+    // The producer posts a record before it publishes the reference: what we need is here.
+    for (let message = this.#receive(); message !== undefined; message = this.#receive()) {
+      this.#records.set(message.id, message.buffer)
+    }
+    const found = this.#records.get(id)
+    // A damaged id must not cost the records that others refer to.
+    if (found === undefined) return undefined
+    for (const known of this.#records.keys()) if (known < id) this.#records.delete(known)
+    return found
+  }
+
+  end(): void {
+    this.#records.clear()
+    this.#port?.close()
+  }
+
+  #receive(): OversizeRecord | undefined {
+    const received: { message: OversizeRecord } | undefined =
+      this.#port && receiveMessageOnPort(this.#port)
+    return received?.message
+  }
+}
+
+class Worker {
+  readonly #memory: RingMemory
+  readonly #inbox = new OversizeInbox()
+  readonly #config: SessionTask['config']
+  readonly #threadId = currentThreadId()
+  #port: MessagePort | undefined
+  #loop: DrainLoop | undefined
+
+  constructor(config: SessionTask['config']) {
+    this.#config = config
+    this.#memory = viewRing(config.ring)
+  }
+
+  runSession(task: SessionTask): void {
+    const { control } = this.#memory
+    Atomics.add(control, SESSIONS_BEGUN, 1)
+    // The calling thread may be draining the ring itself; it starts another session when it is done.
+    const owner = Atomics.compareExchange(control, DRAINER, DRAINER_NONE, DRAINER_WORKER)
+    if (owner !== DRAINER_NONE) return
+    Atomics.store(control, WORKER_THREAD, this.#threadId)
+    this.#port = task.port
+    this.#inbox.begin(task)
+    try {
+      this.#drain(this.#restartedLoop())
+    } catch (thrown) {
+      this.#endLoop()
+      throw thrown
+    } finally {
+      this.#inbox.end()
+      Atomics.compareExchange(control, DRAINER, DRAINER_WORKER, DRAINER_NONE)
+    }
+  }
+
+  #restartedLoop(): DrainLoop {
+    if (this.#loop === undefined) {
+      closeLeftovers(this.#memory)
+      const notify = (notice: unknown) => this.#port?.postMessage(notice)
+      const descriptors = new OpenDescriptors(this.#memory.control)
+      this.#loop = new DrainLoop(this.#config, this.#inbox, notify, this.#memory, descriptors)
+    } else {
+      this.#loop.restart()
+    }
+    return this.#loop
+  }
+
+  #drain(loop: DrainLoop): void {
+    const { control } = this.#memory
+    const opensBefore = this.#opens()
+    for (;;) {
+      const hurried = Atomics.load(control, HURRY)
+      const waitMs = loop.step()
+      if (loop.isAtRest && this.#opens() - opensBefore > OPENS_PER_SESSION_MAX) return
+      if (waitMs === 0) continue
+      const isIdle = waitMs === IDLE
+      const isClosing = () => isIdle && Atomics.load(control, CLOSING) !== 0
+      if (isClosing()) break
+      const mayPark = () => Atomics.load(control, HURRY) === hurried && !isClosing()
+      const isWoken = park(control, loop.seenTail, isIdle ? SESSION_LINGER_MS : waitMs, mayPark)
+      if (isIdle && !isWoken) return
+    }
+    this.#endLoop()
+  }
+
+  #opens(): number {
+    return Number(Atomics.load(this.#memory.counters, COUNT_OPENS))
+  }
+
+  #endLoop(): void {
+    this.#loop?.close()
+    this.#loop = undefined
+  }
+}
+
+let worker: Worker | undefined
+
+/** Answers that the worker is able to run: READY_TASK of worker-pool.ts. */
+export function ready(): void {}
+
+/** Runs one session. */
+export function drain(task: SessionTask): void {
+  worker ??= new Worker(task.config)
+  worker.runSession(task)
+}

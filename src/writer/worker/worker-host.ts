@@ -1,0 +1,389 @@
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import type { DrainConfig } from '../drain/drain-loop'
+import {
+  CLOSING,
+  DRAINER,
+  DRAINER_NONE,
+  DRAINER_WORKER,
+  DURABLE,
+  type RingMemory,
+  SESSIONS_BEGUN,
+  TAIL,
+  WORKER_THREAD,
+} from '../ring/memory-map'
+import type { Notice, OversizeRecord, SessionTask } from '../ring/messages'
+import type { OversizeStore } from '../ring/oversize'
+import { sleep, unpark } from '../ring/wake-up'
+import { StandIn, type StandInEvents } from './caller-drainer'
+import { WorkerTrials } from './restart-backoff'
+import { isThreadGone } from './thread-liveness'
+import { openWorkerPool, READY_TASK, type WorkerPool } from './worker-pool'
+
+/*
+ * Who drains. DRAINER, in the ring's memory, names the thread that drains now; `#session` is what piscina
+ * was given to run; `#drainer` is the thread that is meant to drain.
+ *
+ *   state       | DRAINER        | #session | #drainer | who drains
+ *   ------------+----------------+----------+----------+--------------------------------------------
+ *   IDLE        | NONE           | none     | worker   | nobody: nothing is pending
+ *   STARTING    | NONE           | one      | worker   | nobody: the worker has yet to begin, or has died
+ *   DRAINING    | WORKER         | one      | worker   | the worker
+ *   STANDING IN | CALLER         | any      | worker   | this thread, to the end of its group
+ *   FALLEN BACK | NONE or CALLER | any      | caller   | this thread, until a trial succeeds
+ *
+ *   state       | event                                                 | next state
+ *   ------------+-------------------------------------------------------+----------------------------
+ *   IDLE        | an event is published, or close()                     | STARTING
+ *   IDLE        | the same, but no thread may be started                | FALLEN BACK
+ *   IDLE        | the worker dies                                       | IDLE; another one is next
+ *   STARTING    | the session takes DRAINER                             | DRAINING
+ *   STARTING    | it has not begun after SESSION_START_MS_MAX           | FALLEN BACK
+ *   STARTING    | this thread blocks, and its patience runs out         | STANDING IN
+ *   DRAINING    | the session ends: after its linger, or by close()     | IDLE
+ *   DRAINING    | this thread blocks, and the kernel knows of no such   | STARTING: of the session's end
+ *               | worker any more                                       | we hear when we do not block
+ *   STARTING or | piscina tells that the worker has died or cannot load | IDLE; FALLEN BACK after the
+ *   DRAINING    |                                                       | third in a row with no outcome
+ *   STANDING IN | a session begins                                      | STANDING IN; it ends at once
+ *   STANDING IN | the group has its outcome                             | STARTING; IDLE with no session
+ *   FALLEN BACK | an event is published, a trial is due, and a new      | IDLE; STANDING IN where this thread
+ *               | worker answers it                                     | is in the middle of a group
+ *
+ * From IDLE with something pending it goes on at once. After FALLEN BACK a worker that was only slow may
+ * hold DRAINER until its pool has ended. Patience (`#patienceLeftMs`) is how long blocking waits, taken
+ * together, leave the ring to nobody; it starts anew when a worker is seen to hold the ring.
+ *
+ * What keeps the process alive; in IDLE nothing does:
+ *
+ *   STARTING, DRAINING       | piscina's port, to which the answer of a session comes; for its first
+ *                            | seconds also the timer that looks whether it has begun
+ *   the same, worker dead    | the worker: piscina refs it when its port closes, until its exit is told.
+ *                            | (A piscina without that would let the process end with events pending.)
+ *   STANDING IN, FALLEN BACK | the immediate or the timer of the next step, while something is pending;
+ *                            | piscina's port, while a trial is unanswered
+ *   close()                  | the last session, then the worker until it has ended
+ */
+
+/** How long a session may take to begin before the worker counts as unable to start. */
+const SESSION_START_MS_MAX = 10_000
+/** Deaths in a row without one published group before the worker counts as unable to run. */
+const FRUITLESS_DEATHS_MAX = 3
+/** How long a blocking wait sleeps before it looks around again. */
+const BLOCKING_SLICE_MS = 20
+/** How long a blocked `drainSync` leaves the ring to a worker that has not taken it up. */
+export const DRAIN_PATIENCE_MS = 2
+/**
+ * The same for a blocked call: it leaves time for a worker to start, since to drain here may block for
+ * longer than the call is allowed to.
+ */
+export const CALL_PATIENCE_MS = 1_000
+
+/** What the host tells its owner. */
+export interface HostEvents extends StandInEvents {
+  /** Outcomes may have been published. */
+  onProgress(): void
+  /** The worker cannot be used; from now on the calling thread drains the ring. */
+  onFallback(cause: unknown): void
+  /** A worker can be used again, and drains the ring from now on. */
+  onReturn(): void
+}
+
+/** Who drains: the worker, or while none can be used the calling thread. */
+type Drainer = 'worker' | 'caller'
+
+/** Runs the worker, its sessions and their ends; drains on the calling thread when that is needed. */
+export class WorkerHost {
+  readonly #memory: RingMemory
+  readonly #config: DrainConfig
+  readonly #oversize: OversizeStore
+  readonly #events: HostEvents
+  readonly #standIn: StandIn
+  readonly #workerFile: string
+  readonly #trials = new WorkerTrials()
+  #pool: WorkerPool | undefined
+  #drainer: Drainer = 'worker'
+  #session: Promise<void> | undefined
+  #port: MessagePort | undefined
+  #isStepScheduled = false
+  /** How long blocking waits still leave the ring to a worker; spent once, until one is seen again. */
+  #patienceLeftMs = CALL_PATIENCE_MS
+  #isClosed = false
+  #sessions = 0
+  #deaths = 0
+  #fruitlessDeaths = 0
+
+  constructor(
+    memory: RingMemory,
+    config: DrainConfig,
+    oversize: OversizeStore,
+    events: HostEvents,
+    workerFile: string,
+  ) {
+    this.#memory = memory
+    this.#config = config
+    this.#oversize = oversize
+    this.#events = events
+    this.#workerFile = workerFile
+    this.#standIn = new StandIn(memory, config, oversize, events)
+    this.#ensurePool()
+  }
+
+  /** Sessions started, workers that died, and who drains now. */
+  get state(): { drainer: Drainer; sessions: number; deaths: number } {
+    return { drainer: this.#drainer, sessions: this.#sessions, deaths: this.#deaths }
+  }
+
+  /** Gives the worker an oversize record before the reference to it is published. */
+  offer(record: OversizeRecord): void {
+    this.#port?.postMessage(record)
+  }
+
+  /** Sees to it that what was published gets drained. Cheap when a session is running. */
+  wake(): void {
+    if (this.#isDrainedHere) {
+      this.#scheduleStep(0)
+      // Not while a session of the worker before is still to end: it would be taken for the new one's.
+      if (this.#session === undefined && this.#trials.areDue) void this.#tryWorker()
+    } else if (this.#session === undefined) this.#startSession()
+    else unpark(this.#memory.control)
+  }
+
+  /**
+   * Blocks the calling thread until the durable position leaves `seenDurable`, at most `timeoutMs`.
+   * Drains on this thread when the worker has not taken up the ring for `patienceMs`: while this
+   * thread blocks, a worker may be unable to start, or may be dead without our hearing of it.
+   */
+  waitForProgress(seenDurable: number, timeoutMs: number, patienceMs: number): void {
+    if (!this.#isDrainedHere) {
+      unpark(this.#memory.control)
+      if (this.#waitForWorker(seenDurable, timeoutMs, patienceMs)) return
+    }
+    const waitMs = this.#tryStep() ?? 0
+    if (waitMs > 0) sleep(this.#memory.control, Math.min(waitMs, BLOCKING_SLICE_MS, timeoutMs))
+  }
+
+  /** Waits for a while; false when no worker has held the ring for as long as patience lasts. */
+  #waitForWorker(seenDurable: number, timeoutMs: number, patienceMs: number): boolean {
+    const { control } = this.#memory
+    if (Atomics.load(control, DRAINER) !== DRAINER_NONE) {
+      this.#patienceLeftMs = patienceMs
+      const sliceMs = Math.min(BLOCKING_SLICE_MS, timeoutMs)
+      const isWoken = Atomics.wait(control, DURABLE, seenDurable, sliceMs) !== 'timed-out'
+      // Only a ring that the worker was seen to hold: no other worker can have taken it meanwhile.
+      if (!isWoken && isThreadGone(Atomics.load(control, WORKER_THREAD))) this.#disownWorker()
+      return true
+    }
+    this.#patienceLeftMs = Math.min(this.#patienceLeftMs, patienceMs)
+    const waitMs = Math.min(this.#patienceLeftMs, timeoutMs)
+    if (Atomics.wait(control, DURABLE, seenDurable, waitMs) !== 'timed-out') return true
+    this.#patienceLeftMs -= waitMs
+    return this.#patienceLeftMs > 0
+  }
+
+  /**
+   * Ends a time of blocking waits: takes the notices that the event loop could not deliver, and closes
+   * what this thread had open to drain, unless it is in the middle of a group.
+   */
+  endBlocking(): void {
+    this.#receiveNotices()
+    if (!this.#isDrainedHere) this.#standIn.close()
+  }
+
+  #receiveNotices(): void {
+    const port = this.#port
+    if (port === undefined) return
+    for (;;) {
+      const received: { message: Notice } | undefined = receiveMessageOnPort(port)
+      if (received === undefined) return
+      this.#events.onNotice(received.message)
+    }
+  }
+
+  /** Ends the worker. Everything must have its outcome. Idempotent through its owner. */
+  async close(): Promise<void> {
+    const { control } = this.#memory
+    this.#isClosed = true
+    Atomics.store(control, CLOSING, 1)
+    if (this.#drainer === 'worker') {
+      // One last session, so that the worker closes its file.
+      if (this.#session === undefined && this.#pool !== undefined) this.#startSession()
+      unpark(control)
+      await this.#session
+    }
+    this.#standIn.close()
+    await this.#destroyPool()
+    this.#standIn.closeLeftovers()
+  }
+
+  /** Whether this thread drains: there is no worker, or it is in the middle of a group. */
+  get #isDrainedHere(): boolean {
+    return this.#drainer === 'caller' || this.#standIn.isOwner
+  }
+
+  /** Whether something waits to be drained. Never after the end, whatever the ring's words say. */
+  get #isPending(): boolean {
+    const { control } = this.#memory
+    return !this.#isClosed && Atomics.load(control, TAIL) !== Atomics.load(control, DURABLE)
+  }
+
+  #newPool(): WorkerPool {
+    const pool: WorkerPool = openWorkerPool(this.#workerFile, () => {
+      if (this.#pool === pool) void this.#destroyPool()
+    })
+    return pool
+  }
+
+  /** The pool, or undefined where no worker may be started: then the calling thread drains. */
+  #ensurePool(): WorkerPool | undefined {
+    try {
+      this.#pool ??= this.#newPool()
+    } catch (thrown) {
+      this.#fallBack(thrown)
+    }
+    return this.#pool
+  }
+
+  #startSession(): void {
+    const pool = this.#ensurePool()
+    if (pool === undefined) return
+    const { port1, port2 } = new MessageChannel()
+    port1.on('message', (notice: Notice) => this.#events.onNotice(notice))
+    port1.unref()
+    this.#port = port1
+    this.#sessions++
+    const durable = Atomics.load(this.#memory.control, DURABLE)
+    // It also keeps the process alive while the first session may never begin.
+    const begun = Atomics.load(this.#memory.control, SESSIONS_BEGUN)
+    const watchdog = setTimeout(() => this.#checkBegun(begun), SESSION_START_MS_MAX)
+    const task: SessionTask = {
+      config: this.#config,
+      port: port2,
+      oversize: this.#oversize.all(),
+    }
+    this.#session = pool
+      .run(task, { transferList: [port2] })
+      .then(
+        () => this.#onGoodEnd(),
+        (thrown: unknown) => this.#onDeath(thrown, durable),
+      )
+      .then(() => {
+        clearTimeout(watchdog)
+        this.#receiveNotices()
+        port1.close()
+        this.#onSessionEnd()
+      })
+  }
+
+  #onSessionEnd(): void {
+    this.#session = undefined
+    this.#port = undefined
+    this.#events.onProgress()
+    if (this.#isPending) this.wake()
+  }
+
+  #onGoodEnd(): void {
+    this.#fruitlessDeaths = 0
+    this.#trials.succeeded()
+  }
+
+  /** A session was rejected: the worker died, could not load, or its drain loop threw. */
+  #onDeath(cause: unknown, durableBefore: number): void {
+    if (this.#drainer === 'caller') return
+    const { control } = this.#memory
+    this.#deaths++
+    this.#disownWorker()
+    const isFruitless = Atomics.load(control, DURABLE) === durableBefore
+    this.#fruitlessDeaths = isFruitless ? this.#fruitlessDeaths + 1 : 0
+    // After its return one such death is enough, until a session has ended well.
+    if (this.#fruitlessDeaths >= FRUITLESS_DEATHS_MAX) this.#fallBack(cause)
+  }
+
+  #checkBegun(begunBefore: number): void {
+    if (Atomics.load(this.#memory.control, SESSIONS_BEGUN) !== begunBefore) return
+    this.#fallBack(new Error(`the worker did not start within ${SESSION_START_MS_MAX} ms`))
+  }
+
+  /** Takes the ring back from a worker that is known to be dead. */
+  #disownWorker(): void {
+    const { control } = this.#memory
+    Atomics.store(control, WORKER_THREAD, 0)
+    Atomics.compareExchange(control, DRAINER, DRAINER_WORKER, DRAINER_NONE)
+  }
+
+  #fallBack(cause: unknown): void {
+    this.#drainer = 'caller'
+    this.#events.onFallback(cause)
+    // A worker that was only slow may own the ring by now. After this it is gone.
+    void this.#destroyPool().then(() => {
+      this.#disownWorker()
+      this.#standIn.closeLeftovers()
+      this.#trials.failed()
+      if (this.#isPending) this.wake()
+    })
+  }
+
+  /** Looks whether a worker can be used again. It has nothing to do with the ring before it has answered. */
+  async #tryWorker(): Promise<void> {
+    this.#trials.begin()
+    try {
+      this.#pool = this.#newPool()
+      await within(SESSION_START_MS_MAX, this.#pool.run(undefined, { name: READY_TASK }))
+    } catch {
+      // Why was told when the worker was given up. A thread that hangs in the kernel cannot be ended: then
+      // this waits, so that no other one joins it there.
+      await this.#destroyPool()
+      this.#trials.failed()
+      return
+    }
+    if (this.#isClosed) return
+    this.#drainer = 'worker'
+    this.#patienceLeftMs = CALL_PATIENCE_MS
+    if (!this.#standIn.isOwner) this.#standIn.close()
+    this.#events.onReturn()
+    // Not left to the next turn of the event loop: a call may block before that, for room in the ring.
+    if (this.#isPending) this.wake()
+  }
+
+  async #destroyPool(): Promise<void> {
+    const pool = this.#pool
+    this.#pool = undefined
+    // Its rejection would say that the worker is gone, which is what is wanted.
+    await pool?.destroy().catch(() => undefined)
+    // Otherwise async_hooks, and so jest --detectOpenHandles, takes the pool for open for ever.
+    pool?.emitDestroy()
+  }
+
+  /** A step on this thread, unless the worker has the ring; sees to it that a begun group is ended. */
+  #tryStep(): number | undefined {
+    const waitMs = this.#standIn.tryStep()
+    if (waitMs !== undefined && this.#standIn.isOwner) this.#scheduleStep(waitMs)
+    return waitMs
+  }
+
+  /** Plans the next step on this thread, off the caller's stack. */
+  #scheduleStep(waitMs: number): void {
+    if (this.#isStepScheduled) return
+    this.#isStepScheduled = true
+    const run = () => {
+      this.#isStepScheduled = false
+      // The worker may have come back meanwhile: then the next group is its own.
+      const stepMs = this.#isDrainedHere ? this.#tryStep() : undefined
+      const nextMs = stepMs ?? BLOCKING_SLICE_MS
+      this.#events.onProgress()
+      if (!this.#isDrainedHere) this.#standIn.close()
+      if (!this.#isPending) return
+      if (this.#isDrainedHere) this.#scheduleStep(nextMs)
+      else this.wake()
+    }
+    if (waitMs > 0) setTimeout(run, Math.min(waitMs, BLOCKING_SLICE_MS))
+    else setImmediate(run)
+  }
+}
+
+/** Settles as the promise does; rejects when that takes longer than `ms`. */
+function within(ms: number, promise: Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(reject, ms)
+    void promise.then(resolve, reject).then(() => clearTimeout(timer))
+  })
+}

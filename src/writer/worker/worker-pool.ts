@@ -1,0 +1,56 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { Piscina } from 'piscina'
+import type { SessionTask } from '../ring/messages'
+
+/**
+ * Finds the worker's file. Beside this one in the built package; in `dist` when the tests run from
+ * source. A bundler moves it, hence the `workerFile` option.
+ */
+export function findWorkerFile(): string {
+  const name = 'exec-audit-worker.js'
+  const candidates = [join(__dirname, name), join(__dirname, '../../../dist/writer/worker', name)]
+  return candidates.find((file) => existsSync(file)) ?? join(__dirname, name)
+}
+
+/**
+ * MB. Little of a group outlives it, so a larger young generation collects no more cheaply (`bench memory`
+ * and `bench throughput`), but V8 would let it grow to 48 MB.
+ */
+const WORKER_YOUNG_MB = 4
+
+/** The worker's task that does nothing: the worker has been started, and its files loaded. */
+export const READY_TASK = 'ready'
+
+/** A pool of one worker, for that worker's life. */
+export type WorkerPool = Piscina<SessionTask | undefined, void>
+
+/**
+ * Starts a worker. piscina would replace a dead one by itself, but a replacement that dies while it
+ * starts leaves the next run pending for ever; a run on a fresh pool is given to its worker at once, and
+ * so is always rejected when that dies. Throws where no thread may be started.
+ * @param onWorkerGone told that the worker is dead, or is being ended
+ */
+export function openWorkerPool(workerFile: string, onWorkerGone: () => void): WorkerPool {
+  const pool = new Piscina<SessionTask | undefined, void>({
+    filename: workerFile,
+    name: 'drain',
+    minThreads: 1,
+    maxThreads: 1,
+    idleTimeout: Number.POSITIVE_INFINITY,
+    concurrentTasksPerWorker: 1,
+    atomics: 'disabled',
+    recordTiming: false,
+    workerHistogram: false,
+    resourceLimits: { maxYoungGenerationSizeMb: WORKER_YOUNG_MB },
+    // A dead worker's descriptors must outlive it, see the witnesses in journal.ts.
+    trackUnmanagedFds: false,
+    // The worker must not differ from run to run by what the host's command line preloads.
+    execArgv: [],
+    env: {},
+  })
+  // Without a listener, a throw outside a task would bring the host process down.
+  pool.on('error', () => undefined)
+  pool.on('workerDestroy', onWorkerGone)
+  return pool
+}

@@ -1,0 +1,201 @@
+import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
+import { checkLines, linesOf } from '../../bench/harness/read-back'
+import { type AuditCall, callsOfBytes, lineOf } from '../../bench/harness/workload'
+import { readmeTables, withTables } from '../../bench/report/readme'
+import type { Report, Row, Spread } from '../../bench/report/report'
+import { formatTargets } from '../../bench/report/targets'
+import { MACHINE } from '../support/bench-machine'
+import { useTempDir } from '../support/temp-dir'
+
+const ROOT = join(__dirname, '../..')
+const temp = useTempDir()
+
+function spread(median: number, min = median, max = median): Spread {
+  return { median, min, max }
+}
+
+function row(name: string, labels: Row['labels'], figures: Row['figures']): Row {
+  return { name, labels, figures }
+}
+
+function reportOf(...benchmarks: (readonly [name: string, ...rows: Row[]])[]): Report {
+  const sizes = { repeats: 3, ms: 1, samples: 1, isQuick: true }
+  const results = benchmarks.map(([name, ...rows]) => ({ name, rows, files: [] }))
+  return { machine: MACHINE, sizes, benchmarks: results }
+}
+
+const OURS = { contender: 'x0x-exec-audit' }
+
+describe('the targets', () => {
+  it('are reached, not reached or not measured, by their medians', () => {
+    const report = reportOf([
+      'ack-latency',
+      row('x0x-exec-audit', OURS, {
+        p50TimesRaw: spread(1.3, 1.2, 1.4),
+        p99TimesRaw: spread(3.1, 2.9, 3.3),
+      }),
+    ])
+    const lines = stripVTControlCharacters(formatTargets(report))
+      .split('\n')
+      .filter((line) => line.startsWith('ack') || line.startsWith('64 in flight, over lmdb'))
+    expect(lines.map((line) => line.split(/ {2,}/))).toEqual([
+      [
+        'ack p50, 1 in flight, over the raw p50',
+        'at most 1.30 x',
+        '1.30 (1.20..1.40) x',
+        'reached',
+      ],
+      [
+        'ack p99, 1 in flight, over the raw p50',
+        'at most 3.00 x',
+        '3.10 (2.90..3.30) x',
+        'not reached',
+      ],
+      ['64 in flight, over lmdb', 'at least 1.50 x', '-', 'not measured'],
+    ])
+  })
+})
+
+describe('bench:compare', () => {
+  const before = { p50Us: spread(10, 9, 11), maxUs: spread(50, 40, 60), syncUs: spread(5) }
+  const after = { p50Us: spread(13, 11.5, 14), maxUs: spread(61, 55, 70), addedUs: spread(1) }
+
+  it('prints what moved beyond the spread, whichever way is better, and nothing else', () => {
+    const old = reportOf(
+      ['ack-latency', row('x0x-exec-audit', OURS, before)],
+      ['throughput', row('64', OURS, { eventsPerSecond: spread(100, 90, 110) })],
+    )
+    const now = reportOf(
+      ['ack-latency', row('x0x-exec-audit', OURS, after)],
+      ['throughput', row('64', OURS, { eventsPerSecond: spread(200, 190, 210) })],
+    )
+    const printed = comparedBy(old, now)
+    expect(printed.slice(2)).toEqual([
+      'benchmark    row             figure             then               now                change',
+      'ack-latency  x0x-exec-audit  p50 us             10.0 (9.00..11.0)  13.0 (11.5..14.0)  +30 % worse',
+      'throughput   64              events per second  100 (90.0..110)    200 (190..210)     +100 % better',
+      '',
+      '2 of 3 figures moved beyond the spread.',
+      '',
+    ])
+  })
+
+  it('says where the machines differ', () => {
+    const old = reportOf()
+    const now: Report = { ...old, machine: { ...old.machine, node: '22.0.0' } }
+    expect(comparedBy(old, now).slice(2)).toEqual([
+      'The machines differ in: node.',
+      '0 of 0 figures moved beyond the spread.',
+      '',
+    ])
+  })
+
+  function comparedBy(old: Report, now: Report): string[] {
+    const files = [temp.path('old.json'), temp.path('now.json')]
+    const texts = [old, now].map((report) => JSON.stringify(report))
+    files.forEach((file, i) => {
+      writeFileSync(file, texts[i] ?? '')
+    })
+    const args = ['-r', 'esbuild-register', join('bench', 'compare.ts'), ...files]
+    return execFileSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' }).split('\n')
+  }
+})
+
+describe("the README's tables", () => {
+  const report = reportOf(
+    ['ack-latency', row('raw', { contender: 'raw' }, { p50Us: spread(100), maxUs: spread(900) })],
+    [
+      'throughput',
+      row('a', { ...OURS, eventBytes: 350, inFlight: 64 }, { eventsPerSecond: spread(5000) }),
+      row('b', { ...OURS, eventBytes: 4096, inFlight: 8 }, { eventsPerSecond: spread(1) }),
+    ],
+    [
+      'open-loop',
+      row('d', { ...OURS, point: 'share', share: 0.5 }, { p99Us: spread(900) }),
+      row('c', { ...OURS, point: 'share', share: 0.25 }, { p99Us: spread(210) }),
+      row('e', { ...OURS, point: 'saturation' }, { achievedPerSecond: spread(9000) }),
+      row('f', { ...OURS, point: 'knee' }, { ratePerSecond: spread(5000) }),
+    ],
+  )
+
+  it('show what the report has, and leave blank what it has not', () => {
+    expect(readmeTables(report).split('\n').slice(4)).toEqual([
+      '| µs until durable, 1 in flight | p50            | p99 | p99.9 | max            |',
+      '| ----------------------------- | -------------- | --- | ----- | -------------- |',
+      '| raw                           | 100 (100..100) |     |       | 900 (900..900) |',
+      '',
+      '| durable events of 350 B a second | 64 in flight         |',
+      '| -------------------------------- | -------------------- |',
+      '| x0x-exec-audit                   | 5,000 (5,000..5,000) |',
+      '',
+      '| µs until durable, at a quarter of the most | at most, a second    | knee, a second       | p50 | p99            | p99.9 |',
+      '| ------------------------------------------ | -------------------- | -------------------- | --- | -------------- | ----- |',
+      '| x0x-exec-audit                             | 9,000 (9,000..9,000) | 5,000 (5,000..5,000) |     | 210 (210..210) |       |',
+      '',
+      '| ns of the calling thread an event | `request`, the call | `request`, in all | `exit`, the call | `exit`, in all |',
+      '| --------------------------------- | ------------------- | ----------------- | ---------------- | -------------- |',
+    ])
+  })
+
+  it('replace with the plots what stands between the marks, and nothing else', () => {
+    const [begin, end] = ['<!-- bench: npm run bench:peers -- --readme -->', '<!-- /bench -->']
+    const text = `before\n${begin}\nold\n${end}\nafter`
+    const plots = [{ name: 'a.svg', title: 'A', svg: '', isForReadme: true }]
+    const tables = readmeTables(report)
+    expect(withTables(text, report, plots)).toBe(
+      `before\n${begin}\n\n${tables}\n\n![A](bench/plots/a.svg)\n\n${end}\nafter`,
+    )
+    expect(withTables(text, report, [])).toBe(`before\n${begin}\n\n${tables}\n\n${end}\nafter`)
+    expect(() => withTables('no marks', report, [])).toThrow('README.md has no')
+  })
+})
+
+describe('the workload', () => {
+  it.each([350, 4_096, 65_536])('has events whose lines have %i bytes', (bytes) => {
+    const calls = callsOfBytes(bytes)
+    expect(calls.length).toBe(64)
+    expect(new Set(calls.map((call) => Buffer.byteLength(lineOf(call))))).toEqual(new Set([bytes]))
+  })
+
+  it('has short events of some 150 bytes', () => {
+    const calls = callsOfBytes(150)
+    const bytes = calls.reduce((sum, call) => sum + Buffer.byteLength(lineOf(call)), 0)
+    expect(Math.abs(bytes / calls.length - 150)).toBeLessThan(15)
+  })
+})
+
+describe('reading back', () => {
+  const calls = callsOfBytes(350).slice(0, 3)
+  const lines = calls.map(lineOf).map((line) => line.trimEnd())
+  const check = (stored: string[], acknowledged: number, expected?: readonly AuditCall[]) =>
+    checkLines('a', stored, { acknowledged, calls: expected, isOrdered: false })
+  const [first = '', second = '', third = ''] = lines
+
+  it('takes what was acknowledged, in its order or without one', () => {
+    const stored = [...lines, first]
+    const found = { name: 'a', acknowledged: 4, lines: 4 }
+    expect(checkLines('a', stored, { acknowledged: 4, calls, isOrdered: true })).toEqual(found)
+    expect(check(stored.toReversed(), 4, calls)).toEqual(found)
+  })
+
+  it('refuses an event too few, too many, twice, of another kind, or out of order', () => {
+    expect(() => check(lines, 4)).toThrow('4 events were acknowledged, 3 are stored')
+    expect(() => check(lines, 2)).toThrow('2 events were acknowledged, 3 are stored')
+    expect(() => check([first, second, second], 3, calls)).toThrow('2 times, 1 were acknowledged')
+    expect(() => check(['{"event":"request"}'], 1)).toThrow('not an event')
+    const swapped = [first, third, second]
+    expect(() => checkLines('a', swapped, { acknowledged: 3, calls, isOrdered: true })).toThrow(
+      'line 2 is of another event',
+    )
+  })
+
+  it('refuses a file whose last line has no end', () => {
+    writeFileSync(temp.path('whole'), `${first}\n${second}\n`)
+    expect([...linesOf(temp.path('whole'))]).toEqual([first, second])
+    writeFileSync(temp.path('torn'), `${first}\n${second}`)
+    expect(() => [...linesOf(temp.path('torn'))]).toThrow('the last line has no end')
+  })
+})

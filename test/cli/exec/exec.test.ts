@@ -1,0 +1,323 @@
+import { spawn } from 'node:child_process'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  denied,
+  exited,
+  isRunning,
+  requested,
+  started,
+  trailOf,
+  warned,
+} from '../../support/runner'
+import { useTempDir } from '../../support/temp-dir'
+import { until } from '../../support/until'
+
+const MAIN = join(__dirname, '../../../dist/cli/main.js')
+const PREFIX = 'x0x-exec-audit: '
+const UNLIMITED = { timeout_ms: 2 ** 31 - 1 }
+
+const dir = useTempDir()
+const log = () => dir.path('exec.log')
+
+interface End {
+  readonly code: number | null
+  readonly stdout: Buffer
+  readonly stderr: string
+}
+
+const running = new Set<ReturnType<typeof spawn>>()
+
+afterEach(() => {
+  for (const child of running) child.kill('SIGKILL')
+  running.clear()
+})
+
+/**
+ * Starts `exec` with these arguments, its output into pipes. Its input is a file: with a pipe it would tell of
+ * a silence where this process is held up.
+ */
+function start(args: readonly string[], stdin: string | Buffer = '') {
+  const file = dir.path('stdin')
+  writeFileSync(file, stdin)
+  const input = openSync(file, 'r')
+  try {
+    return startWith(input, args)
+  } finally {
+    closeSync(input)
+  }
+}
+
+function startWith(input: number | 'pipe', args: readonly string[]) {
+  const child = spawn(process.execPath, [MAIN, 'exec', ...args], {
+    stdio: [input, 'pipe', 'pipe'],
+    // Jest's copy of it, in which a test sets its variables.
+    env: { ...process.env },
+  })
+  running.add(child)
+  const stdout: Buffer[] = []
+  let stderr = ''
+  child.stdout?.on('data', (chunk) => stdout.push(chunk))
+  child.stderr?.setEncoding('utf8').on('data', (text) => {
+    stderr += text
+  })
+  const end = new Promise<End>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code, stdout: Buffer.concat(stdout), stderr }))
+  })
+  return { child, end, heard: () => Buffer.concat(stdout).toString(), told: () => stderr }
+}
+
+const run = (args: readonly string[], stdin?: string | Buffer) => start(args, stdin).end
+const logged = (...args: readonly string[]) => ['--log', log(), ...args]
+const text = ({ code, stdout, stderr }: End) => [code, stdout.toString(), stderr]
+
+describe('exec', () => {
+  it('passes input, output and exit code through, and leaves the trail', async () => {
+    const argv = ['sh', '-c', 'cat; echo error >&2; exit 7']
+    const input = Buffer.from(Array.from({ length: 300_000 }, (_, i) => i % 256))
+    const { code, stdout, stderr } = await run(logged('--', ...argv), input)
+    expect([code, stdout.equals(input), stderr]).toEqual([7, true, 'error\n'])
+    expect(trailOf(log())).toEqual([
+      requested(argv, { ...UNLIMITED, stdin_bytes: input.length }),
+      started,
+      exited({ code: 7, stdout_bytes: input.length, stderr_bytes: 6 }),
+    ])
+  })
+
+  it('records who asks, and takes options of the command as such', async () => {
+    const ids = ['--agent', 'a1'.repeat(32), '--machine', 'B2'.repeat(32)]
+    expect(text(await run(logged(...ids, 'echo', '-n', '--help')))).toEqual([0, '--help', ''])
+    const request = JSON.parse(readFileSync(log(), 'utf8').split('\n')[0] ?? '')
+    expect([request.agent_id, request.machine_id]).toEqual(['a1'.repeat(32), 'b2'.repeat(32)])
+  })
+
+  it('passes output on while the command runs, and signals to it', async () => {
+    const script = 'trap "echo ended; exit 9" INT; echo ready; while :; do sleep 0.05; done'
+    const { child, end, heard } = start(logged('sh', '-c', script))
+    await until('it is not ready', () => heard() === 'ready\n')
+    child.kill('SIGINT')
+    expect(text(await end)).toEqual([9, 'ready\nended\n', ''])
+    expect(trailOf(log()).slice(2)).toEqual([
+      warned('cancelled'),
+      exited({ code: 9, stdout_bytes: 12 }),
+    ])
+  })
+
+  it('ends as by the signal that has ended the command', async () => {
+    const { child, end, heard } = start(logged('sh', '-c', 'echo ready; exec sleep 600'))
+    await until('it is not ready', () => heard() === 'ready\n')
+    child.kill('SIGTERM')
+    expect(text(await end)).toEqual([143, 'ready\n', ''])
+    expect(trailOf(log()).at(-1)).toEqual(exited({ code: null, signal: 15, stdout_bytes: 6 }))
+  })
+
+  it('ends with 124 when the time is out', async () => {
+    expect(text(await run(logged('--timeout', '100', 'sleep', '600')))).toEqual([124, '', ''])
+    expect(trailOf(log())).toEqual([
+      requested(['sleep', '600'], { timeout_ms: 100 }),
+      started,
+      warned('duration_approaching_cap'),
+      exited({ code: null, signal: 15 }),
+    ])
+  })
+
+  it('ends the command when nobody reads its output any more', async () => {
+    const { child, end } = start(logged('--no-stdin', 'yes'))
+    child.stdout?.once('data', () => child.stdout?.destroy())
+    expect((await end).code).toBe(141)
+    const [, , warning, exit] = trailOf(log())
+    expect(warning).toEqual(warned('peer_disconnected'))
+    expect(exit).toMatchObject({ event: 'exit', code: null, signal: 13 })
+  })
+
+  it.each([
+    ['not-there-at-all', 127, 'not found'],
+    [__filename, 126, 'not executable'],
+  ])('of %s ends with %d', async (program, code, problem) => {
+    expect(text(await run(logged(program)))).toEqual([
+      code,
+      '',
+      `${PREFIX}${program}: ${problem}\n`,
+    ])
+    expect(trailOf(log())[1]).toEqual(denied([program], 'spawn_failed'))
+  })
+
+  it('runs nothing that it cannot record', async () => {
+    mkdirSync(log())
+    const touched = dir.path('touched')
+    expect(text(await run(logged('touch', touched)))).toEqual([
+      125,
+      '',
+      `${PREFIX}not run: cannot open the log ${log()}: EISDIR: illegal operation on a directory; the path is a folder; name a file in it\n`,
+    ])
+    expect(existsSync(touched)).toBe(false)
+  })
+
+  it('says when the end is not in the log', async () => {
+    // The log is a folder by the time that the command ends.
+    const wait = `until grep -q started ${log()}; do sleep 0.05; done`
+    // The writer may make the file anew in between, for the start that it has not synced yet.
+    const script = `${wait}; until rm -f ${log()} && mkdir ${log()} 2>/dev/null; do :; done`
+    const { code, stderr } = await run(logged('sh', '-c', script))
+    expect(code).toBe(125)
+    expect(stderr).toMatch(
+      /^x0x-exec-audit: it was run, but its (started|exit) is not in the log: cannot .+\n$/,
+    )
+  })
+
+  it('keeps to the caps of a policy, and says what it cut', async () => {
+    const policy = dir.path('exec-acl.toml')
+    const caps = 'max_stdout_bytes = 4\nmax_stdin_bytes = 10\nmax_duration_secs = 60'
+    writeFileSync(policy, `[exec]\nenabled = true\naudit_log_path = "${log()}"\n${caps}\n`)
+    const ask = (args: readonly string[], stdin?: string) =>
+      run(['--policy', policy, ...args], stdin).then(text)
+    expect(await ask(['cat'], '1234567890')).toEqual([
+      0,
+      '1234',
+      `${PREFIX}its output was cut at the policy's cap\n`,
+    ])
+    expect(await ask(['cat'], '12345678901')).toEqual([
+      125,
+      '',
+      `${PREFIX}not run: stdin_too_large: standard input is longer than 10 bytes; max_stdin_bytes in ${policy} allows no more\n`,
+    ])
+    const tooLong = await ask(['--timeout', '60001', 'true'])
+    expect(tooLong).toEqual([
+      125,
+      '',
+      `${PREFIX}not run: timeout_too_large: --timeout 60001 is longer than 60000 ms; max_duration_secs in ${policy} allows no more\n`,
+    ])
+    expect(trailOf(log()).map(({ event, reason }) => reason ?? event)).toEqual([
+      'request',
+      'started',
+      'warning',
+      'warning',
+      'exit',
+      'stdin_too_large',
+      'timeout_too_large',
+    ])
+  })
+
+  it('takes 1 MiB of input without a policy, and says so of more', async () => {
+    const { code, stderr } = await run(logged('cat'), Buffer.alloc(2 ** 20 + 1))
+    expect([code, stderr]).toEqual([
+      125,
+      `${PREFIX}not run: stdin_too_large: standard input is longer than 1048576 bytes; a --policy may allow more\n`,
+    ])
+  })
+
+  it('says what it waits for where its input says nothing and does not end', async () => {
+    const { child, end, told } = startWith('pipe', logged('cat'))
+    const waits = `${PREFIX}waiting for the end of standard input, which the request records; --no-stdin or </dev/null gives the command none\n`
+    await until('it says nothing', () => told() !== '')
+    child.stdin?.end('late')
+    expect(text(await end)).toEqual([0, 'late', waits])
+  })
+
+  it('takes it for no silence where it was held up itself', async () => {
+    const held = dir.path('held.js')
+    writeFileSync(
+      held,
+      `const fs = require('node:fs')
+       const { read } = fs
+       fs.read = (fd, ...rest) => {
+         if (fd !== 0) return read(fd, ...rest)
+         fs.read = read
+         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_500)
+         setTimeout(() => read(fd, ...rest), 20)
+       }`,
+    )
+    process.env.NODE_OPTIONS = `--require=${held}`
+    const end = run(logged('cat'), 'late').finally(() => delete process.env.NODE_OPTIONS)
+    expect(text(await end)).toEqual([0, 'late', ''])
+  })
+
+  it('writes a summary to a file', async () => {
+    const file = dir.path('summary.json')
+    expect(text(await run(logged('--json', file, 'sh', '-c', 'echo 1; exit 3')))).toEqual([
+      3,
+      '1\n',
+      '',
+    ])
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({
+      version: 1,
+      command: 'exec',
+      argv: ['sh', '-c', 'echo 1; exit 3'],
+      outcome: 'exited',
+      requestId: expect.stringMatching(/^[0-9a-f]{32}$/),
+      denialReason: null,
+      pid: expect.any(Number),
+      code: 3,
+      signal: null,
+      stoppedBy: null,
+      durationMs: expect.any(Number),
+      stdoutBytes: 2,
+      stderrBytes: 0,
+      truncated: false,
+      warnings: [],
+      events: ['request', 'started', 'exit'].map((event) => ({ event, outcome: 'durable' })),
+    })
+  })
+
+  it('gives the command this environment, or a clean one', async () => {
+    process.env.AUDIT_TEST_NAME = 'seen'
+    const show = ['sh', '-c', 'echo $AUDIT_TEST_NAME']
+    const [inherited, clean] = await Promise.all([
+      run(logged(...show)),
+      run(logged('--clean-env', ...show)),
+    ])
+    delete process.env.AUDIT_TEST_NAME
+    expect([text(inherited), text(clean)]).toEqual([
+      [0, 'seen\n', ''],
+      [0, '\n', ''],
+    ])
+  })
+
+  it('that is killed leaves a request without an end, and its command runs on', async () => {
+    const { child, end, heard } = start(logged('sh', '-c', 'echo $$; exec sleep 600'))
+    await until('it is not ready', () => heard().endsWith('\n'))
+    await until('it is not recorded', () => trailOf(log()).length === 2)
+    child.kill('SIGKILL')
+    await end
+    const pid = Number(heard())
+    expect(isRunning(pid)).toBe(true)
+    process.kill(pid, 'SIGKILL')
+    expect(trailOf(log()).map(({ event }) => event)).toEqual(['request', 'started'])
+  })
+
+  it.each([
+    [
+      ['--log', '/x'],
+      /^x0x-exec-audit: missing required argument 'command' \(--help shows the usage\)\n$/,
+    ],
+    [['--bogus', 'ls'], /^x0x-exec-audit: unknown option '--bogus' \(/],
+    [
+      ['--log', '/x', '--policy', '/y', 'ls'],
+      /'--log <file>' cannot be used with .*'--policy <file>'/,
+    ],
+    [['--log', '', 'ls'], /expected the path of a file .*, got '' \(/],
+    [['--policy', '', 'ls'], /expected the path of a file .*, got '' \(/],
+    [
+      ['--timeout', '0', 'ls'],
+      /: --timeout: expected a whole number from 1 to 2147483647, got 0 \(/,
+    ],
+    [['--agent', 'xyz', 'ls'], /: --agent: expected 64 hexadecimal digits, got xyz \(/],
+    [['--policy', '/no/such.toml', 'ls'], /: \/no\/such\.toml: there is no such file\n$/],
+    [['--log', '/x', '--json', '/no/such/folder/x', 'ls'], /--json: ENOENT/],
+    [['--log', '/x', '--json', '--', 'ls'], /: --json: expected the path of a file .*, got -- \(/],
+  ])('of %j is a mistake, with 125', async (args, message) => {
+    const { code, stdout, stderr } = await run(args)
+    expect([code, stdout.toString()]).toEqual([125, ''])
+    expect(stderr).toMatch(message)
+    expect(stderr).not.toMatch(/\n {4}at /)
+  })
+
+  it('has help with examples', async () => {
+    const { code, stdout } = await run(['--help'])
+    expect(code).toBe(0)
+    expect(stdout.toString()).toMatch(
+      /\nExamples:\n {2}\$ x0x-exec-audit exec --log [\s\S]+Exit codes: /,
+    )
+  })
+})

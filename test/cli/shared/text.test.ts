@@ -1,0 +1,186 @@
+import { quoteArgument, visible, visibleJson } from '../../../src/cli/shared/escape'
+import { csvRow, eventLine, exactJson } from '../../../src/cli/shared/event-text'
+import { PartyMemory } from '../../../src/cli/shared/filter'
+import type { AuditRecord, DenialRecord } from '../../../src/format/records'
+import { painter } from '../../../src/toolkit/text/colour'
+import { formatBytes, formatDuration, formatTime, parseWhen } from '../../../src/toolkit/text/time'
+import { AGENT_ID, MACHINE_ID, REQUEST_ID } from '../../support/events'
+
+const parties = { agentId: AGENT_ID, machineId: MACHINE_ID }
+const place = { line: 1, offset: 0, length: 1 }
+const denial = (argv: readonly string[]): DenialRecord => ({
+  ...{ event: 'denial', tsUnixMs: 0, requestId: REQUEST_ID, ...parties, argv },
+  ...{ reason: 'spawn_failed', ...place },
+})
+
+describe('text from strangers', () => {
+  it.each([
+    ['plain-1.0_x/y:z=@%+,', 'plain-1.0_x/y:z=@%+,'],
+    ['', "''"],
+    ['a b', "'a b'"],
+    ["it's", "'it'\\''s'"],
+    ['$(x)', "'$(x)'"],
+    ['größe', 'größe'],
+    ['\x1b[2J', "$'\\x1b[2J'"],
+    ["\n'\\", "$'\\x0a\\'\\\\'"],
+    ['\x9b31m', "$'\\x9b31m'"],
+    ['a\u202eb', "$'a\\u202eb'"],
+    ['\u2066\u2069\u200e\u061c', "$'\\u2066\\u2069\\u200e\\u061c'"],
+    ['\u200b\u2028\u2029\ufeff\xad', "$'\\u200b\\u2028\\u2029\\ufeff\\xad'"],
+    ['\u{e0041}', "$'\\U000e0041'"],
+    ['\x7f\t\r', "$'\\x7f\\x09\\x0d'"],
+  ])('shows the argument %j as bash would take it: %s', (argument, quoted) => {
+    expect(quoteArgument(argument)).toBe(quoted)
+  })
+
+  it('leaves nothing that a terminal acts on, and JSON that means the same', () => {
+    for (let code = 0; code <= 0x2fff; code++) {
+      const text = `a${String.fromCharCode(code)}b`
+      const isActed = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
+      expect([code, isActed.test(visible(text)), isActed.test(quoteArgument(text))]).toEqual([
+        code,
+        false,
+        false,
+      ])
+      const json = visibleJson(JSON.stringify(text))
+      expect([code, isActed.test(json), JSON.parse(json)]).toEqual([code, false, text])
+    }
+    expect(
+      exactJson({ a: 2n ** 64n - 1n, b: ['\u202e', null], c: undefined, d: { e: true } }),
+    ).toBe('{"a":18446744073709551615,"b":["\\u202e",null],"d":{"e":true}}')
+  })
+
+  it.each(['=1+1', '+1', '-1', '@x'])('keeps a spreadsheet from running %s', (matchedAcl) => {
+    const record: AuditRecord = {
+      ...{ event: 'request', tsUnixMs: 0, requestId: REQUEST_ID, ...parties, argv: ['a,"b'] },
+      ...{ matchedAcl, stdinBytes: 1, timeoutMs: 2, ...place },
+    }
+    expect(csvRow(record, parties, { line: 1, file: '=log' })).toBe(
+      `1970-01-01T00:00:00.000Z,0,request,${REQUEST_ID},${AGENT_ID},${MACHINE_ID},"[""a,\\""b""]",'${matchedAcl},1,2,,,,,,,,,,,1,0,'=log`,
+    )
+  })
+})
+
+describe('a line', () => {
+  const plain = (record: AuditRecord) => {
+    const style = { paint: painter({ isTTY: false }, {}), width: Infinity, isUtc: true }
+    return eventLine(record, parties, style).slice('1970-01-01 00:00:00.000Z  '.length)
+  }
+
+  it('tells an empty argv from an argument that is empty, and from one of the same text', () => {
+    expect([[], [''], ['(empty argv)']].map((argv) => plain(denial(argv)))).toEqual([
+      'denial   01234567  a1a1a1a1  spawn_failed  (empty argv)',
+      "denial   01234567  a1a1a1a1  spawn_failed  ''",
+      "denial   01234567  a1a1a1a1  spawn_failed  '(empty argv)'",
+    ])
+  })
+
+  it.each([
+    [0, 'limit 0, which is 1 s'],
+    [1, 'limit 1 ms'],
+    [30_000, 'limit 30 s'],
+    [2 ** 31 - 2, 'limit 24 d 20 h'],
+    [2 ** 31 - 1, 'no limit'],
+  ])('says of a time limit of %d: %s', (timeoutMs, text) => {
+    const record: AuditRecord = {
+      ...{ event: 'request', tsUnixMs: 0, requestId: REQUEST_ID, ...parties, argv: [] },
+      ...{ matchedAcl: null, stdinBytes: 0, timeoutMs, ...place },
+    }
+    expect(plain(record)).toBe(`request  01234567  a1a1a1a1  (empty argv)  (no rule, ${text})`)
+  })
+})
+
+describe('a line on a terminal', () => {
+  const onTerminal = (env: NodeJS.ProcessEnv, width: number, argv: readonly string[]) => {
+    const paint = painter({ isTTY: true }, env)
+    return eventLine(denial(argv), parties, { paint, width, isUtc: true })
+  }
+  /** As much as a terminal must have room for, beside when and whose the event is. */
+  const FILLER = 'f'.repeat(20)
+  const START = '1970-01-01 00:00:00.000Z  denial   01234567  a1a1a1a1  spawn_failed  '
+  const FILLED = `${START}${FILLER} `
+
+  it('is coloured, and not where NO_COLOR is set', () => {
+    const dim = (text: string) => `\x1b[2m${text}\x1b[22m`
+    const red = (text: string) => `\x1b[31m${text}\x1b[39m`
+    expect(onTerminal({}, 200, ['ls'])).toBe(
+      `${dim('1970-01-01 00:00:00.000Z  ')}${red('denial   ')}01234567  a1a1a1a1  ${red('spawn_failed')}  \x1b[1mls\x1b[22m`,
+    )
+    expect(onTerminal({ NO_COLOR: '1' }, 200, ['ls'])).toBe(`${START}ls`)
+    expect(onTerminal({ TERM: 'dumb' }, 200, ['ls'])).toBe(`${START}ls`)
+  })
+
+  it('is cut to its width, wide characters counted as two cells and marks as none', () => {
+    const cut = (extra: number, ...argv: string[]) =>
+      onTerminal({ NO_COLOR: '1' }, FILLED.length + extra, [FILLER, ...argv]).slice(FILLED.length)
+    expect(cut(6, 'abcdef')).toBe('abcdef')
+    expect(cut(5, 'abcdef')).toBe('abcd…')
+    expect(cut(6, '日本語')).toBe('日本語')
+    expect(cut(5, '日本語')).toBe('日本…')
+    expect(cut(4, '日本語')).toBe('日…')
+    expect(cut(2, 'e\u0301f')).toBe('e\u0301f')
+  })
+})
+
+describe('times', () => {
+  const now = new Date(2026, 10, 23, 15, 45).getTime()
+  it.each<[string, number | undefined]>([
+    ['now', now],
+    ['today', new Date(2026, 10, 23).getTime()],
+    ['yesterday', new Date(2026, 10, 22).getTime()],
+    ['30s', now - 30_000],
+    ['30m', now - 1_800_000],
+    ['2h', now - 7_200_000],
+    ['2 h ago', now - 7_200_000],
+    ['1d', now - 86_400_000],
+    ['1w', now - 7 * 86_400_000],
+    ['15:30', new Date(2026, 10, 23, 15, 30).getTime()],
+    ['15:30:01.5', new Date(2026, 10, 23, 15, 30, 1, 500).getTime()],
+    ['2026-11-22', new Date(2026, 10, 22).getTime()],
+    ['2026-11-22 04:05', new Date(2026, 10, 22, 4, 5).getTime()],
+    ['2026-11-22T04:05:06.789Z', Date.UTC(2026, 10, 22, 4, 5, 6, 789)],
+    ['2026-11-22T04:05+02:00', Date.UTC(2026, 10, 22, 2, 5)],
+    ['2026-11-22T04:05-0530', Date.UTC(2026, 10, 22, 9, 35)],
+    ['2026-02-29', undefined],
+    ['2026-13-01', undefined],
+    ['24:00', undefined],
+    ['2026-11-22T04:60', undefined],
+    ['tomorrow', undefined],
+    ['2', undefined],
+    ['', undefined],
+  ])('reads %j', (text, expected) => {
+    expect(parseWhen(text, now)).toBe(expected)
+  })
+
+  it('are written with the figures that tell', () => {
+    expect(
+      [0, 999, 1_000, 1_860, 59_999, 60_000, 200_000, 7_500_000, 90_000_000, -5].map(
+        formatDuration,
+      ),
+    ).toEqual(
+      '0 ms,999 ms,1 s,1.860 s,59.999 s,1 min,3 min 20 s,2 h 5 min,1 d 1 h,-5 ms'.split(','),
+    )
+    expect([0, 1_023, 1_024, 1_572_864, 2n ** 64n - 1n].map(formatBytes)).toEqual(
+      '0 B,1023 B,1.0 KiB,1.5 MiB,16.0 EiB'.split(','),
+    )
+    expect(formatTime(2 ** 53 - 1)).toBe('9007199254740991 ms after 1970')
+    const local = new Date(now).getTimezoneOffset() * 60_000
+    expect(formatTime(now + local)).toBe(new Date(now).toISOString().slice(0, -1).replace('T', ' '))
+  })
+})
+
+describe('PartyMemory', () => {
+  it('knows who asked for the requests it heard of last, and forgets the others', () => {
+    const memory = new PartyMemory(2)
+    const started = (requestId: string): AuditRecord => ({
+      ...{ event: 'started', tsUnixMs: 0, requestId, pid: 1, ...place },
+    })
+    const asked = (requestId: string) => memory.of({ ...denial([]), requestId })
+    expect(memory.of(started('a'))).toBeUndefined()
+    expect(asked('a')).toEqual(parties)
+    asked('b')
+    expect(memory.of(started('a'))).toEqual(parties)
+    asked('c')
+    expect([memory.of(started('b')), memory.of(started('a'))]).toEqual([undefined, parties])
+  })
+})

@@ -1,0 +1,98 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const DIST = join(__dirname, '../../../dist')
+
+/** How a worker dies of itself. */
+export type Death = 'throw' | 'uncaught' | 'exit' | 'memory'
+
+/** Which worker is made. */
+export interface DyingWorker {
+  readonly death: Death
+  readonly seed: number
+  /** It dies at one of so many of its calls, drawn anew for each life. */
+  readonly within: number
+  /** Gains a byte with each death. */
+  readonly deaths: string
+}
+
+/*
+ * The calls that a worker may die before or after. An error that is thrown inside the sink counts as
+ * the disk's, so 'throw' has only those around it: between groups, and before and after a group's outcome
+ * is published. The read position moves with each event, which would be too many calls of one kind.
+ *
+ * None dies while it asks the last witness of a group, see journal.ts: where two in a row die over that, the
+ * group is written twice, and nothing else is promised.
+ */
+const SOURCE = `
+const fs = require('node:fs')
+const { threadId } = require('node:worker_threads')
+const { HURRY, DURABLE, COUNT_GROUPS, JOURNAL_STATE, READ } = require(DIST + '/writer/ring/memory-map.js')
+const { appendFileSync } = fs
+let state = seed + threadId * 7919
+const random = () => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 ** 32
+let left = 0
+const arm = () => { left = 1 + Math.floor(random() * within) }
+for (let i = 0; i < 10; i++) arm()
+
+const DEATHS = {
+  throw: () => { arm(); throw new Error('thrown by the test') },
+  exit: () => { process.exit(1); for (;;); },
+  // In small pieces: from Node 24 on, what fills a large array at once is not stopped at the limit.
+  memory: () => { for (let hoard = null; ; ) hoard = { hoard } },
+}
+const die = () => {
+  appendFileSync(deaths, 'x')
+  DEATHS[death]()
+}
+const ASKED_LAST = 3
+let isAskingLast = false
+const isSpared = (name, [array, index, value]) => {
+  const wasAskingLast = isAskingLast
+  if (name === 'store' && isWord(JOURNAL_STATE)(array, index)) isAskingLast = value === ASKED_LAST
+  return wasAskingLast || isAskingLast
+}
+const mayDie = (object, name, isPoint = () => true) => {
+  const call = object[name]
+  object[name] = function (...args) {
+    if (isSpared(name, args) || !isPoint(...args) || --left !== 0) return Reflect.apply(call, this, args)
+    if (random() < 0.5) Reflect.apply(call, this, args)
+    return die()
+  }
+}
+const isWord = (word) => (array, index) => array instanceof Int32Array && index === word
+const isGroup = (array, index) => array instanceof BigInt64Array && index === COUNT_GROUPS
+
+const { drain } = require(DIST + '/writer/worker/exec-audit-worker.js')
+if (death === 'throw') {
+  mayDie(Atomics, 'load', isWord(HURRY))
+  mayDie(Atomics, 'store', isWord(DURABLE))
+  mayDie(Atomics, 'add', isGroup)
+} else if (death !== 'uncaught') {
+  for (const name of ['store', 'exchange', 'compareExchange', 'notify', 'add']) {
+    mayDie(Atomics, name, (_, index) => index !== READ)
+  }
+  for (const name of ['openSync', 'writeSync', 'fdatasyncSync', 'fsyncSync', 'fstatSync', 'statSync', 'readSync', 'closeSync']) {
+    mayDie(fs, name)
+  }
+}
+exports.drain = (task) => {
+  drain(task)
+  // A throw outside a task: the session has ended, so the event loop turns.
+  if (death === 'uncaught' && --left === 0) {
+    appendFileSync(deaths, 'x')
+    setImmediate(() => { throw new Error('thrown by the test') })
+  }
+}
+`
+
+/** Writes the file of a worker that is the real one, but dies of itself; returns its path. */
+export function writeDyingWorker(file: string, worker: DyingWorker): string {
+  const { deaths } = worker
+  const settings = Object.entries({ ...worker, DIST }).map(
+    ([name, value]) => `const ${name} = ${JSON.stringify(value)}\n`,
+  )
+  writeFileSync(deaths, '')
+  writeFileSync(file, settings.join('') + SOURCE)
+  return file
+}

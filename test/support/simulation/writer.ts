@@ -1,0 +1,380 @@
+import { strict as assert } from 'node:assert'
+import { createHistogram } from 'node:perf_hooks'
+import type { RequestEvent } from '../../../src/format/events'
+import { Admission } from '../../../src/writer/caller/admission'
+import { Acks, acknowledge, type Settle } from '../../../src/writer/caller/settlement'
+import { DrainLoop } from '../../../src/writer/drain/drain-loop'
+import { GroupJournal } from '../../../src/writer/log/group-journal'
+import { closeLeftovers, OpenDescriptors } from '../../../src/writer/log/open-descriptors'
+import { EventEncoder } from '../../../src/writer/record/encode'
+import {
+  allocateRing,
+  DESCRIPTOR_WORDS,
+  DURABLE,
+  HEAD,
+  positionDelta,
+  READ,
+  type RingMemory,
+  TAIL,
+} from '../../../src/writer/ring/memory-map'
+import type { Notice, TornTail } from '../../../src/writer/ring/messages'
+import { OversizeStore } from '../../../src/writer/ring/oversize'
+import { RingProducer } from '../../../src/writer/ring/ring'
+import { hurry } from '../../../src/writer/ring/wake-up'
+import type { SimulatedDisk } from './disk'
+import type { FileNode } from './nodes'
+import type { SimulatedThread } from './thread'
+
+export interface WriterSettings {
+  readonly path: string
+  readonly capacity: number
+  readonly initialPosition: number
+  readonly maxEvents: number
+  readonly maxBytes: number
+  readonly maxDelayMs: number
+  readonly retryForMs: number
+}
+
+/** An event on its way, and what became of it. */
+export interface SimulatedEvent {
+  readonly index: number
+  /** Newline included; empty for a reopen. */
+  readonly line: string
+  /** When it was submitted and when its outcome was published, in calls of the disk. */
+  readonly submittedAt: number
+  publishedAt: number
+  position: number
+  outcome: 'pending' | 'durable' | 'failed'
+  settled: 'pending' | 'durable' | 'failed'
+  /** Whether someone has cut the file that it stood in. */
+  isTruncated: boolean
+}
+
+/** A fragment that was told of. */
+export interface ToldFragment extends TornTail {
+  readonly file: FileNode
+}
+
+type Role = 'worker' | 'caller'
+
+const groupEvents = createHistogram()
+const syncNs = createHistogram()
+const WAITING_BYTES_MAX = 1 << 20
+
+/** Thrown when the machine has lost its power: nothing of the writer is left. */
+export class PowerCut extends Error {}
+
+/** Notes at which position an event's record stands. */
+class TracedAcks extends Acks {
+  onPush: (position: number) => void = () => undefined
+  override push(position: number, settle: Settle): void {
+    super.push(position, settle)
+    this.onPush(position)
+  }
+}
+
+/**
+ * The writer without its threads: the real encoder, ring, admission, promises and drain loop, taken a
+ * step at a time. The two that may drain are a worker, which may end at any point, and the caller.
+ */
+export class SimulatedWriter {
+  readonly events: SimulatedEvent[] = []
+  readonly notices: ToldFragment[] = []
+  /** Ends of fragments that were closed by a thread that ended before it could tell. */
+  readonly untold = new Set<string>()
+  /** When a thread ended while it asked the last witness, in calls of the disk: nobody knows the answer. */
+  readonly doubts: number[] = []
+  readonly memory: RingMemory
+  role: Role | undefined
+  deaths = 0
+  readonly #settings: WriterSettings
+  readonly #disk: SimulatedDisk
+  readonly #thread: SimulatedThread
+  readonly #ring: RingProducer
+  readonly #acks = new TracedAcks()
+  readonly #oversize = new OversizeStore()
+  readonly #admission: Admission
+  readonly #encoder = new EventEncoder({
+    maxEventBytes: 1 << 20,
+    redact: undefined,
+    clock: () => 0,
+    withholdOnRedactError: false,
+    onRedactError: () => undefined,
+  })
+  readonly #loops = new Map<Role, DrainLoop>()
+  /** Descriptors that a thread had forgotten when it ended, and not yet closed. */
+  readonly #lostDescriptors = new Set<number>()
+  #settledCount = 0
+  #publishedCount = 0
+  #positionedCount = 0
+
+  constructor(settings: WriterSettings, disk: SimulatedDisk, thread: SimulatedThread) {
+    this.#settings = settings
+    this.#disk = disk
+    this.#thread = thread
+    this.memory = allocateRing(settings.capacity, settings.initialPosition)
+    this.#ring = new RingProducer(this.memory)
+    const offer = () => undefined
+    const { ring, acks, oversize } = {
+      ring: this.#ring,
+      acks: this.#acks,
+      oversize: this.#oversize,
+    }
+    this.#admission = new Admission(ring, acks, oversize, offer, WAITING_BYTES_MAX)
+    this.#acks.onPush = (position) => {
+      const event = this.events[this.#positionedCount++]
+      if (event !== undefined) event.position = position
+    }
+  }
+
+  get isSettled(): boolean {
+    return this.#settledCount === this.events.length
+  }
+
+  get isPublished(): boolean {
+    return this.#publishedCount === this.events.length
+  }
+
+  started(pid: number, requestId: string): void {
+    this.#encoder.prepare('started', { requestId, pid })
+    this.#submit({ event: 'started', ts_unix_ms: 0, request_id: requestId, pid })
+  }
+
+  request(event: RequestEvent & { readonly requestId: string }): void {
+    this.#encoder.prepare('request', event)
+    this.#submit({
+      event: 'request',
+      ts_unix_ms: 0,
+      request_id: event.requestId,
+      agent_id: event.agentId,
+      machine_id: event.machineId,
+      argv: event.argv,
+      matched_acl: event.matchedAcl,
+      stdin_bytes: event.stdinBytes,
+      timeout_ms: event.timeoutMs,
+    })
+  }
+
+  reopen(): void {
+    this.#encoder.prepare('reopen')
+    this.#submit(undefined)
+  }
+
+  /** What the calling thread does when it hears of progress. */
+  settle(): void {
+    const isMoved = acknowledge(this.#ring, this.#acks, (settle, word) => {
+      settle(word === 0 ? 'durable' : 'failed')
+    })
+    if (!isMoved) return
+    this.#admission.releaseBefore(this.#ring.headPosition)
+    if (this.#admission.promote()) hurry(this.memory.control, this.#ring.tailPosition)
+  }
+
+  /** Has the drainer wait no longer for company. */
+  hurry(): void {
+    hurry(this.memory.control, this.#ring.tailPosition)
+  }
+
+  /** Whether another thread may take the ring over. */
+  get isAtRest(): boolean {
+    return this.role === undefined || (this.#loops.get(this.role)?.isAtRest ?? true)
+  }
+
+  /** Makes this thread the drainer. The one before it is at rest, or has ended. */
+  takeOver(role: Role): void {
+    this.role = role
+    this.#disk.trace.push(`${role} takes over`)
+    this.#act(() => {
+      const known = this.#loops.get(role)
+      if (known !== undefined) known.restart()
+      else this.#loops.set(role, this.#newLoop(role))
+    })
+  }
+
+  /** One step of the drainer; as DrainLoop.step. */
+  step(): number {
+    const loop = this.role && this.#loops.get(this.role)
+    assert(loop !== undefined, 'nobody drains')
+    return this.#act(() => loop.step()) ?? 0
+  }
+
+  /** Closes the file of a thread that is at rest. */
+  closeLoop(role: Role): void {
+    const loop = this.#loops.get(role)
+    this.#loops.delete(role)
+    if (this.role === role) this.role = undefined
+    if (loop !== undefined) this.#act(() => loop.close(), role)
+  }
+
+  /** The end of the worker between two steps. */
+  endWorker(): void {
+    if (this.#loops.delete('worker')) this.#bury(new Set())
+    if (this.role === 'worker') this.role = undefined
+  }
+
+  /** The writer's close, when all is settled. */
+  close(): void {
+    this.closeLoop('caller')
+    this.closeLoop('worker')
+    this.#disk.owner = 'caller'
+    this.#thread.isMortal = false
+    this.#thread.run(this.memory, () => closeLeftovers(this.memory))
+    const open = this.#disk.openDescriptors().filter((fd) => !this.#lostDescriptors.has(fd))
+    assert.deepEqual(open, [], 'descriptors are open after the end')
+    assert.equal(this.#disk.badDescriptors, 0, 'calls on descriptors that are not open')
+  }
+
+  #submit(fields: object | undefined): void {
+    const event: SimulatedEvent = {
+      index: this.events.length,
+      line: fields === undefined ? '' : `${JSON.stringify(fields)}\n`,
+      submittedAt: this.#disk.calls,
+      publishedAt: Number.POSITIVE_INFINITY,
+      position: 0,
+      outcome: 'pending',
+      settled: 'pending',
+      isTruncated: false,
+    }
+    this.events.push(event)
+    const settle: Settle = (outcome) => {
+      assert.equal(event.settled, 'pending', `event ${event.index} is settled twice`)
+      assert.equal(event.index, this.#settledCount, 'settled out of order')
+      assert.equal(outcome, event.outcome, `event ${event.index} is settled as something else`)
+      event.settled = event.outcome
+      this.#settledCount++
+    }
+    if (this.#admission.tryPublish(this.#encoder, settle)) return
+    this.settle()
+    if (this.#admission.tryPublish(this.#encoder, settle)) return
+    this.hurry()
+    assert(this.#admission.tryWait(this.#encoder, settle), 'too much is waiting')
+  }
+
+  #newLoop(role: Role): DrainLoop {
+    const { path, maxEvents, maxBytes, maxDelayMs, retryForMs } = this.#settings
+    const config = {
+      ring: this.memory.buffer,
+      sink: {
+        path,
+        fileMode: 0o600,
+        dirMode: 0o700,
+        onUnsafeFile: 'warn' as const,
+        syncMethod: 'fdatasync' as const,
+      },
+      maxEvents,
+      maxBytes,
+      maxDelayMs,
+      retryForMs,
+      groupEvents,
+      syncNs,
+    }
+    const onNotice = (notice: Notice) => {
+      assert.equal(notice.kind, 'torn-tail', 'the simulated file is unsafe')
+      if (notice.kind === 'torn-tail') this.#onTornTail(notice)
+    }
+    if (role === 'caller') return new DrainLoop(config, this.#oversize, onNotice, this.memory)
+    closeLeftovers(this.memory)
+    const descriptors = new OpenDescriptors(this.memory.control)
+    return new DrainLoop(config, this.#oversize, onNotice, this.memory, descriptors)
+  }
+
+  #onTornTail(tail: TornTail): void {
+    const file = this.#disk.lastWrite?.node
+    if (file === undefined || this.#thread.isEnded) return
+    this.notices.push({ ...tail, file })
+    this.#disk.lastWrite = undefined
+  }
+
+  /** Runs a piece of a drainer's work, and looks at what it has left behind. */
+  #act<T>(work: () => T, role = this.role): T | undefined {
+    this.#disk.owner = role ?? 'test'
+    this.#thread.isMortal = role === 'worker'
+    const result = this.#thread.run(this.memory, work)
+    if (this.#thread.isEnded && this.#thread.isPowerCut) {
+      this.#publish()
+      this.#noteUntold()
+      throw new PowerCut()
+    }
+    if (this.#thread.isEnded) {
+      this.#loops.delete('worker')
+      this.role = undefined
+      this.#bury(this.#thread.closing)
+      this.#thread.replace()
+    }
+    this.#checkPositions()
+    this.#publish()
+    return result
+  }
+
+  /** Sees to it that a thread's end leaves no descriptor that nobody knows of. */
+  #bury(closing: ReadonlySet<number>): void {
+    this.deaths++
+    this.#disk.trace.push('  death')
+    this.#noteUntold()
+    const { control } = this.memory
+    const journal = new GroupJournal(this.memory)
+    const noted = journal.place()
+    if (noted !== undefined && !journal.isTrusted) this.doubts.push(this.#disk.calls)
+    const words = DESCRIPTOR_WORDS.map((word) => Atomics.load(control, word))
+    const known = new Set([...words, noted?.fd, noted?.witness, noted?.spare])
+    for (const fd of this.#disk.openDescriptors('worker')) {
+      if (known.has(fd) || this.#lostDescriptors.has(fd)) continue
+      assert(closing.has(fd), `nobody knows of descriptor ${fd} after the thread's end`)
+      this.#lostDescriptors.add(fd)
+    }
+  }
+
+  #noteUntold(): void {
+    const { lastWrite } = this.#disk
+    if (lastWrite?.isNewline) this.untold.add(endOf(lastWrite.node, lastWrite.node.size))
+  }
+
+  #checkPositions(): void {
+    const [head, durable, read, tail] = [HEAD, DURABLE, READ, TAIL].map((word) =>
+      Atomics.load(this.memory.control, word),
+    )
+    assert(head !== undefined && durable !== undefined && read !== undefined && tail !== undefined)
+    const isOrdered =
+      positionDelta(durable, head) >= 0 &&
+      positionDelta(read, durable) >= 0 &&
+      positionDelta(tail, read) >= 0 &&
+      positionDelta(tail, head) <= this.memory.capacity
+    assert(isOrdered, `positions: head=${head} durable=${durable} read=${read} tail=${tail}`)
+  }
+
+  /** Looks at the outcomes that were published, before anything else can happen. */
+  #publish(): void {
+    const durable = this.#ring.durablePosition
+    while (this.#publishedCount < this.#positionedCount) {
+      const event = this.events[this.#publishedCount]
+      if (event === undefined || positionDelta(durable, event.position) <= 0) return
+      this.#publishedCount++
+      event.publishedAt = this.#disk.calls
+      this.#disk.trace.push(`  event ${event.index} published`)
+      event.outcome = this.#ring.failureAt(event.position) === 0 ? 'durable' : 'failed'
+      if (event.outcome === 'durable')
+        assert(this.#isSafe(event), `event ${event.index} is not safe`)
+    }
+  }
+
+  #isSafe(event: SimulatedEvent): boolean {
+    if (event.line === '' || event.isTruncated) return true
+    return this.#disk.files.some(
+      (file) =>
+        hasLine(file.durableContent, event.line) &&
+        file.links > 0 &&
+        this.#disk.hasDurableName(file),
+    )
+  }
+}
+
+/** Names a place in a file. */
+export function endOf(file: FileNode, offset: number): string {
+  return `${file.ino}:${offset}`
+}
+
+/** Whether the line stands there, behind a newline, or behind what the disk has lost. */
+function hasLine(content: Buffer, line: string): boolean {
+  const at = content.indexOf(line)
+  return at === 0 || (at > 0 && (content[at - 1] === 0x0a || content[at - 1] === 0))
+}

@@ -1,0 +1,161 @@
+import { readFileSync } from 'node:fs'
+import { type AuditTrail, ExecDiagnostics } from '../../src'
+import { codeOf } from '../../src/base/describe'
+import { MemoryAudit } from '../../src/testing'
+import { collect } from '../support/collect'
+import {
+  denialEvent,
+  exitEvent,
+  requestEvent,
+  startedEvent,
+  startedLine,
+  warningEvent,
+} from '../support/events'
+import { openAudit } from '../support/open-audit'
+import { useTempDir } from '../support/temp-dir'
+
+const dir = useTempDir()
+const quiet = { clock: () => 0, logger: { warn: () => undefined } }
+
+/** One event of each kind, with values that are written otherwise than they are given. */
+async function recordAll(audit: AuditTrail): Promise<unknown[]> {
+  return [
+    await audit.request(requestEvent({ argv: ['a', '\ud800', 'ü'], stdinBytes: 2n ** 64n - 1n })),
+    await audit.started(startedEvent({ requestId: new Uint8Array(16).fill(0xab) })),
+    await audit.warning(warningEvent({ bytes: undefined })),
+    await audit.exit(exitEvent({ signal: 'SIGKILL', code: undefined })),
+    await audit.denial(denialEvent({ argv: ['x'.repeat(2_000)] })),
+  ]
+}
+
+describe('MemoryAudit', () => {
+  it('keeps the very lines and events that the real writer leaves in its file', async () => {
+    const path = dir.path('exec.log')
+    const options = { ...quiet, maxEventBytes: 1_024, redact: (argv: readonly string[]) => argv }
+    const { audit } = openAudit(path, options)
+    const memory = new MemoryAudit(options)
+    expect(await recordAll(memory)).toEqual(await recordAll(audit))
+    const text = readFileSync(path, 'utf8')
+    expect(memory.lines.map((line) => `${line}\n`).join('')).toBe(text)
+    expect(memory.events).toEqual((await collect(path)).events)
+    memory.clear()
+    expect([memory.lines, memory.events]).toEqual([[], []])
+  })
+
+  it.each(['open', 'closed'] as const)(
+    'treats a wrong event as the real writer does, %s',
+    async (failureMode) => {
+      const options = { ...quiet, failureMode }
+      const { audit, diagnostics } = openAudit(dir.path('exec.log'), options)
+      const counted = new ExecDiagnostics()
+      const memory = new MemoryAudit(options, counted)
+      const wrong = [
+        (trail: AuditTrail) => trail.started(startedEvent({ pid: -1 })),
+        (trail: AuditTrail) => trail.request(requestEvent({ agentId: 'xyz' })),
+        (trail: AuditTrail) => trail.exit(exitEvent({ durationMs: 0.5 })),
+        (trail: AuditTrail) =>
+          trail.warning(
+            Object.create({
+              get requestId() {
+                throw new Error('no')
+              },
+            }),
+          ),
+      ]
+      for (const record of wrong) {
+        const [ours] = await Promise.allSettled([record(memory)])
+        const [theirs] = await Promise.allSettled([record(audit)])
+        expect(ours).toEqual(theirs)
+        if (failureMode === 'closed')
+          expect(ours).toMatchObject({ reason: { code: 'AUDIT_INVALID_EVENT' } })
+      }
+      expect(counted.auditFailures).toBe(wrong.length)
+      expect(memory.stats().failures).toEqual(audit.stats().failures)
+      expect(diagnostics.auditFailures).toBe(wrong.length)
+      await Promise.all([memory.close(), audit.close()])
+      const [ours] = await Promise.allSettled([memory.started(startedEvent())])
+      expect(ours).toEqual((await Promise.allSettled([audit.started(startedEvent())]))[0])
+    },
+  )
+
+  it('fails the next events on demand, in either mode', async () => {
+    const diagnostics = new ExecDiagnostics()
+    const open = new MemoryAudit(quiet, diagnostics)
+    open.failNext()
+    expect(await open.started(startedEvent())).toBe('failed')
+    expect(await open.started(startedEvent({ pid: 2 }))).toBe('durable')
+    const closed = new MemoryAudit({ ...quiet, failureMode: 'closed' }, diagnostics)
+    closed.failNext({ count: 2, stage: 'sync', errno: 'EIO' })
+    for (let i = 0; i < 2; i++) {
+      await expect(closed.started(startedEvent())).rejects.toMatchObject({
+        code: 'AUDIT_SYNC_FAILED',
+        cause: { code: 'EIO' },
+      })
+    }
+    expect(await closed.started(startedEvent({ pid: 3 }))).toBe('durable')
+    expect([open.lines, closed.lines].flat().map((line) => `${line}\n`)).toEqual([
+      startedLine(2),
+      startedLine(3),
+    ])
+    expect(diagnostics.auditFailures).toBe(3)
+    expect(closed.stats().events).toEqual({
+      accepted: 3,
+      byType: { request: 0, started: 3, warning: 0, exit: 0, denial: 0 },
+      settled: 3,
+      pending: 0,
+      succeeded: 1,
+      failed: 2,
+      oldestPendingMs: 0,
+      lastFailedAtMs: expect.any(Number),
+    })
+  })
+
+  it('holds acknowledgements back until they are released, in their order', async () => {
+    const audit = new MemoryAudit(quiet)
+    const settled: number[] = []
+    audit.hold()
+    const all = [1, 2, 3].map((pid) =>
+      audit.started(startedEvent({ pid })).then(() => settled.push(pid)),
+    )
+    const drained = audit.drain().then(() => settled.push(0))
+    expect([audit.heldEvents, audit.drainSync(), audit.lines]).toEqual([3, false, []])
+    audit.release(1)
+    await all[0]
+    expect([settled, audit.stats().events.pending]).toEqual([[1], 2])
+    audit.release()
+    await Promise.all([...all, drained])
+    expect(settled).toEqual([1, 2, 3, 0])
+    expect(await audit.started(startedEvent({ pid: 4 }))).toBe('durable')
+    expect(audit.events.map((event) => (event.event === 'started' ? event.pid : 0))).toEqual([
+      1, 2, 3, 4,
+    ])
+  })
+
+  it('settles failed events in their order, too, where they reject', async () => {
+    const audit = new MemoryAudit({ ...quiet, failureMode: 'closed' })
+    const settled: unknown[] = []
+    audit.hold()
+    audit.failNext()
+    for (const pid of [1, 2]) {
+      const note = (outcome: unknown) => settled.push([pid, codeOf(outcome) ?? outcome])
+      audit.started(startedEvent({ pid })).then(note, note)
+    }
+    audit.release()
+    await audit.drain()
+    expect(settled).toEqual([
+      [1, 'AUDIT_WRITE_FAILED'],
+      [2, 'durable'],
+    ])
+  })
+
+  it('stands for an ExecAudit in a type, and is closed like one', async () => {
+    await using audit: AuditTrail = new MemoryAudit(quiet)
+    expect(await audit.reopen()).toBe('durable')
+    expect([audit.drainSync(0), audit.tasklistId]).toEqual([true, undefined])
+    expect(() => new MemoryAudit({ clock: 5 } as object)).toThrow(
+      'options.clock: expected a function',
+    )
+    await audit.close()
+    expect(await audit.started(startedEvent())).toBe('failed')
+  })
+})

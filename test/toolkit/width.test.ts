@@ -1,0 +1,122 @@
+import { findingText } from '../../src/cli/doctor/command'
+import { eventLine } from '../../src/cli/shared/event-text'
+import { reportText } from '../../src/cli/verify/command'
+import type { VerifyReport } from '../../src/cli/verify/verify'
+import type { AuditRecord } from '../../src/format/records'
+import { painter } from '../../src/toolkit/text/colour'
+import { cellCount, wrapText } from '../../src/toolkit/text/width'
+import { AGENT_ID, MACHINE_ID, REQUEST_ID } from '../support/events'
+
+const paint = painter({ isTTY: false }, {})
+const EVERYTHING = Number.POSITIVE_INFINITY
+
+describe('an event on a narrow terminal', () => {
+  const parties = { agentId: AGENT_ID, machineId: MACHINE_ID }
+  const exit: AuditRecord = {
+    ...{ event: 'exit', tsUnixMs: 12_345, requestId: REQUEST_ID, code: 0, signal: null },
+    ...{ durationMs: 12, stdoutBytes: 1, stderrBytes: 2, truncated: false },
+    ...{ line: 1, offset: 0, length: 1 },
+  }
+  const onTerminal = (width: number, record = exit) =>
+    eventLine(record, parties, { paint, width, isUtc: true })
+
+  it.each([
+    [75, '1970-01-01 00:00:12.345Z  exit     01234567  a1a1a1a1  exit 0  after 12 ms…'],
+    [74, '00:00:12.345Z  exit     01234567  a1a1a1a1  exit 0  after 12 ms  (stdout …'],
+    [64, '00:00:12.345Z  exit     01234567  a1a1a1a1  exit 0  after 12 ms…'],
+    [63, '00:00:12.345Z  exit     01234567  exit 0  after 12 ms  (stdout…'],
+    [54, '00:00:12.345Z  exit     01234567  exit 0  after 12 ms…'],
+    [53, '00:00:12Z  exit     01234567  exit 0  after 12 ms  (…'],
+    [40, '00:00:12Z  exit     01234567  exit 0  a…'],
+    [39, 'exit     01234567  exit 0  after 12 ms…'],
+    [17, 'exit     0123456…'],
+  ])('of %d cells leaves out the date, then the agent, last the time', (width, line) => {
+    expect(onTerminal(width)).toBe(line)
+  })
+
+  it('is never longer than the terminal is wide, and its id never cut from 18 cells on', () => {
+    for (let width = 18; width < 120; width++) {
+      const line = onTerminal(width)
+      expect([width, cellCount(line) <= width, line.includes('01234567')]).toEqual([
+        width,
+        true,
+        true,
+      ])
+    }
+  })
+
+  it('keeps a time that no calendar has', () => {
+    const line = onTerminal(71, { ...exit, tsUnixMs: 2 ** 53 - 1 })
+    expect(line).toBe('9007199254740991 ms after 1970  exit     01234567  exit 0  after 12 ms…')
+  })
+})
+
+describe('text in lines', () => {
+  it('is broken at spaces, and a word that is longer than a line stays whole', () => {
+    const wrapped = (text: string, width: number) => wrapText(text, { width, column: 4, indent: 2 })
+    expect(wrapped('one two three', EVERYTHING)).toBe('one two three')
+    expect(wrapped('one two three', 11)).toBe('one two\n  three')
+    expect(wrapped('one two three', 10)).toBe('one\n  two\n  three')
+    expect(wrapped('a /path/longer/than/that b', 10)).toBe('a\n  /path/longer/than/that\n  b')
+    expect(wrapped('日本 日本 日本', 13)).toBe('日本 日本\n  日本')
+    expect(wrapped('', 10)).toBe('')
+  })
+
+  it("are the doctor's findings, beside their names or below, and a remedy in one", () => {
+    const finding = {
+      ...{ check: 'clock', status: 'warn' as const },
+      ...{
+        found: 'it is not kept by any service that runs here now',
+        remedy: 'timedatectl set-ntp true',
+      },
+    }
+    expect(findingText(finding, paint, EVERYTHING)).toBe(
+      'warn  clock        it is not kept by any service that runs here now\n      $ timedatectl set-ntp true\n',
+    )
+    expect(findingText(finding, paint, 60)).toBe(
+      'warn  clock        it is not kept by any service that runs\n                   here now\n      $ timedatectl set-ntp true\n',
+    )
+    expect(findingText(finding, paint, 30)).toBe(
+      'warn  clock        it is not\n      kept by any service that\n      runs here now\n      $ timedatectl set-ntp true\n',
+    )
+  })
+})
+
+describe("verify's report", () => {
+  const report: VerifyReport = {
+    ...{ verdict: 'broken', files: 1, lines: 2, events: 1, bytes: 9_999_999, broken: 1, unsure: 0 },
+    byKind: { foreign: 1 },
+    notes: {
+      ...{ blankLines: 0, duplicates: 1, tornLines: 0, stepsBack: 0, stepBackMsMax: 0 },
+      ...{ openRequests: 0, forgottenRequests: 0 },
+    },
+    findings: [
+      {
+        ...{ file: 'exec.log', line: 2, offset: 9, kind: 'foreign', verdict: 'broken' },
+        ...{ message: 'it is no JSON, and no fragment of it', excerpt: 'x'.repeat(80) },
+      },
+    ],
+  }
+
+  it('is made for the width of the terminal', () => {
+    expect(reportText(report, 0.05, paint, 40)).toBe(
+      `exec.log:2:9: foreign: it is no JSON,
+  and no fragment of it
+  ${'x'.repeat(37)}…
+
+BROKEN  2 lines of 1 file: 1 foreign
+  1 line twice, as where a worker died
+    beside other writers
+`,
+    )
+  })
+
+  it('says how fast it went of a log that is large enough to tell', () => {
+    const last = (bytes: number, seconds: number) =>
+      reportText({ ...report, bytes }, seconds, paint, EVERYTHING)
+        .split('\n')
+        .at(-2)
+    expect(last(10_000_000, 0.04)).toBe('  10 MB in 0.04 s, 250 MB/s')
+    expect(last(9_999_999, 3)).toBe('  1 line twice, as where a worker died beside other writers')
+  })
+})

@@ -1,0 +1,269 @@
+import { readFileSync } from 'node:fs'
+import { ExecAudit, type ExecAuditOptions } from '../../../src'
+import { runChild } from '../../support/children/run-child'
+import { requestEvent, startedEvent, startedLines } from '../../support/events'
+import { openAudit } from '../../support/open-audit'
+import { useTempDir } from '../../support/temp-dir'
+
+/** Every call there is, with what it comes to from wherever it is made. */
+const CALLS: Readonly<Record<string, [(audit: ExecAudit) => unknown, unknown]>> = {
+  request: [(audit) => audit.request(requestEvent()), 'durable'],
+  started: [(audit) => audit.started(startedEvent({ pid: 1 })), 'durable'],
+  drainSync: [(audit) => audit.drainSync(), true],
+  drain: [(audit) => audit.drain(), undefined],
+  reopen: [(audit) => audit.reopen(), 'durable'],
+  close: [(audit) => audit.close(), undefined],
+  stats: [(audit) => audit.stats().events.failed >= 0, true],
+}
+
+/** Runs the embedder's code once. */
+type Once = () => void
+type Trigger = (audit: ExecAudit) => Promise<unknown>
+
+const recordBad: Trigger = (audit) => audit.started(startedEvent({ pid: -1 }))
+const recordGood: Trigger = (audit) => audit.started(startedEvent({ pid: 2 }))
+
+/** Where the embedder's code runs inside the audit, and which event makes it run. */
+const PLACES: Readonly<Record<string, (once: Once) => [ExecAuditOptions, Trigger]>> = {
+  'the logger': (once) => [{ logger: { warn: once } }, recordBad],
+  redact: (once) => [
+    {
+      redact: (argv) => {
+        once()
+        return argv
+      },
+    },
+    (audit) => audit.request(requestEvent()),
+  ],
+  'a getter': (once) => [
+    {},
+    (audit) => {
+      const event = {
+        ...startedEvent(),
+        get pid() {
+          once()
+          return 2
+        },
+      }
+      return audit.started(event)
+    },
+  ],
+  'the clock': (once) => [
+    {
+      clock: () => {
+        once()
+        return 0
+      },
+    },
+    recordGood,
+  ],
+  'the clock of a reopen': (once) => [
+    {
+      clock: () => {
+        once()
+        return 0
+      },
+    },
+    (audit) => audit.reopen(),
+  ],
+  'a continuation': (once) => [
+    {},
+    (audit) =>
+      recordGood(audit).then((outcome) => {
+        once()
+        return outcome
+      }),
+  ],
+}
+function twice(action: Once): undefined {
+  action()
+  action()
+}
+
+/** There the event is not accepted yet, so closing comes before it. */
+const WHILE_PREPARING = ['redact', 'a getter', 'the clock', 'the clock of a reopen']
+
+describe('a call from within the audit', () => {
+  const dir = useTempDir()
+  const log = () => readFileSync(dir.path('exec.log'), 'utf8')
+
+  const cases = Object.keys(PLACES).flatMap((place) =>
+    Object.keys(CALLS).map((call): [string, string] => [place, call]),
+  )
+
+  it.each(cases)('from %s: %s() does what it does elsewhere', async (place, call) => {
+    const [make, expected] = CALLS[call] ?? []
+    let inner: unknown = 'not called'
+    let isCalled = false
+    const [options, trigger] = PLACES[place]?.(() => {
+      if (isCalled) return
+      isCalled = true
+      inner = make?.(audit)
+    }) ?? [{}, recordGood]
+    const { audit } = openAudit(dir.path('exec.log'), options)
+    const outer = await trigger(audit)
+    expect(await inner).toBe(expected)
+    const isRefused =
+      place === 'the logger' || (call === 'close' && WHILE_PREPARING.includes(place))
+    expect(outer).toBe(isRefused ? 'failed' : 'durable')
+
+    expect(await recordGood(audit)).toBe(call === 'close' ? 'failed' : 'durable')
+    expect(audit.stats()).toMatchObject({ events: { pending: 0 }, file: { tornTails: 0 } })
+    const { accepted } = audit.stats().events
+    const reopens = [call === 'reopen', place === 'the clock of a reopen' && !isRefused]
+    const lines = call === 'close' && isRefused ? [] : log().trimEnd().split('\n')
+    expect(lines.map((line) => typeof JSON.parse(line).event)).toEqual(
+      new Array(accepted - reopens.filter(Boolean).length).fill('string'),
+    )
+  })
+
+  it.each(Object.keys(CALLS))('from recordAuditFailure: %s()', async (call) => {
+    const [make, expected] = CALLS[call] ?? []
+    let inner: unknown = 'not called'
+    const recorder = {
+      recordAuditFailure: () => {
+        if (inner === 'not called') inner = make?.(audit)
+      },
+    }
+    const policy = { enabled: true, auditLogPath: dir.path('exec.log') } as const
+    const audit = new ExecAudit(policy, recorder, { logger: { warn: () => undefined } })
+    expect(await recordBad(audit)).toBe('failed')
+    expect(await inner).toBe(expected)
+    await audit.close()
+  })
+
+  it('a logger that records a bad event for each warning is asked no more than the limit', async () => {
+    let warnings = 0
+    const logger = {
+      warn: () => {
+        warnings++
+        void recordBad(audit)
+      },
+    }
+    const { audit, diagnostics } = openAudit(dir.path('exec.log'), { logger })
+    const from = performance.now()
+    expect(await recordBad(audit)).toBe('failed')
+    // One more for each second that the machine has stood still meanwhile.
+    const seconds = Math.floor((performance.now() - from) / 1_000)
+    expect(warnings).toBeGreaterThanOrEqual(10)
+    expect(warnings).toBeLessThanOrEqual(10 + seconds)
+    expect(diagnostics.auditFailures).toBe(warnings + 1)
+    expect(await recordGood(audit)).toBe('durable')
+  })
+
+  it('diagnostics that record a bad event for each failure leave turns to the event loop', async () => {
+    let recorded = 0
+    let isOn = true
+    const recorder = {
+      recordAuditFailure: () => {
+        recorded++
+        if (isOn) void recordBad(audit)
+      },
+    }
+    const policy = { enabled: true, auditLogPath: dir.path('exec.log') } as const
+    const audit = new ExecAudit(policy, recorder, { logger: { warn: () => undefined } })
+    expect(await recordBad(audit)).toBe('failed')
+    expect(await recordGood(audit)).toBe('durable')
+    isOn = false
+    while (recorded < audit.stats().failures.encode) await new Promise(setImmediate)
+    expect(recorded).toBe(audit.stats().failures.encode)
+    await audit.close()
+  })
+
+  it.each<[string, (again: Once) => ExecAuditOptions]>([
+    ['the clock', (again) => ({ clock: () => twice(again) ?? 0 })],
+    ['redact', (again) => ({ redact: (argv) => twice(again) ?? argv })],
+  ])('%s that records two events each time ends at a depth of 8', async (_, optionsOf) => {
+    const outcomes: Promise<unknown>[] = []
+    const record = () => {
+      const outcome = audit.request(requestEvent())
+      outcomes.push(outcome)
+    }
+    const options = { logger: { warn: () => undefined }, ...optionsOf(record) }
+    const { audit } = openAudit(dir.path('exec.log'), options)
+    record()
+    const all = await Promise.all(outcomes)
+    const durable = all.filter((outcome) => outcome === 'durable').length
+    // Depths 0 to 8 hold 2^9 - 1 events, and each of the deepest is refused two.
+    expect([durable, all.length]).toEqual([2 ** 9 - 1, 2 ** 10 - 1])
+    expect(log().split('\n')).toHaveLength(durable + 1)
+  })
+
+  it.each<[string, string, number]>([
+    [
+      'an uncaught exception',
+      `process.once('uncaughtException', handle); setImmediate(() => { throw new Error('boom') })`,
+      4,
+    ],
+    [
+      'an unhandled rejection',
+      `process.once('unhandledRejection', handle); void Promise.reject(new Error('boom'))`,
+      4,
+    ],
+    [
+      'an exit handler before its own',
+      `process.prependListener('exit', () => { void handle() }); process.exit(0)`,
+      3,
+    ],
+    [
+      'an exit handler after its own',
+      `process.on('exit', () => { void handle() }); process.exit(0)`,
+      3,
+    ],
+  ])('from the handler of %s: every call works, and nothing is lost', async (_, script, lines) => {
+    const { code, stdout, stderr } = await runChild(
+      `const audit = open()
+       audit.started({ requestId, pid: 0 })
+       const handle = async () => {
+         audit.started({ requestId, pid: 1 })
+         audit.reopen()
+         console.log(audit.drainSync(), audit.stats().events.pending)
+         const drained = audit.drain()
+         audit.started({ requestId, pid: 2 })
+         await drained
+         // Promises are settled only where the process does not end.
+         console.log(await audit.started({ requestId, pid: 3 }))
+         await audit.close()
+       }
+       ${script}`,
+      [dir.path('exec.log')],
+    )
+    const settled = lines === 4 ? 'durable\n' : ''
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `true 0\n${settled}`, stderr: '' })
+    expect(log()).toBe(startedLines(lines))
+  })
+})
+
+describe('a clock', () => {
+  const dir = useTempDir()
+  const record = async (answers: readonly unknown[]): Promise<number[]> => {
+    let next = 0
+    const options = { fsync: { maxDelayMs: 0 } }
+    // As a JavaScript user could give it, whatever the types say.
+    Reflect.set(options, 'clock', () => answers[next++])
+    const { audit } = openAudit(dir.path('exec.log'), options)
+    for (const _ of answers) expect(await recordGood(audit)).toBe('durable')
+    const lines = readFileSync(dir.path('exec.log'), 'utf8').trimEnd().split('\n')
+    return lines.map((line) => JSON.parse(line).ts_unix_ms)
+  }
+
+  it('that jumps back is believed: order is that of the calls', async () => {
+    expect(await record([5_000, 4_000, 0, -1, 7_000])).toEqual([5_000, 4_000, 0, 0, 7_000])
+  })
+
+  it('that gives no finite number is replaced by the system time', async () => {
+    const before = Date.now()
+    const odd = [
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      Number.NEGATIVE_INFINITY,
+      new Date(0),
+      5n,
+      '5',
+    ]
+    const times = await record([...odd, undefined, null])
+    const after = Date.now()
+    expect(times).toHaveLength(odd.length + 2)
+    for (const time of times) expect(time >= before && time <= after).toBe(true)
+  })
+})

@@ -1,0 +1,190 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { JOURNAL_STATE } from '../../../src/writer/ring/memory-map'
+import { type Death, writeDyingWorker } from '../../support/children/dying-worker'
+import { runChild } from '../../support/children/run-child'
+import { CATCH_RINGS, CATCH_WORKERS, COUNT_OUTCOMES } from '../../support/children/worker-scripts'
+import { startedLines } from '../../support/events'
+import { useTempDir } from '../../support/temp-dir'
+import { times } from '../../support/times'
+
+const WORKER = join(__dirname, '../../../dist/writer/worker/exec-audit-worker.js')
+
+/** Keeps a worker that hoards from taking the machine's memory with it. */
+const LITTLE_MEMORY = `
+const { Worker: AnyWorker } = threads
+threads.Worker = class extends AnyWorker {
+  constructor(file, options) {
+    super(file, { ...options, resourceLimits: { maxOldGenerationSizeMb: 24 } })
+  }
+}
+`
+const BEFORE =
+  CATCH_RINGS +
+  CATCH_WORKERS.replace("require('piscina')", `${LITTLE_MEMORY}require('piscina')`) +
+  COUNT_OUTCOMES
+
+/**
+ * Records events in bursts until so many workers have died; where the workers died too often in a row
+ * and the calling thread took over for good, a new ExecAudit goes on with new workers.
+ */
+const SCRIPT = `
+const fs = require('node:fs')
+const [, , deaths, deathsMin, seed, workerFile] = process.argv
+let state = Number(seed)
+const random = () => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 ** 32
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+const dead = () => fs.statSync(deaths).size
+const options = { logger: { warn() {} }, ...(workerFile ? { workerFile } : {}) }
+// Once a worker has died while it asked a witness, the next one is spared: see writeDyingWorker.
+const isAsked = () => new Int32Array(ringOf(2 ** 20))[${JOURNAL_STATE}] > 1
+const run = async () => {
+  let audit = open(options)
+  const all = []
+  let unsettled = 0
+  let givenUp = 0
+  while (dead() < Number(deathsMin)) {
+    if (audit.stats().worker.drainer === 'caller') {
+      await audit.close()
+      givenUp++
+      shared.length = 0
+      audit = open(options)
+    }
+    for (let i = 0; i < 200; i++) all.push(audit.started({ requestId, pid: all.length }))
+    if (random() < 0.1) {
+      await audit.drain()
+      // Long enough for the session to end.
+      await sleep(random() * 150)
+    } else {
+      await sleep(random() * 4)
+    }
+    if (audit.stats().events.pending > 10000) await audit.drain()
+    if (!workerFile && random() < 0.3 && !isAsked()) {
+      fs.appendFileSync(deaths, 'x')
+      workers.at(-1).terminate()
+    }
+  }
+  const outcomes = count(await Promise.all(all))
+  await audit.close()
+  console.log(JSON.stringify({ outcomes, events: all.length, givenUp }))
+}
+run()
+`
+
+interface Told {
+  readonly outcomes: object
+  readonly events: number
+  readonly givenUp: number
+}
+
+describe('a worker that dies at random points under load', () => {
+  const dir = useTempDir()
+  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+  const deathsMin = times('DEATHS', 5, 20)
+  const title = `${deathsMin} times: nothing is lost, doubled or reordered (SEED=${seed})`
+
+  const survive = async (args: readonly string[]) => {
+    const [path, deaths] = [dir.path('exec.log'), dir.path('deaths')]
+    const numbers = [deathsMin, seed].map(String)
+    const end = await runChild(SCRIPT, [path, deaths, ...numbers, ...args], [], BEFORE)
+    expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
+    const told: Told = JSON.parse(end.stdout)
+    expect(told.outcomes).toEqual({ durable: told.events })
+    expect(readFileSync(path, 'utf8')).toBe(startedLines(told.events))
+    const died = readFileSync(deaths).length
+    process.stdout.write(`    ${died} deaths, ${told.events} events, ${told.givenUp} given up\n`)
+  }
+
+  it.each<[Death, string, number]>([
+    ['throw', 'throws in its session', 120],
+    ['uncaught', 'throws between two sessions', 2],
+    ['exit', 'calls process.exit', 240],
+    ['memory', 'runs out of memory', 240],
+  ])(
+    `(%s) and %s, ${title}`,
+    async (death, _, within) => {
+      const worker = { death, seed, within, deaths: dir.path('deaths') }
+      await survive([writeDyingWorker(dir.path('worker.js'), worker)])
+    },
+    180_000,
+  )
+
+  it(`and is terminated from outside, ${title}`, async () => {
+    writeFileSync(dir.path('deaths'), '')
+    await survive([])
+  }, 180_000)
+})
+
+describe('a worker that dies after its write, and the next one while it takes the group over', () => {
+  const dir = useTempDir()
+
+  it.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14])(
+    'at its step %i: the group is not written twice',
+    async (step) => {
+      const [path, file] = [dir.path('exec.log'), dir.path('worker.js')]
+      writeFileSync(
+        file,
+        `const fs = require('node:fs')
+       const deaths = __filename + '.deaths'
+       const { writeSync } = fs
+       const { store } = Atomics
+       let steps = 0
+       const dead = () => (fs.existsSync(deaths) ? fs.statSync(deaths).size : 0)
+       const die = () => { fs.appendFileSync(deaths, 'x'); process.exit(1); for (;;); }
+       exports.drain = require(${JSON.stringify(WORKER)}).drain
+       if (dead() === 0) fs.writeSync = (...args) => { writeSync(...args); die() }
+       // Words of the journal and of open descriptors.
+       if (dead() === 1) Atomics.store = (array, index, value) => {
+         store(array, index, value)
+         if (index >= ${JOURNAL_STATE} && ++steps === ${step}) die()
+         return value
+       }`,
+      )
+      const end = await runChild(
+        `const audit = open({ workerFile: process.argv[2] })
+       const outcomes = []
+       for (let pid = 0; pid < 100; pid++) outcomes.push(audit.started({ requestId, pid }))
+       Promise.all(outcomes).then((all) => { console.log(count(all)); return audit.close() })`,
+        [path, file],
+        [],
+        BEFORE,
+      )
+      expect(end).toMatchObject({ code: 0, stdout: '{ durable: 100 }\n', stderr: '' })
+      expect(readFileSync(path, 'utf8')).toBe(startedLines(100))
+    },
+  )
+})
+
+describe('a worker that dies in every session', () => {
+  const dir = useTempDir()
+
+  it.each<Death>(['throw', 'exit', 'memory'])(
+    '(%s) is given up, and said so once: the calling thread writes',
+    async (death) => {
+      const [path, deaths] = [dir.path('exec.log'), dir.path('deaths')]
+      const worker = { death, seed: 1, within: 1, deaths }
+      const workerFile = writeDyingWorker(dir.path('worker.js'), worker)
+      const end = await runChild(
+        `const codes = []
+       const audit = open({ workerFile: process.argv[2], logger: { warn: ({ code }) => codes.push(code) } })
+       const outcomes = []
+       for (let pid = 0; pid < 1000; pid++) outcomes.push(audit.started({ requestId, pid }))
+       Promise.all(outcomes).then(async (all) => {
+         console.log(count(all), await audit.started({ requestId, pid: 1000 }), codes, audit.stats().worker)
+         await audit.close()
+       })`,
+        [path, workerFile],
+        [],
+        BEFORE,
+      )
+      expect(end).toMatchObject({
+        code: 0,
+        stdout:
+          "{ durable: 1000 } durable [ 'AUDIT_WORKER_LOST' ] { drainer: 'caller', sessions: 3, deaths: 3 }\n",
+        stderr: '',
+      })
+      expect(readFileSync(deaths, 'utf8')).toBe('xxx')
+      expect(readFileSync(path, 'utf8')).toBe(startedLines(1001))
+    },
+  )
+})

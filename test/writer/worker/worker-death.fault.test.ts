@@ -1,0 +1,136 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { type ChildEnd, runChild } from '../../support/children/run-child'
+import { CATCH_WORKERS, COUNT_OUTCOMES } from '../../support/children/worker-scripts'
+import { startedLines } from '../../support/events'
+import { itWithStrace, strace } from '../../support/strace'
+import { useTempDir } from '../../support/temp-dir'
+
+describe('a worker that dies', () => {
+  const dir = useTempDir()
+  const log = () => readFileSync(dir.path('exec.log'), 'utf8')
+
+  itWithStrace('in the middle of a sync: its group is neither lost nor written twice', async () => {
+    const path = dir.path('exec.log')
+    let end: ChildEnd
+    do {
+      rmSync(path, { force: true })
+      end = await runChild(
+        `const run = async () => {
+           const audit = open()
+           await audit.started({ requestId, pid: 0 })
+           const outcomes = []
+           for (let pid = 1; pid < 500; pid++) outcomes.push(audit.started({ requestId, pid }))
+           await new Promise((resolve) => setTimeout(resolve, 100))
+           const isInTime = audit.stats().groups.count === 1
+           workers.at(-1).terminate()
+           console.log(isInTime, count(await Promise.all(outcomes)), audit.stats().worker.deaths)
+         }
+         run()`,
+        [path],
+        strace(path, 'fdatasync:delay_enter=300000:when=2'),
+        CATCH_WORKERS + COUNT_OUTCOMES,
+      )
+      // Where the machine stands still for long enough, the sync is over first.
+    } while (end.stdout.startsWith('false'))
+    expect(end).toMatchObject({ code: 0, stdout: 'true { durable: 499 } 1\n', stderr: '' })
+    expect(log()).toBe(startedLines(500))
+  })
+
+  itWithStrace('dead while the process exits: the calling thread takes the ring over', async () => {
+    const path = dir.path('exec.log')
+    const end = await runChild(
+      `const audit = open()
+       audit.started({ requestId, pid: 0 }).then(() => {
+         for (let pid = 1; pid < 500; pid++) audit.started({ requestId, pid })
+         setTimeout(() => { workers.at(-1).terminate(); process.exit(0) }, 100)
+       })`,
+      [path],
+      strace(path, 'fdatasync:delay_enter=300000:when=2'),
+      CATCH_WORKERS,
+    )
+    expect(end).toMatchObject({ code: 0, stdout: '', stderr: '' })
+    expect(log()).toBe(startedLines(500))
+  })
+
+  it.each([
+    ['is missing', "'/no/such/worker.js'"],
+    ['throws when it loads', 'throwingWorker'],
+    ['ends at once', 'exitingWorker'],
+  ])(
+    'and one that %s is given up: the calling thread writes, and says so once',
+    async (_, file) => {
+      const end = await runChild(
+        `const fs = require('node:fs')
+       const throwingWorker = path + '.throws.js'
+       const exitingWorker = path + '.exits.js'
+       fs.writeFileSync(throwingWorker, 'throw new Error("cannot load")')
+       fs.writeFileSync(exitingWorker, 'exports.drain = () => process.exit(7)')
+       const codes = []
+       const audit = open({ workerFile: ${file}, logger: { warn: ({ code }) => codes.push(code) } })
+       const outcomes = []
+       for (let pid = 0; pid < 1000; pid++) outcomes.push(audit.started({ requestId, pid }))
+       Promise.all(outcomes).then(async (all) => {
+         console.log(count(all), await audit.started({ requestId, pid: 1000 }), codes, audit.stats().worker.drainer)
+         await audit.close()
+       })`,
+        [dir.path('exec.log')],
+        [],
+        COUNT_OUTCOMES,
+      )
+      expect(end).toMatchObject({
+        code: 0,
+        stdout: "{ durable: 1000 } durable [ 'AUDIT_WORKER_LOST' ] caller\n",
+        stderr: '',
+      })
+      expect(log()).toBe(startedLines(1001))
+    },
+  )
+
+  it('and files of the package that vanished too: events fail, and nothing is thrown', async () => {
+    const end = await runChild(
+      `const codes = new Set()
+       const logger = { warn: ({ code }) => codes.add(code) }
+       const audit = open({ workerFile: '/no/such/worker.js', logger })
+       const outcomes = []
+       for (let pid = 0; pid < 100; pid++) outcomes.push(audit.started({ requestId, pid }))
+       Promise.all(outcomes).then(async (all) => {
+         console.log(count(all), await audit.started({ requestId, pid: 1000 }), [...codes])
+         await audit.close()
+       })`,
+      [dir.path('exec.log')],
+      [],
+      `${COUNT_OUTCOMES}
+       const Module = require('node:module')
+       const load = Module._load
+       Module._load = (name, ...rest) => {
+         if (name === './caller-drain') throw new Error('vanished')
+         return load(name, ...rest)
+       }`,
+    )
+    expect(end).toMatchObject({
+      code: 0,
+      stdout: "{ failed: 100 } failed [ 'AUDIT_WORKER_LOST', 'AUDIT_ENCODE_FAILED' ]\n",
+      stderr: '',
+    })
+  })
+
+  it('while it loads, hanging for ever: it is given up, and the process ends', async () => {
+    const end = await runChild(
+      `const fs = require('node:fs')
+       const hanging = path + '.hangs.js'
+       fs.writeFileSync(hanging, 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)')
+       const codes = []
+       const audit = open({ workerFile: hanging, logger: { warn: ({ code }) => codes.push(code) } })
+       audit.started({ requestId, pid: 0 })
+       console.log(audit.drainSync(), codes)
+       audit.close().then(() => console.log(codes))`,
+      [dir.path('exec.log')],
+    )
+    expect(end).toMatchObject({
+      code: 0,
+      stdout: "true []\n[ 'AUDIT_WORKER_LOST' ]\n",
+      stderr: '',
+    })
+    expect(log()).toBe(startedLines(1))
+  })
+})

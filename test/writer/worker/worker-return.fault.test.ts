@@ -1,0 +1,247 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type ChildEnd, runChild } from '../../support/children/run-child'
+import { COUNT_OUTCOMES } from '../../support/children/worker-scripts'
+import { startedLines } from '../../support/events'
+import { useTempDir } from '../../support/temp-dir'
+
+const WORKER = join(__dirname, '../../../dist/writer/worker/exec-audit-worker.js')
+/** Longer than the pause before the first trial. */
+const SHORTAGE_MS = 2_000
+const ROUNDS_MAX = 5
+
+/** Code of a worker that cannot load, until so long after the script has called `mend()`. */
+const shortOfMemory = (ms: number) => `
+const fs = require('node:fs')
+const own = {}
+const mended = __filename + '.mended'
+if (!fs.existsSync(mended) || Date.now() - fs.statSync(mended).mtimeMs < ${ms}) throw new Error('no memory is left')`
+
+/** Records one event after the other until so many warnings have come. */
+const RECORD = `
+const fs = require('node:fs')
+const [, , workerFile] = process.argv
+const mend = () => fs.writeFileSync(workerFile + '.mended', '')
+const codes = []
+const outcomes = []
+const logger = { warn: ({ code }) => codes.push(code) }
+const openTold = (options) => open({ workerFile, logger, ...options })
+const record = async (audit) => {
+  outcomes.push(await audit.started({ requestId, pid: outcomes.length }))
+}
+const recordUntil = async (audit, warnings) => {
+  while (codes.length < warnings) {
+    await record(audit)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+/** How often this process has the log open: the worker needs it three times, see journal.ts. */
+const timesOpen = () =>
+  fs.readdirSync('/proc/self/fd').filter((fd) => {
+    const link = '/proc/self/fd/' + fd
+    return fs.existsSync(link) && fs.readlinkSync(link) === path
+  }).length
+`
+
+describe('a worker that was given up', () => {
+  const dir = useTempDir()
+
+  /** The worker's file, which does this first. */
+  const workerThat = (code: string) => {
+    const file = dir.path('worker.js')
+    writeFileSync(file, `${code}\nmodule.exports = { ...require('${WORKER}'), ...own }`)
+    return file
+  }
+  const run = async (script: string, workerFile: string) => {
+    const args = [dir.path('exec.log'), workerFile]
+    const end = await runChild(RECORD + script, args, [], COUNT_OUTCOMES)
+    return { ...end, log: readFileSync(dir.path('exec.log'), 'utf8') }
+  }
+  /** That all events so far are in the log once, in order. */
+  const expectWhole = ({ stdout, log }: { stdout: string; log: string }) => {
+    const events = Number(/durable: (\d+) }\n$/.exec(stdout)?.[1])
+    expect(log).toBe(startedLines(events))
+  }
+
+  it('is tried again and again, and drains once it can be started', async () => {
+    const end = await run(
+      `const main = async () => {
+         const audit = openTold()
+         await recordUntil(audit, 1)
+         const { drainer, sessions } = audit.stats().worker
+         mend()
+         await recordUntil(audit, 2)
+         await record(audit)
+         const { worker } = audit.stats()
+         console.log(codes, timesOpen(), drainer, worker.drainer, worker.sessions > sessions, count(outcomes))
+       }
+       main()`,
+      workerThat(shortOfMemory(SHORTAGE_MS)),
+    )
+    expect(end).toMatchObject({ code: 0, stderr: '' })
+    expect(end.stdout).toMatch(
+      /^\[ 'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK' \] 3 caller worker true \{ durable: \d+ \}\n$/,
+    )
+    expectWhole(end)
+  })
+
+  it('is tried again while the calling thread holds a group, and waits for its outcome', async () => {
+    const end = await run(
+      `const main = async () => {
+         const audit = openTold({ retryForMs: 60_000 })
+         await recordUntil(audit, 1)
+         await audit.reopen()
+         fs.renameSync(path, path + '.1')
+         fs.mkdirSync(path)
+         mend()
+         const held = []
+         while (codes.length < 2) {
+           held.push(audit.started({ requestId, pid: outcomes.length + held.length }))
+           await new Promise((resolve) => setTimeout(resolve, 5))
+         }
+         const { pending } = audit.stats().events
+         fs.rmdirSync(path)
+         outcomes.push(...(await Promise.all(held)))
+         await record(audit)
+         const { worker } = audit.stats()
+         console.log(codes, pending === held.length, worker.drainer, count(outcomes))
+         await audit.close()
+         fs.writeFileSync(path, fs.readFileSync(path + '.1', 'utf8') + fs.readFileSync(path, 'utf8'))
+       }
+       main()`,
+      workerThat(shortOfMemory(0)),
+    )
+    expect(end).toMatchObject({ code: 0, stderr: '' })
+    expect(end.stdout).toMatch(
+      /^\[ 'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK' \] true worker \{ durable: \d+ \}\n$/,
+    )
+    expectWhole(end)
+  })
+
+  it('and dies again at its first events is given up again, and nothing is lost', async () => {
+    const file = workerThat(`const own = { drain() { throw new Error('cannot drain') } }`)
+    const end = await run(
+      `const main = async () => {
+         const audit = openTold()
+         await recordUntil(audit, 3)
+         console.log(codes, audit.stats().worker, count(outcomes))
+       }
+       main()`,
+      file,
+    )
+    expect(end).toMatchObject({ code: 0, stderr: '' })
+    const codes = "'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK', 'AUDIT_WORKER_LOST'"
+    expect(end.stdout).toMatch(
+      new RegExp(
+        `^\\[ ${codes} \\] { drainer: 'caller', sessions: 4, deaths: 4 } { durable: \\d+ }\n$`,
+      ),
+    )
+    expectWhole(end)
+  })
+
+  it('and hangs when it is tried again: events do not wait for it, nor does close()', async () => {
+    const file = workerThat(`
+      const fs = require('node:fs')
+      const own = {}
+      if (!fs.existsSync(__filename + '.hangs')) throw new Error('cannot load')
+      fs.writeFileSync(__filename + '.tried', '')
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)`)
+    const end = await run(
+      `const main = async () => {
+         const audit = openTold()
+         await recordUntil(audit, 1)
+         fs.writeFileSync(workerFile + '.hangs', '')
+         while (!fs.existsSync(workerFile + '.tried')) await record(audit)
+         for (let i = 0; i < 100; i++) await record(audit)
+         await audit.close()
+         console.log(codes, audit.stats().worker.drainer, count(outcomes))
+       }
+       main()`,
+      file,
+    )
+    expect(end).toMatchObject({ code: 0, stderr: '' })
+    expect(end.stdout).toMatch(/^\[ 'AUDIT_WORKER_LOST' \] caller \{ durable: \d+ \}\n$/)
+    expectWhole(end)
+  })
+
+  it('drains at once when it is back: a call that blocks for room in the ring gets it', async () => {
+    const gets = /^\[ 'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK' \] true \{ durable: \d+ \}\n$/
+    const script = `const calls = []
+       const call = () => calls.push(audit.started({ requestId, pid: calls.length }))
+       const isFull = () => {
+         const { capacityBytes, usedBytes } = audit.stats().ring
+         return capacityBytes - usedBytes < 48
+       }
+       let wasFull
+       const warn = ({ code }) => {
+         codes.push(code)
+         if (code !== 'AUDIT_WORKER_BACK') return
+         wasFull = isFull()
+         call()
+       }
+       // Less than a blocked call waits for a worker that does not take up the ring.
+       const audit = openTold({ logger: { warn }, onFull: 'block', maxBlockMs: 900, ringBytes: 65_536 })
+       const main = async () => {
+         while (codes.length < 1) {
+           call()
+           await new Promise((resolve) => setTimeout(resolve, 20))
+         }
+         mend()
+         while (codes.length < 2) {
+           while (!isFull() && codes.length < 2) call()
+           await new Promise(setImmediate)
+         }
+         outcomes.push(...(await Promise.all(calls)))
+         console.log(codes, wasFull, count(outcomes))
+       }
+       main()`
+    let end: ChildEnd & { log: string }
+    let round = 0
+    do {
+      for (const name of ['exec.log', 'worker.js.mended']) rmSync(dir.path(name), { force: true })
+      end = await run(script, workerThat(shortOfMemory(0)))
+      // The ring may just have been drained, or the machine stand still for as long as a call may block.
+    } while (!gets.test(end.stdout) && ++round < ROUNDS_MAX)
+    expect(end).toMatchObject({ code: 0, stderr: '' })
+    expect(end.stdout).toMatch(gets)
+    expectWhole(end)
+  })
+
+  it('and hangs where it cannot be ended is not joined by others, and is tried again after that', async () => {
+    const fifo = dir.path('fifo')
+    execFileSync('mkfifo', [fifo])
+    const file = workerThat(`
+      const fs = require('node:fs')
+      const own = {}
+      const hangs = __filename + '.hangs'
+      if (!fs.existsSync(hangs)) throw new Error('cannot load')
+      fs.appendFileSync(__filename + '.tried', 'x')
+      if (fs.readFileSync(hangs, 'utf8') === 'yes') fs.readFileSync('${fifo}')`)
+    const end = await run(
+      `const main = async () => {
+         const audit = openTold()
+         await recordUntil(audit, 1)
+         fs.writeFileSync(workerFile + '.hangs', 'yes')
+         // Longer than a trial may take, and the pause after it.
+         for (const from = Date.now(); Date.now() - from < 14_500; ) {
+           await record(audit)
+           await new Promise((resolve) => setTimeout(resolve, 20))
+         }
+         const tried = fs.readFileSync(workerFile + '.tried', 'utf8')
+         fs.writeFileSync(workerFile + '.hangs', 'no')
+         fs.closeSync(fs.openSync('${fifo}', 'w'))
+         await recordUntil(audit, 2)
+         await audit.close()
+         console.log(codes, tried, count(outcomes))
+       }
+       main()`,
+      file,
+    )
+    expect(end).toMatchObject({ code: 0, stderr: '' })
+    expect(end.stdout).toMatch(
+      /^\[ 'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK' \] x \{ durable: \d+ \}\n$/,
+    )
+    expectWhole(end)
+  })
+})

@@ -1,0 +1,75 @@
+import { readFileSync } from 'node:fs'
+import { runChild } from '../../support/children/run-child'
+import { CATCH_WORKERS } from '../../support/children/worker-scripts'
+import { itWithStrace } from '../../support/strace'
+import { useTempDir } from '../../support/temp-dir'
+import { readTrace } from '../../support/trace'
+
+const NEWLINE = 0x0a
+const BURSTS = [1, 2, 1, 50, 700, 3]
+const EVENTS = BURSTS.reduce((sum, size) => sum + size)
+/** It stops at these calls alone: at each wake-up, the calling thread would fall behind the worker. */
+const STRACE = ['strace', '-f', '--seccomp-bpf', '-qq', '-e', 'trace=write,fdatasync']
+
+describe('the worker', () => {
+  const dir = useTempDir()
+
+  itWithStrace('hands each group over in one write of whole lines, and syncs it once', async () => {
+    const [path, trace] = [dir.path('exec.log'), dir.path('trace')]
+    const end = await runChild(
+      `const audit = open()
+       const burst = (size) => Promise.all(Array.from({ length: size }, (_, pid) => audit.started({ requestId, pid })))
+       const main = async () => {
+         for (const size of ${JSON.stringify(BURSTS)}) await burst(size)
+         const { groups, syncs } = audit.stats()
+         await audit.close()
+         console.log(JSON.stringify([groups.count, syncs.count]))
+       }
+       main()`,
+      [path],
+      [...STRACE, '-o', trace, '-P', path],
+    )
+    expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
+    const calls: string[] = []
+    const lengths: number[] = []
+    await readTrace(trace, {
+      onBegin: ({ name }) => calls.push(name),
+      onEnd: ({ name, result }) => name === 'write' && lengths.push(result),
+    })
+    const written = readFileSync(path)
+    let at = 0
+    const lasts = lengths.map((length) => {
+      at += length
+      return written[at - 1]
+    })
+    expect([at, new Set(lasts)]).toEqual([written.length, new Set([NEWLINE])])
+    const [groups, syncs]: number[] = JSON.parse(end.stdout)
+    expect(calls).toEqual(Array.from({ length: groups ?? 0 }, () => ['write', 'fdatasync']).flat())
+    expect([syncs, lengths.length]).toEqual([groups, groups])
+    // Bursts shared their groups.
+    expect(groups).toBeLessThan(EVENTS / 2)
+  })
+
+  it('is one thread for the life of its ExecAudit, from one session to the next', async () => {
+    const end = await runChild(
+      `const later = () => new Promise((resolve) => setTimeout(resolve, 100))
+       const main = async () => {
+         const [first, second] = [open(), open()]
+         // A session ends a moment after its last event.
+         while (first.stats().worker.sessions < 3) {
+           await first.started({ requestId, pid: 0 })
+           await later()
+         }
+         await second.started({ requestId, pid: 0 })
+         console.log(workers.length, first.stats().worker.deaths, second.stats().worker.deaths)
+         await Promise.all([first.close(), second.close()])
+         console.log(workers.length)
+       }
+       main()`,
+      [dir.path('exec.log')],
+      [],
+      CATCH_WORKERS,
+    )
+    expect(end).toMatchObject({ code: 0, stdout: '2 0 0\n2\n', stderr: '' })
+  })
+})
