@@ -51,7 +51,13 @@ const {
 const {
   EventEncoder,
 }: typeof import('../../src/writer/record/encode') = require('../../dist/writer/record/encode')
-const layout: typeof import('../../src/writer/ring/memory-map') = require('../../dist/writer/ring/memory-map')
+const {
+  allocateMemory,
+}: typeof import('../../src/writer/ring/memory-map') = require('../../dist/writer/ring/memory-map')
+const {
+  LENGTH_OFFSET,
+  recordBytes,
+}: typeof import('../../src/writer/ring/record-header') = require('../../dist/writer/ring/record-header')
 const ring: typeof import('../../src/writer/ring/ring') = require('../../dist/writer/ring/ring')
 const {
   serialize,
@@ -152,7 +158,7 @@ function newEncoder() {
 function encodeBurst(): () => void {
   const cycle = new CallCycle(calls)
   const encoder = newEncoder()
-  const scratch = layout.recordBytes(new SharedArrayBuffer(RING_BYTES))
+  const scratch = recordBytes(new SharedArrayBuffer(RING_BYTES))
   return () => {
     for (let i = 0; i < BURST; i++) {
       const { method, event } = cycle.next()
@@ -164,8 +170,8 @@ function encodeBurst(): () => void {
 
 /** A ring, and what fills it with a burst of the workload. */
 function newRing() {
-  const memory = layout.allocateRing(RING_BYTES)
-  const producer = new ring.RingProducer(memory)
+  const memory = allocateMemory(RING_BYTES)
+  const producer = new ring.RingProducer(memory.ring)
   const encoder = newEncoder()
   const cycle = new CallCycle(calls)
   /** Publishes a burst; `each` is given the position of every record. */
@@ -202,7 +208,7 @@ async function commitNs(samples: number): Promise<number> {
 
 async function decodeNs(samples: number): Promise<number> {
   const { memory, fill } = newRing()
-  const consumer = new ring.RingConsumer(memory)
+  const consumer = new ring.RingConsumer(memory.ring)
   const burst = () => {
     for (const _ of takeAll(consumer));
   }
@@ -215,7 +221,7 @@ function* takeAll(consumer: InstanceType<typeof ring.RingConsumer>): Iterable<Au
   for (let index = consumer.next(); index !== ring.EMPTY; index = consumer.next()) {
     if (index === ring.CORRUPT) throw new Error('stages: the ring is corrupt')
     const { records } = consumer
-    yield decode(records, index, records.view.getUint32(index + layout.LENGTH_OFFSET, true))
+    yield decode(records, index, records.view.getUint32(index + LENGTH_OFFSET, true))
     consumer.advance()
   }
 }
@@ -223,13 +229,13 @@ function* takeAll(consumer: InstanceType<typeof ring.RingConsumer>): Iterable<Au
 function serializeBurst(): () => number {
   const { memory, fill } = newRing()
   fill()
-  const lines = [...takeAll(new ring.RingConsumer(memory))]
+  const lines = [...takeAll(new ring.RingConsumer(memory.ring))]
   return () => lines.reduce((length, line) => length + serialize(line).length, 0)
 }
 
 async function acknowledgeNs(samples: number): Promise<number> {
   const { memory, producer, fill } = newRing()
-  const consumer = new ring.RingConsumer(memory)
+  const consumer = new ring.RingConsumer(memory.ring)
   const acks = new Acks()
   const settleOne = (settle: Settle) => settle('durable')
   const before = async () => {

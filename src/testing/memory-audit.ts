@@ -27,7 +27,7 @@ import { type CheckedOptions, checkOptions, type ExecAuditOptions } from '../wri
 import { type CheckedPolicy, checkPolicy, type ExecPolicy } from '../writer/policy'
 import { decode } from '../writer/record/decode'
 import { EventEncoder, type EventName } from '../writer/record/encode'
-import { recordBytes } from '../writer/ring/memory-map'
+import { recordBytes } from '../writer/ring/record-header'
 import { checkCount, type Failing, type FailOptions, PlannedFailures } from './planned-failures'
 
 /** Options of {@link MemoryAudit}: those of `ExecAudit`, and its policy. */

@@ -17,15 +17,17 @@ import {
   COUNT_TORN_TAILS,
   FILE_END,
   LAST_SUCCESS_AT,
-  type RingMemory,
   SYNC_BUCKETS,
+  SYNC_LIMITS_NS,
+} from './ring/counters'
+import type { CountersView } from './ring/memory-map'
+import {
   TYPE_DENIAL,
   TYPE_EXIT,
   TYPE_REQUEST,
   TYPE_STARTED,
   TYPE_WARNING,
-} from './ring/memory-map'
-import { SYNC_LIMITS_NS } from './ring/sync-buckets'
+} from './ring/record-header'
 
 /** A histogram's figures; all 0 while it is empty. Their unit is that of what was recorded. */
 export interface HistogramSummary {
@@ -174,7 +176,7 @@ export type OwnStats = Pick<AuditStats, 'state' | 'uptimeMs' | 'worker'> & {
 
 /** Where the rest of the stats is to be found. */
 export interface StatsSources {
-  readonly memory: RingMemory
+  readonly counters: CountersView
   readonly options: CheckedOptions
   readonly admission: Admission
   readonly reporter: FailureReporter
@@ -184,8 +186,8 @@ export interface StatsSources {
 
 /** Puts the stats together. */
 export function collectStats(own: OwnStats, sources: StatsSources): AuditStats {
-  const { memory, options, admission, reporter, groupEvents, syncNs } = sources
-  const counter = (word: number) => Number(Atomics.load(memory.counters, word))
+  const { counters, options, admission, reporter, groupEvents, syncNs } = sources
+  const counter = (word: number) => Number(Atomics.load(counters.counts, word))
   const { path, acceptedByType, events, ...rest } = own
   return {
     ...rest,

@@ -1,6 +1,6 @@
 import { readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { type AuditStats, ExecAudit, ExecDiagnostics } from '../../src'
-import { SYNC_LIMITS_NS, syncBucketOf } from '../../src/writer/ring/sync-buckets'
+import { SYNC_LIMITS_NS, syncBucketOf } from '../../src/writer/ring/counters'
 import {
   denialEvent,
   exitEvent,

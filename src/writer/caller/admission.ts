@@ -1,16 +1,18 @@
 import type { EventEncoder } from '../record/encode'
+import type { OversizeRecord } from '../ring/messages'
 import {
   OVERSIZE_BYTES,
   OVERSIZE_ID_OFFSET,
   OVERSIZE_LENGTH_OFFSET,
+  type OversizeStore,
+} from '../ring/oversize'
+import {
   type RecordBytes,
   recordBytes,
   TIME_OFFSET,
   TYPE_OFFSET,
   TYPE_OVERSIZE,
-} from '../ring/memory-map'
-import type { OversizeRecord } from '../ring/messages'
-import type { OversizeStore } from '../ring/oversize'
+} from '../ring/record-header'
 import { INSUFFICIENT_CAPACITY, type RingProducer } from '../ring/ring'
 import type { Acks, Settle } from './settlement'
 

@@ -19,17 +19,12 @@ import {
 import type { CheckedOptions } from '../options'
 import { EventEncoder, type RecordName } from '../record/encode'
 import { unpackFailure } from '../ring/failure-word'
-import {
-  allocateRing,
-  DURABLE,
-  RECORD_TYPES,
-  type RingMemory,
-  TYPE_REOPEN,
-} from '../ring/memory-map'
+import { allocateMemory, type SharedMemory } from '../ring/memory-map'
 import type { Notice } from '../ring/messages'
 import { OversizeStore } from '../ring/oversize'
+import { RECORD_TYPES, TYPE_REOPEN } from '../ring/record-header'
 import { RingProducer } from '../ring/ring'
-import { hurry } from '../ring/wake-up'
+import { flushUpTo, watchDurable } from '../ring/wake-up'
 import { CALL_PATIENCE_MS, DRAIN_PATIENCE_MS, WorkerHost } from '../worker/worker-host'
 import { findWorkerFile } from '../worker/worker-pool'
 import { Admission } from './admission'
@@ -51,7 +46,7 @@ interface DrainWaiter {
 export class AuditWriter implements ExitDrained {
   readonly #path: string
   readonly #options: CheckedOptions
-  readonly #memory: RingMemory
+  readonly #memory: SharedMemory
   readonly #ring: RingProducer
   readonly #encoder: EventEncoder
   readonly #acks = new Acks()
@@ -89,9 +84,9 @@ export class AuditWriter implements ExitDrained {
     this.#options = options
     this.#reporter = new FailureReporter(path, recorder, options.logger)
     this.#success = options.fsync.method === 'none' ? 'written' : 'durable'
-    this.#memory = allocateRing(options.ringBytes)
-    this.#groups = new GroupPublisher(path, this.#memory.control)
-    this.#ring = new RingProducer(this.#memory)
+    this.#memory = allocateMemory(options.ringBytes)
+    this.#groups = new GroupPublisher(path, this.#memory.session)
+    this.#ring = new RingProducer(this.#memory.ring)
     this.#encoder = new EventEncoder({
       maxEventBytes: options.maxEventBytes,
       redact: options.redact,
@@ -149,7 +144,7 @@ export class AuditWriter implements ExitDrained {
   /** Resolves when every event accepted so far is settled. */
   drain(): Promise<void> {
     if (this.#pending === 0) return Promise.resolve()
-    hurry(this.#memory.control, this.#ring.tailPosition)
+    flushUpTo(this.#memory.ring, this.#ring.tailPosition)
     return new Promise((resolve) => {
       this.#drainWaiters.push({ through: this.#accepted, resolve })
     })
@@ -162,7 +157,7 @@ export class AuditWriter implements ExitDrained {
     while (this.#pending > 0) {
       const leftMs = deadline - performance.now()
       if (leftMs <= 0) break
-      hurry(this.#memory.control, this.#ring.tailPosition)
+      flushUpTo(this.#memory.ring, this.#ring.tailPosition)
       this.#host.waitForProgress(this.#ring.headPosition, leftMs, DRAIN_PATIENCE_MS)
       this.#settle()
     }
@@ -207,7 +202,7 @@ export class AuditWriter implements ExitDrained {
       worker: this.#host.state,
     }
     return collectStats(own, {
-      memory: this.#memory,
+      counters: this.#memory.counters,
       options: this.#options,
       admission: this.#admission,
       reporter: this.#reporter,
@@ -271,7 +266,7 @@ export class AuditWriter implements ExitDrained {
     // Outcomes that have arrived meanwhile free their space.
     this.#settle()
     if (this.#admission.tryPublish(encoder, settle)) return true
-    hurry(this.#memory.control, this.#ring.tailPosition)
+    flushUpTo(this.#memory.ring, this.#ring.tailPosition)
     switch (this.#options.onFull) {
       case 'fail':
         return false
@@ -311,9 +306,7 @@ export class AuditWriter implements ExitDrained {
     if (this.#isWatching || this.#acks.size === 0) return
     this.#isWatching = true
     const { headPosition } = this.#ring
-    const wait = Atomics.waitAsync(this.#memory.control, DURABLE, headPosition)
-    if (wait.async) void wait.value.then(this.#onDurable)
-    else queueMicrotask(this.#onDurable)
+    watchDurable(this.#memory.ring, headPosition, this.#onDurable)
   }
 
   readonly #onDurable = (): void => {
@@ -333,7 +326,7 @@ export class AuditWriter implements ExitDrained {
     this.#admission.releaseBefore(this.#ring.headPosition)
     if (this.#admission.promote()) {
       this.#host.wake()
-      hurry(this.#memory.control, this.#ring.tailPosition)
+      flushUpTo(this.#memory.ring, this.#ring.tailPosition)
     }
     this.#settleDrains()
   }

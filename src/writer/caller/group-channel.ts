@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
-import { GROUPS_WATCHED } from '../ring/memory-map'
+import { GROUPS_WATCHED, type SessionView } from '../ring/memory-map'
 import type { GroupNotice } from '../ring/messages'
 
 /** What `diagnostics_channel` publishes on `x0x-exec-audit:group`: one group of one audit. */
@@ -25,20 +25,20 @@ const groups = channel('x0x-exec-audit:group')
  */
 export class GroupPublisher {
   readonly #path: string
-  readonly #control: Int32Array
+  readonly #session: SessionView
   #isWatched = false
   #queue: GroupNotice[] = []
 
-  constructor(path: string, control: Int32Array) {
+  constructor(path: string, session: SessionView) {
     this.#path = path
-    this.#control = control
+    this.#session = session
   }
 
   /** Has the drainer tell of the groups from now on, or stop it, as there are subscribers or not. */
   update(): void {
     if (groups.hasSubscribers === this.#isWatched) return
     this.#isWatched = groups.hasSubscribers
-    Atomics.store(this.#control, GROUPS_WATCHED, this.#isWatched ? 1 : 0)
+    Atomics.store(this.#session.session, GROUPS_WATCHED, this.#isWatched ? 1 : 0)
   }
 
   add(notice: GroupNotice): void {

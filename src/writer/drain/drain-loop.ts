@@ -4,23 +4,25 @@ import { GroupJournal } from '../log/group-journal'
 import type { OpenDescriptors } from '../log/open-descriptors'
 import type { LogFileOptions } from '../log/open-log'
 import { Sink } from '../log/sink'
-import { type Failure, packFailure } from '../ring/failure-word'
 import {
   COUNT_BYTES,
   COUNT_GROUPS,
   COUNT_RETRIES,
   COUNT_SYNC_NS,
-  GROUPS_WATCHED,
-  HURRY,
   LAST_SUCCESS_AT,
-  positionDelta,
-  type RingMemory,
   SYNC_BUCKETS,
-  viewRing,
+  syncBucketOf,
+} from '../ring/counters'
+import { type Failure, packFailure } from '../ring/failure-word'
+import {
+  FLUSH_UP_TO,
+  GROUPS_WATCHED,
+  positionDelta,
+  type SharedMemory,
+  viewMemory,
 } from '../ring/memory-map'
 import type { Notice } from '../ring/messages'
 import { CORRUPT, EMPTY, RingConsumer } from '../ring/ring'
-import { syncBucketOf } from '../ring/sync-buckets'
 import { CommitSiblings } from './commit-delay'
 import { isReopen, lineOf, type OversizeSource, reasonOf } from './record-to-line'
 
@@ -45,7 +47,7 @@ export interface DrainConfig {
 /*
  * A group is what is there when the drainer looks; what arrives during its sync is the next one. It waits
  * for company in three cases, and in the first two not while somebody waits for the ring to be drained
- * (HURRY):
+ * (FLUSH_UP_TO):
  *
  * - linger, asleep, `maxDelayMs` from its first event: who sets it wants fewer syncs more than low latency.
  *   0, the default, is no wait.
@@ -83,7 +85,7 @@ const OUTPUT_BYTES_MIN = 64 * 1024
  */
 export class DrainLoop {
   readonly #config: DrainConfig
-  readonly #memory: RingMemory
+  readonly #memory: SharedMemory
   readonly #consumer: RingConsumer
   readonly #journal: GroupJournal
   readonly #sink: Sink
@@ -115,15 +117,15 @@ export class DrainLoop {
     config: DrainConfig,
     oversize: OversizeSource,
     onNotice: (notice: Notice) => void,
-    memory = viewRing(config.ring),
+    memory = viewMemory(config.ring),
     descriptors?: OpenDescriptors,
   ) {
     this.#config = config
     this.#memory = memory
     this.#oversize = oversize
     this.#onNotice = onNotice
-    this.#consumer = new RingConsumer(memory)
-    this.#journal = new GroupJournal(memory)
+    this.#consumer = new RingConsumer(memory.ring)
+    this.#journal = new GroupJournal(memory.journal)
     const recordSync = (ms: number) => this.#recordSync(ms)
     this.#sink = new Sink(config.sink, memory, this.#journal, recordSync, onNotice, descriptors)
     this.restart()
@@ -143,7 +145,7 @@ export class DrainLoop {
   restart(): void {
     this.#consumer.restart()
     this.#beginGroup()
-    this.#until = this.#journal.unfinishedEnd()
+    this.#until = this.#journal.unfinishedEnd(this.#consumer.durablePosition)
   }
 
   /**
@@ -257,9 +259,9 @@ export class DrainLoop {
 
   /** Whether somebody blocks until this group is durable. */
   get #isHurried(): boolean {
-    const hurry = Atomics.load(this.#memory.control, HURRY)
+    const flushUpTo = Atomics.load(this.#memory.ring.words, FLUSH_UP_TO)
     // Within the ring: an old one would seem to lie ahead again after 2^31 bytes.
-    return positionDelta(hurry, this.#start) > 0 && positionDelta(hurry, this.seenTail) <= 0
+    return positionDelta(flushUpTo, this.#start) > 0 && positionDelta(flushUpTo, this.seenTail) <= 0
   }
 
   /** Commits what came before a corrupt stretch; the stretch itself when nothing did. */
@@ -302,9 +304,9 @@ export class DrainLoop {
   #recordSync(ms: number): void {
     const ns = Math.max(1, Math.round(ms * 1e6))
     this.#config.syncNs.record(ns)
-    const { counters } = this.#memory
-    Atomics.add(counters, COUNT_SYNC_NS, BigInt(ns))
-    Atomics.add(counters, SYNC_BUCKETS + syncBucketOf(ns), 1n)
+    const { counts } = this.#memory.counters
+    Atomics.add(counts, COUNT_SYNC_NS, BigInt(ns))
+    Atomics.add(counts, SYNC_BUCKETS + syncBucketOf(ns), 1n)
     this.#syncNs += ns
   }
 
@@ -316,7 +318,7 @@ export class DrainLoop {
     if (leftMs <= 0) return 0
     this.#retryMs = Math.min(Math.max(this.#retryMs * 2, RETRY_MS_FIRST), RETRY_MS_MAX, leftMs)
     this.#retryAt = now + this.#retryMs
-    Atomics.add(this.#memory.counters, COUNT_RETRIES, 1n)
+    Atomics.add(this.#memory.counters.counts, COUNT_RETRIES, 1n)
     return this.#retryMs
   }
 
@@ -324,13 +326,13 @@ export class DrainLoop {
     if (this.#events > 0) {
       const appendedBytes = failure === undefined ? lineBytes : 0
       this.#config.groupEvents.record(this.#events)
-      const { counters } = this.#memory
-      Atomics.add(counters, COUNT_GROUPS, 1n)
-      Atomics.add(counters, COUNT_BYTES, BigInt(appendedBytes))
-      if (failure === undefined) Atomics.store(counters, LAST_SUCCESS_AT, BigInt(Date.now()))
+      const { counts } = this.#memory.counters
+      Atomics.add(counts, COUNT_GROUPS, 1n)
+      Atomics.add(counts, COUNT_BYTES, BigInt(appendedBytes))
+      if (failure === undefined) Atomics.store(counts, LAST_SUCCESS_AT, BigInt(Date.now()))
     }
     // Read before the outcome is out: a group that was done when its watcher came is not told of.
-    const isWatched = Atomics.load(this.#memory.control, GROUPS_WATCHED) !== 0
+    const isWatched = Atomics.load(this.#memory.session.session, GROUPS_WATCHED) !== 0
     this.#consumer.publish(end)
     this.#sink.endGroup()
     if (isWatched) this.#tellOfGroup(lineBytes, failure)

@@ -1,18 +1,16 @@
 import { serialize } from '../../format/serialize-line'
 import { CorruptRecordError, decode } from '../record/decode'
 import { REASON_CORRUPT_RECORD, REASON_LINE_TOO_LONG, REASON_UNKNOWN } from '../ring/failure-word'
+import { OVERSIZE_BYTES, OVERSIZE_ID_OFFSET, OVERSIZE_LENGTH_OFFSET } from '../ring/oversize'
 import {
   LENGTH_OFFSET,
-  OVERSIZE_BYTES,
-  OVERSIZE_ID_OFFSET,
-  OVERSIZE_LENGTH_OFFSET,
   RECORD_HEADER_BYTES,
   type RecordBytes,
   recordBytes,
   TYPE_OFFSET,
   TYPE_OVERSIZE,
   TYPE_REOPEN,
-} from '../ring/memory-map'
+} from '../ring/record-header'
 
 /*
  * From a record of the ring to its line: decode and serialize, for a record that went beside the ring

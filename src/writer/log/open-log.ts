@@ -9,12 +9,12 @@ import {
   statSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
-import { codeOf } from '../../base/describe'
-import { REASON_NOT_A_FILE, REASON_UNLINKED, type Stage } from '../ring/failure-word'
-import { OPEN_DESCRIPTOR, OPEN_FOLDER, OPEN_SPARE, OPEN_WITNESS } from '../ring/memory-map'
+import { REASON_NOT_A_FILE, REASON_UNLINKED } from '../ring/failure-word'
+import { OPEN_DESCRIPTOR, OPEN_FOLDER, OPEN_PROBE } from '../ring/memory-map'
 import type { Notice } from '../ring/messages'
+import { at, Refusal, unlessCode } from './attempt'
 import { distrustFile, distrustFolder } from './file-trust'
-import type { DescriptorWord, OpenDescriptors } from './open-descriptors'
+import type { OpenDescriptors } from './open-descriptors'
 
 /** How a group is made durable; `none` leaves that to the kernel. */
 export type SyncMethod = 'fdatasync' | 'fsync' | 'none'
@@ -36,29 +36,15 @@ export interface LogFileOptions {
 export interface OpenedLog {
   readonly fd: number
   /**
-   * A second description of the same file, opened before anything is written through `fd` and never
-   * synced meanwhile: an error of the disk that a sync of `fd` has reported, and so used up, is still
-   * reported by a sync of this one.
+   * The error probe: a second description of the same file, opened before anything is written through
+   * `fd` and never synced meanwhile. An error of the disk that a sync of `fd` has reported, and so used
+   * up, is still reported by a sync of this one.
    */
-  readonly witness: number
-  /** Another one, for journal.ts. */
-  readonly spare: number
+  readonly probe: number
   readonly device: bigint
   readonly inode: bigint
   /** Bytes. */
   readonly size: bigint
-}
-
-/** Where the opening stands, for the failure's stage. */
-export interface StageMarker {
-  stage: Stage
-}
-
-/** A file that is not written to, for a reason of our own. */
-export class Refusal extends Error {
-  constructor(readonly reason: number) {
-    super()
-  }
 }
 
 const PERMISSION_BITS = 0o777
@@ -75,7 +61,6 @@ export const VANISHED_ATTEMPTS_MAX = 8
 /** Opens the log at its path, with all that must be true of it before a line may count as durable. */
 export class LogFileOpener {
   readonly #options: LogFileOptions
-  readonly #marker: StageMarker
   readonly #descriptors: OpenDescriptors
   readonly #onNotice: (notice: Notice) => void
   /** What was told of last, so that one state of the file is told of once. */
@@ -83,12 +68,10 @@ export class LogFileOpener {
 
   constructor(
     options: LogFileOptions,
-    marker: StageMarker,
     descriptors: OpenDescriptors,
     onNotice: (notice: Notice) => void,
   ) {
     this.#options = options
-    this.#marker = marker
     this.#descriptors = descriptors
     this.#onNotice = onNotice
   }
@@ -108,15 +91,11 @@ export class LogFileOpener {
     const { fd, isCreated } = this.#openDescriptor()
     let opened: OpenedLog | undefined
     try {
-      const stats = this.#check(fd, isCreated)
-      this.#syncFolders()
-      this.#marker.stage = 'open'
+      const stats = at('open', () => this.#check(fd, isCreated))
+      at('folder', () => this.#syncFolders())
+      const probe = at('open', () => this.#openProbe(stats))
       const { dev: device, ino: inode, size } = stats
-      const witness = this.#openWitness(OPEN_WITNESS, stats)
-      const spare = witness === undefined ? undefined : this.#openWitness(OPEN_SPARE, stats)
-      if (witness !== undefined && spare !== undefined) {
-        opened = { fd, witness, spare, device, inode, size }
-      }
+      if (probe !== undefined) opened = { fd, probe, device, inode, size }
       return opened
     } finally {
       if (opened === undefined) this.#close()
@@ -124,17 +103,16 @@ export class LogFileOpener {
   }
 
   /** Opens the path once more; undefined when it is not this file any more. */
-  #openWitness(word: DescriptorWord, { dev, ino }: BigIntStats): number | undefined {
-    const open = () => this.#descriptors.open(word, this.#options.path, WITNESS_FLAGS)
-    const witness = unlessCode(['ENOENT', 'ELOOP'], open)
-    if (witness === undefined) return undefined
-    const opened = fstatSync(witness, { bigint: true })
-    return opened.dev === dev && opened.ino === ino ? witness : undefined
+  #openProbe({ dev, ino }: BigIntStats): number | undefined {
+    const open = () => this.#descriptors.open(OPEN_PROBE, this.#options.path, PROBE_FLAGS)
+    const probe = unlessCode(['ENOENT', 'ELOOP'], open)
+    if (probe === undefined) return undefined
+    const opened = fstatSync(probe, { bigint: true })
+    return opened.dev === dev && opened.ino === ino ? probe : undefined
   }
 
   #close(): void {
-    this.#descriptors.close(OPEN_SPARE)
-    this.#descriptors.close(OPEN_WITNESS)
+    this.#descriptors.close(OPEN_PROBE)
     this.#descriptors.close(OPEN_DESCRIPTOR)
   }
 
@@ -164,14 +142,13 @@ export class LogFileOpener {
     const create = OPEN_FLAGS | constants.O_CREAT | constants.O_EXCL
     const open = (flags: number) => this.#descriptors.open(OPEN_DESCRIPTOR, path, flags, fileMode)
     for (let attempt = 0; attempt < VANISHED_ATTEMPTS_MAX; attempt++) {
-      this.#marker.stage = 'open'
-      const existing = unlessCode(['ENOENT', 'ENOTDIR'], () => open(OPEN_FLAGS))
+      const existing = at('open', () => unlessCode(['ENOENT', 'ENOTDIR'], () => open(OPEN_FLAGS)))
       if (existing !== undefined) return { fd: existing, isCreated: false }
-      this.#marker.stage = 'folder'
-      this.#ensureFolder(dirname(path))
-      this.#marker.stage = 'open'
-      if (this.#options.onUnsafeFile === 'fail') this.#checkTrust()
-      const created = unlessCode(['EEXIST', 'ENOENT'], () => open(create))
+      at('folder', () => this.#ensureFolder(dirname(path)))
+      const created = at('open', () => {
+        if (this.#options.onUnsafeFile === 'fail') this.#checkTrust()
+        return unlessCode(['EEXIST', 'ENOENT'], () => open(create))
+      })
       if (created !== undefined) return { fd: created, isCreated: true }
     }
     throw new Refusal(REASON_UNLINKED)
@@ -200,7 +177,6 @@ export class LogFileOpener {
   #syncFolders(): void {
     const { path, syncMethod } = this.#options
     if (syncMethod === 'none') return
-    this.#marker.stage = 'folder'
     for (const folder of foldersAbove(path)) {
       // One above that we may not even read is one that we have not made.
       const ignored = folder === dirname(path) ? [] : ['EACCES', 'EPERM', 'ERR_ACCESS_DENIED']
@@ -220,18 +196,7 @@ export class LogFileOpener {
   }
 }
 
-const WITNESS_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-
-/** The result of `action`, or undefined when it throws one of the codes. */
-function unlessCode<T>(codes: readonly string[], action: () => T): T | undefined {
-  try {
-    return action()
-  } catch (thrown) {
-    const code = codeOf(thrown)
-    if (code !== undefined && codes.includes(code)) return undefined
-    throw thrown
-  }
-}
+const PROBE_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /** Asked before a chmod: the umask seldom takes bits away, and the permission model has no fchmod. */
 function permissionBits(mode: number | bigint): number {

@@ -1,26 +1,22 @@
 import { fdatasyncSync, fstatSync, fsyncSync, readSync, statSync } from 'node:fs'
 import { constants } from 'node:os'
-import { type Failure, failureOf, REASON_UNLINKED } from '../ring/failure-word'
+import { COUNT_OPENS, COUNT_ROTATIONS, COUNT_SYNCS, FILE_END } from '../ring/counters'
+import { type Failure, REASON_UNLINKED } from '../ring/failure-word'
 import {
-  COUNT_OPENS,
-  COUNT_ROTATIONS,
-  COUNT_SYNCS,
-  FILE_END,
+  type CountersView,
+  type JournalView,
   OPEN_DESCRIPTOR,
-  OPEN_SPARE,
-  OPEN_WITNESS,
-  type RingMemory,
+  OPEN_PROBE,
 } from '../ring/memory-map'
 import type { Notice } from '../ring/messages'
 import { AppendStream } from './append-stream'
+import { at, attempt, Refusal } from './attempt'
 import type { FilePlace, GroupJournal } from './group-journal'
 import { closeNoted, OpenDescriptors } from './open-descriptors'
 import {
   LogFileOpener,
   type LogFileOptions,
   type OpenedLog,
-  Refusal,
-  type StageMarker,
   VANISHED_ATTEMPTS_MAX,
 } from './open-log'
 import { TailRepair } from './tail-repair'
@@ -63,10 +59,10 @@ interface OpenFile extends Omit<OpenedLog, 'size'> {
  */
 export class Sink {
   readonly #options: LogFileOptions
-  readonly #memory: RingMemory
+  readonly #counters: CountersView
+  readonly #journalView: JournalView
   readonly #journal: GroupJournal
   readonly #recordSync: (ms: number) => void
-  readonly #marker: StageMarker = { stage: 'open' }
   readonly #opener: LogFileOpener
   readonly #tail: TailRepair
   readonly #descriptors: OpenDescriptors
@@ -74,7 +70,7 @@ export class Sink {
 
   constructor(
     options: LogFileOptions,
-    memory: RingMemory,
+    memory: { readonly counters: CountersView; readonly journal: JournalView },
     journal: GroupJournal,
     recordSync: (ms: number) => void,
     onNotice: (notice: Notice) => void,
@@ -82,11 +78,12 @@ export class Sink {
   ) {
     this.#options = options
     this.#descriptors = descriptors
-    this.#memory = memory
+    this.#counters = memory.counters
+    this.#journalView = memory.journal
     this.#journal = journal
     this.#recordSync = recordSync
-    this.#opener = new LogFileOpener(options, this.#marker, descriptors, onNotice)
-    this.#tail = new TailRepair(memory, journal, this.#marker, onNotice)
+    this.#opener = new LogFileOpener(options, descriptors, onNotice)
+    this.#tail = new TailRepair(memory.counters, journal, onNotice)
   }
 
   /**
@@ -98,7 +95,8 @@ export class Sink {
     return this.#attempt(() => {
       for (let attempt = 0; attempt < VANISHED_ATTEMPTS_MAX; attempt++) {
         if (!this.#appendOnce(group)) continue
-        if (this.#hasName()) return
+        // The sync has succeeded: if this fails, what is in the file can be completed.
+        if (at('open', () => this.#isLinked())) return
         // Deleted under us: what was synced is gone, so the group goes to a fresh file.
         this.#count(COUNT_ROTATIONS)
         this.#discard({ keepNote: false })
@@ -133,38 +131,34 @@ export class Sink {
   }
 
   #attempt(action: () => void): Failure | undefined {
-    try {
-      action()
-      return undefined
-    } catch (thrown) {
-      const { stage } = this.#marker
-      const failure =
-        thrown instanceof Refusal ? { stage, reason: thrown.reason } : failureOf(stage, thrown)
-      // What is in the file after a failed sync, or on a broken disk, proves nothing; and the note's
-      // witnesses would keep that disk from being unmounted. After a failed write it may be a part.
-      this.#discard({ keepNote: stage !== 'sync' && !BROKEN_DISK.has(failure.reason) })
-      return failure
-    }
+    const failure = attempt(action)
+    if (failure === undefined) return undefined
+    // What is in the file after a failed sync, or on a broken disk, proves nothing; and the note's
+    // probe would keep that disk from being unmounted. After a failed write it may be a part.
+    this.#discard({ keepNote: failure.stage !== 'sync' && !BROKEN_DISK.has(failure.reason) })
+    return failure
   }
 
   /** Returns false when another process has written into the middle of the group. */
   #appendOnce(group: Group): boolean {
     const noted = this.#journal.place()
-    const { file, place, present } = this.#place(group, noted)
+    const { file, place, present } = at('open', () => this.#place(group, noted))
     if (present > 0) this.#journal.adopt(place)
     else this.#journal.begin(group.start, group.end, place)
     if (noted !== undefined) this.#closeForeign(noted)
     const { bytes } = group
-    const isInOneWrite = present === bytes.length || this.#write(file, bytes.subarray(present))
-    // Between two parts of the group another process may have appended, and cut a line in two.
-    const isWhole = (present === 0 && isInOneWrite) || this.#isInFile(file, place.offset, bytes)
+    const isWhole = at('write', () => {
+      const isInOneWrite = present === bytes.length || file.stream.append(bytes.subarray(present))
+      // Between two parts of the group another process may have appended, and cut a line in two.
+      return (present === 0 && isInOneWrite) || this.#isInFile(file, place.offset, bytes)
+    })
     if (!isWhole) {
       this.endGroup()
       return false
     }
     file.end = place.offset + BigInt(bytes.length)
-    Atomics.store(this.#memory.counters, FILE_END, file.end)
-    this.#sync(file)
+    Atomics.store(this.#counters.counts, FILE_END, file.end)
+    at('sync', () => this.#sync(file))
     return true
   }
 
@@ -173,16 +167,15 @@ export class Sink {
     group: Group,
     noted: FilePlace | undefined,
   ): { file: OpenFile; place: FilePlace; present: number } {
-    this.#marker.stage = 'open'
     const { file, size } = this.#current() ?? this.#open()
-    const { fd, witness, spare, device, inode } = file
+    const { fd, probe, device, inode } = file
     if (noted !== undefined && this.#journal.isAbout(group.start, group.end)) {
       const present = this.#presentBytes(file, size, noted, group.bytes)
-      if (present > 0) return { file, place: { ...noted, fd, witness, spare }, present }
+      if (present > 0) return { file, place: { ...noted, fd, probe }, present }
     }
     // Where the file ends as we left it, there is nothing to look at.
     const offset = size === file.end ? size : this.#tail.repair(fd, size)
-    return { file, place: { fd, witness, spare, device, inode, offset }, present: 0 }
+    return { file, place: { fd, probe, device, inode, offset }, present: 0 }
   }
 
   /** The open file and its size, if it is still the one at the path; closes it if it is not. */
@@ -198,13 +191,13 @@ export class Sink {
 
   /**
    * How many leading bytes of the group the file holds for certain from where it was begun; 0 if
-   * others follow, or if a witness tells of an error since.
+   * others follow, or if the probe reports an error since.
    */
   #presentBytes(file: OpenFile, size: bigint, noted: FilePlace, bytes: Buffer): number {
     if (noted.device !== file.device || noted.inode !== file.inode) return 0
     const length = Number(size - noted.offset)
     if (length <= 0 || length > bytes.length) return 0
-    if (!this.#isWitnessClean()) return 0
+    if (!this.#isProbeClean()) return 0
     return this.#isInFile(file, noted.offset, bytes.subarray(0, length)) ? length : 0
   }
 
@@ -213,12 +206,12 @@ export class Sink {
     return readSync(fd, found, 0, bytes.length, offset) === bytes.length && found.equals(bytes)
   }
 
-  #isWitnessClean(): boolean {
+  #isProbeClean(): boolean {
     if (this.#options.syncMethod === 'none') return true
-    const witness = this.#journal.takeWitness()
-    const isClean = witness !== undefined && canSync(witness)
-    if (!isClean) this.#journal.doubtTail()
-    this.#journal.hear(isClean)
+    const probe = this.#journal.takeProbe()
+    const isClean = probe !== undefined && canSync(probe)
+    if (!isClean) this.#journal.markTailAtRisk()
+    this.#journal.recordProbe(isClean)
     return isClean
   }
 
@@ -229,60 +222,49 @@ export class Sink {
     return { file: this.#file, size }
   }
 
-  /** Returns whether it was one `write(2)`. */
-  #write({ stream }: OpenFile, bytes: Buffer): boolean {
-    this.#marker.stage = 'write'
-    return stream.append(bytes)
-  }
-
   #sync({ fd }: OpenFile): void {
     const { syncMethod } = this.#options
     if (syncMethod === 'none') return
-    this.#marker.stage = 'sync'
-    this.#journal.doubtTail()
+    this.#journal.markTailAtRisk()
     const start = performance.now()
     if (syncMethod === 'fsync') fsyncSync(fd)
     else fdatasyncSync(fd)
-    this.#journal.trustTail()
+    this.#journal.markTailSafe()
     this.#recordSync(performance.now() - start)
     this.#count(COUNT_SYNCS)
   }
 
   /** Whether the open file still has a name, anywhere. */
-  #hasName(): boolean {
-    // The sync has succeeded: if this fails, what is in the file can be completed.
-    this.#marker.stage = 'open'
+  #isLinked(): boolean {
     return this.#file !== undefined && fstatSync(this.#file.fd).nlink > 0
   }
 
   /**
    * Closes the file for good. The stream is dropped, with whatever it has not written. With
-   * `keepNote` the journal's note stays, and with it the witnesses that it names.
+   * `keepNote` the journal's note stays, and with it the probe that it names.
    */
   #discard({ keepNote }: { readonly keepNote: boolean }): void {
     if (!keepNote) this.endGroup()
     const file = this.#file
     if (file === undefined) return
     this.#file = undefined
-    const isNoted = this.#journal.place()?.witness === file.witness
+    const isNoted = this.#journal.place()?.probe === file.probe
     if (isNoted) {
       this.#journal.dropDescriptor()
-      this.#descriptors.forget(OPEN_WITNESS)
-      this.#descriptors.forget(OPEN_SPARE)
+      this.#descriptors.forget(OPEN_PROBE)
     } else {
-      this.#descriptors.close(OPEN_WITNESS)
-      this.#descriptors.close(OPEN_SPARE)
+      this.#descriptors.close(OPEN_PROBE)
     }
     this.#descriptors.close(OPEN_DESCRIPTOR)
   }
 
   /** Closes the descriptors of a note that are not those of the open file: their drainer is dead. */
   #closeForeign(noted: FilePlace): void {
-    if (noted.witness !== this.#file?.witness) closeNoted(this.#memory, noted)
+    if (noted.probe !== this.#file?.probe) closeNoted(this.#journalView, noted)
   }
 
   #count(counter: number): void {
-    Atomics.add(this.#memory.counters, counter, 1n)
+    Atomics.add(this.#counters.counts, counter, 1n)
   }
 }
 

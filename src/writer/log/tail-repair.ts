@@ -1,9 +1,10 @@
 import { fstatSync, readSync, writeSync } from 'node:fs'
-import { COUNT_TORN_TAILS, type RingMemory } from '../ring/memory-map'
+import { COUNT_TORN_TAILS } from '../ring/counters'
+import type { CountersView } from '../ring/memory-map'
 import type { Notice } from '../ring/messages'
 import { sleep } from '../ring/wake-up'
+import { at } from './attempt'
 import type { GroupJournal } from './group-journal'
-import type { StageMarker } from './open-log'
 
 /*
  * The repair of the file's end, before a group is appended where the file does not end as we left it:
@@ -28,20 +29,13 @@ const NOTHING = Buffer.alloc(0)
 
 /** Sees to it that the next line starts on a line of its own. */
 export class TailRepair {
-  readonly #memory: RingMemory
+  readonly #counters: CountersView
   readonly #journal: GroupJournal
-  readonly #marker: StageMarker
   readonly #onNotice: (notice: Notice) => void
 
-  constructor(
-    memory: RingMemory,
-    journal: GroupJournal,
-    marker: StageMarker,
-    onNotice: (notice: Notice) => void,
-  ) {
-    this.#memory = memory
+  constructor(counters: CountersView, journal: GroupJournal, onNotice: (notice: Notice) => void) {
+    this.#counters = counters
     this.#journal = journal
-    this.#marker = marker
     this.#onNotice = onNotice
   }
 
@@ -49,11 +43,11 @@ export class TailRepair {
   repair(fd: number, size: bigint): bigint {
     const settledSize = this.#settledSize(fd, size)
     if (isWhole(fd, settledSize)) {
-      return this.#isDoubted(settledSize) ? this.#addNewline(fd, settledSize) : settledSize
+      return this.#isAtRisk(settledSize) ? this.#addNewline(fd, settledSize) : settledSize
     }
     const bytes = fragmentBytes(fd, settledSize)
     const repairedSize = this.#addNewline(fd, settledSize)
-    Atomics.add(this.#memory.counters, COUNT_TORN_TAILS, 1n)
+    Atomics.add(this.#counters.counts, COUNT_TORN_TAILS, 1n)
     this.#onNotice({ kind: 'torn-tail', offset: Number(settledSize) - bytes, bytes })
     return repairedSize
   }
@@ -62,7 +56,7 @@ export class TailRepair {
   #settledSize(fd: number, openedSize: bigint): bigint {
     let size = openedSize
     while (!isWhole(fd, size)) {
-      sleep(this.#memory.control, SETTLE_MS)
+      sleep(SETTLE_MS)
       // On a busy machine a write may stand still for longer. The kernel lets one write at a time into
       // a file: one of nothing returns when the other is over.
       writeSync(fd, NOTHING)
@@ -78,13 +72,12 @@ export class TailRepair {
    * end of a sector may be lost with it, and the next line would follow upon what was before. Within a
    * sector, what is appended takes the rest of it to the disk again.
    */
-  #isDoubted(size: bigint): boolean {
-    return this.#journal.isTailDoubted && size % SECTOR_BYTES === 0n && size > 0n
+  #isAtRisk(size: bigint): boolean {
+    return this.#journal.isTailAtRisk && size % SECTOR_BYTES === 0n && size > 0n
   }
 
   #addNewline(fd: number, size: bigint): bigint {
-    this.#marker.stage = 'write'
-    writeSync(fd, '\n')
+    at('write', () => writeSync(fd, '\n'))
     return size + 1n
   }
 }

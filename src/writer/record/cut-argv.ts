@@ -1,7 +1,7 @@
 import { constants } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { invalidEvent } from '../../base/field-checks'
-import { STRING_LENGTH_BYTES, STRING_LENGTHS_OFFSET } from '../ring/memory-map'
+import { STRING_LENGTH_BYTES, STRING_LENGTHS_OFFSET } from './record-layout'
 
 /** UTF-8 takes at most three bytes for a UTF-16 unit. */
 export const UTF8_BYTES_PER_UNIT = 3

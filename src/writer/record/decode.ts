@@ -1,8 +1,21 @@
 import { DENIAL_REASONS, WARNING_KINDS } from '../../format/events'
 import {
+  CODE_OFFSET,
+  FLAGS_OFFSET,
+  RECORD_HEADER_BYTES,
+  REQUEST_ID_OFFSET,
+  type RecordBytes,
+  TIME_OFFSET,
+  TYPE_DENIAL,
+  TYPE_EXIT,
+  TYPE_OFFSET,
+  TYPE_REQUEST,
+  TYPE_STARTED,
+  TYPE_WARNING,
+} from '../ring/record-header'
+import {
   AGENT_ID_OFFSET,
   ALL_IDS_BYTES,
-  CODE_OFFSET,
   EXIT_BYTES,
   EXIT_CODE_OFFSET,
   EXIT_DURATION_OFFSET,
@@ -14,31 +27,20 @@ import {
   FLAG_EXIT_SIGNAL,
   FLAG_MATCHED_ACL,
   FLAG_TRUNCATED,
-  FLAGS_OFFSET,
   getU64,
   MACHINE_ID_OFFSET,
-  RECORD_HEADER_BYTES,
   REQUEST_ID_BYTES,
-  REQUEST_ID_OFFSET,
   REQUEST_STDIN_OFFSET,
   REQUEST_TIMEOUT_OFFSET,
-  type RecordBytes,
   STARTED_BYTES,
   STARTED_PID_OFFSET,
   STRING_COUNT_OFFSET,
   STRING_LENGTH_BYTES,
   STRING_LENGTHS_OFFSET,
   TEXT_BYTES_OFFSET,
-  TIME_OFFSET,
-  TYPE_DENIAL,
-  TYPE_EXIT,
-  TYPE_OFFSET,
-  TYPE_REQUEST,
-  TYPE_STARTED,
-  TYPE_WARNING,
   WARNING_BYTES,
   WARNING_BYTES_OFFSET,
-} from '../ring/memory-map'
+} from './record-layout'
 
 /** The bytes of a record do not follow the layout: nothing of it is used. */
 export class CorruptRecordError extends Error {}

@@ -17,9 +17,24 @@ import {
 } from '../../base/field-checks'
 import { DENIAL_REASONS, WARNING_KINDS } from '../../format/events'
 import {
+  CODE_OFFSET,
+  FLAGS_OFFSET,
+  RECORD_HEADER_BYTES,
+  REQUEST_ID_OFFSET,
+  type RecordBytes,
+  TIME_OFFSET,
+  TYPE_DENIAL,
+  TYPE_EXIT,
+  TYPE_OFFSET,
+  TYPE_REOPEN,
+  TYPE_REQUEST,
+  TYPE_STARTED,
+  TYPE_WARNING,
+} from '../ring/record-header'
+import { cutToSize, LINE_SAFE_BYTES, UTF8_BYTES_PER_UNIT, utf8Bytes } from './cut-argv'
+import {
   AGENT_ID_OFFSET,
   ALL_IDS_BYTES,
-  CODE_OFFSET,
   EXIT_BYTES,
   EXIT_CODE_OFFSET,
   EXIT_DURATION_OFFSET,
@@ -31,34 +46,21 @@ import {
   FLAG_EXIT_SIGNAL,
   FLAG_MATCHED_ACL,
   FLAG_TRUNCATED,
-  FLAGS_OFFSET,
   MACHINE_ID_OFFSET,
   PARTY_ID_BYTES,
   putU64,
-  RECORD_HEADER_BYTES,
   REQUEST_ID_BYTES,
-  REQUEST_ID_OFFSET,
   REQUEST_STDIN_OFFSET,
   REQUEST_TIMEOUT_OFFSET,
-  type RecordBytes,
   STARTED_BYTES,
   STARTED_PID_OFFSET,
   STRING_COUNT_OFFSET,
   STRING_LENGTH_BYTES,
   STRING_LENGTHS_OFFSET,
   TEXT_BYTES_OFFSET,
-  TIME_OFFSET,
-  TYPE_DENIAL,
-  TYPE_EXIT,
-  TYPE_OFFSET,
-  TYPE_REOPEN,
-  TYPE_REQUEST,
-  TYPE_STARTED,
-  TYPE_WARNING,
   WARNING_BYTES,
   WARNING_BYTES_OFFSET,
-} from '../ring/memory-map'
-import { cutToSize, LINE_SAFE_BYTES, UTF8_BYTES_PER_UNIT, utf8Bytes } from './cut-argv'
+} from './record-layout'
 import { type RedactOptions, redactArgv } from './redact-argv'
 import { StringRun } from './string-run'
 

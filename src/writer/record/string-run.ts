@@ -1,4 +1,4 @@
-import { STRING_LENGTH_BYTES } from '../ring/memory-map'
+import { STRING_LENGTH_BYTES } from './record-layout'
 
 /** Room for the lengths of an event's strings: to begin with, and kept from one event to the next. */
 const CAPACITY_FIRST = 64

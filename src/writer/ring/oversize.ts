@@ -1,6 +1,11 @@
 import { positionDelta } from './memory-map'
 import type { OversizeRecord } from './messages'
 
+/** oversize: which buffer holds the record that was too large for the ring, and its length. */
+export const OVERSIZE_ID_OFFSET = 40
+export const OVERSIZE_LENGTH_OFFSET = 44
+export const OVERSIZE_BYTES = 48
+
 interface Outstanding extends OversizeRecord {
   /** Ring position of the reference. */
   readonly position: number

@@ -1,25 +1,27 @@
 import {
-  align,
   CORRUPT_END,
   CORRUPTIONS,
   DURABLE,
-  FAILURE_OFFSET,
   HEAD,
-  LENGTH_OFFSET,
   maxInlineRecordBytes,
-  PADDING_SEAL,
   positionDelta,
-  READ,
+  type RingView,
+  TAIL,
+} from './memory-map'
+import {
+  align,
+  FAILURE_OFFSET,
+  LENGTH_OFFSET,
+  PADDING_STAMP,
   RECORD_HEADER_BYTES,
   type RecordBytes,
-  type RingMemory,
   recordBytes,
-  SEAL_OFFSET,
-  sealOf,
-  TAIL,
+  STAMP_OFFSET,
+  stampOf,
   TIME_OFFSET,
   TYPE_OFFSET,
-} from './memory-map'
+} from './record-header'
+import { moveDurable } from './wake-up'
 
 /*
  * Why a published record is whole.
@@ -43,20 +45,20 @@ export class RingProducer {
   readonly capacity: number
   /** The longest record in bytes that {@link tryClaim} takes; a longer one goes beside the ring. */
   readonly maxRecordBytes: number
-  readonly #control: Int32Array
+  readonly #words: Int32Array
   #tail: number
   #head: number
   #claimed = INSUFFICIENT_CAPACITY
   #claimedBytes = 0
   #corruptions = 0
 
-  constructor(memory: RingMemory) {
-    this.records = memory.records
-    this.capacity = memory.capacity
-    this.maxRecordBytes = maxInlineRecordBytes(memory.capacity)
-    this.#control = memory.control
-    this.#tail = Atomics.load(memory.control, TAIL)
-    this.#head = Atomics.load(memory.control, HEAD)
+  constructor({ words, records, capacity }: RingView) {
+    this.records = records
+    this.capacity = capacity
+    this.maxRecordBytes = maxInlineRecordBytes(capacity)
+    this.#words = words
+    this.#tail = Atomics.load(words, TAIL)
+    this.#head = Atomics.load(words, HEAD)
   }
 
   /** Position up to which records are published. */
@@ -76,8 +78,8 @@ export class RingProducer {
 
   /**
    * Claims room for one record of at most `length` bytes, header included.
-   * Returns the record's index, or {@link INSUFFICIENT_CAPACITY}. A claim is ended by
-   * {@link commit} or {@link abort}; nothing is visible to the drainer before that.
+   * Returns the record's index, or {@link INSUFFICIENT_CAPACITY}. Nothing is visible to the drainer
+   * before {@link commit}; a claim that is not committed is replaced by the next one.
    */
   tryClaim(length: number): number {
     if (length > this.maxRecordBytes) {
@@ -109,17 +111,12 @@ export class RingProducer {
     const position = this.#pad(index)
     const { view } = this.records
     view.setUint32(index + LENGTH_OFFSET, length, true)
-    view.setUint32(index + SEAL_OFFSET, sealOf(length, position), true)
+    view.setUint32(index + STAMP_OFFSET, stampOf(length, position), true)
     view.setInt32(index + FAILURE_OFFSET, 0, true)
     this.#claimed = INSUFFICIENT_CAPACITY
     this.#tail = (position + align(length)) | 0
-    Atomics.store(this.#control, TAIL, this.#tail)
+    Atomics.store(this.#words, TAIL, this.#tail)
     return position
-  }
-
-  /** Gives the claim back. */
-  abort(): void {
-    this.#claimed = INSUFFICIENT_CAPACITY
   }
 
   /** Fills the end of the record area when the claim wrapped to its start; returns the position. */
@@ -129,13 +126,13 @@ export class RingProducer {
     const { view } = this.records
     const length = this.capacity - index
     view.setUint32(index + LENGTH_OFFSET, length, true)
-    view.setUint32(index + SEAL_OFFSET, PADDING_SEAL, true)
+    view.setUint32(index + STAMP_OFFSET, PADDING_STAMP, true)
     return (this.#tail + length) | 0
   }
 
   /** The drainer's durable position: every record before it has its outcome. */
   get durablePosition(): number {
-    return Atomics.load(this.#control, DURABLE)
+    return Atomics.load(this.#words, DURABLE)
   }
 
   /** Whether `position` lies in what is published and not released, or at an end of it. */
@@ -164,10 +161,10 @@ export class RingProducer {
    * records below `durable` (passed in, read before this call) were written is not known.
    */
   corruption(durable: number): boolean {
-    const corruptions = Atomics.load(this.#control, CORRUPTIONS)
+    const corruptions = Atomics.load(this.#words, CORRUPTIONS)
     if (corruptions === this.#corruptions) return false
     // The count can be seen before `durable` has passed the stretch: then it still counts next time.
-    const end = Atomics.load(this.#control, CORRUPT_END)
+    const end = Atomics.load(this.#words, CORRUPT_END)
     if (positionDelta(durable, end) >= 0) this.#corruptions = corruptions
     return true
   }
@@ -176,7 +173,7 @@ export class RingProducer {
   release(position: number): void {
     if (positionDelta(position, this.#head) <= 0) return
     this.#head = position
-    Atomics.store(this.#control, HEAD, position)
+    Atomics.store(this.#words, HEAD, position)
   }
 }
 
@@ -192,25 +189,24 @@ export const CORRUPT = -2
 export class RingConsumer {
   /** The private copy; indexes are those of the ring. */
   readonly records: RecordBytes
-  readonly #memory: RingMemory
+  readonly #ring: RingView
   readonly #mask: number
   #read: number
   #copied: number
 
   /** Starts where the drainer before it stopped: at the durable position. */
-  constructor(memory: RingMemory) {
-    this.#memory = memory
-    this.#mask = memory.capacity - 1
-    this.records = recordBytes(new ArrayBuffer(memory.capacity))
-    this.#read = Atomics.load(memory.control, DURABLE)
+  constructor(ring: RingView) {
+    this.#ring = ring
+    this.#mask = ring.capacity - 1
+    this.records = recordBytes(new ArrayBuffer(ring.capacity))
+    this.#read = this.durablePosition
     this.#copied = this.#read
   }
 
   /** Goes back, or forward, to the durable position: what came before has its outcome. */
   restart(): void {
-    this.#read = Atomics.load(this.#memory.control, DURABLE)
+    this.#read = this.durablePosition
     this.#copied = this.#read
-    Atomics.store(this.#memory.control, READ, this.#read)
   }
 
   /** Position up to which records have been decoded. */
@@ -220,7 +216,7 @@ export class RingConsumer {
 
   /** Position up to which every record has its outcome. */
   get durablePosition(): number {
-    return Atomics.load(this.#memory.control, DURABLE)
+    return Atomics.load(this.#ring.words, DURABLE)
   }
 
   /** The tail that the last {@link refill} has seen. */
@@ -230,9 +226,9 @@ export class RingConsumer {
 
   /** Copies what was published since the last call; whether there was anything. */
   refill(): boolean {
-    const tail = Atomics.load(this.#memory.control, TAIL)
+    const tail = Atomics.load(this.#ring.words, TAIL)
     const fresh = positionDelta(tail, this.#copied)
-    const { capacity, records } = this.#memory
+    const { capacity, records } = this.#ring
     const from = this.#copied & this.#mask
     this.#copied = tail
     // Positions that contradict each other are for `next` to refuse.
@@ -251,37 +247,37 @@ export class RingConsumer {
     for (;;) {
       const available = positionDelta(this.#copied, this.#read)
       if (available === 0) return EMPTY
-      if (available < 0 || available > this.#memory.capacity) return CORRUPT
+      if (available < 0 || available > this.#ring.capacity) return CORRUPT
       const index = this.#read & this.#mask
       const length = this.records.view.getUint32(index + LENGTH_OFFSET, true)
-      const bytesToEnd = this.#memory.capacity - index
+      const bytesToEnd = this.#ring.capacity - index
       if (this.#isPadding(index)) {
         if (length > available) return CORRUPT
-        this.#advanceTo((this.#read + length) | 0)
+        this.#read = (this.#read + length) | 0
         continue
       }
       const isPlausible =
         length >= RECORD_HEADER_BYTES && length <= bytesToEnd && align(length) <= available
       if (!isPlausible) return CORRUPT
-      const seal = this.records.view.getUint32(index + SEAL_OFFSET, true)
-      return seal === sealOf(length, this.#read) ? index : CORRUPT
+      const stamp = this.records.view.getUint32(index + STAMP_OFFSET, true)
+      return stamp === stampOf(length, this.#read) ? index : CORRUPT
     }
   }
 
   /**
-   * Whether padding starts at `index`. Its seal alone does not tell: a record has the same one at one
+   * Whether padding starts at `index`. Its stamp alone does not tell: a record has the same one at one
    * position in 2^32. But padding ends where the record area does, and such a record's length is odd.
    */
   #isPadding(index: number): boolean {
     const { view } = this.records
-    const isSealed = view.getUint32(index + SEAL_OFFSET, true) === PADDING_SEAL
-    return isSealed && view.getUint32(index + LENGTH_OFFSET, true) === this.#memory.capacity - index
+    const isStamped = view.getUint32(index + STAMP_OFFSET, true) === PADDING_STAMP
+    return isStamped && view.getUint32(index + LENGTH_OFFSET, true) === this.#ring.capacity - index
   }
 
   /** Steps over the record that {@link next} has returned. */
   advance(): void {
     const length = this.records.view.getUint32((this.#read & this.#mask) + LENGTH_OFFSET, true)
-    this.#advanceTo((this.#read + align(length)) | 0)
+    this.#read = (this.#read + align(length)) | 0
   }
 
   /**
@@ -289,14 +285,9 @@ export class RingConsumer {
    * next record. The producer fails all that it has published there, see {@link RingProducer.corruption}.
    */
   skipToTail(): void {
-    this.#advanceTo(this.#copied)
-    Atomics.store(this.#memory.control, CORRUPT_END, this.#copied)
-    Atomics.add(this.#memory.control, CORRUPTIONS, 1)
-  }
-
-  #advanceTo(position: number): void {
-    this.#read = position
-    Atomics.store(this.#memory.control, READ, position)
+    this.#read = this.#copied
+    Atomics.store(this.#ring.words, CORRUPT_END, this.#copied)
+    Atomics.add(this.#ring.words, CORRUPTIONS, 1)
   }
 
   /**
@@ -305,7 +296,7 @@ export class RingConsumer {
    */
   markFailed(position: number, failure: number): void {
     const index = (position & this.#mask) + FAILURE_OFFSET
-    const { view } = this.#memory.records
+    const { view } = this.#ring.records
     if (view.getInt32(index, true) === 0) view.setInt32(index, failure, true)
   }
 
@@ -320,10 +311,8 @@ export class RingConsumer {
     }
   }
 
-  /** Moves `durable` to `position` and wakes whoever waits for it, asynchronously or blocking. */
+  /** Moves the durable position, and wakes whoever waits for it. */
   publish(position: number): void {
-    Atomics.store(this.#memory.control, DURABLE, position)
-    // No count: with one, a pending waitAsync could take the wake-up that a blocking wait needs.
-    Atomics.notify(this.#memory.control, DURABLE)
+    moveDurable(this.#ring, position)
   }
 }

@@ -1,21 +1,28 @@
-import { HURRY, PARKED, SLEEP, TAIL } from './memory-map'
+import { DURABLE, FLUSH_UP_TO, PARKED, type RingView, TAIL } from './memory-map'
 
 /*
- * Why no wake-up is lost.
+ * Waking the other thread, in both directions, and why no wake-up is lost.
  *
- * The drainer, before it sleeps, stores PARKED = 1 and then loads the tail once more. The producer
- * stores the tail (in `commit`) and then loads PARKED. All four are sequentially consistent, so in
- * the one order of all of them either the drainer's load comes after the producer's store, and it
- * sees the record and does not sleep; or the producer's load comes after the drainer's store, and it
- * sees PARKED = 1 and wakes it. Waking sets PARKED back to 0 before the notify: a drainer that has
- * not fallen asleep yet finds the word changed, and `Atomics.wait` returns at once. The same holds
- * for the other words that the producer changes before it calls `unpark`: HURRY and CLOSING.
+ * Producer to drainer. The drainer, before it sleeps, stores PARKED = 1 and then loads the tail once
+ * more. The producer stores the tail (in `commit`) and then loads PARKED. All four are sequentially
+ * consistent, so in the one order of all of them either the drainer's load comes after the producer's
+ * store, and it sees the record and does not sleep; or the producer's load comes after the drainer's
+ * store, and it sees PARKED = 1 and wakes it. Waking sets PARKED back to 0 before the notify: a drainer
+ * that has not fallen asleep yet finds the word changed, and `Atomics.wait` returns at once. The same
+ * holds for the other words that the producer changes before it calls `unpark`: FLUSH_UP_TO and
+ * CLOSING.
+ *
+ * Drainer to producer. The word that is waited on is the one that changes: the producer waits for
+ * DURABLE to differ from a value it has seen, blocking or through the event loop. Both kinds of wait
+ * compare and fall asleep as one step, so a store that comes before is seen, and one that comes after
+ * is followed by a notify that wakes it. The notify has no count: with one, a pending `waitAsync`
+ * could take the wake-up that a blocking wait needs.
  */
 
 /** Wakes the drainer if it sleeps. Called by the producer after it has changed a word. */
-export function unpark(control: Int32Array): void {
-  if (Atomics.load(control, PARKED) === 0) return
-  if (Atomics.exchange(control, PARKED, 0) === 1) Atomics.notify(control, PARKED)
+export function unpark({ words }: RingView): void {
+  if (Atomics.load(words, PARKED) === 0) return
+  if (Atomics.exchange(words, PARKED, 0) === 1) Atomics.notify(words, PARKED)
 }
 
 /**
@@ -25,27 +32,54 @@ export function unpark(control: Int32Array): void {
  * @returns false when the time ran out
  */
 export function park(
-  control: Int32Array,
+  { words }: RingView,
   seenTail: number,
   timeoutMs: number,
   mayPark: () => boolean = () => true,
 ): boolean {
-  Atomics.store(control, PARKED, 1)
+  Atomics.store(words, PARKED, 1)
   let isWoken = true
-  if (Atomics.load(control, TAIL) === seenTail && mayPark()) {
-    isWoken = Atomics.wait(control, PARKED, 1, timeoutMs) !== 'timed-out'
+  if (Atomics.load(words, TAIL) === seenTail && mayPark()) {
+    isWoken = Atomics.wait(words, PARKED, 1, timeoutMs) !== 'timed-out'
   }
-  Atomics.store(control, PARKED, 0)
+  Atomics.store(words, PARKED, 0)
   return isWoken
 }
 
-/** Asks the drainer not to linger for company before `position`, and wakes it. */
-export function hurry(control: Int32Array, position: number): void {
-  Atomics.store(control, HURRY, position)
-  unpark(control)
+/** Asks the drainer not to wait for company before `position`, and wakes it. */
+export function flushUpTo(ring: RingView, position: number): void {
+  Atomics.store(ring.words, FLUSH_UP_TO, position)
+  unpark(ring)
 }
 
+/** Moves the durable position, and wakes whoever waits for it. Called by the drainer. */
+export function moveDurable({ words }: RingView, position: number): void {
+  Atomics.store(words, DURABLE, position)
+  Atomics.notify(words, DURABLE)
+}
+
+/**
+ * Blocks the producer until the durable position differs from `seen`, at most `timeoutMs` milliseconds.
+ * @returns false when the time ran out
+ */
+export function waitDurable({ words }: RingView, seen: number, timeoutMs: number): boolean {
+  return Atomics.wait(words, DURABLE, seen, timeoutMs) !== 'timed-out'
+}
+
+/**
+ * Calls `onMoved` in a later turn, once the durable position differs from `seen`. Does not keep the
+ * process alive.
+ */
+export function watchDurable({ words }: RingView, seen: number, onMoved: () => void): void {
+  const wait = Atomics.waitAsync(words, DURABLE, seen)
+  if (wait.async) void wait.value.then(onMoved)
+  else queueMicrotask(onMoved)
+}
+
+/** Never notified. */
+const asleep = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+
 /** Blocks this thread for `ms` milliseconds. */
-export function sleep(control: Int32Array, ms: number): void {
-  Atomics.wait(control, SLEEP, 0, ms)
+export function sleep(ms: number): void {
+  Atomics.wait(asleep, 0, 0, ms)
 }

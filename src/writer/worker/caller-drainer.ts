@@ -1,5 +1,11 @@
 import type { DrainConfig, DrainLoop } from '../drain/drain-loop'
-import { DRAINER, DRAINER_CALLER, DRAINER_NONE, type RingMemory } from '../ring/memory-map'
+import {
+  DRAINER,
+  DRAINER_CALLER,
+  DRAINER_NONE,
+  DURABLE,
+  type SharedMemory,
+} from '../ring/memory-map'
 import type { Notice } from '../ring/messages'
 import type { OversizeStore } from '../ring/oversize'
 import { RingConsumer } from '../ring/ring'
@@ -16,7 +22,7 @@ export interface StandInEvents {
  * until that has its outcome, and the file until {@link StandIn.close}.
  */
 export class StandIn {
-  readonly #memory: RingMemory
+  readonly #memory: SharedMemory
   readonly #config: DrainConfig
   readonly #oversize: OversizeStore
   readonly #events: StandInEvents
@@ -24,7 +30,7 @@ export class StandIn {
   #isOwner = false
 
   constructor(
-    memory: RingMemory,
+    memory: SharedMemory,
     config: DrainConfig,
     oversize: OversizeStore,
     events: StandInEvents,
@@ -66,7 +72,10 @@ export class StandIn {
     const wasOwner = this.#isOwner
     if (!this.#tryOwn()) return
     try {
-      loadCallerDrain().closeLeftovers(this.#memory)
+      loadCallerDrain().closeLeftovers(
+        this.#memory.journal,
+        Atomics.load(this.#memory.ring.words, DURABLE),
+      )
     } catch {
       // The package's files have vanished; two descriptors stay open.
     }
@@ -76,8 +85,8 @@ export class StandIn {
   /** Makes this thread the drainer, unless the worker is. */
   #tryOwn(): boolean {
     if (this.#isOwner) return true
-    const { control } = this.#memory
-    const owner = Atomics.compareExchange(control, DRAINER, DRAINER_NONE, DRAINER_CALLER)
+    const { session } = this.#memory.session
+    const owner = Atomics.compareExchange(session, DRAINER, DRAINER_NONE, DRAINER_CALLER)
     this.#isOwner = owner === DRAINER_NONE
     if (this.#isOwner) this.#loop?.restart()
     return this.#isOwner
@@ -85,13 +94,13 @@ export class StandIn {
 
   #disown(): void {
     this.#isOwner = false
-    Atomics.store(this.#memory.control, DRAINER, DRAINER_NONE)
+    Atomics.store(this.#memory.session.session, DRAINER, DRAINER_NONE)
   }
 
   /** The last resort, as the owner: the drain loop itself fails here, so all that is pending does. */
   #giveUpRing(cause: unknown): void {
     this.close()
-    const consumer = new RingConsumer(this.#memory)
+    const consumer = new RingConsumer(this.#memory.ring)
     consumer.refill()
     consumer.skipToTail()
     consumer.publish(consumer.readPosition)

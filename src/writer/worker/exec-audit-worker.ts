@@ -4,16 +4,17 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { DrainLoop, IDLE } from '../drain/drain-loop'
 import type { OversizeSource } from '../drain/record-to-line'
 import { closeLeftovers, OpenDescriptors } from '../log/open-descriptors'
+import { COUNT_OPENS } from '../ring/counters'
 import {
   CLOSING,
-  COUNT_OPENS,
   DRAINER,
   DRAINER_NONE,
   DRAINER_WORKER,
-  HURRY,
-  type RingMemory,
+  DURABLE,
+  FLUSH_UP_TO,
   SESSIONS_BEGUN,
-  viewRing,
+  type SharedMemory,
+  viewMemory,
   WORKER_THREAD,
 } from '../ring/memory-map'
 import { type OversizeRecord, SESSION_LINGER_MS, type SessionTask } from '../ring/messages'
@@ -68,7 +69,7 @@ class OversizeInbox implements OversizeSource {
 }
 
 class Worker {
-  readonly #memory: RingMemory
+  readonly #memory: SharedMemory
   readonly #inbox = new OversizeInbox()
   readonly #config: SessionTask['config']
   readonly #threadId = currentThreadId()
@@ -77,16 +78,16 @@ class Worker {
 
   constructor(config: SessionTask['config']) {
     this.#config = config
-    this.#memory = viewRing(config.ring)
+    this.#memory = viewMemory(config.ring)
   }
 
   runSession(task: SessionTask): void {
-    const { control } = this.#memory
-    Atomics.add(control, SESSIONS_BEGUN, 1)
+    const { session } = this.#memory.session
+    Atomics.add(session, SESSIONS_BEGUN, 1)
     // The calling thread may be draining the ring itself; it starts another session when it is done.
-    const owner = Atomics.compareExchange(control, DRAINER, DRAINER_NONE, DRAINER_WORKER)
+    const owner = Atomics.compareExchange(session, DRAINER, DRAINER_NONE, DRAINER_WORKER)
     if (owner !== DRAINER_NONE) return
-    Atomics.store(control, WORKER_THREAD, this.#threadId)
+    Atomics.store(session, WORKER_THREAD, this.#threadId)
     this.#port = task.port
     this.#inbox.begin(task)
     try {
@@ -96,15 +97,15 @@ class Worker {
       throw thrown
     } finally {
       this.#inbox.end()
-      Atomics.compareExchange(control, DRAINER, DRAINER_WORKER, DRAINER_NONE)
+      Atomics.compareExchange(session, DRAINER, DRAINER_WORKER, DRAINER_NONE)
     }
   }
 
   #restartedLoop(): DrainLoop {
     if (this.#loop === undefined) {
-      closeLeftovers(this.#memory)
+      closeLeftovers(this.#memory.journal, Atomics.load(this.#memory.ring.words, DURABLE))
       const notify = (notice: unknown) => this.#port?.postMessage(notice)
-      const descriptors = new OpenDescriptors(this.#memory.control)
+      const descriptors = new OpenDescriptors(this.#memory.journal.words)
       this.#loop = new DrainLoop(this.#config, this.#inbox, notify, this.#memory, descriptors)
     } else {
       this.#loop.restart()
@@ -113,25 +114,27 @@ class Worker {
   }
 
   #drain(loop: DrainLoop): void {
-    const { control } = this.#memory
+    const { ring } = this.#memory
+    const { session } = this.#memory.session
+    const flushed = () => Atomics.load(ring.words, FLUSH_UP_TO)
     const opensBefore = this.#opens()
     for (;;) {
-      const hurried = Atomics.load(control, HURRY)
+      const seenFlush = flushed()
       const waitMs = loop.step()
       if (loop.isAtRest && this.#opens() - opensBefore > OPENS_PER_SESSION_MAX) return
       if (waitMs === 0) continue
       const isIdle = waitMs === IDLE
-      const isClosing = () => isIdle && Atomics.load(control, CLOSING) !== 0
+      const isClosing = () => isIdle && Atomics.load(session, CLOSING) !== 0
       if (isClosing()) break
-      const mayPark = () => Atomics.load(control, HURRY) === hurried && !isClosing()
-      const isWoken = park(control, loop.seenTail, isIdle ? SESSION_LINGER_MS : waitMs, mayPark)
+      const mayPark = () => flushed() === seenFlush && !isClosing()
+      const isWoken = park(ring, loop.seenTail, isIdle ? SESSION_LINGER_MS : waitMs, mayPark)
       if (isIdle && !isWoken) return
     }
     this.#endLoop()
   }
 
   #opens(): number {
-    return Number(Atomics.load(this.#memory.counters, COUNT_OPENS))
+    return Number(Atomics.load(this.#memory.counters.counts, COUNT_OPENS))
   }
 
   #endLoop(): void {

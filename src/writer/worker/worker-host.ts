@@ -6,14 +6,14 @@ import {
   DRAINER_NONE,
   DRAINER_WORKER,
   DURABLE,
-  type RingMemory,
   SESSIONS_BEGUN,
+  type SharedMemory,
   TAIL,
   WORKER_THREAD,
 } from '../ring/memory-map'
 import type { Notice, OversizeRecord, SessionTask } from '../ring/messages'
 import type { OversizeStore } from '../ring/oversize'
-import { sleep, unpark } from '../ring/wake-up'
+import { sleep, unpark, waitDurable } from '../ring/wake-up'
 import { StandIn, type StandInEvents } from './caller-drainer'
 import { WorkerTrials } from './restart-backoff'
 import { isThreadGone } from './thread-liveness'
@@ -93,7 +93,7 @@ type Drainer = 'worker' | 'caller'
 
 /** Runs the worker, its sessions and their ends; drains on the calling thread when that is needed. */
 export class WorkerHost {
-  readonly #memory: RingMemory
+  readonly #memory: SharedMemory
   readonly #config: DrainConfig
   readonly #oversize: OversizeStore
   readonly #events: HostEvents
@@ -113,7 +113,7 @@ export class WorkerHost {
   #fruitlessDeaths = 0
 
   constructor(
-    memory: RingMemory,
+    memory: SharedMemory,
     config: DrainConfig,
     oversize: OversizeStore,
     events: HostEvents,
@@ -145,7 +145,7 @@ export class WorkerHost {
       // Not while a session of the worker before is still to end: it would be taken for the new one's.
       if (this.#session === undefined && this.#trials.areDue) void this.#tryWorker()
     } else if (this.#session === undefined) this.#startSession()
-    else unpark(this.#memory.control)
+    else unpark(this.#memory.ring)
   }
 
   /**
@@ -155,27 +155,30 @@ export class WorkerHost {
    */
   waitForProgress(seenDurable: number, timeoutMs: number, patienceMs: number): void {
     if (!this.#isDrainedHere) {
-      unpark(this.#memory.control)
+      unpark(this.#memory.ring)
       if (this.#waitForWorker(seenDurable, timeoutMs, patienceMs)) return
     }
     const waitMs = this.#tryStep() ?? 0
-    if (waitMs > 0) sleep(this.#memory.control, Math.min(waitMs, BLOCKING_SLICE_MS, timeoutMs))
+    if (waitMs > 0) sleep(Math.min(waitMs, BLOCKING_SLICE_MS, timeoutMs))
   }
 
   /** Waits for a while; false when no worker has held the ring for as long as patience lasts. */
   #waitForWorker(seenDurable: number, timeoutMs: number, patienceMs: number): boolean {
-    const { control } = this.#memory
-    if (Atomics.load(control, DRAINER) !== DRAINER_NONE) {
+    const {
+      ring,
+      session: { session },
+    } = this.#memory
+    if (Atomics.load(session, DRAINER) !== DRAINER_NONE) {
       this.#patienceLeftMs = patienceMs
       const sliceMs = Math.min(BLOCKING_SLICE_MS, timeoutMs)
-      const isWoken = Atomics.wait(control, DURABLE, seenDurable, sliceMs) !== 'timed-out'
+      const isWoken = waitDurable(ring, seenDurable, sliceMs)
       // Only a ring that the worker was seen to hold: no other worker can have taken it meanwhile.
-      if (!isWoken && isThreadGone(Atomics.load(control, WORKER_THREAD))) this.#disownWorker()
+      if (!isWoken && isThreadGone(Atomics.load(session, WORKER_THREAD))) this.#disownWorker()
       return true
     }
     this.#patienceLeftMs = Math.min(this.#patienceLeftMs, patienceMs)
     const waitMs = Math.min(this.#patienceLeftMs, timeoutMs)
-    if (Atomics.wait(control, DURABLE, seenDurable, waitMs) !== 'timed-out') return true
+    if (waitDurable(ring, seenDurable, waitMs)) return true
     this.#patienceLeftMs -= waitMs
     return this.#patienceLeftMs > 0
   }
@@ -201,13 +204,13 @@ export class WorkerHost {
 
   /** Ends the worker. Everything must have its outcome. Idempotent through its owner. */
   async close(): Promise<void> {
-    const { control } = this.#memory
+    const { ring, session } = this.#memory
     this.#isClosed = true
-    Atomics.store(control, CLOSING, 1)
+    Atomics.store(session.session, CLOSING, 1)
     if (this.#drainer === 'worker') {
       // One last session, so that the worker closes its file.
       if (this.#session === undefined && this.#pool !== undefined) this.#startSession()
-      unpark(control)
+      unpark(ring)
       await this.#session
     }
     this.#standIn.close()
@@ -222,8 +225,8 @@ export class WorkerHost {
 
   /** Whether something waits to be drained. Never after the end, whatever the ring's words say. */
   get #isPending(): boolean {
-    const { control } = this.#memory
-    return !this.#isClosed && Atomics.load(control, TAIL) !== Atomics.load(control, DURABLE)
+    const { words } = this.#memory.ring
+    return !this.#isClosed && Atomics.load(words, TAIL) !== Atomics.load(words, DURABLE)
   }
 
   #newPool(): WorkerPool {
@@ -251,9 +254,9 @@ export class WorkerHost {
     port1.unref()
     this.#port = port1
     this.#sessions++
-    const durable = Atomics.load(this.#memory.control, DURABLE)
+    const durable = Atomics.load(this.#memory.ring.words, DURABLE)
     // It also keeps the process alive while the first session may never begin.
-    const begun = Atomics.load(this.#memory.control, SESSIONS_BEGUN)
+    const begun = Atomics.load(this.#memory.session.session, SESSIONS_BEGUN)
     const watchdog = setTimeout(() => this.#checkBegun(begun), SESSION_START_MS_MAX)
     const task: SessionTask = {
       config: this.#config,
@@ -289,25 +292,24 @@ export class WorkerHost {
   /** A session was rejected: the worker died, could not load, or its drain loop threw. */
   #onDeath(cause: unknown, durableBefore: number): void {
     if (this.#drainer === 'caller') return
-    const { control } = this.#memory
     this.#deaths++
     this.#disownWorker()
-    const isFruitless = Atomics.load(control, DURABLE) === durableBefore
+    const isFruitless = Atomics.load(this.#memory.ring.words, DURABLE) === durableBefore
     this.#fruitlessDeaths = isFruitless ? this.#fruitlessDeaths + 1 : 0
     // After its return one such death is enough, until a session has ended well.
     if (this.#fruitlessDeaths >= FRUITLESS_DEATHS_MAX) this.#fallBack(cause)
   }
 
   #checkBegun(begunBefore: number): void {
-    if (Atomics.load(this.#memory.control, SESSIONS_BEGUN) !== begunBefore) return
+    if (Atomics.load(this.#memory.session.session, SESSIONS_BEGUN) !== begunBefore) return
     this.#fallBack(new Error(`the worker did not start within ${SESSION_START_MS_MAX} ms`))
   }
 
   /** Takes the ring back from a worker that is known to be dead. */
   #disownWorker(): void {
-    const { control } = this.#memory
-    Atomics.store(control, WORKER_THREAD, 0)
-    Atomics.compareExchange(control, DRAINER, DRAINER_WORKER, DRAINER_NONE)
+    const { session } = this.#memory.session
+    Atomics.store(session, WORKER_THREAD, 0)
+    Atomics.compareExchange(session, DRAINER, DRAINER_WORKER, DRAINER_NONE)
   }
 
   #fallBack(cause: unknown): void {

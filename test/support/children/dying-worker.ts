@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { OFFSETS } from './worker-scripts'
 
 const DIST = join(__dirname, '../../../dist')
 
@@ -19,15 +20,16 @@ export interface DyingWorker {
 /*
  * The calls that a worker may die before or after. An error that is thrown inside the sink counts as
  * the disk's, so 'throw' has only those around it: between groups, and before and after a group's outcome
- * is published. The read position moves with each event, which would be too many calls of one kind.
+ * is published.
  *
- * None dies while it asks the last witness of a group, see journal.ts: where two in a row die over that, the
- * group is written twice, and nothing else is promised.
+ * None dies while it asks the error probe of a group, see group-journal.ts: if one does, the group is
+ * doubted and written twice, and nothing else is promised.
  */
 const SOURCE = `
 const fs = require('node:fs')
 const { threadId } = require('node:worker_threads')
-const { HURRY, DURABLE, COUNT_GROUPS, JOURNAL_STATE, READ } = require(DIST + '/writer/ring/memory-map.js')
+const { FLUSH_UP_TO, DURABLE, JOURNAL_STATE } = require(DIST + '/writer/ring/memory-map.js')
+const { COUNT_GROUPS } = require(DIST + '/writer/ring/counters.js')
 const { appendFileSync } = fs
 let state = seed + threadId * 7919
 const random = () => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 ** 32
@@ -45,12 +47,12 @@ const die = () => {
   appendFileSync(deaths, 'x')
   DEATHS[death]()
 }
-const ASKED_LAST = 3
-let isAskingLast = false
+const DOUBTED = 2
+let isAsking = false
 const isSpared = (name, [array, index, value]) => {
-  const wasAskingLast = isAskingLast
-  if (name === 'store' && isWord(JOURNAL_STATE)(array, index)) isAskingLast = value === ASKED_LAST
-  return wasAskingLast || isAskingLast
+  const wasAsking = isAsking
+  if (name === 'store' && isWord('journal', JOURNAL_STATE)(array, index)) isAsking = value === DOUBTED
+  return wasAsking || isAsking
 }
 const mayDie = (object, name, isPoint = () => true) => {
   const call = object[name]
@@ -60,18 +62,15 @@ const mayDie = (object, name, isPoint = () => true) => {
     return die()
   }
 }
-const isWord = (word) => (array, index) => array instanceof Int32Array && index === word
-const isGroup = (array, index) => array instanceof BigInt64Array && index === COUNT_GROUPS
+const isWord = (part, word) => (array, index) => array.byteOffset === OFFSETS[part] && index === word
 
 const { drain } = require(DIST + '/writer/worker/exec-audit-worker.js')
 if (death === 'throw') {
-  mayDie(Atomics, 'load', isWord(HURRY))
-  mayDie(Atomics, 'store', isWord(DURABLE))
-  mayDie(Atomics, 'add', isGroup)
+  mayDie(Atomics, 'load', isWord('ring', FLUSH_UP_TO))
+  mayDie(Atomics, 'store', isWord('ring', DURABLE))
+  mayDie(Atomics, 'add', isWord('counts', COUNT_GROUPS))
 } else if (death !== 'uncaught') {
-  for (const name of ['store', 'exchange', 'compareExchange', 'notify', 'add']) {
-    mayDie(Atomics, name, (_, index) => index !== READ)
-  }
+  for (const name of ['store', 'exchange', 'compareExchange', 'notify', 'add']) mayDie(Atomics, name)
   for (const name of ['openSync', 'writeSync', 'fdatasyncSync', 'fsyncSync', 'fstatSync', 'statSync', 'readSync', 'closeSync']) {
     mayDie(fs, name)
   }
@@ -89,7 +88,7 @@ exports.drain = (task) => {
 /** Writes the file of a worker that is the real one, but dies of itself; returns its path. */
 export function writeDyingWorker(file: string, worker: DyingWorker): string {
   const { deaths } = worker
-  const settings = Object.entries({ ...worker, DIST }).map(
+  const settings = Object.entries({ ...worker, DIST, OFFSETS }).map(
     ([name, value]) => `const ${name} = ${JSON.stringify(value)}\n`,
   )
   writeFileSync(deaths, '')

@@ -1,12 +1,8 @@
 'use strict'
 // The drainer of test/ring.stress.test.ts. It runs the compiled ring, as the package's own worker does.
 const { parentPort, workerData } = require('node:worker_threads')
-const {
-  LENGTH_OFFSET,
-  REQUEST_ID_OFFSET,
-  TAIL,
-  viewRing,
-} = require('../../../dist/writer/ring/memory-map.js')
+const { TAIL, viewMemory } = require('../../../dist/writer/ring/memory-map.js')
+const { LENGTH_OFFSET, REQUEST_ID_OFFSET } = require('../../../dist/writer/ring/record-header.js')
 const { CORRUPT, EMPTY, RingConsumer } = require('../../../dist/writer/ring/ring.js')
 const { park } = require('../../../dist/writer/ring/wake-up.js')
 
@@ -14,8 +10,8 @@ const { buffer, total, parkMs, lengths, failEvery } = workerData
 /** Parks in a row without a record before the drainer takes the producer for dead. */
 const IDLE_PARKS_MAX = 2
 
-const memory = viewRing(buffer)
-const consumer = new RingConsumer(memory)
+const { ring } = viewMemory(buffer)
+const consumer = new RingConsumer(ring)
 const report = { records: 0, parks: 0, error: '' }
 let idleParks = 0
 
@@ -53,11 +49,11 @@ function readAll() {
 function sleep() {
   report.parks++
   const seenTail = consumer.copiedPosition
-  if (park(memory.control, seenTail, parkMs)) {
+  if (park(ring, seenTail, parkMs)) {
     idleParks = 0
     return true
   }
-  if (Atomics.load(memory.control, TAIL) !== seenTail) report.error = 'lost wake-up'
+  if (Atomics.load(ring.words, TAIL) !== seenTail) report.error = 'lost wake-up'
   else if (++idleParks === IDLE_PARKS_MAX) report.error = 'the producer has gone silent'
   return report.error === ''
 }

@@ -1,4 +1,19 @@
-import { DRAINER, DRAINER_CALLER, DRAINER_NONE } from '../../../src/writer/ring/memory-map'
+import {
+  allocateMemory,
+  DRAINER,
+  DRAINER_CALLER,
+  DRAINER_NONE,
+} from '../../../src/writer/ring/memory-map'
+
+const MEMORY = allocateMemory(1024)
+
+/** Where the parts of the shared memory start, in bytes: which view an array is. */
+export const OFFSETS = {
+  ring: MEMORY.ring.words.byteOffset,
+  session: MEMORY.session.session.byteOffset,
+  journal: MEMORY.journal.words.byteOffset,
+  counts: MEMORY.counters.counts.byteOffset,
+}
 
 /**
  * To run before the package is loaded: remembers every worker thread that is started in `workers`, so
@@ -36,10 +51,10 @@ globalThis.SharedArrayBuffer = new Proxy(SharedArrayBuffer, {
 const ringOf = (bytes) => shared.find(({ byteLength }) => byteLength > bytes && byteLength < bytes + 4096)
 // While this thread stands still, a worker may start and drain: it leaves a ring alone that another holds.
 const whileNobodyDrains = (ring, action) => {
-  const control = new Int32Array(ring)
-  Atomics.store(control, ${DRAINER}, ${DRAINER_CALLER})
+  const session = new Int32Array(ring, ${OFFSETS.session})
+  Atomics.store(session, ${DRAINER}, ${DRAINER_CALLER})
   const result = action()
-  Atomics.store(control, ${DRAINER}, ${DRAINER_NONE})
+  Atomics.store(session, ${DRAINER}, ${DRAINER_NONE})
   return result
 }
 `

@@ -178,7 +178,7 @@ export class Simulation {
     for (let steps = 0; writer.events.length < events || !writer.isSettled; steps++) {
       assert(steps < STEPS_MAX, 'no end in sight')
       const isAllSubmitted = writer.events.length >= events
-      if (isAllSubmitted && steps % 8 === 0) writer.hurry()
+      if (isAllSubmitted && steps % 8 === 0) writer.flush()
       if (!isAllSubmitted && random.chance(0.4)) this.#submitBurst(writer, events)
       if (random.chance(0.5)) writer.settle()
       this.#disturb(writer)

@@ -4,7 +4,7 @@ import {
   DURABLE,
   JOURNAL_STATE,
   NO_DESCRIPTOR,
-  type RingMemory,
+  type SharedMemory,
 } from '../../../src/writer/ring/memory-map'
 import type { Call, Fault, Interference, SimulatedDisk } from './disk'
 
@@ -14,9 +14,8 @@ class Death extends Error {}
 /** What a simulation does between two calls: time passes, others touch the files, a call fails. */
 export type World = (call: Call) => Fault | undefined
 
-const WORDS_BEFORE_A_CALL: ReadonlySet<number> = new Set([
+const JOURNAL_WORDS_BEFORE_A_CALL: ReadonlySet<number> = new Set([
   ...DESCRIPTOR_WORDS,
-  DURABLE,
   JOURNAL_STATE,
 ])
 const JOURNAL_VOID = 0
@@ -36,7 +35,7 @@ export class SimulatedThread implements Interference {
   isMortal = false
   /** Descriptors that the thread was about to close when it ended: their numbers were forgotten. */
   readonly closing = new Set<number>()
-  #memory: RingMemory | undefined
+  #memory: SharedMemory | undefined
   #snapshot: Uint8Array | undefined
   #isClosing = false
   readonly #world: World
@@ -50,7 +49,7 @@ export class SimulatedThread implements Interference {
   }
 
   /** Runs a piece of the drainer's work; returns undefined when the thread has ended in it. */
-  run<T>(memory: RingMemory, work: () => T): T | undefined {
+  run<T>(memory: SharedMemory, work: () => T): T | undefined {
     this.#memory = memory
     try {
       const result = work()
@@ -85,10 +84,12 @@ export class SimulatedThread implements Interference {
   }
 
   /** After a store to shared memory. */
-  stored(word: number, value: number): void {
-    const isPoint = WORDS_BEFORE_A_CALL.has(word)
+  stored(words: Int32Array, word: number, value: number): void {
+    const { ring, journal } = this.#memory ?? {}
+    if (words === ring?.words && word === DURABLE) this.#point()
+    if (words !== journal?.words || !JOURNAL_WORDS_BEFORE_A_CALL.has(word)) return
     // In the middle of a note, no function is called.
-    if (isPoint && !(word === JOURNAL_STATE && value === JOURNAL_VOID)) this.#point()
+    if (word !== JOURNAL_STATE || value !== JOURNAL_VOID) this.#point()
   }
 
   #point(call?: Call, fd = NO_DESCRIPTOR): void {
@@ -105,7 +106,7 @@ export class SimulatedThread implements Interference {
     if (this.#isClosing) this.closing.add(fd)
   }
 
-  #undo(memory: RingMemory): void {
+  #undo(memory: SharedMemory): void {
     if (this.#snapshot !== undefined) new Uint8Array(memory.buffer).set(this.#snapshot)
   }
 }
@@ -133,7 +134,7 @@ export function simulate<T>(
     replace(Atomics, {
       store: (words: Int32Array, word: number, value: number) => {
         store(words, word, value)
-        thread.stored(word, value)
+        thread.stored(words, word, value)
         return value
       },
       wait: (...[, , , ms = 0]: Parameters<typeof wait>) => {

@@ -8,19 +8,19 @@ import { GroupJournal } from '../../../src/writer/log/group-journal'
 import { closeLeftovers, OpenDescriptors } from '../../../src/writer/log/open-descriptors'
 import { EventEncoder } from '../../../src/writer/record/encode'
 import {
-  allocateRing,
+  allocateMemory,
   DESCRIPTOR_WORDS,
   DURABLE,
   HEAD,
+  JOURNAL_STATE,
   positionDelta,
-  READ,
-  type RingMemory,
+  type SharedMemory,
   TAIL,
 } from '../../../src/writer/ring/memory-map'
 import type { Notice, TornTail } from '../../../src/writer/ring/messages'
 import { OversizeStore } from '../../../src/writer/ring/oversize'
 import { RingProducer } from '../../../src/writer/ring/ring'
-import { hurry } from '../../../src/writer/ring/wake-up'
+import { flushUpTo } from '../../../src/writer/ring/wake-up'
 import type { SimulatedDisk } from './disk'
 import type { FileNode } from './nodes'
 import type { SimulatedThread } from './thread'
@@ -59,6 +59,8 @@ type Role = 'worker' | 'caller'
 
 const groupEvents = createHistogram()
 const syncNs = createHistogram()
+/** The journal's state while its group is doubted. */
+const JOURNAL_DOUBTED = 2
 const WAITING_BYTES_MAX = 1 << 20
 
 /** Thrown when the machine has lost its power: nothing of the writer is left. */
@@ -82,9 +84,9 @@ export class SimulatedWriter {
   readonly notices: ToldFragment[] = []
   /** Ends of fragments that were closed by a thread that ended before it could tell. */
   readonly untold = new Set<string>()
-  /** When a thread ended while it asked the last witness, in calls of the disk: nobody knows the answer. */
+  /** When a thread ended while it asked the error probe, in calls of the disk: nobody knows the answer. */
   readonly doubts: number[] = []
-  readonly memory: RingMemory
+  readonly memory: SharedMemory
   role: Role | undefined
   deaths = 0
   readonly #settings: WriterSettings
@@ -112,8 +114,8 @@ export class SimulatedWriter {
     this.#settings = settings
     this.#disk = disk
     this.#thread = thread
-    this.memory = allocateRing(settings.capacity, settings.initialPosition)
-    this.#ring = new RingProducer(this.memory)
+    this.memory = allocateMemory(settings.capacity, settings.initialPosition)
+    this.#ring = new RingProducer(this.memory.ring)
     const offer = () => undefined
     const { ring, acks, oversize } = {
       ring: this.#ring,
@@ -167,12 +169,12 @@ export class SimulatedWriter {
     })
     if (!isMoved) return
     this.#admission.releaseBefore(this.#ring.headPosition)
-    if (this.#admission.promote()) hurry(this.memory.control, this.#ring.tailPosition)
+    if (this.#admission.promote()) flushUpTo(this.memory.ring, this.#ring.tailPosition)
   }
 
   /** Has the drainer wait no longer for company. */
-  hurry(): void {
-    hurry(this.memory.control, this.#ring.tailPosition)
+  flush(): void {
+    flushUpTo(this.memory.ring, this.#ring.tailPosition)
   }
 
   /** Whether another thread may take the ring over. */
@@ -218,7 +220,7 @@ export class SimulatedWriter {
     this.closeLoop('worker')
     this.#disk.owner = 'caller'
     this.#thread.isMortal = false
-    this.#thread.run(this.memory, () => closeLeftovers(this.memory))
+    this.#thread.run(this.memory, () => this.#closeLeftovers())
     const open = this.#disk.openDescriptors().filter((fd) => !this.#lostDescriptors.has(fd))
     assert.deepEqual(open, [], 'descriptors are open after the end')
     assert.equal(this.#disk.badDescriptors, 0, 'calls on descriptors that are not open')
@@ -246,7 +248,7 @@ export class SimulatedWriter {
     if (this.#admission.tryPublish(this.#encoder, settle)) return
     this.settle()
     if (this.#admission.tryPublish(this.#encoder, settle)) return
-    this.hurry()
+    this.flush()
     assert(this.#admission.tryWait(this.#encoder, settle), 'too much is waiting')
   }
 
@@ -273,9 +275,13 @@ export class SimulatedWriter {
       if (notice.kind === 'torn-tail') this.#onTornTail(notice)
     }
     if (role === 'caller') return new DrainLoop(config, this.#oversize, onNotice, this.memory)
-    closeLeftovers(this.memory)
-    const descriptors = new OpenDescriptors(this.memory.control)
+    this.#closeLeftovers()
+    const descriptors = new OpenDescriptors(this.memory.journal.words)
     return new DrainLoop(config, this.#oversize, onNotice, this.memory, descriptors)
+  }
+
+  #closeLeftovers(): void {
+    closeLeftovers(this.memory.journal, Atomics.load(this.memory.ring.words, DURABLE))
   }
 
   #onTornTail(tail: TornTail): void {
@@ -311,12 +317,12 @@ export class SimulatedWriter {
     this.deaths++
     this.#disk.trace.push('  death')
     this.#noteUntold()
-    const { control } = this.memory
-    const journal = new GroupJournal(this.memory)
-    const noted = journal.place()
-    if (noted !== undefined && !journal.isTrusted) this.doubts.push(this.#disk.calls)
-    const words = DESCRIPTOR_WORDS.map((word) => Atomics.load(control, word))
-    const known = new Set([...words, noted?.fd, noted?.witness, noted?.spare])
+    const { journal } = this.memory
+    const noted = new GroupJournal(journal).place()
+    const isDoubted = Atomics.load(journal.words, JOURNAL_STATE) === JOURNAL_DOUBTED
+    if (isDoubted) this.doubts.push(this.#disk.calls)
+    const words = DESCRIPTOR_WORDS.map((word) => Atomics.load(journal.words, word))
+    const known = new Set([...words, noted?.fd, noted?.probe])
     for (const fd of this.#disk.openDescriptors('worker')) {
       if (known.has(fd) || this.#lostDescriptors.has(fd)) continue
       assert(closing.has(fd), `nobody knows of descriptor ${fd} after the thread's end`)
@@ -330,16 +336,14 @@ export class SimulatedWriter {
   }
 
   #checkPositions(): void {
-    const [head, durable, read, tail] = [HEAD, DURABLE, READ, TAIL].map((word) =>
-      Atomics.load(this.memory.control, word),
-    )
-    assert(head !== undefined && durable !== undefined && read !== undefined && tail !== undefined)
+    const { words, capacity } = this.memory.ring
+    const [head, durable, tail] = [HEAD, DURABLE, TAIL].map((word) => Atomics.load(words, word))
+    assert(head !== undefined && durable !== undefined && tail !== undefined)
     const isOrdered =
       positionDelta(durable, head) >= 0 &&
-      positionDelta(read, durable) >= 0 &&
-      positionDelta(tail, read) >= 0 &&
-      positionDelta(tail, head) <= this.memory.capacity
-    assert(isOrdered, `positions: head=${head} durable=${durable} read=${read} tail=${tail}`)
+      positionDelta(tail, durable) >= 0 &&
+      positionDelta(tail, head) <= capacity
+    assert(isOrdered, `positions: head=${head} durable=${durable} tail=${tail}`)
   }
 
   /** Looks at the outcomes that were published, before anything else can happen. */

@@ -4,7 +4,11 @@ import { createHistogram } from 'node:perf_hooks'
 import type { AuditGroup } from '../../../src'
 import { DrainLoop } from '../../../src/writer/drain/drain-loop'
 import { EventEncoder } from '../../../src/writer/record/encode'
-import { allocateRing, GROUPS_WATCHED, type RingMemory } from '../../../src/writer/ring/memory-map'
+import {
+  allocateMemory,
+  GROUPS_WATCHED,
+  type SharedMemory,
+} from '../../../src/writer/ring/memory-map'
 import type { Notice } from '../../../src/writer/ring/messages'
 import { RingProducer } from '../../../src/writer/ring/ring'
 import { startedEvent, startedLine, startedLines } from '../../support/events'
@@ -134,7 +138,7 @@ describe('the channel of groups', () => {
 })
 
 describe('the drain loop', () => {
-  const record = (memory: RingMemory, ring: RingProducer, pid: number) => {
+  const record = (memory: SharedMemory, ring: RingProducer, pid: number) => {
     const encoder = new EventEncoder({
       maxEventBytes: 1024,
       redact: undefined,
@@ -144,12 +148,12 @@ describe('the drain loop', () => {
     })
     encoder.prepare('started', startedEvent({ pid }))
     const index = ring.tryClaim(encoder.maxBytes)
-    ring.commit(encoder.write(memory.records, index))
+    ring.commit(encoder.write(memory.ring.records, index))
   }
 
   it('tells of no group while nobody watches', () => {
-    const memory = allocateRing(1024)
-    const ring = new RingProducer(memory)
+    const memory = allocateMemory(1024)
+    const ring = new RingProducer(memory.ring)
     const notices: Notice[] = []
     writeFileSync(dir.path('exec.log'), '', { mode: 0o600 })
     const config = {
@@ -170,7 +174,7 @@ describe('the drain loop', () => {
     } as const
     const loop = new DrainLoop(config, { get: () => undefined }, (n) => notices.push(n), memory)
     for (const [pid, watched] of [0, 1, 0].entries()) {
-      Atomics.store(memory.control, GROUPS_WATCHED, watched)
+      Atomics.store(memory.session.session, GROUPS_WATCHED, watched)
       record(memory, ring, pid)
       loop.step()
     }

@@ -12,7 +12,8 @@ import {
 } from 'node:fs'
 import { GroupJournal } from '../../../src/writer/log/group-journal'
 import { Sink } from '../../../src/writer/log/sink'
-import { allocateRing, COUNT_TORN_TAILS } from '../../../src/writer/ring/memory-map'
+import { COUNT_TORN_TAILS } from '../../../src/writer/ring/counters'
+import { allocateMemory } from '../../../src/writer/ring/memory-map'
 import { useTempDir } from '../../support/temp-dir'
 
 const BEFORE = 'an older line\n'
@@ -42,8 +43,8 @@ describe('a group that a drainer before this one had begun', () => {
   const setUp = (inFile: string) => {
     const path = dir.path('exec.log')
     writeFileSync(path, BEFORE + inFile)
-    const memory = allocateRing(1024)
-    const journal = new GroupJournal(memory)
+    const memory = allocateMemory(1024)
+    const journal = new GroupJournal(memory.journal)
     const modes = { fileMode: 0o600, dirMode: 0o700 }
     const options = { path, ...modes, onUnsafeFile: 'warn', syncMethod: 'fdatasync' } as const
     const sink = new Sink(
@@ -55,9 +56,9 @@ describe('a group that a drainer before this one had begun', () => {
     )
     const { dev, ino } = statSync(path, { bigint: true })
     // What a dead drainer leaves behind: its place, and the descriptors it had open.
-    const [fd, witness, spare] = ['r+', 'r', 'r'].map((flags) => openSync(path, flags))
-    if (fd === undefined || witness === undefined || spare === undefined) throw new Error('none')
-    const place = { device: dev, inode: ino, offset: BigInt(BEFORE.length), fd, witness, spare }
+    const [fd, probe] = ['r+', 'r'].map((flags) => openSync(path, flags))
+    if (fd === undefined || probe === undefined) throw new Error('none')
+    const place = { device: dev, inode: ino, offset: BigInt(BEFORE.length), fd, probe }
     return { path, memory, journal, sink, place }
   }
   const group = { start: 0, end: 64, bytes: Buffer.from(GROUP) }
@@ -70,7 +71,7 @@ describe('a group that a drainer before this one had begun', () => {
       expect(sink.append(group)).toBeUndefined()
       sink.close()
       expect(readFileSync(path, 'utf8')).toBe(BEFORE + after)
-      expect(Number(memory.counters[COUNT_TORN_TAILS])).toBe(tornTails)
+      expect(Number(memory.counters.counts[COUNT_TORN_TAILS])).toBe(tornTails)
     },
   )
 
@@ -96,7 +97,7 @@ describe('a group that a drainer before this one had begun', () => {
     expect(sink.append(group)).toBeUndefined()
     sink.close()
     expect(readFileSync(path, 'utf8')).toBe(`${BEFORE}one\ntorn\ntwo\ntorn\n${GROUP}`)
-    expect(Number(memory.counters[COUNT_TORN_TAILS])).toBe(2)
+    expect(Number(memory.counters.counts[COUNT_TORN_TAILS])).toBe(2)
   })
 
   it('is written whole to the file that has taken the place of its own', () => {
@@ -107,11 +108,11 @@ describe('a group that a drainer before this one had begun', () => {
     expect(readFileSync(path, 'utf8')).toBe(BEFORE + GROUP + GROUP)
   })
 
-  it("is written again when the witness tells of an error that the dead drainer's sync used up", () => {
+  it("is written again when the probe reports an error that the dead drainer's sync used up", () => {
     const { path, journal, sink, place } = setUp(GROUP)
     // No disk here fails on demand: a device that cannot be synced stands for one that reports.
-    closeSync(place.witness)
-    journal.begin(group.start, group.end, { ...place, witness: openSync('/dev/null', 'r') })
+    closeSync(place.probe)
+    journal.begin(group.start, group.end, { ...place, probe: openSync('/dev/null', 'r') })
     expect(sink.append(group)).toBeUndefined()
     sink.close()
     expect(readFileSync(path, 'utf8')).toBe(BEFORE + GROUP + GROUP)
@@ -183,9 +184,9 @@ describe('a file whose end is doubted, since a sync has failed', () => {
     const path = dir.path('exec.log')
     const before = `${'x'.repeat(size - 1)}\n`
     writeFileSync(path, before)
-    const memory = allocateRing(1024)
-    const journal = new GroupJournal(memory)
-    if (isDoubted) journal.doubtTail()
+    const memory = allocateMemory(1024)
+    const journal = new GroupJournal(memory.journal)
+    if (isDoubted) journal.markTailAtRisk()
     const modes = { fileMode: 0o600, dirMode: 0o700 }
     const options = { path, ...modes, onUnsafeFile: 'warn', syncMethod: 'fdatasync' } as const
     const ignore = () => {}
@@ -193,6 +194,6 @@ describe('a file whose end is doubted, since a sync has failed', () => {
     expect(sink.append({ start: 0, end: 64, bytes: Buffer.from(GROUP) })).toBeUndefined()
     sink.close()
     expect(readFileSync(path, 'utf8')).toBe(before + guard + GROUP)
-    expect(journal.isTailDoubted).toBe(false)
+    expect(journal.isTailAtRisk).toBe(false)
   })
 })

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { TYPE_OFFSET } from '../../../src/writer/ring/memory-map'
+import { TYPE_OFFSET } from '../../../src/writer/ring/record-header'
 import { runChild } from '../../support/children/run-child'
 import { CATCH_RINGS } from '../../support/children/worker-scripts'
 import { startedLine } from '../../support/events'

@@ -6,7 +6,8 @@ import { DENIAL_REASONS, WARNING_KINDS } from '../../../src/format/events'
 import { serialize } from '../../../src/format/serialize-line'
 import { type AuditLine, CorruptRecordError, decode } from '../../../src/writer/record/decode'
 import { EventEncoder, type EventName } from '../../../src/writer/record/encode'
-import * as layout from '../../../src/writer/ring/memory-map'
+import * as layout from '../../../src/writer/record/record-layout'
+import * as header from '../../../src/writer/ring/record-header'
 import { seeded } from '../../support/seed'
 
 const RUNS = 5_000
@@ -140,7 +141,7 @@ function prepared({ name, time, input }: Sample, maxEventBytes = MAX_EVENT_BYTES
 
 /** Writes the event at `index` among bytes of {@link FILL}. */
 function written(encoder: EventEncoder, index: number) {
-  const record = layout.recordBytes(new ArrayBuffer(index + encoder.maxBytes + GUARD_BYTES))
+  const record = header.recordBytes(new ArrayBuffer(index + encoder.maxBytes + GUARD_BYTES))
   record.bytes.fill(FILL)
   return { record, index, length: encoder.write(record, index) }
 }
@@ -154,7 +155,7 @@ function jsonOf(line: object): string {
 
 /** Decodes bytes that may be damaged; undefined where they are refused as they should be. */
 function decodeDamaged(
-  record: layout.RecordBytes,
+  record: header.RecordBytes,
   index: number,
   length: number,
 ): AuditLine | undefined {
@@ -166,7 +167,7 @@ function decodeDamaged(
   }
 }
 
-function flipBit({ view }: layout.RecordBytes, offset: number, bit: number): void {
+function flipBit({ view }: header.RecordBytes, offset: number, bit: number): void {
   const at = offset + (bit >> 3)
   view.setUint8(at, view.getUint8(at) ^ (1 << (bit & 7)))
 }
@@ -203,9 +204,9 @@ describe('the codec', () => {
       const { record, length } = written(encoder, index)
       strictEqual(length, exactBytes)
       ok(exactBytes <= maxBytes)
-      record.bytes.fill(FILL, index + layout.TYPE_OFFSET, index + length)
+      record.bytes.fill(FILL, index + header.TYPE_OFFSET, index + length)
       ok(record.bytes.every((byte) => byte === FILL))
-      const tight = layout.recordBytes(new ArrayBuffer(length))
+      const tight = header.recordBytes(new ArrayBuffer(length))
       strictEqual(prepared(event).write(tight, 0), length)
       deepStrictEqual(decode(tight, 0, length), event.line)
     })
@@ -278,7 +279,7 @@ describe('decode, given bytes that are no record', () => {
     const known = { request: 1, started: 0, warning: 1, exit: 0b111, denial: 0 }
     const refuses = fc.property(sample, fc.integer({ min: 1, max: 255 }), (event, flags) => {
       const { record, index, length } = written(prepared(event), 8)
-      record.view.setUint8(index + layout.FLAGS_OFFSET, flags)
+      record.view.setUint8(index + header.FLAGS_OFFSET, flags)
       const line = decodeDamaged(record, index, length)
       if ((flags & ~known[event.name]) !== 0) strictEqual(line, undefined)
     })
@@ -290,7 +291,7 @@ describe('decode, given bytes that are no record', () => {
     const survives = fc.property(sample, flips, (event, flipped) => {
       const { record, index, length } = written(prepared(event), 8)
       for (const [at, bit] of flipped) {
-        flipBit(record, index + layout.TYPE_OFFSET + (at % (length - layout.TYPE_OFFSET)), bit)
+        flipBit(record, index + header.TYPE_OFFSET + (at % (length - header.TYPE_OFFSET)), bit)
       }
       const line = decodeDamaged(record, index, length)
       if (line !== undefined) expectWellFormed(line)
@@ -299,11 +300,11 @@ describe('decode, given bytes that are no record', () => {
   })
 
   it('refuses random bytes, or makes a well-formed line of them', () => {
-    const random = fc.uint8Array({ minLength: layout.RECORD_HEADER_BYTES, maxLength: 300 })
+    const random = fc.uint8Array({ minLength: header.RECORD_HEADER_BYTES, maxLength: 300 })
     const survives = fc.property(random, fc.nat(8), (bytes, type) => {
-      const record = layout.recordBytes(new ArrayBuffer(bytes.length))
+      const record = header.recordBytes(new ArrayBuffer(bytes.length))
       record.bytes.set(bytes)
-      record.view.setUint8(layout.TYPE_OFFSET, type)
+      record.view.setUint8(header.TYPE_OFFSET, type)
       const line = decodeDamaged(record, 0, bytes.length)
       if (line !== undefined) expectWellFormed(line)
     })

@@ -4,10 +4,10 @@ import { inspect } from 'node:util'
 import type { ExecAuditOptions } from '../../../src'
 import { cutToSize } from '../../../src/writer/record/cut-argv'
 import {
-  RECORD_HEADER_BYTES,
   STRING_LENGTH_BYTES,
   STRING_LENGTHS_OFFSET,
-} from '../../../src/writer/ring/memory-map'
+} from '../../../src/writer/record/record-layout'
+import { RECORD_HEADER_BYTES } from '../../../src/writer/ring/record-header'
 import { requestEvent, startedEvent } from '../../support/events'
 import { type AuditUnderTest, openAudit } from '../../support/open-audit'
 import { useTempDir } from '../../support/temp-dir'

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { RequestEvent } from '../../../src'
-import { STRING_LENGTH_BYTES, STRING_LENGTHS_OFFSET } from '../../../src/writer/ring/memory-map'
+import {
+  STRING_LENGTH_BYTES,
+  STRING_LENGTHS_OFFSET,
+} from '../../../src/writer/record/record-layout'
 import { AGENT_ID, MACHINE_ID, REQUEST_ID, requestEvent } from '../../support/events'
 import { openAudit } from '../../support/open-audit'
 import { useTempDir } from '../../support/temp-dir'

@@ -1,23 +1,21 @@
 import { readFileSync } from 'node:fs'
 import {
-  DURABLE,
-  GROUPS_WATCHED,
-  JOURNAL_DESCRIPTOR,
-  JOURNAL_SPARE,
-  JOURNAL_STATE,
-  JOURNAL_WITNESS,
-  OPEN_DESCRIPTOR,
-  OPEN_FOLDER,
-  OPEN_SPARE,
-  OPEN_WITNESS,
-  OVERSIZE_ID_OFFSET,
-  SLEEP,
   STRING_LENGTH_BYTES,
   STRING_LENGTHS_OFFSET,
+} from '../../../src/writer/record/record-layout'
+import {
+  DURABLE,
+  JOURNAL_DESCRIPTOR,
+  JOURNAL_PROBE,
+  JOURNAL_STATE,
+  OPEN_DESCRIPTOR,
+  OPEN_FOLDER,
+  OPEN_PROBE,
 } from '../../../src/writer/ring/memory-map'
+import { OVERSIZE_ID_OFFSET } from '../../../src/writer/ring/oversize'
 import { seededRandom } from '../../support/children/load-child'
 import { type ChildEnd, runChild } from '../../support/children/run-child'
-import { CATCH_RINGS } from '../../support/children/worker-scripts'
+import { CATCH_RINGS, OFFSETS } from '../../support/children/worker-scripts'
 import { startedLine, startedLines } from '../../support/events'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
@@ -29,22 +27,20 @@ const LARGE_RING_BYTES = 1024 * 1024
 /** Only a writer that hangs reaches it. */
 const HANG_MS = 20_000
 /**
- * What is left alone of the control words: a descriptor's number. Where that is changed the writer
- * closes or writes another file of the process, and nothing it does could tell.
+ * What is left alone of the control words: a descriptor's number. If that is changed, the writer closes
+ * or writes another file of the process, and nothing it does could tell.
  */
 const SPARED = [
   JOURNAL_STATE,
   JOURNAL_DESCRIPTOR,
-  JOURNAL_WITNESS,
-  JOURNAL_SPARE,
+  JOURNAL_PROBE,
   OPEN_DESCRIPTOR,
-  OPEN_WITNESS,
-  OPEN_SPARE,
+  OPEN_PROBE,
   OPEN_FOLDER,
-]
-/** The last control word and the distance of two, in words of 32 bits. */
-const LAST_WORD = GROUPS_WATCHED
-const WORD_STRIDE = OPEN_FOLDER - OPEN_WITNESS
+].map((word) => OFFSETS.journal + word * Int32Array.BYTES_PER_ELEMENT)
+/** The distance of two control words, in bytes; they end where the 64-bit words start. */
+const STRIDE_BYTES = (OPEN_FOLDER - OPEN_PROBE) * Int32Array.BYTES_PER_ELEMENT
+const CONTROL_BYTES = OFFSETS.journal + OPEN_FOLDER * Int32Array.BYTES_PER_ELEMENT + STRIDE_BYTES
 
 /**
  * Keeps events in flight and writes random bytes to `offsets` of the ring between the calls, for some time
@@ -184,10 +180,9 @@ run()
   })
 
   it('among its control words does not crash the process, nor the writer after it', async () => {
-    const spared = SPARED.map((word) => word / WORD_STRIDE)
-    const words = Array.from({ length: LAST_WORD / WORD_STRIDE + 1 }, (_, word) => word)
-    const targets = words.filter((word) => !spared.includes(word) && word !== SLEEP / WORD_STRIDE)
-    const offsets = `(draw) => ${JSON.stringify(targets)}[draw(${targets.length})] * ${WORD_STRIDE * 4} + draw(4)`
+    const words = Array.from({ length: CONTROL_BYTES / STRIDE_BYTES }, (_, i) => i * STRIDE_BYTES)
+    const targets = words.filter((word) => !SPARED.includes(word))
+    const offsets = `(draw) => ${JSON.stringify(targets)}[draw(${targets.length})] + draw(4)`
     const { after } = reportOf(await scribble(offsets))
     expect(after).toEqual(['durable', 'durable', 'durable'])
     for (const line of linesOf()) {

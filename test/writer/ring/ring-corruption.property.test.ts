@@ -5,13 +5,15 @@ import { Admission } from '../../../src/writer/caller/admission'
 import { Acks, acknowledge, type Settle } from '../../../src/writer/caller/settlement'
 import { DrainLoop, IDLE } from '../../../src/writer/drain/drain-loop'
 import { EventEncoder, type EventName, type RecordName } from '../../../src/writer/record/encode'
+import * as layout from '../../../src/writer/record/record-layout'
 import {
   packFailure,
   REASON_CORRUPT_RECORD,
   REASON_CORRUPT_RING,
 } from '../../../src/writer/ring/failure-word'
-import * as layout from '../../../src/writer/ring/memory-map'
-import { OversizeStore } from '../../../src/writer/ring/oversize'
+import { allocateMemory } from '../../../src/writer/ring/memory-map'
+import { OVERSIZE_ID_OFFSET, OversizeStore } from '../../../src/writer/ring/oversize'
+import * as header from '../../../src/writer/ring/record-header'
 import { RingProducer } from '../../../src/writer/ring/ring'
 import { seededRandom } from '../../support/children/load-child'
 import { AGENT_ID, MACHINE_ID, REQUEST_ID } from '../../support/events'
@@ -87,7 +89,7 @@ interface Published extends Given {
   /** Where the bytes before the record begin that belong to no other: padding, if there was any. */
   readonly from: number
   readonly length: number
-  readonly beside: layout.RecordBytes | undefined
+  readonly beside: header.RecordBytes | undefined
   /** The failure word that it was acknowledged with; undefined until then. */
   readonly ack: { readonly word: number | undefined }
 }
@@ -102,8 +104,8 @@ class NotingAcks extends Acks {
 
 /** Both ends of a ring on this thread, with a real file behind it. */
 class Rig {
-  readonly memory = layout.allocateRing(CAPACITY)
-  readonly #producer = new RingProducer(this.memory)
+  readonly memory = allocateMemory(CAPACITY)
+  readonly #producer = new RingProducer(this.memory.ring)
   readonly #acks = new NotingAcks()
   readonly #oversize = new OversizeStore()
   readonly #encoder = new EventEncoder({
@@ -163,8 +165,8 @@ class Rig {
       if (!this.#admission.tryPublish(this.#encoder, settle)) break
       const position = this.#acks.lastPosition
       const index = position & (CAPACITY - 1)
-      const length = this.memory.records.view.getUint32(index + layout.LENGTH_OFFSET, true)
-      const beside = this.#offered && layout.recordBytes(this.#offered)
+      const length = this.memory.ring.records.view.getUint32(index + header.LENGTH_OFFSET, true)
+      const beside = this.#offered && header.recordBytes(this.#offered)
       all.push({ ...event, position, from, length, beside, ack })
     }
     return all
@@ -196,7 +198,7 @@ function isOneLine(text: string): boolean {
 }
 
 /**
- * What a flipped bit does to its event. `ring`: the length or the seal contradicts the position, so
+ * What a flipped bit does to its event. `ring`: the length or the stamp contradicts the position, so
  * neither this record nor a later one can be found. `refused`: the record contradicts itself.
  * `undetected`: the bit is content, and there is no checksum over that: the event is refused where
  * the new value is impossible, and else stands in the log with it, as one whole line.
@@ -205,18 +207,18 @@ type Effect = 'ring' | 'failed' | 'none' | 'refused' | 'undetected'
 
 function effectInRing(published: Published, offset: number): Effect {
   const { name, beside, length } = published
-  if (offset < layout.FAILURE_OFFSET) return 'ring'
-  if (offset < layout.TYPE_OFFSET) return 'failed'
+  if (offset < header.FAILURE_OFFSET) return 'ring'
+  if (offset < header.TYPE_OFFSET) return 'failed'
   if (offset >= length) return 'none'
-  if (name === 'reopen') return offset === layout.TYPE_OFFSET ? 'refused' : 'none'
+  if (name === 'reopen') return offset === header.TYPE_OFFSET ? 'refused' : 'none'
   if (beside === undefined) return effectInRecord(published, offset)
-  if (offset >= layout.OVERSIZE_ID_OFFSET) return 'refused'
+  if (offset >= OVERSIZE_ID_OFFSET) return 'refused'
   // A reference is as long as a warning, so it may be taken for one of whatever stands there.
-  return offset === layout.TYPE_OFFSET ? 'undetected' : 'none'
+  return offset === header.TYPE_OFFSET ? 'undetected' : 'none'
 }
 
 function effectInRecord({ name, input }: Given, offset: number): Effect {
-  if (offset < layout.TYPE_OFFSET) return 'none'
+  if (offset < header.TYPE_OFFSET) return 'none'
   if (name !== 'request' && name !== 'denial') return 'undetected'
   const isCount = offset >= layout.TEXT_BYTES_OFFSET && offset < layout.REQUEST_STDIN_OFFSET
   const strings = [input.argv, input.matchedAcl ?? []].flat().length
@@ -234,9 +236,9 @@ function isTakenForAnother(
   event: Published,
   events: readonly Published[],
 ): boolean {
-  const { view } = memory.records
+  const { view } = memory.ring.records
   const idOf = ({ position }: Published) =>
-    view.getUint32((position & (CAPACITY - 1)) + layout.OVERSIZE_ID_OFFSET, true)
+    view.getUint32((position & (CAPACITY - 1)) + OVERSIZE_ID_OFFSET, true)
   const bytesOf = ({ beside }: Published) => beside?.bytes.length
   const others = events.filter((other) => other !== event && bytesOf(other) === bytesOf(event))
   return event.beside !== undefined && others.some((other) => idOf(other) === idOf(event))
@@ -252,7 +254,7 @@ function flipOneBit(
   const hit = draw(events.length)
   const event = events[hit]
   ok(event !== undefined)
-  const flip = ({ view }: layout.RecordBytes, at: number) =>
+  const flip = ({ view }: header.RecordBytes, at: number) =>
     view.setUint8(at, view.getUint8(at) ^ (1 << draw(8)))
   if (event.beside !== undefined && draw(2) === 0) {
     const offset = draw(event.beside.bytes.length)
@@ -260,13 +262,13 @@ function flipOneBit(
     return { hit, effect: effectInRecord(event, offset) }
   }
   const padding = event.position - event.from
-  const at = draw(padding + layout.align(event.length))
-  flip(rig.memory.records, (event.from + at) & (CAPACITY - 1))
+  const at = draw(padding + header.align(event.length))
+  flip(rig.memory.ring.records, (event.from + at) & (CAPACITY - 1))
   if (at >= padding) {
     const isUndetected = isTakenForAnother(rig, event, events)
     return { hit, effect: isUndetected ? 'undetected' : effectInRing(event, at - padding) }
   }
-  return { hit, effect: at < layout.FAILURE_OFFSET ? 'ring' : 'none' }
+  return { hit, effect: at < header.FAILURE_OFFSET ? 'ring' : 'none' }
 }
 
 const linesOf = (events: readonly Given[]) => events.map(({ line }) => line).join('')
@@ -328,7 +330,7 @@ describe('a ring whose bytes were changed before they were drained', () => {
       const from = Math.floor(random() * used)
       const to = from + 1 + Math.floor(random() * (used - from))
       for (let at = from; at < to; at++) {
-        rig.memory.records.bytes[(start + at) & (CAPACITY - 1)] = Math.floor(random() * 256)
+        rig.memory.ring.records.bytes[(start + at) & (CAPACITY - 1)] = Math.floor(random() * 256)
       }
       const found = rig.drain()
       const untouched = events.filter((e) => e.position - start + e.length <= from)

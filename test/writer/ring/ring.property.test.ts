@@ -1,16 +1,14 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import fc from 'fast-check'
 import {
-  align,
-  allocateRing,
+  allocateMemory,
   DURABLE,
   HEAD,
   positionDelta,
-  READ,
-  type RingMemory,
+  type RingView,
   TAIL,
-  TYPE_OFFSET,
 } from '../../../src/writer/ring/memory-map'
+import { align, TYPE_OFFSET } from '../../../src/writer/ring/record-header'
 import {
   EMPTY,
   INSUFFICIENT_CAPACITY,
@@ -24,11 +22,11 @@ const STEPS_MAX = 1_500
 const RECORD_MIN = 40
 const CAPACITIES = [1024, 2048]
 const BOUNDARIES = [0, 2 ** 31, 2 ** 32]
-/** What the producer scribbles into a claim before it writes the record, or gives the claim back. */
+/** What the producer scribbles into a claim before it writes the record, or claims anew. */
 const SCRIBBLE = 0xee
 
 const STEPS = [
-  ...(['claim', 'claim', 'claim', 'commit', 'commit', 'commit', 'commit', 'abort'] as const),
+  ...(['claim', 'claim', 'claim', 'commit', 'commit', 'commit', 'commit', 'forgetClaim'] as const),
   ...(['refill', 'refill', 'next', 'advance', 'advance', 'advance', 'advance', 'advance'] as const),
   ...([
     'markFailed',
@@ -52,7 +50,7 @@ interface ModelRecord {
 
 /** The ring and a plain array that says what it must hold. */
 class Pair {
-  readonly #memory: RingMemory
+  readonly #ring: RingView
   readonly #producer: RingProducer
   readonly #consumer: RingConsumer
   /** Published and not yet released. */
@@ -67,16 +65,16 @@ class Pair {
   readonly #start: number
 
   constructor(capacity: number, start: number) {
-    this.#memory = allocateRing(capacity, start)
-    this.#producer = new RingProducer(this.#memory)
-    this.#consumer = new RingConsumer(this.#memory)
+    this.#ring = allocateMemory(capacity, start).ring
+    this.#producer = new RingProducer(this.#ring)
+    this.#consumer = new RingConsumer(this.#ring)
     this.#start = start
     this.#tail = this.#head = this.#read = this.#durable = this.#copied = start
   }
 
   /** Laps of the record area so far. */
   get laps(): number {
-    return Math.floor((this.#tail - this.#start) / this.#memory.capacity)
+    return Math.floor((this.#tail - this.#start) / this.#ring.capacity)
   }
 
   /** Whether the tail has passed `position`. */
@@ -91,7 +89,7 @@ class Pair {
 
   claim(size: number): void {
     if (this.#claim !== undefined) return
-    const { capacity, records } = this.#memory
+    const { capacity, records } = this.#ring
     const length = RECORD_MIN + (size % (this.#producer.maxRecordBytes - RECORD_MIN + 1))
     const bytesToEnd = capacity - (this.#tail % capacity)
     const padding = align(length) > bytesToEnd ? bytesToEnd : 0
@@ -109,7 +107,7 @@ class Pair {
     const { position, length: claimed } = this.#claim
     const length = size % 2 === 0 ? claimed : Math.max(RECORD_MIN, claimed - (size % 100))
     const content = contentOf(this.#written++, length)
-    content.copy(this.#memory.records.bytes, (position % this.#memory.capacity) + TYPE_OFFSET)
+    content.copy(this.#ring.records.bytes, (position % this.#ring.capacity) + TYPE_OFFSET)
     strictEqual(this.#producer.commit(length), position | 0)
     const end = position + align(length)
     this.#records.push({ position, end, content, failure: 0 })
@@ -117,8 +115,8 @@ class Pair {
     this.#claim = undefined
   }
 
-  abort(): void {
-    this.#producer.abort()
+  /** A claim that is not committed is replaced by the next one. */
+  forgetClaim(): void {
     this.#claim = undefined
   }
 
@@ -137,7 +135,7 @@ class Pair {
   next(): ModelRecord | undefined {
     const record = this.#expectedNext()
     const index = this.#consumer.next()
-    strictEqual(index, record === undefined ? EMPTY : record.position % this.#memory.capacity)
+    strictEqual(index, record === undefined ? EMPTY : record.position % this.#ring.capacity)
     if (record === undefined) return undefined
     this.#read = record.position
     const from = index + TYPE_OFFSET
@@ -201,13 +199,14 @@ class Pair {
   }
 
   #expectInvariant(): void {
-    const { control, capacity } = this.#memory
-    const words = [HEAD, DURABLE, READ, TAIL].map((word) => Atomics.load(control, word))
+    const { words, capacity } = this.#ring
+    const read = this.#consumer.readPosition
+    const positions = [HEAD, DURABLE, TAIL].map((word) => Atomics.load(words, word))
     deepStrictEqual(
-      words,
-      [this.#head, this.#durable, this.#read, this.#tail].map((at) => at | 0),
+      [...positions, read],
+      [this.#head, this.#durable, this.#tail, this.#read].map((at) => at | 0),
     )
-    const [head = 0, durable = 0, read = 0, tail = 0] = words
+    const [head = 0, durable = 0, tail = 0] = positions
     const gaps = [
       positionDelta(durable, head),
       positionDelta(read, durable),
@@ -216,7 +215,7 @@ class Pair {
     ]
     ok(
       gaps.every((gap) => gap >= 0 && gap <= capacity),
-      `head, durable, read, tail: ${words}`,
+      `head, durable, tail: ${positions}, read: ${read}`,
     )
     strictEqual(this.#producer.usedBytes, this.#tail - this.#head)
   }

@@ -1,14 +1,13 @@
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import {
-  allocateRing,
-  DURABLE,
+  allocateMemory,
   positionDelta,
-  REQUEST_ID_OFFSET,
-  type RingMemory,
+  type SharedMemory,
 } from '../../../src/writer/ring/memory-map'
+import { REQUEST_ID_OFFSET } from '../../../src/writer/ring/record-header'
 import { INSUFFICIENT_CAPACITY, RingProducer } from '../../../src/writer/ring/ring'
-import { unpark } from '../../../src/writer/ring/wake-up'
+import { unpark, waitDurable } from '../../../src/writer/ring/wake-up'
 
 const CAPACITY = 1024
 const RECORDS = 250_000
@@ -36,16 +35,16 @@ function burstOf(sequence: number): number {
 
 /** The calling thread's side: writes self-checking records, and checks the outcomes it gets back. */
 class Producer {
-  readonly #memory: RingMemory
+  readonly #memory: SharedMemory
   readonly #ring: RingProducer
   readonly #positions: number[] = []
   #seenDurable: number
   #acknowledged = 0
   #wrongOutcomes = 0
 
-  constructor(memory: RingMemory) {
+  constructor(memory: SharedMemory) {
     this.#memory = memory
-    this.#ring = new RingProducer(memory)
+    this.#ring = new RingProducer(memory.ring)
     this.#seenDurable = this.#ring.durablePosition
   }
 
@@ -72,19 +71,18 @@ class Producer {
       return index !== INSUFFICIENT_CAPACITY
     })
     if (!isClaimed) return false
-    const { view, bytes } = this.#memory.records
+    const { view, bytes } = this.#memory.ring.records
     view.setUint32(index + REQUEST_ID_OFFSET, sequence, true)
     for (let at = REQUEST_ID_OFFSET + 4; at < length; at++) bytes[index + at] = sequence + at
     this.#positions.push(this.#ring.commit(length))
-    unpark(this.#memory.control)
+    unpark(this.#memory.ring)
     return true
   }
 
   /** Blocks while durable moves and `isDone` is false; returns false when durable stands still. */
   #waitUntil(isDone: () => boolean): boolean {
     while (!isDone()) {
-      const { control } = this.#memory
-      if (Atomics.wait(control, DURABLE, this.#seenDurable, STALL_MS) === 'timed-out') {
+      if (!waitDurable(this.#memory.ring, this.#seenDurable, STALL_MS)) {
         return false
       }
       this.#settle()
@@ -111,7 +109,7 @@ class Producer {
   }
 }
 
-function startDrainer(memory: RingMemory): Worker {
+function startDrainer(memory: SharedMemory): Worker {
   const workerData = {
     buffer: memory.buffer,
     total: RECORDS,
@@ -133,7 +131,7 @@ describe('the ring between two threads', () => {
   it.each([2 ** 31 - 4 * CAPACITY, 2 ** 32 - 4 * CAPACITY])(
     'loses, tears and reorders no record and misses no wake-up, from position %d',
     async (start) => {
-      const memory = allocateRing(CAPACITY, start)
+      const memory = allocateMemory(CAPACITY, start)
       const producer = new Producer(memory)
       const worker = startDrainer(memory)
       try {

@@ -1,17 +1,18 @@
 import {
-  allocateRing,
+  allocateMemory,
   CORRUPT_END,
   CORRUPTIONS,
   DURABLE,
   HEAD,
-  LENGTH_OFFSET,
-  PADDING_SEAL,
-  READ,
-  type RingMemory,
-  SEAL_OFFSET,
-  sealOf,
+  type RingView,
   TAIL,
 } from '../../../src/writer/ring/memory-map'
+import {
+  LENGTH_OFFSET,
+  PADDING_STAMP,
+  STAMP_OFFSET,
+  stampOf,
+} from '../../../src/writer/ring/record-header'
 import {
   CORRUPT,
   EMPTY,
@@ -24,11 +25,11 @@ const CAPACITY = 1024
 const MAX_RECORD = CAPACITY / 4
 const realStore = Atomics.store
 
-type Ends = { memory: RingMemory; producer: RingProducer; consumer: RingConsumer }
+type Ends = { ring: RingView; producer: RingProducer; consumer: RingConsumer }
 
 function openRing(start = 0): Ends {
-  const memory = allocateRing(CAPACITY, start)
-  return { memory, producer: new RingProducer(memory), consumer: new RingConsumer(memory) }
+  const { ring } = allocateMemory(CAPACITY, start)
+  return { ring, producer: new RingProducer(ring), consumer: new RingConsumer(ring) }
 }
 
 /** Publishes a record of `length` bytes; returns its position. */
@@ -57,13 +58,13 @@ function moveTo(ends: Ends, index: number): void {
 
 describe('RingProducer', () => {
   it('claims the record at the tail and shows it to the drainer only once committed', () => {
-    const { memory, producer, consumer } = openRing()
+    const { ring, producer, consumer } = openRing()
     expect(producer.tryClaim(45)).toBe(0)
     consumer.refill()
-    expect([consumer.next(), memory.control[TAIL]]).toEqual([EMPTY, 0])
+    expect([consumer.next(), ring.words[TAIL]]).toEqual([EMPTY, 0])
     expect(producer.commit(45)).toBe(0)
     consumer.refill()
-    expect([consumer.next(), memory.control[TAIL], producer.usedBytes]).toEqual([0, 48, 48])
+    expect([consumer.next(), ring.words[TAIL], producer.usedBytes]).toEqual([0, 48, 48])
     expect(producer.tryClaim(40)).toBe(48)
   })
 
@@ -71,12 +72,12 @@ describe('RingProducer', () => {
     const ends = openRing()
     moveTo(ends, index)
     // What a lap before has left.
-    ends.memory.records.bytes.fill(0xff)
+    ends.ring.records.bytes.fill(0xff)
     const seen: number[] = []
     const store = jest.spyOn(Atomics, 'store').mockImplementation((...args) => {
       const [control, word] = args
       const stored = Reflect.apply(realStore, Atomics, args)
-      if (word !== TAIL || control.buffer !== ends.memory.buffer) return stored
+      if (word !== TAIL || control.buffer !== ends.ring.words.buffer) return stored
       // What the drainer would find, were it to look now.
       ends.consumer.refill()
       seen.push(ends.consumer.next(), ends.producer.failureAt(ends.consumer.readPosition))
@@ -90,13 +91,12 @@ describe('RingProducer', () => {
     expect(seen).toEqual([0, 0])
   })
 
-  it('leaves nothing behind when a claim is aborted', () => {
-    const { memory, producer } = openRing()
+  it('leaves nothing behind of a claim that the next one replaces', () => {
+    const { ring, producer } = openRing()
     producer.tryClaim(64)
-    producer.abort()
-    expect([producer.usedBytes, memory.control[TAIL]]).toEqual([0, 0])
-    expect(() => producer.commit(64)).toThrow(new Error('commit without a claim'))
-    expect(producer.tryClaim(64)).toBe(0)
+    expect([producer.usedBytes, ring.words[TAIL]]).toEqual([0, 0])
+    expect(producer.tryClaim(40)).toBe(0)
+    expect(() => producer.commit(64)).toThrow(new RangeError('length=64 exceeds claimedBytes=40'))
   })
 
   it('refuses a commit without a claim, after one that did not fit, and a second one', () => {
@@ -134,13 +134,13 @@ describe('RingProducer', () => {
 
   it('fills the end of the ring with padding when the record does not fit there', () => {
     const ends = openRing()
-    const { memory, producer, consumer } = ends
+    const { ring, producer, consumer } = ends
     moveTo(ends, 960)
     expect(producer.tryClaim(72)).toBe(0)
     expect(producer.commit(72)).toBe(CAPACITY)
-    const { view } = memory.records
+    const { view } = ring.records
     expect(view.getUint32(960 + LENGTH_OFFSET, true)).toBe(64)
-    expect(view.getUint32(960 + SEAL_OFFSET, true)).toBe(PADDING_SEAL)
+    expect(view.getUint32(960 + STAMP_OFFSET, true)).toBe(PADDING_STAMP)
     consumer.refill()
     expect([consumer.next(), consumer.readPosition]).toEqual([0, CAPACITY])
     expect(producer.tailPosition).toBe(CAPACITY + 72)
@@ -169,11 +169,11 @@ describe('RingProducer', () => {
   })
 
   it.each([0, 2 ** 31 - 64, 2 ** 32 - 64])('never moves the head back, from %d', (start) => {
-    const { memory, producer } = openRing(start)
+    const { ring, producer } = openRing(start)
     producer.release((start + 128) | 0)
     producer.release((start + 64) | 0)
     const head = (start + 128) | 0
-    expect([producer.headPosition, memory.control[HEAD]]).toEqual([head, head])
+    expect([producer.headPosition, ring.words[HEAD]]).toEqual([head, head])
   })
 })
 
@@ -203,14 +203,14 @@ describe('RingConsumer', () => {
     const ends = openRing()
     put(ends, 40)
     ends.consumer.refill()
-    ends.memory.records.bytes.fill(0xff)
+    ends.ring.records.bytes.fill(0xff)
     expect(ends.consumer.next()).toBe(0)
     expect(ends.consumer.records.view.getUint32(LENGTH_OFFSET, true)).toBe(40)
   })
 
   it('starts, and restarts, at the durable position', () => {
     const ends = openRing()
-    const { memory, consumer } = ends
+    const { ring, consumer } = ends
     for (let i = 0; i < 3; i++) put(ends, 40)
     consumer.refill()
     consumer.next()
@@ -218,11 +218,11 @@ describe('RingConsumer', () => {
     consumer.publish(40)
     consumer.next()
     consumer.advance()
-    expect([memory.control[DURABLE], memory.control[READ]]).toEqual([40, 80])
-    expect(new RingConsumer(memory).readPosition).toBe(40)
+    expect([ring.words[DURABLE], consumer.readPosition]).toEqual([40, 80])
+    expect(new RingConsumer(ring).readPosition).toBe(40)
     consumer.restart()
     const { readPosition, copiedPosition } = consumer
-    expect([readPosition, copiedPosition, memory.control[READ]]).toEqual([40, 40, 40])
+    expect([readPosition, copiedPosition]).toEqual([40, 40])
     expect(consumer.next()).toBe(EMPTY)
     consumer.refill()
     expect(consumer.next()).toBe(40)
@@ -231,7 +231,7 @@ describe('RingConsumer', () => {
   it('restarts forward where another drainer has gone on', () => {
     const ends = openRing()
     put(ends, 40)
-    const other = new RingConsumer(ends.memory)
+    const other = new RingConsumer(ends.ring)
     settleAll({ ...ends, consumer: other })
     ends.consumer.restart()
     expect(ends.consumer.readPosition).toBe(40)
@@ -267,9 +267,9 @@ describe('RingConsumer', () => {
     },
   )
 
-  it('reads a record at the one position where its seal could be taken for padding', () => {
+  it('reads a record at the one position where its stamp could be taken for padding', () => {
     for (let length = 40; length <= MAX_RECORD; length++) {
-      const position = sealOf(0, 0) ^ PADDING_SEAL ^ length
+      const position = stampOf(0, 0) ^ PADDING_STAMP ^ length
       if (position % 8 !== 0) continue
       const ends = openRing(position)
       put(ends, length)
@@ -285,9 +285,9 @@ describe('a ring whose bytes are no record', () => {
     ['a length below that of the shortest record', 0, LENGTH_OFFSET, 39],
     ['a length that reaches past the tail', 0, LENGTH_OFFSET, 49],
     ['a length that reaches past the end of the ring', 960, LENGTH_OFFSET, 72],
-    ['the seal of the lap before', 0, SEAL_OFFSET, sealOf(48, -CAPACITY)],
-    ['a seal that belongs to another length', 0, SEAL_OFFSET, sealOf(47, 0)],
-    ['padding that ends before the ring', 0, SEAL_OFFSET, PADDING_SEAL],
+    ['the stamp of the lap before', 0, STAMP_OFFSET, stampOf(48, -CAPACITY)],
+    ['a stamp that belongs to another length', 0, STAMP_OFFSET, stampOf(47, 0)],
+    ['padding that ends before the ring', 0, STAMP_OFFSET, PADDING_STAMP],
   ]
 
   it.each(damages)('calls %s CORRUPT', (_title, index, offset, word) => {
@@ -295,7 +295,7 @@ describe('a ring whose bytes are no record', () => {
     moveTo(ends, index)
     put(ends, 48)
     if (index > 0) put(ends, 48)
-    ends.memory.records.view.setUint32(index + offset, word, true)
+    ends.ring.records.view.setUint32(index + offset, word, true)
     ends.consumer.refill()
     expect([ends.consumer.next(), ends.consumer.next()]).toEqual([CORRUPT, CORRUPT])
   })
@@ -303,23 +303,23 @@ describe('a ring whose bytes are no record', () => {
   it('calls padding CORRUPT that reaches past the tail', () => {
     const ends = openRing()
     put(ends, 48)
-    ends.memory.records.view.setUint32(LENGTH_OFFSET, CAPACITY, true)
-    ends.memory.records.view.setUint32(SEAL_OFFSET, PADDING_SEAL, true)
+    ends.ring.records.view.setUint32(LENGTH_OFFSET, CAPACITY, true)
+    ends.ring.records.view.setUint32(STAMP_OFFSET, PADDING_STAMP, true)
     ends.consumer.refill()
     expect(ends.consumer.next()).toBe(CORRUPT)
   })
 
   it('is given up to the tail, which the producer is told until durable has passed it', () => {
     const ends = openRing()
-    const { memory, producer, consumer } = ends
+    const { ring, producer, consumer } = ends
     expect(producer.corruption(0)).toBe(false)
     put(ends, 48)
-    memory.records.view.setUint32(LENGTH_OFFSET, 0, true)
+    ring.records.view.setUint32(LENGTH_OFFSET, 0, true)
     put(ends, 48)
     consumer.refill()
     put(ends, 48)
     consumer.skipToTail()
-    expect([memory.control[CORRUPTIONS], memory.control[CORRUPT_END]]).toEqual([1, 96])
+    expect([ring.words[CORRUPTIONS], ring.words[CORRUPT_END]]).toEqual([1, 96])
     const told = [0, 48, 88, 96, 96].map((durable) => producer.corruption(durable))
     expect(told).toEqual([true, true, true, true, false])
     consumer.refill()

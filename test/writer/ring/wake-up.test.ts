@@ -1,5 +1,5 @@
-import { allocateRing, HURRY, PARKED, TAIL } from '../../../src/writer/ring/memory-map'
-import { hurry, park, unpark } from '../../../src/writer/ring/wake-up'
+import { allocateMemory, FLUSH_UP_TO, PARKED, TAIL } from '../../../src/writer/ring/memory-map'
+import { flushUpTo, park, unpark } from '../../../src/writer/ring/wake-up'
 import { inEveryOrder } from '../../support/simulation/interleave'
 
 const ALL = { ended: 2_048, stuck: 0 }
@@ -9,41 +9,41 @@ const END = 48
 describe('a drainer that goes to sleep', () => {
   it('is woken for a record, in whatever order the steps of both threads come', () => {
     const commit = () => {
-      const { control } = allocateRing(1024)
+      const { ring } = allocateMemory(1024)
       const producer = () => {
-        Atomics.store(control, TAIL, END)
-        unpark(control)
+        Atomics.store(ring.words, TAIL, END)
+        unpark(ring)
       }
-      return [() => park(control, 0, PATIENCE_MS), producer] as const
+      return [() => park(ring, 0, PATIENCE_MS), producer] as const
     }
     expect(inEveryOrder(commit)).toEqual(ALL)
   })
 
-  it('is woken by hurry(), which changes no tail, in whatever order the steps come', () => {
+  it('is woken by flushUpTo(), which changes no tail, in whatever order the steps come', () => {
     const hurried = () => {
-      const { control } = allocateRing(1024)
-      const mayPark = () => Atomics.load(control, HURRY) === 0
-      return [() => park(control, 0, PATIENCE_MS, mayPark), () => hurry(control, END)] as const
+      const { ring } = allocateMemory(1024)
+      const mayPark = () => Atomics.load(ring.words, FLUSH_UP_TO) === 0
+      return [() => park(ring, 0, PATIENCE_MS, mayPark), () => flushUpTo(ring, END)] as const
     }
     expect(inEveryOrder(hurried)).toEqual(ALL)
   })
 
   it('is not woken where nobody wakes it', () => {
     const silent = () => {
-      const { control } = allocateRing(1024)
-      const producer = () => Atomics.store(control, TAIL, END)
-      return [() => park(control, 0, PATIENCE_MS), producer] as const
+      const { ring } = allocateMemory(1024)
+      const producer = () => Atomics.store(ring.words, TAIL, END)
+      return [() => park(ring, 0, PATIENCE_MS), producer] as const
     }
     const { ended, stuck } = inEveryOrder(silent)
     expect([ended > 0, stuck > 0]).toEqual([true, true])
   })
 
   it('is awake for the others again once it returns, whether woken or not', () => {
-    const { control } = allocateRing(1024)
-    expect(park(control, 0, 1)).toBe(false)
-    expect(control[PARKED]).toBe(0)
-    expect(park(control, END, PATIENCE_MS)).toBe(true)
-    expect(park(control, 0, PATIENCE_MS, () => false)).toBe(true)
-    expect(control[PARKED]).toBe(0)
+    const { ring } = allocateMemory(1024)
+    expect(park(ring, 0, 1)).toBe(false)
+    expect(ring.words[PARKED]).toBe(0)
+    expect(park(ring, END, PATIENCE_MS)).toBe(true)
+    expect(park(ring, 0, PATIENCE_MS, () => false)).toBe(true)
+    expect(ring.words[PARKED]).toBe(0)
   })
 })

@@ -1,0 +1,60 @@
+/** started: the process id. */
+export const STARTED_PID_OFFSET = 40
+export const STARTED_BYTES = 48
+
+/** warning: the byte count, u64. */
+export const WARNING_BYTES_OFFSET = 40
+export const WARNING_BYTES = 48
+
+/** exit: code and signal i32; duration and byte counts u64. */
+export const EXIT_CODE_OFFSET = 40
+export const EXIT_SIGNAL_OFFSET = 44
+export const EXIT_DURATION_OFFSET = 48
+export const EXIT_STDOUT_OFFSET = 56
+export const EXIT_STDERR_OFFSET = 64
+export const EXIT_BYTES = 72
+
+/**
+ * request and denial: the ids stand beside the request id (80 bytes in a row), then numbers, then
+ * a u32 for each string with its length in UTF-16 units, then all text as UTF-8.
+ */
+export const AGENT_ID_OFFSET = 40
+export const MACHINE_ID_OFFSET = 72
+export const TEXT_BYTES_OFFSET = 104
+export const STRING_COUNT_OFFSET = 108
+export const REQUEST_STDIN_OFFSET = 112
+export const REQUEST_TIMEOUT_OFFSET = 120
+export const STRING_LENGTHS_OFFSET = 128
+export const STRING_LENGTH_BYTES = 4
+
+export const REQUEST_ID_BYTES = 16
+export const PARTY_ID_BYTES = 32
+export const ALL_IDS_BYTES = REQUEST_ID_BYTES + 2 * PARTY_ID_BYTES
+
+/** Flags, by type: the field is present (not null), or the boolean is true. */
+export const FLAG_MATCHED_ACL = 1
+export const FLAG_BYTES = 1
+export const FLAG_EXIT_CODE = 1
+export const FLAG_EXIT_SIGNAL = 2
+export const FLAG_TRUNCATED = 4
+
+const MASK_32 = 0xffff_ffffn
+const HIGH_WORD = 4
+
+/** Writes an unsigned 64-bit integer, low word first. */
+export function putU64(view: DataView, offset: number, value: number | bigint): void {
+  if (typeof value === 'bigint') {
+    view.setUint32(offset, Number(value & MASK_32), true)
+    view.setUint32(offset + HIGH_WORD, Number(value >> 32n), true)
+    return
+  }
+  view.setUint32(offset, value >>> 0, true)
+  view.setUint32(offset + HIGH_WORD, Math.floor(value / 2 ** 32), true)
+}
+
+/** Reads an unsigned 64-bit integer: a number where that is exact, else a bigint. */
+export function getU64(view: DataView, offset: number): number | bigint {
+  const low = view.getUint32(offset, true)
+  const high = view.getUint32(offset + HIGH_WORD, true)
+  return high < 2 ** 21 ? high * 2 ** 32 + low : (BigInt(high) << 32n) | BigInt(low)
+}
