@@ -5,6 +5,8 @@
  * @module x0x-exec-audit
  */
 
+export type { InvalidEventError } from './base/field-checks'
+export type { EventName } from './format/events'
 export {
   type AuditOutcome,
   DENIAL_REASONS,
@@ -59,13 +61,8 @@ export type { StopReason } from './runner/supervisor'
 export type { TrailEntry } from './runner/trail'
 export type { AuditStats, HistogramSummary, SyncBucket } from './writer/audit-stats'
 export type { AuditTrail, EventRecorder } from './writer/audit-trail'
-export type { AuditGroup } from './writer/caller/group-channel'
 export { ExecAudit } from './writer/exec-audit'
-export {
-  AuditError,
-  type AuditErrorCode,
-  type InvalidEventError,
-} from './writer/failure/audit-error'
+export { AuditError, type AuditErrorCode } from './writer/failure/audit-error'
 export {
   type AuditFailure,
   type AuditFailureRecorder,
@@ -75,8 +72,7 @@ export {
 } from './writer/failure/diagnostics'
 export type { FailureKind } from './writer/failure/failure-counts'
 export type { AuditWarningCode } from './writer/failure/warnings'
-export type { OnUnsafeFile, SyncMethod } from './writer/log/open-log'
 export type { ExecAuditOptions, FsyncOptions, WarnLogger } from './writer/options'
 export type { ExecPolicy } from './writer/policy'
-export type { EventName } from './writer/record/encode'
 export type { Stage } from './writer/ring/failure-word'
+export type { AuditGroup, OnUnsafeFile, SyncMethod } from './writer/ring/messages'

@@ -1,121 +1,245 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import ts from 'typescript'
 
 const SOURCE = join(__dirname, '../src')
-const LINES_MAX = 400
 
-/** The stages of the drainer's side: the caller's side knows of their types alone. */
-const DRAINER_SIDE = [
-  'drain-loop',
-  'record-line',
-  'decode',
-  'serialize',
-  'line-serializers',
-  'sink',
-  'append-stream',
-  'torn-tail',
-  'log-file',
-  'file-trust',
-  'journal',
-]
-/** The stages of the caller's side: the drainer's side knows of their types alone. */
-const CALLER_SIDE = [
-  'index',
-  'exec-audit',
-  'audit-writer',
-  'encode',
-  'string-run',
-  'admission',
-  'acks',
-  'oversize',
-  'options',
-  'option-checks',
-  'policy',
-  'failure-reporter',
-  'warnings',
-  'group-channel',
-  'worker-host',
-  'worker-pool',
-  'worker-trials',
-  'stand-in',
-]
-/** Where the two sides meet: loaded only when the calling thread must drain. */
-const MEETING_POINT = 'caller-drain'
+/** The library, as the commands see it. */
+const LIBRARY = ['index', 'base', 'format', 'reader', 'rotation', 'runner', 'policy-file', 'writer']
 
-const files = readdirSync(SOURCE).filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
-/** Those in folders too: the tools, which the library never loads. */
-const allFiles = readdirSync(SOURCE, { encoding: 'utf8', recursive: true }).filter((name) =>
-  name.endsWith('.ts'),
-)
-const textOf = (name: string) => readFileSync(join(SOURCE, name), 'utf8')
-
-/** The modules whose code, and not only types, a file loads when it is loaded; by their paths in src. */
-function imports(name: string): string[] {
-  const statements = textOf(name).matchAll(/^(?:import|export) ([^;'"]*?) from '(\.[^']+)'/gm)
-  return [...statements].flatMap(([, clause = '', module = '']) => {
-    const isTypesOnly = clause.startsWith('type ') || /^\{\s*(type [^,}]+,?\s*)+\}$/.test(clause)
-    return isTypesOnly ? [] : [join(dirname(name), module)]
-  })
+/**
+ * Who may import from whom, by folder; types count. A folder may always import from itself. The rule
+ * for a file is that of the longest prefix of its path.
+ */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  format: ['base'],
+  toolkit: ['base', 'format'],
+  'writer/ring': ['base'],
+  'writer/record': ['base', 'format', 'writer/ring'],
+  'writer/log': ['base', 'writer/ring'],
+  'writer/failure': ['base', 'writer/ring', 'writer/options', 'writer/exit-drain'],
+  'writer/drain': ['base', 'format', 'writer/ring', 'writer/record', 'writer/log'],
+  'writer/worker': ['base', 'writer/ring', 'writer/log', 'writer/drain'],
+  'writer/caller': [
+    ...['base', 'format', 'writer/ring', 'writer/record', 'writer/worker', 'writer/failure'],
+    ...['writer/options', 'writer/audit-stats', 'writer/exit-drain'],
+  ],
+  'writer/audit-trail': ['format', 'writer/audit-stats'],
+  'writer/audit-stats': ['base', 'format', 'writer/ring', 'writer/failure'],
+  'writer/options': ['base', 'writer/ring'],
+  'writer/policy': ['base'],
+  'writer/exit-drain': [],
+  'writer/exec-audit': ['base', 'format', 'writer'],
+  rotation: ['base'],
+  reader: ['base', 'format', 'rotation'],
+  runner: ['base', 'format', 'writer/audit-trail'],
+  'policy-file': ['base', 'runner', 'writer/policy'],
+  metrics: ['base', 'writer/audit-stats', 'writer/ring'],
+  testing: ['base', 'format', 'writer'],
+  index: ['format', 'writer', 'policy-file', 'reader', 'runner', 'base'],
+  build: ['format'],
+  'cli/main': ['toolkit', 'cli'],
+  'cli/shared': [...LIBRARY, 'toolkit'],
+  ...Object.fromEntries(
+    readdirSync(join(SOURCE, 'cli'), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && entry.name !== 'shared')
+      .map(({ name }) => [`cli/${name}`, [...LIBRARY, 'toolkit', 'cli/shared']]),
+  ),
 }
 
-const moduleOf = (name: string) => name.replace(/\.ts$/, '')
-const graph = new Map(allFiles.map((name) => [moduleOf(name), imports(name)]))
+/** What only the drainer runs: the calling thread loads it when it must drain, and not before. */
+const DRAINER_SIDE =
+  /^(writer\/(drain|log)\/|writer\/record\/decode$|format\/(serialize-line|line-serializers)$)/
+/** What only the calling thread runs. */
+const CALLER_SIDE = /^writer\/(caller|failure)\/|^writer\/(record\/encode|worker\/worker-host)$/
 
-function reachable(from: string): Set<string> {
+interface Import {
+  readonly module: string
+  readonly isTypeOnly: boolean
+}
+
+const modules = new Map(
+  readdirSync(SOURCE, { encoding: 'utf8', recursive: true })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => [name.replace(/(\.d)?\.ts$/, ''), importsOf(name)] as const),
+)
+
+/** The modules that a file names: by import and export, as a type, and by a require of its own. */
+function importsOf(name: string): Import[] {
+  const path = join(SOURCE, name)
+  const text = readFileSync(path, 'utf8')
+  const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true)
+  const found: Import[] = []
+  const add = (specifier: ts.Node | undefined, isTypeOnly: boolean) => {
+    if (specifier === undefined || !ts.isStringLiteralLike(specifier)) return
+    if (!specifier.text.startsWith('.')) return
+    found.push({ module: moduleAt(join(dirname(name), specifier.text)), isTypeOnly })
+  }
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, isTypesOnly(node.importClause))
+    else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, areTypesOnly(node))
+    else if (ts.isImportTypeNode(node)) {
+      add(ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined, true)
+    } else if (ts.isCallExpression(node) && isLoad(node)) add(node.arguments[0], false)
+    ts.forEachChild(node, visit)
+  }
+  visit(file)
+  return found
+}
+
+function isTypesOnly(clause: ts.ImportClause | undefined): boolean {
+  if (clause === undefined) return false
+  if (clause.phaseModifier === ts.SyntaxKind.TypeKeyword) return true
+  const { namedBindings } = clause
+  const areAllTypes =
+    namedBindings !== undefined &&
+    ts.isNamedImports(namedBindings) &&
+    namedBindings.elements.every((element) => element.isTypeOnly)
+  return clause.name === undefined && areAllTypes
+}
+
+function areTypesOnly({ isTypeOnly, exportClause }: ts.ExportDeclaration): boolean {
+  if (isTypeOnly || exportClause === undefined) return isTypeOnly
+  return ts.isNamedExports(exportClause) && exportClause.elements.every((each) => each.isTypeOnly)
+}
+
+/** A module that is loaded late, by `require` or `import()`. */
+function isLoad({ expression }: ts.CallExpression): boolean {
+  const isRequire = ts.isIdentifier(expression) && expression.text === 'require'
+  return isRequire || expression.kind === ts.SyntaxKind.ImportKeyword
+}
+
+function moduleAt(path: string): string {
+  return ['.ts', '.d.ts'].some((end) => isFile(path + end)) ? path : join(path, 'index')
+}
+
+function isFile(name: string): boolean {
+  try {
+    readFileSync(join(SOURCE, name))
+    return true
+  } catch {
+    return false
+  }
+}
+
+function isUnder(module: string, folder: string): boolean {
+  return module === folder || module.startsWith(`${folder}/`)
+}
+
+/** The row of the table that holds for a module. */
+function ruleOf(module: string): string | undefined {
+  const rows = Object.keys(MAY_IMPORT).filter((row) => isUnder(module, row))
+  return rows.sort((a, b) => b.length - a.length)[0]
+}
+
+function isAllowed(from: string, to: string): boolean {
+  const rule = ruleOf(from)
+  if (rule === undefined) return false
+  return [rule, ...(MAY_IMPORT[rule] ?? [])].some((folder) => isUnder(to, folder))
+}
+
+/** The modules that a module loads, all the way down; late loads are followed if they are asked for. */
+function loadedBy(root: string, isEnd: (module: string) => boolean = () => false): Set<string> {
   const seen = new Set<string>()
   const visit = (module: string) => {
-    for (const next of graph.get(module) ?? []) {
-      if (!seen.has(next)) {
-        seen.add(next)
-        visit(next)
-      }
+    if (isEnd(module)) return
+    for (const { module: next, isTypeOnly } of modules.get(module) ?? []) {
+      if (isTypeOnly || seen.has(next)) continue
+      seen.add(next)
+      visit(next)
     }
   }
-  visit(from)
+  visit(root)
   return seen
 }
 
-describe('the source', () => {
-  it('keeps the sink and its like out of what the caller loads', () => {
-    const loaded = reachable('index')
-    expect([...DRAINER_SIDE, MEETING_POINT].filter((module) => loaded.has(module))).toEqual([])
+/** The modules of one circle, if there is one. */
+function findCircle(): readonly string[] {
+  const done = new Set<string>()
+  const path: string[] = []
+  const visit = (module: string): readonly string[] => {
+    const start = path.indexOf(module)
+    if (start >= 0) return [...path.slice(start), module]
+    if (done.has(module)) return []
+    path.push(module)
+    for (const { module: next } of modules.get(module) ?? []) {
+      const circle = visit(next)
+      if (circle.length > 0) return circle
+    }
+    path.pop()
+    done.add(module)
+    return []
+  }
+  for (const module of modules.keys()) {
+    const circle = visit(module)
+    if (circle.length > 0) return circle
+  }
+  return []
+}
+
+describe('the import table', () => {
+  it('has a row for each module', () => {
+    expect([...modules.keys()].filter((module) => ruleOf(module) === undefined)).toEqual([])
   })
 
-  it('keeps the API out of what the worker loads', () => {
-    const loaded = reachable('exec-audit-worker')
-    expect(loaded.has('sink')).toBe(true)
-    expect(CALLER_SIDE.filter((module) => loaded.has(module))).toEqual([])
+  it('has no row without a module', () => {
+    const rules = new Set([...modules.keys()].map(ruleOf))
+    expect(Object.keys(MAY_IMPORT).filter((row) => !rules.has(row))).toEqual([])
   })
 
-  it('has no import cycle', () => {
-    const cyclic = [...graph.keys()].filter((module) => reachable(module).has(module))
-    expect(cyclic).toEqual([])
-  })
-
-  it('is loaded whole, by the caller, the worker or the build', () => {
-    const roots = ['index', 'exec-audit-worker', MEETING_POINT, 'line-schemas']
-    const loaded = new Set(roots.flatMap((root) => [root, ...reachable(root)]))
-    const typesOnly = ['audit-trail']
-    expect(files.map(moduleOf).filter((module) => !loaded.has(module))).toEqual(typesOnly)
-  })
-
-  it('touches the log in the sink, its opener, its repair and the note of what is open alone', () => {
-    const writers = files.filter((name) =>
-      /\b(write|open|mkdir|append|fsync)\w*Sync\b/.test(textOf(name)),
+  it('holds, types included', () => {
+    const broken = [...modules].flatMap(([from, imports]) =>
+      imports
+        .filter(({ module: to }) => !isAllowed(from, to))
+        .map(({ module: to }) => `${from} imports ${to}`),
     )
-    expect(writers).toEqual(['descriptors.ts', 'log-file.ts', 'sink.ts', 'torn-tail.ts'])
+    expect(broken).toEqual([])
   })
 
-  it('loads none of the tools with the library, nor what only they need', () => {
-    const foreign =
-      /from '(?:\.\/(?!policy-file|reader|runner)[\w-]+\/[^']+|commander|cli-[^']+|smol-toml)'/
-    expect(files.filter((name) => foreign.test(textOf(name)))).toEqual([])
+  it('leaves no circle, types included', () => {
+    expect(findCircle()).toEqual([])
+  })
+})
+
+describe('the two threads', () => {
+  it('keep what only the drainer runs out of what the calling thread loads', () => {
+    const lateLoad = 'writer/worker/caller-drainer'
+    const loaded = loadedBy('index', (module) => module === lateLoad)
+    expect(loaded).toContain(lateLoad)
+    expect([...loaded].filter((module) => DRAINER_SIDE.test(module))).toEqual([])
   })
 
-  it.each(allFiles)('%s is no longer than a file should be, and leaves nothing to do', (name) => {
-    const text = textOf(name)
-    expect(text.split('\n').length).toBeLessThanOrEqual(LINES_MAX)
-    expect(text.match(/\b(TODO|FIXME|XXX|HACK)\b/)).toBeNull()
-    expect(text.match(/\bas (any|unknown as)\b|@ts-ignore|!\.|[^=!]!;$/)).toBeNull()
+  it('keep what only the calling thread runs out of what the worker loads', () => {
+    const loaded = loadedBy('writer/worker/exec-audit-worker')
+    expect(loaded).toContain('writer/log/sink')
+    expect([...loaded].filter((module) => CALLER_SIDE.test(module))).toEqual([])
+  })
+})
+
+describe('the source', () => {
+  it('has one file in its root beside its tsconfig', () => {
+    const entries = readdirSync(SOURCE, { withFileTypes: true })
+    const files = entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name)
+    expect(files.sort()).toEqual(['index.ts', 'tsconfig.json'])
+  })
+
+  it('opens, writes and syncs in writer/log alone, as far as it is the writer', () => {
+    const touching = [...modules.keys()].filter((module) => {
+      if (!module.startsWith('writer/')) return false
+      const text = readFileSync(join(SOURCE, `${module}.ts`), 'utf8')
+      return /\b(write|open|mkdir|append|f?chmod|fsync|fdatasync)\w*Sync\b/.test(text)
+    })
+    expect(touching.filter((module) => !module.startsWith('writer/log/'))).toEqual([])
+    expect(touching).toContain('writer/log/sink')
+  })
+
+  it('leaves nothing to do, and no way around the types', () => {
+    const hasWayAround = /\b(TODO|FIXME|XXX|HACK)\b|\bas (any|unknown as)\b|@ts-ignore|!\.|[^=!]!;$/
+    const found = [...modules.keys()].filter((module) => {
+      const name = isFile(`${module}.ts`) ? `${module}.ts` : `${module}.d.ts`
+      return hasWayAround.test(readFileSync(join(SOURCE, name), 'utf8'))
+    })
+    expect(found).toEqual([])
   })
 })

@@ -21,7 +21,7 @@ import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { SonicBoom } from 'sonic-boom'
 import type { Settle } from '../../src/writer/caller/settlement'
-import type { AuditLine } from '../../src/writer/record/decode'
+import type { AuditLine } from '../../src/format/line'
 import type { RingProducer } from '../../src/writer/ring/ring'
 import {
   type Benchmark,

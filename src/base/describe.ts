@@ -17,3 +17,21 @@ export function codeOf(thrown: unknown): string | undefined {
   if (typeof thrown !== 'object' || thrown === null || !('code' in thrown)) return undefined
   return thrown.code === undefined ? undefined : textOf(thrown.code)
 }
+
+const SHOWN_CHARACTERS = 40
+
+/** A value's type, with what of it is safe to show. */
+export function describe(value: unknown): string {
+  if (value === null) return 'null'
+  if (typeof value === 'string') return `a string of ${value.length} characters`
+  if (typeof value === 'number') return `the number ${value}`
+  if (typeof value === 'boolean') return `the boolean ${value}`
+  if (typeof value === 'bigint') return `the bigint ${shorten(value.toString())}`
+  if (typeof value === 'object') return Array.isArray(value) ? 'an array' : 'an object'
+  return typeof value
+}
+
+/** The start of a text that may be long. */
+export function shorten(text: string): string {
+  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text
+}

@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { types } from 'node:util'
-import type { InvalidEventError } from '../writer/failure/audit-error'
+import { describe, shorten } from './describe'
 
 /*
  * One check a kind of field. Each returns the field as a primitive or throws a TypeError (wrong type)
@@ -14,13 +14,20 @@ const U64_MAX = 2n ** 64n - 1n
 const U32_MAX = 2 ** 32 - 1
 const I32_MIN = -(2 ** 31)
 const I32_MAX = 2 ** 31 - 1
-const SHOWN_CHARACTERS = 40
 const NOT_HEX = -1
 /** What an ASCII character stands for as a hexadecimal digit. */
 const HEX_VALUES = Int8Array.from({ length: 128 }, (_, code) => {
   const value = '0123456789abcdef'.indexOf(String.fromCharCode(code).toLowerCase())
   return value < 0 ? NOT_HEX : value
 })
+
+/** A mistake in an event: which field, what is allowed, what was given. */
+export interface InvalidEventError extends Error {
+  /** Tells it from other TypeErrors and RangeErrors. */
+  readonly code: 'AUDIT_INVALID_EVENT'
+  /** The field's path, such as `argv[2]`. */
+  readonly field: string
+}
 
 /** The errors made here: what a getter throws may look like one of them and be anything. */
 const made = new WeakSet<object>()
@@ -52,21 +59,6 @@ function wrongNumber(field: string, expected: string, value: unknown): InvalidEv
   return typeof value === 'number'
     ? wrongRange(field, expected, describe(value))
     : wrongType(field, expected, value)
-}
-
-/** A value's type, with what of it is safe to show. */
-export function describe(value: unknown): string {
-  if (value === null) return 'null'
-  if (typeof value === 'string') return `a string of ${value.length} characters`
-  if (typeof value === 'number') return `the number ${value}`
-  if (typeof value === 'boolean') return `the boolean ${value}`
-  if (typeof value === 'bigint') return `the bigint ${shorten(value.toString())}`
-  if (typeof value === 'object') return Array.isArray(value) ? 'an array' : 'an object'
-  return typeof value
-}
-
-function shorten(text: string): string {
-  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text
 }
 
 const byteLengthGetter = Object.getOwnPropertyDescriptor(

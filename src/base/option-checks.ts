@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { describe } from './field-checks'
+import { describe } from './describe'
 
 /*
  * One check a kind of option, as fields.ts has one a kind of field. Each returns the option or its default,

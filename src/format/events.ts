@@ -1,3 +1,9 @@
+/** The events by name, in the order in which a command meets them. */
+export const EVENT_NAMES = ['request', 'started', 'warning', 'exit', 'denial'] as const
+
+/** The event methods, by name. */
+export type EventName = (typeof EVENT_NAMES)[number]
+
 /** Kinds of a `warning` event, in the order of the reference's enum. */
 export const WARNING_KINDS = Object.freeze([
   'stdout_cap_hit',

@@ -1,10 +1,4 @@
-import type {
-  DenialLine,
-  ExitLine,
-  RequestLine,
-  StartedLine,
-  WarningLine,
-} from '../writer/record/decode'
+import type { DenialLine, ExitLine, RequestLine, StartedLine, WarningLine } from './line'
 
 /*
  * Generated at build time by build/generate-serializers.ts from line-schemas.ts: plain functions that

@@ -6,6 +6,49 @@ import type { Schema } from 'fast-json-stringify'
  * ever meets the serializer.
  */
 
+interface Line<Event extends string> {
+  readonly event: Event
+  readonly ts_unix_ms: number
+  readonly request_id: string
+}
+
+interface PartyLine<Event extends string> extends Line<Event> {
+  readonly agent_id: string
+  readonly machine_id: string
+  readonly argv: readonly string[]
+}
+
+export interface RequestLine extends PartyLine<'request'> {
+  readonly matched_acl: string | null
+  readonly stdin_bytes: number | bigint
+  readonly timeout_ms: number
+}
+
+export interface StartedLine extends Line<'started'> {
+  readonly pid: number
+}
+
+export interface WarningLine extends Line<'warning'> {
+  readonly kind: string
+  readonly bytes: number | bigint | null
+}
+
+export interface ExitLine extends Line<'exit'> {
+  readonly code: number | null
+  readonly signal: number | null
+  readonly duration_ms: number | bigint
+  readonly stdout_bytes: number | bigint
+  readonly stderr_bytes: number | bigint
+  readonly truncated: boolean
+}
+
+export interface DenialLine extends PartyLine<'denial'> {
+  readonly reason: string
+}
+
+/** An event as it stands in the file: the keys and their order are those of the line. */
+export type AuditLine = RequestLine | StartedLine | WarningLine | ExitLine | DenialLine
+
 const integer = { type: 'integer' } as const
 const boolean = { type: 'boolean' } as const
 const text = { type: 'string' } as const

@@ -1,4 +1,4 @@
-import type { AuditLine } from '../writer/record/decode'
+import type { AuditLine } from './line'
 import * as serializers from './line-serializers'
 
 /** Writes an event as its line, newline included. */

@@ -1,4 +1,4 @@
-import { describe } from '../base/field-checks'
+import { describe } from '../base/describe'
 
 /** Throws a TypeError for what has not all of these methods. */
 export function checkMethods(

@@ -1,4 +1,4 @@
-import { describe } from '../base/field-checks'
+import { describe } from '../base/describe'
 import { OWN_LABELS } from './catalogue'
 
 /** Labels or attributes that are put on each metric of an audit. */

@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { flag, valuesOf } from '../base/option-checks'
-import type { AuditGroup } from '../writer/caller/group-channel'
 import { SYNC_LIMITS_NS } from '../writer/ring/counters'
+import type { AuditGroup } from '../writer/ring/messages'
 import { METRICS, type MetricDefinition, type StatsSource, SYNC_HELP } from './catalogue'
 import { checkMethods, checkSource } from './checks'
 import { checkLabels, type Labels } from './labels'

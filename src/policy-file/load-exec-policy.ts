@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { codeOf, textOf } from '../base/describe'
-import { describe } from '../base/field-checks'
+import { codeOf, describe, textOf } from '../base/describe'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../runner/limits'
 import type { ExecPolicy } from '../writer/policy'
 import { PolicyFileError } from './errors'

@@ -1,4 +1,4 @@
-import { describe } from '../base/field-checks'
+import { describe } from '../base/describe'
 import { valuesOf } from '../base/option-checks'
 import { type AuditProblem, AuditReadError, type AuditRecord } from '../format/records'
 import { type LineEntry, LineSplitter } from './line-splitter'

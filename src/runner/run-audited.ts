@@ -1,5 +1,5 @@
-import { describe } from '../base/field-checks'
-import type { DenialReason, WarningKind } from '../format/events'
+import { describe } from '../base/describe'
+import { type DenialReason, EVENT_NAMES, type WarningKind } from '../format/events'
 import type { EventRecorder } from '../writer/audit-trail'
 import { type ChildEnd, ChildRun, type Spawned, spawnCommand } from './child-run'
 import { type CheckedRun, checkRunOptions, type RunOptions } from './run-options'
@@ -175,17 +175,9 @@ function checkTrail(audit: unknown): void {
   const isTrail =
     typeof audit === 'object' &&
     audit !== null &&
-    EVENTS.every((name) => typeof Reflect.get(audit, name) === 'function')
+    EVENT_NAMES.every((name) => typeof Reflect.get(audit, name) === 'function')
   if (isTrail) return
   throw new TypeError(
-    `audit: expected an object with ${EVENTS.join(', ')} methods, got ${describe(audit)}`,
+    `audit: expected an object with ${EVENT_NAMES.join(', ')} methods, got ${describe(audit)}`,
   )
 }
-
-const EVENTS = [
-  'request',
-  'started',
-  'warning',
-  'exit',
-  'denial',
-] as const satisfies readonly (keyof EventRecorder)[]

@@ -1,6 +1,7 @@
 import { homedir } from 'node:os'
 import { types } from 'node:util'
-import { describe, optionalString, putId, strings, u32 } from '../base/field-checks'
+import { describe } from '../base/describe'
+import { optionalString, putId, strings, u32 } from '../base/field-checks'
 import { functionOf, type Values, valuesOf } from '../base/option-checks'
 import type { IdInput } from '../format/events'
 import { checkLimits, type RunLimits } from './limits'

@@ -1,6 +1,11 @@
-import type { AuditOutcome, DenialReason, ExitEvent, WarningKind } from '../format/events'
+import type {
+  AuditOutcome,
+  DenialReason,
+  EventName,
+  ExitEvent,
+  WarningKind,
+} from '../format/events'
 import type { EventRecorder } from '../writer/audit-trail'
-import type { EventName } from '../writer/record/encode'
 import type { CheckedRun } from './run-options'
 
 /** One event of a command's trail, and what became of it. */

@@ -4,6 +4,7 @@ import { checkTimeoutMs } from '../base/option-checks'
 import type {
   AuditOutcome,
   DenialEvent,
+  EventName,
   ExitEvent,
   RequestEvent,
   StartedEvent,
@@ -26,7 +27,7 @@ import { redactWarning } from '../writer/failure/warnings'
 import { type CheckedOptions, checkOptions, type ExecAuditOptions } from '../writer/options'
 import { type CheckedPolicy, checkPolicy, type ExecPolicy } from '../writer/policy'
 import { decode } from '../writer/record/decode'
-import { EventEncoder, type EventName } from '../writer/record/encode'
+import { EventEncoder } from '../writer/record/encode'
 import { recordBytes } from '../writer/ring/record-header'
 import { checkCount, type Failing, type FailOptions, PlannedFailures } from './planned-failures'
 

@@ -1,9 +1,9 @@
 import { constants } from 'node:os'
 import { nameFrom, nearest, refuse, type Values, valuesOf } from '../base/option-checks'
+import { EVENT_NAMES, type EventName } from '../format/events'
 import { closedError, ioError, ringFullError } from '../writer/failure/audit-error'
 import { FAILURE_KINDS, type FailureKind } from '../writer/failure/failure-counts'
 import type { CheckedOptions } from '../writer/options'
-import type { EventName } from '../writer/record/encode'
 import { REASON_LINE_TOO_LONG } from '../writer/ring/failure-word'
 
 /** The name of a system error that Node knows, such as `'ENOSPC'`. */
@@ -42,8 +42,6 @@ const OPTION_NAMES = [
   'stage',
   'errno',
 ] as const satisfies readonly (keyof FailOptions)[]
-
-const EVENT_NAMES: readonly EventName[] = ['request', 'started', 'warning', 'exit', 'denial']
 
 /** The failures that events still have before them, in the order in which they were asked for. */
 export class PlannedFailures {

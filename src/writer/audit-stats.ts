@@ -1,11 +1,10 @@
 import type { RecordableHistogram } from 'node:perf_hooks'
+import type { EventName } from '../format/events'
 import type { Admission } from './caller/admission'
 import { FailureCounts, type FailureKind } from './failure/failure-counts'
 import type { FailureReporter } from './failure/failure-reporter'
 import { type AuditWarningCode, noWarnings } from './failure/warnings'
-import type { SyncMethod } from './log/open-log'
 import type { CheckedOptions } from './options'
-import type { EventName } from './record/encode'
 import {
   COUNT_BYTES,
   COUNT_GROUPS,
@@ -21,6 +20,7 @@ import {
   SYNC_LIMITS_NS,
 } from './ring/counters'
 import type { CountersView } from './ring/memory-map'
+import type { SyncMethod } from './ring/messages'
 import {
   TYPE_DENIAL,
   TYPE_EXIT,

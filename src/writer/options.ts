@@ -10,7 +10,7 @@ import {
   type Values,
   valuesOf,
 } from '../base/option-checks'
-import type { OnUnsafeFile, SyncMethod } from './log/open-log'
+import type { OnUnsafeFile, SyncMethod } from './ring/messages'
 
 /** What warnings go to: anything with pino's `warn(obj, msg)`. */
 export interface WarnLogger {

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { describe } from '../base/field-checks'
+import { describe } from '../base/describe'
 
 /** Whether and where to audit; x0x's `[exec]` section. */
 export type ExecPolicy =

@@ -1,8 +1,5 @@
+import type { EventName } from '../../format/events'
 import type { AuditRecord } from '../../format/records'
-
-/** The event names, in the order of a command's life. */
-export const EVENT_NAMES = ['request', 'started', 'warning', 'exit', 'denial'] as const
-export type EventName = (typeof EVENT_NAMES)[number]
 
 /** What is asked for; everything that is given must be so. */
 export interface FilterOptions {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { FileHandle } from 'node:fs/promises'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { EVENT_NAMES, type EventName } from '../../format/events'
 import type { AuditRecord } from '../../format/records'
 import { followBatches } from '../../reader/follow-audit'
 import type { LineEntry } from '../../reader/line-splitter'
@@ -10,7 +11,7 @@ import { painter, widthOf } from '../../toolkit/text/colour'
 import { WHEN_FORMS } from '../../toolkit/text/time'
 import { checkSpan, logOption, logsInOrder, when, wholeNumber } from '../shared/arguments'
 import { CliError, EXIT_PASS, messageOf, usageError } from '../shared/errors'
-import { EVENT_NAMES, type EventName, matches, PartyMemory } from '../shared/filter'
+import { matches, PartyMemory } from '../shared/filter'
 import { ChangeTeller } from '../shared/follow-notes'
 import {
   DEFAULT_LOG,

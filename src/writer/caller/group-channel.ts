@@ -1,20 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import { GROUPS_WATCHED, type SessionView } from '../ring/memory-map'
-import type { GroupNotice } from '../ring/messages'
-
-/** What `diagnostics_channel` publishes on `x0x-exec-audit:group`: one group of one audit. */
-export interface AuditGroup {
-  /** Absolute path of the log. */
-  readonly path: string
-  /** Events of the group; a `reopen()` is a group of its own, of one event and 0 bytes. */
-  readonly events: number
-  /** Bytes of its lines. */
-  readonly bytes: number
-  /** Nanoseconds spent in the syncs of the log for it, over all tries; 0 with `fsync.method: 'none'`. */
-  readonly syncNs: number
-  /** `'failed'`: none of its events is known to be durable. */
-  readonly outcome: 'durable' | 'written' | 'failed'
-}
+import type { AuditGroup, GroupNotice } from '../ring/messages'
 
 // Held for ever: a channel without subscribers may otherwise be collected, and is then another one.
 const groups = channel('x0x-exec-audit:group')

@@ -1,8 +1,6 @@
 import { constants } from 'node:buffer'
-import type { RecordableHistogram } from 'node:perf_hooks'
 import { GroupJournal } from '../log/group-journal'
 import type { OpenDescriptors } from '../log/open-descriptors'
-import type { LogFileOptions } from '../log/open-log'
 import { Sink } from '../log/sink'
 import {
   COUNT_BYTES,
@@ -21,28 +19,10 @@ import {
   type SharedMemory,
   viewMemory,
 } from '../ring/memory-map'
-import type { Notice } from '../ring/messages'
+import type { DrainConfig, Notice } from '../ring/messages'
 import { CORRUPT, EMPTY, RingConsumer } from '../ring/ring'
 import { CommitSiblings } from './commit-delay'
 import { isReopen, lineOf, type OversizeSource, reasonOf } from './record-to-line'
-
-/** What a drainer needs, in a form that can be posted to a worker. */
-export interface DrainConfig {
-  readonly ring: SharedArrayBuffer
-  readonly sink: LogFileOptions
-  /** Events a group at most. */
-  readonly maxEvents: number
-  /** Bytes of lines a group at most; a single longer line is a group of its own. */
-  readonly maxBytes: number
-  /** Milliseconds to wait for company. */
-  readonly maxDelayMs: number
-  /** Milliseconds to go on trying after an I/O failure. */
-  readonly retryForMs: number
-  /** Events a group; recorded once a group. */
-  readonly groupEvents: RecordableHistogram
-  /** Nanoseconds a sync. */
-  readonly syncNs: RecordableHistogram
-}
 
 /*
  * A group is what is there when the drainer looks; what arrives during its sync is the next one. It waits

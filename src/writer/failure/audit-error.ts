@@ -53,14 +53,6 @@ export class AuditError extends Error {
   }
 }
 
-/** A mistake in an event: which field, what is allowed, what was given. */
-export interface InvalidEventError extends Error {
-  /** Tells it from other TypeErrors and RangeErrors. */
-  readonly code: 'AUDIT_INVALID_EVENT'
-  /** The field's path, such as `argv[2]`. */
-  readonly field: string
-}
-
 const STAGE_CODES = {
   folder: 'AUDIT_FOLDER_FAILED',
   encode: 'AUDIT_ENCODE_FAILED',

@@ -1,5 +1,4 @@
-import { codeOf } from '../../base/describe'
-import { describe } from '../../base/field-checks'
+import { codeOf, describe } from '../../base/describe'
 import { FailureCounts, type FailureKind } from './failure-counts'
 
 /** One event that failed, as {@link ExecAudit} tells its diagnostics. */

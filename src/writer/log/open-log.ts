@@ -11,26 +11,10 @@ import {
 import { dirname } from 'node:path'
 import { REASON_NOT_A_FILE, REASON_UNLINKED } from '../ring/failure-word'
 import { OPEN_DESCRIPTOR, OPEN_FOLDER, OPEN_PROBE } from '../ring/memory-map'
-import type { Notice } from '../ring/messages'
+import type { LogFileOptions, Notice } from '../ring/messages'
 import { at, Refusal, unlessCode } from './attempt'
 import { distrustFile, distrustFolder } from './file-trust'
 import type { OpenDescriptors } from './open-descriptors'
-
-/** How a group is made durable; `none` leaves that to the kernel. */
-export type SyncMethod = 'fdatasync' | 'fsync' | 'none'
-
-/** What is done about a file that others could tamper with. */
-export type OnUnsafeFile = 'warn' | 'fail'
-
-/** What the sink and its opener need to know of the options and the policy. */
-export interface LogFileOptions {
-  /** Absolute. */
-  readonly path: string
-  readonly fileMode: number
-  readonly dirMode: number
-  readonly onUnsafeFile: OnUnsafeFile
-  readonly syncMethod: SyncMethod
-}
 
 /** The log, opened. */
 export interface OpenedLog {

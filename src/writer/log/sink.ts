@@ -8,17 +8,12 @@ import {
   OPEN_DESCRIPTOR,
   OPEN_PROBE,
 } from '../ring/memory-map'
-import type { Notice } from '../ring/messages'
+import type { LogFileOptions, Notice } from '../ring/messages'
 import { AppendStream } from './append-stream'
 import { at, attempt, Refusal } from './attempt'
 import type { FilePlace, GroupJournal } from './group-journal'
 import { closeNoted, OpenDescriptors } from './open-descriptors'
-import {
-  LogFileOpener,
-  type LogFileOptions,
-  type OpenedLog,
-  VANISHED_ATTEMPTS_MAX,
-} from './open-log'
+import { LogFileOpener, type OpenedLog, VANISHED_ATTEMPTS_MAX } from './open-log'
 import { TailRepair } from './tail-repair'
 
 const { errno } = constants

@@ -1,4 +1,12 @@
 import { DENIAL_REASONS, WARNING_KINDS } from '../../format/events'
+import type {
+  AuditLine,
+  DenialLine,
+  ExitLine,
+  RequestLine,
+  StartedLine,
+  WarningLine,
+} from '../../format/line'
 import {
   CODE_OFFSET,
   FLAGS_OFFSET,
@@ -44,49 +52,6 @@ import {
 
 /** The bytes of a record do not follow the layout: nothing of it is used. */
 export class CorruptRecordError extends Error {}
-
-interface Line<Event extends string> {
-  readonly event: Event
-  readonly ts_unix_ms: number
-  readonly request_id: string
-}
-
-interface PartyLine<Event extends string> extends Line<Event> {
-  readonly agent_id: string
-  readonly machine_id: string
-  readonly argv: readonly string[]
-}
-
-export interface RequestLine extends PartyLine<'request'> {
-  readonly matched_acl: string | null
-  readonly stdin_bytes: number | bigint
-  readonly timeout_ms: number
-}
-
-export interface StartedLine extends Line<'started'> {
-  readonly pid: number
-}
-
-export interface WarningLine extends Line<'warning'> {
-  readonly kind: string
-  readonly bytes: number | bigint | null
-}
-
-export interface ExitLine extends Line<'exit'> {
-  readonly code: number | null
-  readonly signal: number | null
-  readonly duration_ms: number | bigint
-  readonly stdout_bytes: number | bigint
-  readonly stderr_bytes: number | bigint
-  readonly truncated: boolean
-}
-
-export interface DenialLine extends PartyLine<'denial'> {
-  readonly reason: string
-}
-
-/** An event as it stands in the file: the keys and their order are those of the line. */
-export type AuditLine = RequestLine | StartedLine | WarningLine | ExitLine | DenialLine
 
 /**
  * Reads the record of `length` bytes at `index`. The twin of encode.ts.

@@ -15,7 +15,7 @@ import {
   u32,
   u64,
 } from '../../base/field-checks'
-import { DENIAL_REASONS, WARNING_KINDS } from '../../format/events'
+import { DENIAL_REASONS, type EventName, WARNING_KINDS } from '../../format/events'
 import {
   CODE_OFFSET,
   FLAGS_OFFSET,
@@ -68,9 +68,6 @@ import { StringRun } from './string-run'
 function codesOf(names: readonly string[]): ReadonlyMap<string, number> {
   return new Map(names.map((name, code) => [name, code]))
 }
-
-/** The event methods, by name. */
-export type EventName = 'request' | 'started' | 'warning' | 'exit' | 'denial'
 
 /** What goes through the ring: an event, or the wish that the drainer open the path afresh. */
 export type RecordName = EventName | 'reopen'

@@ -1,6 +1,5 @@
+import type { RecordableHistogram } from 'node:perf_hooks'
 import type { MessagePort } from 'node:worker_threads'
-import type { AuditGroup } from '../caller/group-channel'
-import type { DrainConfig } from '../drain/drain-loop'
 
 /*
  * What crosses between the threads beside the ring's memory: to the worker the tasks of its sessions
@@ -14,6 +13,40 @@ import type { DrainConfig } from '../drain/drain-loop'
 
 /** How long a session outlives its last event. */
 export const SESSION_LINGER_MS = 50
+
+/** How a group is made durable; `none` leaves that to the kernel. */
+export type SyncMethod = 'fdatasync' | 'fsync' | 'none'
+
+/** What is done about a file that others could tamper with. */
+export type OnUnsafeFile = 'warn' | 'fail'
+
+/** What the drainer needs to know of the options and the policy to open and sync the log. */
+export interface LogFileOptions {
+  /** Absolute. */
+  readonly path: string
+  readonly fileMode: number
+  readonly dirMode: number
+  readonly onUnsafeFile: OnUnsafeFile
+  readonly syncMethod: SyncMethod
+}
+
+/** What a drainer needs, in a form that can be posted to a worker. */
+export interface DrainConfig {
+  readonly ring: SharedArrayBuffer
+  readonly sink: LogFileOptions
+  /** Events a group at most. */
+  readonly maxEvents: number
+  /** Bytes of lines a group at most; a single longer line is a group of its own. */
+  readonly maxBytes: number
+  /** Milliseconds to wait for company. */
+  readonly maxDelayMs: number
+  /** Milliseconds to go on trying after an I/O failure. */
+  readonly retryForMs: number
+  /** Events a group; recorded once a group. */
+  readonly groupEvents: RecordableHistogram
+  /** Nanoseconds a sync. */
+  readonly syncNs: RecordableHistogram
+}
 
 /** A record that is too large for the ring; the ring holds a reference with its id. */
 export interface OversizeRecord {
@@ -46,7 +79,21 @@ interface UnsafeFile {
   readonly reasons: readonly number[]
 }
 
-/** A group has its outcome; told while GROUPS_WATCHED is set. */
+/** What `diagnostics_channel` publishes on `x0x-exec-audit:group`: one group of one audit. */
+export interface AuditGroup {
+  /** Absolute path of the log. */
+  readonly path: string
+  /** Events of the group; a `reopen()` is a group of its own, of one event and 0 bytes. */
+  readonly events: number
+  /** Bytes of its lines. */
+  readonly bytes: number
+  /** Nanoseconds spent in the syncs of the log for it, over all tries; 0 with `fsync.method: 'none'`. */
+  readonly syncNs: number
+  /** `'failed'`: none of its events is known to be durable. */
+  readonly outcome: 'durable' | 'written' | 'failed'
+}
+
+/** A group has its outcome; sent while GROUPS_WATCHED is set. */
 export interface GroupNotice extends Omit<AuditGroup, 'path'> {
   readonly kind: 'group'
 }

@@ -1,4 +1,4 @@
-import type { DrainConfig, DrainLoop } from '../drain/drain-loop'
+import type { DrainLoop } from '../drain/drain-loop'
 import {
   DRAINER,
   DRAINER_CALLER,
@@ -6,7 +6,7 @@ import {
   DURABLE,
   type SharedMemory,
 } from '../ring/memory-map'
-import type { Notice } from '../ring/messages'
+import type { DrainConfig, Notice } from '../ring/messages'
 import type { OversizeStore } from '../ring/oversize'
 import { RingConsumer } from '../ring/ring'
 

@@ -1,5 +1,4 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
-import type { DrainConfig } from '../drain/drain-loop'
 import {
   CLOSING,
   DRAINER,
@@ -11,7 +10,7 @@ import {
   TAIL,
   WORKER_THREAD,
 } from '../ring/memory-map'
-import type { Notice, OversizeRecord, SessionTask } from '../ring/messages'
+import type { DrainConfig, Notice, OversizeRecord, SessionTask } from '../ring/messages'
 import type { OversizeStore } from '../ring/oversize'
 import { sleep, unpark, waitDurable } from '../ring/wake-up'
 import { StandIn, type StandInEvents } from './caller-drainer'

@@ -4,7 +4,8 @@ import { createHistogram } from 'node:perf_hooks'
 import { Admission } from '../../../src/writer/caller/admission'
 import { Acks, acknowledge, type Settle } from '../../../src/writer/caller/settlement'
 import { DrainLoop, IDLE } from '../../../src/writer/drain/drain-loop'
-import { EventEncoder, type EventName, type RecordName } from '../../../src/writer/record/encode'
+import { EventEncoder, type RecordName } from '../../../src/writer/record/encode'
+import { type EventName } from '../../../src/format/events'
 import * as layout from '../../../src/writer/record/record-layout'
 import {
   packFailure,

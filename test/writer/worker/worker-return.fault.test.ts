@@ -81,7 +81,7 @@ describe('a worker that was given up', () => {
     )
     expect(end).toMatchObject({ code: 0, stderr: '' })
     expect(end.stdout).toMatch(
-      /^\[ 'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK' \] 3 caller worker true \{ durable: \d+ \}\n$/,
+      /^\[ 'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK' \] 2 caller worker true \{ durable: \d+ \}\n$/,
     )
     expectWhole(end)
   })
