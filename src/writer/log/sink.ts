@@ -7,19 +7,20 @@ import {
   type JournalView,
   OPEN_DESCRIPTOR,
   OPEN_PROBE,
+  type SharedMemory,
 } from '../ring/memory-map'
 import type { LogFileOptions, Notice } from '../ring/messages'
 import { AppendStream } from './append-stream'
 import { at, attempt, Refusal } from './attempt'
-import type { FilePlace, GroupJournal } from './group-journal'
+import { type FilePlace, GroupJournal } from './group-journal'
 import { closeNoted, OpenDescriptors } from './open-descriptors'
 import { LogFileOpener, type OpenedLog, VANISHED_ATTEMPTS_MAX } from './open-log'
 import { TailRepair } from './tail-repair'
 
 const { errno } = constants
 
-/** The lines of one group. */
-export interface Group {
+/** The lines of one group, and which it is. */
+export interface GroupLines {
   /** Ring positions. */
   readonly start: number
   readonly end: number
@@ -39,6 +40,13 @@ const BROKEN_DISK = new Set<number>([
 /** No file's size: the tail of a file that was just opened is always looked at. */
 const UNKNOWN_END = -1n
 
+/** What the sink reports. */
+export interface SinkEvents {
+  /** A sync has returned, after `ms` milliseconds. */
+  onSync(ms: number): void
+  onNotice(notice: Notice): void
+}
+
 interface OpenFile extends Omit<OpenedLog, 'size'> {
   readonly stream: AppendStream
   /** Where our last line ends; elsewhere than the file does, when others append to it or truncate it. */
@@ -57,7 +65,7 @@ export class Sink {
   readonly #counters: CountersView
   readonly #journalView: JournalView
   readonly #journal: GroupJournal
-  readonly #recordSync: (ms: number) => void
+  readonly #events: SinkEvents
   readonly #opener: LogFileOpener
   readonly #tail: TailRepair
   readonly #descriptors: OpenDescriptors
@@ -65,20 +73,18 @@ export class Sink {
 
   constructor(
     options: LogFileOptions,
-    memory: { readonly counters: CountersView; readonly journal: JournalView },
-    journal: GroupJournal,
-    recordSync: (ms: number) => void,
-    onNotice: (notice: Notice) => void,
+    memory: Pick<SharedMemory, 'counters' | 'journal'>,
+    events: SinkEvents,
     descriptors = OpenDescriptors.unshared(),
   ) {
     this.#options = options
     this.#descriptors = descriptors
     this.#counters = memory.counters
     this.#journalView = memory.journal
-    this.#journal = journal
-    this.#recordSync = recordSync
-    this.#opener = new LogFileOpener(options, descriptors, onNotice)
-    this.#tail = new TailRepair(memory.counters, journal, onNotice)
+    this.#journal = new GroupJournal(memory.journal)
+    this.#events = events
+    this.#opener = new LogFileOpener(options, descriptors, events.onNotice)
+    this.#tail = new TailRepair(memory.counters, this.#journal, events.onNotice)
   }
 
   /**
@@ -86,7 +92,7 @@ export class Sink {
    * file that had a name after the sync. A failure leaves nothing behind but perhaps bytes in the
    * file; calling again with the same group completes or rewrites it, see journal.ts.
    */
-  append(group: Group): Failure | undefined {
+  append(group: GroupLines): Failure | undefined {
     return this.#attempt(() => {
       for (let attempt = 0; attempt < VANISHED_ATTEMPTS_MAX; attempt++) {
         if (!this.#appendOnce(group)) continue
@@ -107,6 +113,11 @@ export class Sink {
       const { file, size } = this.#open()
       file.end = this.#tail.repair(file.fd, size)
     })
+  }
+
+  /** End of the group that another drainer had begun at the durable position, if there is one. */
+  unfinishedEnd(durable: number): number | undefined {
+    return this.#journal.unfinishedEnd(durable)
   }
 
   /** Forgets the group that was appended, or given up. Called once its outcome is published. */
@@ -135,7 +146,7 @@ export class Sink {
   }
 
   /** Returns false when another process has written into the middle of the group. */
-  #appendOnce(group: Group): boolean {
+  #appendOnce(group: GroupLines): boolean {
     const noted = this.#journal.place()
     const { file, place, present } = at('open', () => this.#place(group, noted))
     if (present > 0) this.#journal.adopt(place)
@@ -159,7 +170,7 @@ export class Sink {
 
   /** The file at the path, where the group starts in it, and how much of it is there already. */
   #place(
-    group: Group,
+    group: GroupLines,
     noted: FilePlace | undefined,
   ): { file: OpenFile; place: FilePlace; present: number } {
     const { file, size } = this.#current() ?? this.#open()
@@ -225,7 +236,7 @@ export class Sink {
     if (syncMethod === 'fsync') fsyncSync(fd)
     else fdatasyncSync(fd)
     this.#journal.markTailSafe()
-    this.#recordSync(performance.now() - start)
+    this.#events.onSync(performance.now() - start)
     this.#count(COUNT_SYNCS)
   }
 

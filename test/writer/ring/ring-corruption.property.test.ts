@@ -1,11 +1,11 @@
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { createHistogram } from 'node:perf_hooks'
+import type { EventName } from '../../../src/format/events'
 import { Admission } from '../../../src/writer/caller/admission'
 import { Acks, acknowledge, type Settle } from '../../../src/writer/caller/settlement'
 import { DrainLoop, IDLE } from '../../../src/writer/drain/drain-loop'
 import { EventEncoder, type RecordName } from '../../../src/writer/record/encode'
-import { type EventName } from '../../../src/format/events'
 import * as layout from '../../../src/writer/record/record-layout'
 import {
   packFailure,
