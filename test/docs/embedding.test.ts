@@ -6,7 +6,7 @@ import { blocksOf, placeSnippet, textOf } from '../support/documents'
 import { trailOf } from '../support/runner'
 import { useTempDir } from '../support/temp-dir'
 
-const DOCUMENT = 'docs/runner.md'
+const DOCUMENT = 'docs/embedding.md'
 const GATEWAY_LINES = 25
 
 const dir = useTempDir()

@@ -7,7 +7,7 @@ import { openAudit } from '../support/open-audit'
 import { useTempDir } from '../support/temp-dir'
 
 const ROOT = join(__dirname, '../..')
-const DOCUMENT = 'docs/metrics.md'
+const DOCUMENT = 'docs/observing.md'
 const README = textOf(DOCUMENT)
 
 /** Records one event, shows a metric where there is a server to ask, and ends. */
