@@ -104,7 +104,7 @@ describe('bench:compare', () => {
   }
 })
 
-describe("the README's tables", () => {
+describe('the tables of docs/performance.md', () => {
   const report = reportOf(
     ['ack-latency', row('raw', { contender: 'raw' }, { p50Us: spread(100), maxUs: spread(900) })],
     [
@@ -121,35 +121,35 @@ describe("the README's tables", () => {
     ],
   )
 
-  it('show what the report has, and leave blank what it has not', () => {
+  it('show what the report has, and leave the rest blank', () => {
     expect(readmeTables(report).split('\n').slice(4)).toEqual([
       '| µs until durable, 1 in flight | p50            | p99 | p99.9 | max            |',
       '| ----------------------------- | -------------- | --- | ----- | -------------- |',
       '| raw                           | 100 (100..100) |     |       | 900 (900..900) |',
       '',
-      '| durable events of 350 B a second | 64 in flight         |',
-      '| -------------------------------- | -------------------- |',
-      '| x0x-exec-audit                   | 5,000 (5,000..5,000) |',
+      '| durable events of 350 B per second | 64 in flight         |',
+      '| ---------------------------------- | -------------------- |',
+      '| x0x-exec-audit                     | 5,000 (5,000..5,000) |',
       '',
-      '| µs until durable, at a quarter of the most | at most, a second    | knee, a second       | p50 | p99            | p99.9 |',
+      '| µs until durable, at a quarter of the most | at most, per second  | knee, per second     | p50 | p99            | p99.9 |',
       '| ------------------------------------------ | -------------------- | -------------------- | --- | -------------- | ----- |',
       '| x0x-exec-audit                             | 9,000 (9,000..9,000) | 5,000 (5,000..5,000) |     | 210 (210..210) |       |',
       '',
-      '| ns of the calling thread an event | `request`, the call | `request`, in all | `exit`, the call | `exit`, in all |',
-      '| --------------------------------- | ------------------- | ----------------- | ---------------- | -------------- |',
+      '| ns of the calling thread per event | `request`, the call | `request`, in all | `exit`, the call | `exit`, in all |',
+      '| ---------------------------------- | ------------------- | ----------------- | ---------------- | -------------- |',
     ])
   })
 
-  it('replace with the plots what stands between the marks, and nothing else', () => {
+  it('replace, with the plots, what stands between the marks, and nothing else', () => {
     const [begin, end] = ['<!-- bench: npm run bench:peers -- --readme -->', '<!-- /bench -->']
     const text = `before\n${begin}\nold\n${end}\nafter`
     const plots = [{ name: 'a.svg', title: 'A', svg: '', isForReadme: true }]
     const tables = readmeTables(report)
     expect(withTables(text, report, plots)).toBe(
-      `before\n${begin}\n\n${tables}\n\n![A](bench/plots/a.svg)\n\n${end}\nafter`,
+      `before\n${begin}\n\n${tables}\n\n![A](plots/a.svg)\n\n${end}\nafter`,
     )
     expect(withTables(text, report, [])).toBe(`before\n${begin}\n\n${tables}\n\n${end}\nafter`)
-    expect(() => withTables('no marks', report, [])).toThrow('README.md has no')
+    expect(() => withTables('no marks', report, [])).toThrow('docs/performance.md has no')
   })
 })
 

@@ -2,19 +2,20 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { textOf } from '../support/documents'
 import { writeSampleLog } from '../support/recipe-log'
 import { SHIPPING, shipped } from '../support/shipping'
 import { useTempDir } from '../support/temp-dir'
 import { itWithTool, TOOL_ENV } from '../support/tool'
 
-/** A command of the README, and what it says that the command prints. */
+/** A command of the page, and what the page says that it prints. */
 interface Recipe {
   readonly command: string
   readonly output: string
 }
 
 const RECIPES: readonly Recipe[] = Array.from(
-  shipped('README.md').matchAll(/```sh\n([\s\S]*?)```\n\n```text\n([\s\S]*?)```/g),
+  textOf('docs/shipping.md').matchAll(/```sh\n([\s\S]*?)```\n\n```text\n([\s\S]*?)```/g),
   ([, command = '', output = '']) => ({ command, output }),
 )
 
