@@ -164,7 +164,7 @@ describe('when the process ends', () => {
       expect(lines).toBeGreaterThanOrEqual(count)
     },
 
-    async told(ending, state) {
+    async reported(ending, state) {
       const { code, signal } = ending
       const child = start(ending, state, EXIT_DRAIN_MS)
       await child.said(TOLD())
