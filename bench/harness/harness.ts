@@ -17,7 +17,7 @@ export interface BenchOptions extends Sizes {
   readonly hasTargets: boolean
   /** The folder in which the plots are saved. */
   readonly plots: string | undefined
-  /** Whether the tables and plots of docs/performance.md are made from it. */
+  /** Whether the README's tables and plots are made of it. */
   readonly isForReadme: boolean
   /** The folder in which a temporary one is made for the benchmarks' files. */
   readonly dir: string
@@ -45,7 +45,7 @@ export interface Plot {
   /** The picture's file is called after the benchmark and this. */
   readonly name: string
   readonly chart: Chart | BarChart
-  /** Whether docs/performance.md shows it. */
+  /** Whether README.md shows it. */
   readonly isForReadme?: boolean
 }
 
@@ -60,7 +60,7 @@ export const OPTIONS_HELP = `  --repeats N   how often each measurement is made 
   --json FILE   saves the figures
   --targets     shows which targets are reached; without names, runs what they need
   --plots DIR   saves the plots as SVG; without a terminal, prints them too
-  --readme      writes the tables and plots of docs/performance.md; without names, runs what they need
+  --readme      writes the tables and plots of README.md; without names, runs what they need
   --help        this text`
 
 /** Reads the command line. Throws a TypeError or RangeError that says what is wrong. */
