@@ -45,7 +45,7 @@ for (const path of ['a.log', '/proc/no-log-can-be-here/exec.log']) {
   await audit.close()
   console.log(health(audit).ok)
 }`
-    const told = 'true open false false worker\nfalse\nfalse open false true worker\nfalse\n'
+    const told = 'true open false false worker\nfalse\ntrue open false true worker\nfalse\n'
     expect(runSnippet(dir.path('.'), health + use)).toBe(told)
   })
 
