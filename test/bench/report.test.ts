@@ -30,7 +30,7 @@ function reportOf(...benchmarks: (readonly [name: string, ...rows: Row[]])[]): R
 const OURS = { contender: 'x0x-exec-audit' }
 
 describe('the targets', () => {
-  it('are reached, not reached or not measured, by their medians', () => {
+  it('are met, missed or not measured, by their medians', () => {
     const report = reportOf([
       'ack-latency',
       row('x0x-exec-audit', OURS, {
@@ -83,7 +83,7 @@ describe('bench:compare', () => {
     ])
   })
 
-  it('says where the machines differ', () => {
+  it('says how the machines differ', () => {
     const old = reportOf()
     const now: Report = { ...old, machine: { ...old.machine, node: '22.0.0' } }
     expect(comparedBy(old, now).slice(2)).toEqual([
@@ -160,7 +160,7 @@ describe('the workload', () => {
     expect(new Set(calls.map((call) => Buffer.byteLength(lineOf(call))))).toEqual(new Set([bytes]))
   })
 
-  it('has short events of some 150 bytes', () => {
+  it('has short events of about 150 bytes', () => {
     const calls = callsOfBytes(150)
     const bytes = calls.reduce((sum, call) => sum + Buffer.byteLength(lineOf(call)), 0)
     expect(Math.abs(bytes / calls.length - 150)).toBeLessThan(15)
@@ -174,14 +174,14 @@ describe('reading back', () => {
     checkLines('a', stored, { acknowledged, calls: expected, isOrdered: false })
   const [first = '', second = '', third = ''] = lines
 
-  it('takes what was acknowledged, in its order or without one', () => {
+  it('accepts the acknowledged events, in their order or in any', () => {
     const stored = [...lines, first]
     const found = { name: 'a', acknowledged: 4, lines: 4 }
     expect(checkLines('a', stored, { acknowledged: 4, calls, isOrdered: true })).toEqual(found)
     expect(check(stored.toReversed(), 4, calls)).toEqual(found)
   })
 
-  it('refuses an event too few, too many, twice, of another kind, or out of order', () => {
+  it('refuses a missing, additional, doubled, different or misplaced event', () => {
     expect(() => check(lines, 4)).toThrow('4 events were acknowledged, 3 are stored')
     expect(() => check(lines, 2)).toThrow('2 events were acknowledged, 3 are stored')
     expect(() => check([first, second, second], 3, calls)).toThrow('2 times, 1 were acknowledged')
@@ -192,7 +192,7 @@ describe('reading back', () => {
     )
   })
 
-  it('refuses a file whose last line has no end', () => {
+  it('refuses a file whose last line has no newline', () => {
     writeFileSync(temp.path('whole'), `${first}\n${second}\n`)
     expect([...linesOf(temp.path('whole'))]).toEqual([first, second])
     writeFileSync(temp.path('torn'), `${first}\n${second}`)

@@ -48,14 +48,14 @@ function isBroken(document: string, link: string): boolean {
 }
 
 describe('the documents', () => {
-  it.each(DOCUMENTS)('%s links only to what is there', (document) => {
+  it.each(DOCUMENTS)('%s has no broken link', (document) => {
     const text = textOf(document).replace(/^```[\s\S]*?^```$/gm, '')
     const links = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = '']) => link)
     const local = links.filter((link) => !link.startsWith('https://'))
     expect(local.filter((link) => isBroken(document, link))).toEqual([])
   })
 
-  it('have no snippets but those that a test runs', () => {
+  it('have only snippets that a test runs', () => {
     const withSnippets = DOCUMENTS.filter(
       (name) =>
         !name.startsWith('docs/api/') &&
@@ -115,9 +115,9 @@ describe('the snippets of the documents', () => {
     )
     expect(commands.length).toBe(10)
     const printed = commands.map((command) => {
-      // The gateway's own folder is not ours, and following has no end.
+      // The gateway's own folder does not exist here, and following has no end.
       const here = command.replace('/var/log/gateway', dir.path('logs')).replace(' -f ', ' ')
-      // What doctor finds is up to the machine.
+      // The findings of doctor depend on the machine.
       const script = here.includes(' doctor ') ? `${here} || [ $? -eq 1 ]` : here
       return execFileSync('sh', ['-ec', script], {
         cwd: dir.path('.'),

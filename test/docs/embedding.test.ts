@@ -11,7 +11,7 @@ const DOCUMENT = 'docs/embedding.md'
 
 const dir = useTempDir()
 
-/** The snippets, in the order of the file. */
+/** The snippets, in the order of the page. */
 const snippets = blocksOf(DOCUMENT, 'js')
 
 /** Starts a snippet as it stands, in a folder where the package is installed. */
@@ -34,7 +34,7 @@ function start(snippet = '', env: NodeJS.ProcessEnv = {}) {
 const eventsOf = (name: string) => trailOf(dir.path(name)).map(({ event, kind }) => kind ?? event)
 
 describe('the snippets of embedding', () => {
-  it('are all tried here', () => {
+  it('are all run here', () => {
     expect(snippets.length).toBe(4)
   })
 
@@ -79,7 +79,7 @@ describe('the snippets of embedding', () => {
     })
   })
 
-  it('show what fail-closed and fail-open are', async () => {
+  it('show the difference between fail-closed and fail-open', async () => {
     expect(await start(snippets[2]).ended).toEqual({
       code: 0,
       text: 'closed did not run: AUDIT_FOLDER_FAILED\nopen ran, code 0 not recorded: request,started,exit\n',

@@ -17,7 +17,7 @@ const open = (auditLogPath) =>
   new ExecAudit({ enabled: true, auditLogPath }, new ExecDiagnostics(), { logger: { warn() {} } })
 `
 
-/** Records one event, shows a metric where there is a server to ask, and ends. */
+/** Records one event, prints a metric if there is a server to ask, and ends. */
 const USE = `
 await audit.started({ requestId: '00'.repeat(16), pid: 1 })
 if (typeof server === 'object') {
@@ -67,7 +67,7 @@ await audit.close()`
       symlinkSync(join(ROOT, 'node_modules', name), dir.path(`node_modules/${name}`))
     }
     const told = metrics.map((snippet) => {
-      // A port that is free, in place of the one that everybody uses.
+      // A free port, in place of the usual one.
       const onAnyPort = snippet.replace(
         'server.listen(9464)',
         'await new Promise((done) => server.listen(0, done))',
@@ -77,7 +77,7 @@ await audit.close()`
     expect(told).toEqual(['exec_audit_groups_total{audit="gateway"} 1\ndone\n', 'done\n'])
   })
 
-  it('lists every metric, and none that there is not', () => {
+  it('lists every metric, and no other', () => {
     const { audit } = openAudit(dir.path('exec.log'))
     const registry = new Registry()
     registerPrometheus(audit, { registry })

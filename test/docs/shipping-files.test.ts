@@ -48,7 +48,7 @@ describe('the files of docs/shipping', () => {
     })
   })
 
-  it('for the OpenTelemetry Collector are YAML whose pipeline names what there is', () => {
+  it('for the OpenTelemetry Collector are YAML whose pipeline names only existing parts', () => {
     expect(parseYaml(shipped('otel-collector.yaml'))).toEqual({
       extensions: {
         file_storage: {
