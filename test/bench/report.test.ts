@@ -30,7 +30,7 @@ function reportOf(...benchmarks: (readonly [name: string, ...rows: Row[]])[]): R
 const OURS = { contender: 'x0x-exec-audit' }
 
 describe('the targets', () => {
-  it('are reached, not reached or not measured, by their medians', () => {
+  it('are met, missed or not measured, by their medians', () => {
     const report = reportOf([
       'ack-latency',
       row('x0x-exec-audit', OURS, {
@@ -83,7 +83,7 @@ describe('bench:compare', () => {
     ])
   })
 
-  it('says where the machines differ', () => {
+  it('says how the machines differ', () => {
     const old = reportOf()
     const now: Report = { ...old, machine: { ...old.machine, node: '22.0.0' } }
     expect(comparedBy(old, now).slice(2)).toEqual([
@@ -104,7 +104,7 @@ describe('bench:compare', () => {
   }
 })
 
-describe("the README's tables", () => {
+describe('the tables of docs/performance.md', () => {
   const report = reportOf(
     ['ack-latency', row('raw', { contender: 'raw' }, { p50Us: spread(100), maxUs: spread(900) })],
     [
@@ -121,35 +121,35 @@ describe("the README's tables", () => {
     ],
   )
 
-  it('show what the report has, and leave blank what it has not', () => {
+  it('show what the report has, and leave the rest blank', () => {
     expect(readmeTables(report).split('\n').slice(4)).toEqual([
       '| µs until durable, 1 in flight | p50            | p99 | p99.9 | max            |',
       '| ----------------------------- | -------------- | --- | ----- | -------------- |',
       '| raw                           | 100 (100..100) |     |       | 900 (900..900) |',
       '',
-      '| durable events of 350 B a second | 64 in flight         |',
-      '| -------------------------------- | -------------------- |',
-      '| x0x-exec-audit                   | 5,000 (5,000..5,000) |',
+      '| durable events of 350 B per second | 64 in flight         |',
+      '| ---------------------------------- | -------------------- |',
+      '| x0x-exec-audit                     | 5,000 (5,000..5,000) |',
       '',
-      '| µs until durable, at a quarter of the most | at most, a second    | knee, a second       | p50 | p99            | p99.9 |',
+      '| µs until durable, at a quarter of the most | at most, per second  | knee, per second     | p50 | p99            | p99.9 |',
       '| ------------------------------------------ | -------------------- | -------------------- | --- | -------------- | ----- |',
       '| x0x-exec-audit                             | 9,000 (9,000..9,000) | 5,000 (5,000..5,000) |     | 210 (210..210) |       |',
       '',
-      '| ns of the calling thread an event | `request`, the call | `request`, in all | `exit`, the call | `exit`, in all |',
-      '| --------------------------------- | ------------------- | ----------------- | ---------------- | -------------- |',
+      '| ns of the calling thread per event | `request`, the call | `request`, in all | `exit`, the call | `exit`, in all |',
+      '| ---------------------------------- | ------------------- | ----------------- | ---------------- | -------------- |',
     ])
   })
 
-  it('replace with the plots what stands between the marks, and nothing else', () => {
+  it('replace, with the plots, what stands between the marks, and nothing else', () => {
     const [begin, end] = ['<!-- bench: npm run bench:peers -- --readme -->', '<!-- /bench -->']
     const text = `before\n${begin}\nold\n${end}\nafter`
     const plots = [{ name: 'a.svg', title: 'A', svg: '', isForReadme: true }]
     const tables = readmeTables(report)
     expect(withTables(text, report, plots)).toBe(
-      `before\n${begin}\n\n${tables}\n\n![A](bench/plots/a.svg)\n\n${end}\nafter`,
+      `before\n${begin}\n\n${tables}\n\n![A](plots/a.svg)\n\n${end}\nafter`,
     )
     expect(withTables(text, report, [])).toBe(`before\n${begin}\n\n${tables}\n\n${end}\nafter`)
-    expect(() => withTables('no marks', report, [])).toThrow('README.md has no')
+    expect(() => withTables('no marks', report, [])).toThrow('docs/performance.md has no')
   })
 })
 
@@ -160,7 +160,7 @@ describe('the workload', () => {
     expect(new Set(calls.map((call) => Buffer.byteLength(lineOf(call))))).toEqual(new Set([bytes]))
   })
 
-  it('has short events of some 150 bytes', () => {
+  it('has short events of about 150 bytes', () => {
     const calls = callsOfBytes(150)
     const bytes = calls.reduce((sum, call) => sum + Buffer.byteLength(lineOf(call)), 0)
     expect(Math.abs(bytes / calls.length - 150)).toBeLessThan(15)
@@ -174,14 +174,14 @@ describe('reading back', () => {
     checkLines('a', stored, { acknowledged, calls: expected, isOrdered: false })
   const [first = '', second = '', third = ''] = lines
 
-  it('takes what was acknowledged, in its order or without one', () => {
+  it('accepts the acknowledged events, in their order or in any', () => {
     const stored = [...lines, first]
     const found = { name: 'a', acknowledged: 4, lines: 4 }
     expect(checkLines('a', stored, { acknowledged: 4, calls, isOrdered: true })).toEqual(found)
     expect(check(stored.toReversed(), 4, calls)).toEqual(found)
   })
 
-  it('refuses an event too few, too many, twice, of another kind, or out of order', () => {
+  it('refuses a missing, additional, doubled, different or misplaced event', () => {
     expect(() => check(lines, 4)).toThrow('4 events were acknowledged, 3 are stored')
     expect(() => check(lines, 2)).toThrow('2 events were acknowledged, 3 are stored')
     expect(() => check([first, second, second], 3, calls)).toThrow('2 times, 1 were acknowledged')
@@ -192,7 +192,7 @@ describe('reading back', () => {
     )
   })
 
-  it('refuses a file whose last line has no end', () => {
+  it('refuses a file whose last line has no newline', () => {
     writeFileSync(temp.path('whole'), `${first}\n${second}\n`)
     expect([...linesOf(temp.path('whole'))]).toEqual([first, second])
     writeFileSync(temp.path('torn'), `${first}\n${second}`)
