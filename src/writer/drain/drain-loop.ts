@@ -66,7 +66,7 @@ export class DrainLoop {
   /** Resumes from the durable position: another drainer may have been at work, or have died. */
   restart(): void {
     this.#consumer.restart()
-    this.#beginGroup(this.#sink.unfinishedEnd(this.#consumer.durablePosition))
+    this.#beginGroup(this.#sink.takeOver(this.#consumer.durablePosition))
   }
 
   /**

@@ -1,5 +1,14 @@
-import { fdatasyncSync, fstatSync, fsyncSync, readSync, statSync } from 'node:fs'
+import {
+  type BigIntStats,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  readlinkSync,
+  readSync,
+} from 'node:fs'
 import { constants } from 'node:os'
+import { basename } from 'node:path'
 import { COUNT_OPENS, COUNT_ROTATIONS, COUNT_SYNCS, FILE_END } from '../ring/counters'
 import { type Failure, REASON_UNLINKED } from '../ring/failure-word'
 import {
@@ -13,7 +22,7 @@ import type { LogFileOptions, Notice } from '../ring/messages'
 import { AppendStream } from './append-stream'
 import { at, attempt, Refusal } from './attempt'
 import { type FilePlace, GroupJournal } from './group-journal'
-import { closeNoted, OpenDescriptors } from './open-descriptors'
+import { closeNoted, isOf, notedDescriptors, OpenDescriptors } from './open-descriptors'
 import { LogFileOpener, type OpenedLog, VANISHED_ATTEMPTS_MAX } from './open-log'
 import { TailRepair } from './tail-repair'
 
@@ -70,6 +79,8 @@ export class Sink {
   readonly #tail: TailRepair
   readonly #descriptors: OpenDescriptors
   #file: OpenFile | undefined
+  /** Whether this thread made the journal's note, or has adopted it. */
+  #isNoteOwn = false
 
   constructor(
     options: LogFileOptions,
@@ -97,7 +108,7 @@ export class Sink {
       for (let attempt = 0; attempt < VANISHED_ATTEMPTS_MAX; attempt++) {
         if (!this.#appendOnce(group)) continue
         // The sync has succeeded: if this fails, what is in the file can be completed.
-        if (at('open', () => this.#isLinked())) return
+        if (at('open', () => this.#hasName())) return
         // Deleted under us: what was synced is gone, so the group goes to a fresh file.
         this.#count(COUNT_ROTATIONS)
         this.#discard({ keepNote: false })
@@ -111,12 +122,17 @@ export class Sink {
     return this.#attempt(() => {
       this.#discard({ keepNote: false })
       const { file, size } = this.#open()
-      file.end = this.#tail.repair(file.fd, size)
+      const { offset, guard } = this.#tail.repair(file.fd, size)
+      if (guard === '') file.end = offset
     })
   }
 
-  /** End of the group that another drainer had begun at the durable position, if there is one. */
-  unfinishedEnd(durable: number): number | undefined {
+  /**
+   * Called when this thread becomes the drainer. Returns the end of the group that another one had begun
+   * at the durable position, if there is one.
+   */
+  takeOver(durable: number): number | undefined {
+    this.#isNoteOwn = false
     return this.#journal.unfinishedEnd(durable)
   }
 
@@ -124,8 +140,9 @@ export class Sink {
   endGroup(): void {
     const note = this.#journal.place()
     if (note === undefined) return
+    const numbers = this.#foreignDescriptors(note)
     this.#journal.clear()
-    this.#closeForeign(note)
+    closeNoted(this.#journalView, numbers)
   }
 
   /**
@@ -148,13 +165,16 @@ export class Sink {
   /** Returns false when another process has written into the middle of the group. */
   #appendOnce(group: GroupLines): boolean {
     const noted = this.#journal.place()
-    const { file, place, present } = at('open', () => this.#place(group, noted))
+    const { file, place, present, guard } = at('open', () => this.#place(group, noted))
+    const numbers = noted === undefined ? [] : at('open', () => this.#foreignDescriptors(noted))
     if (present > 0) this.#journal.adopt(place)
     else this.#journal.begin(group.start, group.end, place)
-    if (noted !== undefined) this.#closeForeign(noted)
+    this.#isNoteOwn = true
+    closeNoted(this.#journalView, numbers)
     const { bytes } = group
     const isWhole = at('write', () => {
-      const isInOneWrite = present === bytes.length || file.stream.append(bytes.subarray(present))
+      const isInOneWrite =
+        present === bytes.length || file.stream.append(guarded(bytes.subarray(present), guard))
       // Between two parts of the group another process may have appended, and cut a line in two.
       return (present === 0 && isInOneWrite) || this.#isInFile(file, place.offset, bytes)
     })
@@ -172,23 +192,24 @@ export class Sink {
   #place(
     group: GroupLines,
     noted: FilePlace | undefined,
-  ): { file: OpenFile; place: FilePlace; present: number } {
+  ): { file: OpenFile; place: FilePlace; present: number; guard: string } {
     const { file, size } = this.#current() ?? this.#open()
     const { fd, probe, device, inode } = file
     if (noted !== undefined && this.#journal.isAbout(group.start, group.end)) {
       const present = this.#presentBytes(file, size, noted, group.bytes)
-      if (present > 0) return { file, place: { ...noted, fd, probe }, present }
+      if (present > 0) return { file, place: { ...noted, fd, probe }, present, guard: '' }
     }
     // Where the file ends as we left it, there is nothing to look at.
-    const offset = size === file.end ? size : this.#tail.repair(fd, size)
-    return { file, place: { fd, probe, device, inode, offset }, present: 0 }
+    const { offset, guard } =
+      size === file.end ? { offset: size, guard: '' } : this.#tail.repair(fd, size)
+    return { file, place: { fd, probe, device, inode, offset }, present: 0, guard }
   }
 
   /** The open file and its size, if it is still the one at the path; closes it if it is not. */
   #current(): { file: OpenFile; size: bigint } | undefined {
     const file = this.#file
     if (file === undefined) return undefined
-    const stats = statSync(this.#options.path, { bigint: true, throwIfNoEntry: false })
+    const stats = statsOf(this.#options.path)
     if (stats?.ino === file.inode && stats.dev === file.device) return { file, size: stats.size }
     this.#count(COUNT_ROTATIONS)
     this.#discard({ keepNote: true })
@@ -203,7 +224,7 @@ export class Sink {
     if (noted.device !== file.device || noted.inode !== file.inode) return 0
     const length = Number(size - noted.offset)
     if (length <= 0 || length > bytes.length) return 0
-    if (!this.#isProbeClean()) return 0
+    if (!this.#isProbeClean(noted)) return 0
     return this.#isInFile(file, noted.offset, bytes.subarray(0, length)) ? length : 0
   }
 
@@ -212,10 +233,10 @@ export class Sink {
     return readSync(fd, found, 0, bytes.length, offset) === bytes.length && found.equals(bytes)
   }
 
-  #isProbeClean(): boolean {
+  #isProbeClean(noted: FilePlace): boolean {
     if (this.#options.syncMethod === 'none') return true
     const probe = this.#journal.takeProbe()
-    const isClean = probe !== undefined && canSync(probe)
+    const isClean = probe !== undefined && this.#isStillOpen(probe, noted) && canSync(probe)
     if (!isClean) this.#journal.markTailAtRisk()
     this.#journal.recordProbe(isClean)
     return isClean
@@ -240,9 +261,16 @@ export class Sink {
     this.#count(COUNT_SYNCS)
   }
 
-  /** Whether the open file still has a name, anywhere. */
-  #isLinked(): boolean {
-    return this.#file !== undefined && fstatSync(this.#file.fd).nlink > 0
+  /**
+   * Whether the open file still has a name: the path, or another one after a rename. The count of links
+   * does not tell: NFS and FUSE do not delete a file that is open, they hide it under a name of their own.
+   */
+  #hasName(): boolean {
+    const file = this.#file
+    if (file === undefined) return false
+    const stats = statsOf(this.#options.path)
+    if (stats?.ino === file.inode && stats.dev === file.device) return true
+    return !isHidden(file.fd, this.#options.path) && fstatSync(file.fd).nlink > 0
   }
 
   /**
@@ -264,13 +292,44 @@ export class Sink {
     this.#descriptors.close(OPEN_DESCRIPTOR)
   }
 
-  /** Closes the descriptors of a note that are not those of the open file: their drainer is dead. */
-  #closeForeign(noted: FilePlace): void {
-    if (noted.probe !== this.#file?.probe) closeNoted(this.#journalView, noted)
+  /** The descriptors of a note that are not those of the open file: their drainer is dead. */
+  #foreignDescriptors(noted: FilePlace): readonly number[] {
+    const isForeign = noted.probe !== this.#file?.probe
+    return isForeign && this.#areNumbersKept ? notedDescriptors(noted) : []
+  }
+
+  /** Whether the numbers in the note are still those of the descriptors that they were made for. */
+  get #areNumbersKept(): boolean {
+    return this.#isNoteOwn || this.#options.descriptorsOutlive
+  }
+
+  #isStillOpen(probe: number, noted: FilePlace): boolean {
+    return this.#areNumbersKept && isOf(probe, noted)
   }
 
   #count(counter: number): void {
     Atomics.add(this.#counters.counts, counter, 1n)
+  }
+}
+
+/** What is at the path itself: a link in the log's place is not followed. */
+function statsOf(path: string): BigIntStats | undefined {
+  return lstatSync(path, { bigint: true, throwIfNoEntry: false })
+}
+
+/** The bytes behind a guard, so that both are one write. */
+function guarded(bytes: Buffer, guard: string): Buffer {
+  return guard === '' ? bytes : Buffer.concat([Buffer.from(guard), bytes])
+}
+
+/** Whether the kernel calls the open file by a dotted name, as one that was deleted, though the log has none. */
+function isHidden(fd: number, path: string): boolean {
+  try {
+    const name = basename(readlinkSync(`/proc/self/fd/${fd}`))
+    return name.startsWith('.') && !basename(path).startsWith('.')
+  } catch {
+    // Without /proc nobody knows.
+    return false
   }
 }
 

@@ -104,13 +104,14 @@ export class SimulatedDisk {
     },
     fdatasyncSync: (fd: number): void => this.#sync('fdatasync', fd),
     fsyncSync: (fd: number): void => this.#sync('fsync', fd),
-    statSync: (path: string, options: StatOptions = {}): unknown => {
+    statSync: (path: string, options: StatOptions = {}): unknown => this.#stat(path, options),
+    // It has no links.
+    lstatSync: (path: string, options: StatOptions = {}): unknown => this.#stat(path, options),
+    readlinkSync: (path: string): never => {
       this.#enter('stat')
-      const node = this.find(path)
+      const isThere = this.find(path) !== undefined
       this.#interference.after('stat')
-      if (node !== undefined) return statsOf(node, options)
-      if (options.throwIfNoEntry === false) return undefined
-      throw errorOf('ENOENT', 'stat')
+      throw errorOf(isThere ? 'EINVAL' : 'ENOENT', 'readlink')
     },
     fstatSync: (fd: number, options: StatOptions = {}): unknown => {
       this.#enter('fstat', fd)
@@ -152,6 +153,15 @@ export class SimulatedDisk {
       this.#describe(fd, 'fchmod').node.mode = mode
       this.#interference.after('fchmod')
     },
+  }
+
+  #stat(path: string, options: StatOptions): unknown {
+    this.#enter('stat')
+    const node = this.find(path)
+    this.#interference.after('stat')
+    if (node !== undefined) return statsOf(node, options)
+    if (options.throwIfNoEntry === false) return undefined
+    throw errorOf('ENOENT', 'stat')
   }
 
   /** What stands at the path. */

@@ -262,6 +262,7 @@ export class SimulatedWriter {
         dirMode: 0o700,
         onUnsafeFile: 'warn' as const,
         syncMethod: 'fdatasync' as const,
+        descriptorsOutlive: true,
       },
       maxEvents,
       maxBytes,
@@ -276,12 +277,12 @@ export class SimulatedWriter {
     }
     if (role === 'caller') return new DrainLoop(config, this.#oversize, onNotice, this.memory)
     this.#closeLeftovers()
-    const descriptors = new OpenDescriptors(this.memory.journal.words)
+    const descriptors = new OpenDescriptors(this.memory.journal)
     return new DrainLoop(config, this.#oversize, onNotice, this.memory, descriptors)
   }
 
   #closeLeftovers(): void {
-    closeLeftovers(this.memory.journal, Atomics.load(this.memory.ring.words, DURABLE))
+    closeLeftovers(this.memory, true)
   }
 
   #onTornTail(tail: TornTail): void {

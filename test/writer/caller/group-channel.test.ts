@@ -164,6 +164,7 @@ describe('the drain loop', () => {
         dirMode: 0o700,
         onUnsafeFile: 'warn',
         syncMethod: 'none',
+        descriptorsOutlive: true,
       },
       maxEvents: 100,
       maxBytes: 1024,

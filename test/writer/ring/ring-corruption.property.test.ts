@@ -131,7 +131,14 @@ class Rig {
     this.#admission = new Admission(this.#producer, this.#acks, this.#oversize, offer, 2 ** 20)
     const config = {
       ring: this.memory.buffer,
-      sink: { path, fileMode: 0o600, dirMode: 0o700, onUnsafeFile: 'warn', syncMethod: 'none' },
+      sink: {
+        path,
+        fileMode: 0o600,
+        dirMode: 0o700,
+        onUnsafeFile: 'warn',
+        syncMethod: 'none',
+        descriptorsOutlive: true,
+      },
       maxEvents: 3,
       maxBytes: 2 ** 20,
       maxDelayMs: 0,
