@@ -10,6 +10,7 @@ import { rawSyncTrials } from '../../bench/contenders/raw-sync'
 import { runTrial } from '../../bench/harness/trial'
 import { calls } from '../../bench/harness/workload'
 import { useTempDir } from '../support/temp-dir'
+import { pause } from '../support/waiting'
 
 /* A disk or a machine may be so busy that a measurement's time is over before anything has come of it. */
 
@@ -58,7 +59,7 @@ test('a gateway is waited for until it has answered at all', async () => {
   const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     request.resume()
     if (request.url === '/figures') answer(response)
-    else setTimeout(() => answer(response), ANSWER_MS)
+    else void pause(ANSWER_MS).then(() => answer(response))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -72,7 +73,7 @@ test('a gateway is waited for until it has answered at all', async () => {
     rateMs: ANSWER_MS,
     rate: undefined,
   }
-  const file = join('bench', 'gateway-client-child.ts')
+  const file = join('bench', 'benchmarks', 'gateway-client-child.ts')
   const args = ['-r', 'esbuild-register', file, JSON.stringify(task)]
   try {
     const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: ROOT })

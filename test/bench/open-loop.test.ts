@@ -14,6 +14,7 @@ import { linesOf } from '../../bench/harness/read-back'
 import type { Contender } from '../../bench/harness/trial'
 import { lineOf } from '../../bench/harness/workload'
 import { useTempDir } from '../support/temp-dir'
+import { pause } from '../support/waiting'
 
 const temp = useTempDir()
 
@@ -59,7 +60,7 @@ class SlowWriter {
     open: (path) => ({
       append: async (call) => {
         this.mostInFlight = Math.max(this.mostInFlight, ++this.#inFlight)
-        const turn = this.#last.then(() => new Promise((resolve) => setTimeout(resolve, 2)))
+        const turn = this.#last.then(() => pause(2))
         this.#last = turn
         await turn
         appendFileSync(path, lineOf(call))

@@ -17,6 +17,7 @@ import type { Worker } from 'node:worker_threads'
 import { EARLY_END, untilDone } from '../../src/toolkit/early-end'
 import { REQUEST_ID } from '../support/events'
 import { randomFrom } from '../support/random'
+import { pause } from '../support/waiting'
 import { median, plot, quarter, type Sample, takeSample } from './curve'
 import { type Excuse, LineCheck, NO_EXCUSE } from './line-check'
 
@@ -81,7 +82,6 @@ function readLimits(): Limits | undefined {
   }
 }
 
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const thousands = (n: number) => Math.round(n).toLocaleString('en-US')
 
 class Soak {
@@ -148,7 +148,7 @@ class Soak {
     const faults = { rotate: 5, kill: 3, delete: 1, copytruncate: 1, chmod: 1 } as const
     const names = Object.entries(faults).flatMap(([name, share]) => new Array(share).fill(name))
     while (!this.#isOver) {
-      await sleep(random() * PAUSE_MS_MAX)
+      await pause(random() * PAUSE_MS_MAX)
       const name = String(names[Math.floor(random() * names.length)])
       if (this.#isOver || !existsSync(this.#path)) continue
       this.#faults[name] = (this.#faults[name] ?? 0) + 1

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { AGENT_ID, MACHINE_ID, REQUEST_ID, startedLine } from '../events'
 import { randomFrom } from '../random'
+import { pause } from '../waiting'
 
 const DIST = join(__dirname, '../../../dist')
 /** Events under way at once, where they have no filling. */
@@ -108,7 +109,7 @@ export async function runUntilKilled(load: Load): Promise<LoadEnd> {
       if (isArmed || (isTorn && !/^torn .*\n/m.test(output))) return
       if ((output.match(/^\d+\n/gm)?.length ?? 0) < ackedMin) return
       isArmed = true
-      setTimeout(end, afterMs)
+      void pause(afterMs).then(end)
     })
     child.on('close', () => resolve())
   })

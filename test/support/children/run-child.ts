@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { endStrace } from '../strace'
+import { WAITING } from '../waiting'
 
 /** How a child process ended. */
 export interface ChildEnd {
@@ -13,8 +14,9 @@ export interface ChildEnd {
 
 const ROOT = join(__dirname, '../../..')
 
-/** What every script may use: the built package, one valid event of each pid, the log's path. */
+/** What every script may use: the built package, the log's path, and the ways to wait. */
 const PRELUDE = `
+${WAITING}
 const { ExecAudit, ExecDiagnostics } = require(${JSON.stringify(join(ROOT, 'dist'))})
 const path = process.argv[1]
 const requestId = '0123456789abcdef0123456789abcdef'

@@ -6,7 +6,7 @@ import { openAudit } from '../../support/open-audit'
 import { itWithMounts, privileged, unmount } from '../../support/privileged'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
-import { until } from '../../support/until'
+import { until } from '../../support/waiting'
 
 const ROUNDS = times('ROUNDS', 8, 40)
 const BURST = 200

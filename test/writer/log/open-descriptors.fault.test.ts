@@ -16,7 +16,6 @@ const random = () => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 
 const linkOf = (fd) => { try { return fs.readlinkSync('/proc/self/fd/' + fd) } catch { return '' } }
 const folder = require('node:path').dirname(path)
 const left = () => fs.readdirSync('/proc/self/fd').map(linkOf).filter((link) => link.startsWith(folder))
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const run = async () => {
   const audit = open({ logger: { warn() {} } })
   const outcomes = [audit.started({ requestId, pid: 0 })]
@@ -29,12 +28,11 @@ const run = async () => {
     if (settled > settledAtKill + 40) {
       settledAtKill = settled
       fs.rmSync(path, { force: true })
-      const until = performance.now() + random() * 3
-      while (performance.now() < until);
+      stall(random() * 3)
       workers.at(-1).terminate()
       kills++
     }
-    await sleep(1)
+    await pause(1)
   }
   await audit.close()
   const failed = (await Promise.all(outcomes)).filter((outcome) => outcome !== 'durable')

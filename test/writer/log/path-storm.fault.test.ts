@@ -7,7 +7,7 @@ import { startLoad, stopLoads } from '../../support/load'
 import { openAudit } from '../../support/open-audit'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
-import { until } from '../../support/until'
+import { until } from '../../support/waiting'
 
 const MS = times('STORM_MS', 3_000, 10_000)
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))

@@ -64,10 +64,6 @@ const offsets = ${offsets}
 const outcomes = { durable: 0, failed: 0 }
 let pending = 0
 let sent = 0
-const within = (promise) => Promise.race([
-  promise.then(() => 'ended'),
-  new Promise((resolve) => setTimeout(resolve, ${HANG_MS}, 'hangs').unref()),
-])
 const send = () => {
   pending++
   audit.request({ ...parties, argv: ['ü😀'.repeat(1 + (sent % 9))], stdinBytes: sent++ }).then((outcome) => {
@@ -83,10 +79,10 @@ const run = async () => {
   while (performance.now() < end || !(${isEnough})) {
     while (pending < 300) send()
     for (let i = draw(200); i > 0; i--) ring[offsets(draw)] = draw(256)
-    await new Promise(setImmediate)
+    await turn()
   }
-  const drained = await within(audit.drain())
-  const closed = await within(audit.close())
+  const drained = await endsWithin(audit.drain(), ${HANG_MS})
+  const closed = await endsWithin(audit.close(), ${HANG_MS})
   // In a file of its own: what hangs may still be writing.
   const policy = { enabled: true, auditLogPath: path + '.next' }
   const next = new ExecAudit(policy, new ExecDiagnostics(), { clock: () => 0 })

@@ -33,7 +33,6 @@ const fs = require('node:fs')
 const [, , deaths, deathsMin, seed, workerFile] = process.argv
 let state = Number(seed)
 const random = () => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 ** 32
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const dead = () => fs.statSync(deaths).size
 const options = { logger: { warn() {} }, ...(workerFile ? { workerFile } : {}) }
 // Once a worker has died while it asked a witness, the next one is spared: see writeDyingWorker.
@@ -54,9 +53,9 @@ const run = async () => {
     if (random() < 0.1) {
       await audit.drain()
       // Long enough for the session to end.
-      await sleep(random() * 150)
+      await pause(random() * 150)
     } else {
-      await sleep(random() * 4)
+      await pause(random() * 4)
     }
     if (audit.stats().events.pending > 10000) await audit.drain()
     if (!workerFile && random() < 0.3 && !isAsked()) {
