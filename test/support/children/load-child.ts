@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { AGENT_ID, MACHINE_ID, REQUEST_ID, startedLine } from '../events'
-import { randomFrom } from '../random'
 import { pause } from '../waiting'
 
 const DIST = join(__dirname, '../../../dist')
@@ -125,11 +124,4 @@ export async function runUntilKilled(load: Load): Promise<LoadEnd> {
 /** The pids of a log's whole lines. */
 export function readPids(text: string): Set<number> {
   return new Set(Array.from(text.matchAll(/"pid":(\d+)}\n/g), ([, pid]) => Number(pid)))
-}
-
-/** A small seeded generator of numbers from 0 up to 1; prints its seed, `SEED=n` replays it. */
-export function seededRandom(): () => number {
-  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
-  process.stdout.write(`    seed: SEED=${seed}\n`)
-  return randomFrom(seed)
 }

@@ -1,5 +1,6 @@
 import { runChild } from '../../support/children/run-child'
 import { CATCH_WORKERS } from '../../support/children/worker-scripts'
+import { drawSeed } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
 
@@ -45,9 +46,7 @@ describe('what a worker has open when it is killed', () => {
   const dir = useTempDir()
 
   it(`is closed: after ${KILLS} kills in the middle of opening at most one each is left`, async () => {
-    const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
-    process.stdout.write(`    seed: SEED=${seed}\n`)
-    const args = [dir.path('exec.log'), String(seed)]
+    const args = [dir.path('exec.log'), String(drawSeed())]
     const end = await runChild(SCRIPT, args, [], CATCH_WORKERS)
     expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
     const { failed, left } = JSON.parse(end.stdout)

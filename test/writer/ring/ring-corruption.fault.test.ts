@@ -15,10 +15,10 @@ import {
   STRING_LENGTH_BYTES,
   STRING_LENGTHS_OFFSET,
 } from '../../../src/writer/ring/memory-map'
-import { seededRandom } from '../../support/children/load-child'
 import { type ChildEnd, runChild } from '../../support/children/run-child'
 import { CATCH_RINGS } from '../../support/children/worker-scripts'
 import { startedLine, startedLines } from '../../support/events'
+import { drawSeed } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
 
@@ -106,7 +106,7 @@ interface Report {
 describe('a ring that something else writes random bytes into', () => {
   const dir = useTempDir()
   const scribble = (offsets: string, isEnough = 'true'): Promise<ChildEnd> => {
-    const seed = Math.floor(seededRandom()() * 2 ** 31)
+    const seed = drawSeed()
     const script = scribbleScript(seed, offsets, isEnough)
     return runChild(script, [dir.path('exec.log')], [], CATCH_RINGS)
   }

@@ -13,8 +13,8 @@ import {
 import * as layout from '../../../src/writer/ring/memory-map'
 import { OversizeStore } from '../../../src/writer/ring/oversize'
 import { RingProducer } from '../../../src/writer/ring/ring'
-import { seededRandom } from '../../support/children/load-child'
 import { AGENT_ID, MACHINE_ID, REQUEST_ID } from '../../support/events'
+import { seededRandom } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
 

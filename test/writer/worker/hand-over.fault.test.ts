@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { runChild } from '../../support/children/run-child'
 import { CATCH_WORKERS } from '../../support/children/worker-scripts'
+import { drawSeed } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
 
@@ -57,7 +58,7 @@ interface Told {
 
 describe('the ring, handed from drainer to drainer', () => {
   const dir = useTempDir()
-  const first = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+  const first = drawSeed()
   const seeds = Array.from({ length: times('SEEDS', 6, 20) }, (_, i) => first + i)
 
   it.each(seeds)('loses, doubles and reorders nothing (SEED=%i)', async (seed) => {

@@ -5,6 +5,7 @@ import { type Death, writeDyingWorker } from '../../support/children/dying-worke
 import { runChild } from '../../support/children/run-child'
 import { CATCH_RINGS, CATCH_WORKERS, COUNT_OUTCOMES } from '../../support/children/worker-scripts'
 import { startedLines } from '../../support/events'
+import { drawSeed } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
 
@@ -78,7 +79,7 @@ interface Told {
 
 describe('a worker that dies at random points under load', () => {
   const dir = useTempDir()
-  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+  const seed = drawSeed()
   const deathsMin = times('DEATHS', 5, 20)
   const title = `${deathsMin} times: nothing is lost, doubled or reordered (SEED=${seed})`
 
