@@ -4,7 +4,7 @@ import { randomFrom } from './random'
 
 /**
  * The seed of a file's random tests: `SEED=n` replays one, else it is drawn. Printed with the command
- * that replays it, which test/run/ also finds in the output of a test that failed.
+ * that replays it, which the runner also prints for a file that failed only once.
  */
 export function drawSeed(): number {
   const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
