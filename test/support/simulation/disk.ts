@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { constants as osConstants } from 'node:os'
 import type { Random } from '../random'
-import { FileNode, FolderNode, type SimulatedNode } from './nodes'
+import { FileNode, FolderNode, type SimulatedNode } from './inodes'
 
 /** The system calls that the drainer makes. */
 export type Call =

@@ -22,7 +22,7 @@ import { OversizeStore } from '../../../src/writer/ring/oversize'
 import { RingProducer } from '../../../src/writer/ring/ring'
 import { hurry } from '../../../src/writer/ring/wake-up'
 import type { SimulatedDisk } from './disk'
-import type { FileNode } from './nodes'
+import type { FileNode } from './inodes'
 import type { SimulatedThread } from './thread'
 
 export interface WriterSettings {

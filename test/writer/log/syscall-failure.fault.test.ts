@@ -1,5 +1,5 @@
-import { FailingRun } from '../../support/children/failing-run'
 import type { Call } from '../../support/simulation/disk'
+import { FailingRun } from '../../support/simulation/failing-run'
 import { ERRNOS } from '../../support/simulation/simulation'
 import { turn } from '../../support/waiting'
 

@@ -1,7 +1,7 @@
 import type { Random } from '../random'
 import type { SimulatedDisk } from './disk'
-import { FOREIGN } from './disk-invariants'
-import type { FileNode, FolderNode } from './nodes'
+import type { FileNode, FolderNode } from './inodes'
+import { FOREIGN } from './invariants'
 import type { SimulatedEvent } from './writer'
 
 type Deed = 'rename' | 'rotate' | 'delete' | 'cut' | 'append' | 'write back' | 'lose' | 'folder'

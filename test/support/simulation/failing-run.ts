@@ -1,10 +1,10 @@
 import { strict as assert } from 'node:assert'
 import { AGENT_ID, MACHINE_ID } from '../events'
-import { type Call, type Fault, SimulatedDisk } from '../simulation/disk'
-import { checkFiles } from '../simulation/disk-invariants'
-import { FileNode } from '../simulation/nodes'
-import { type SimulatedClock, SimulatedThread, simulate } from '../simulation/thread'
-import { SimulatedWriter } from '../simulation/writer'
+import { type Call, type Fault, SimulatedDisk } from './disk'
+import { FileNode } from './inodes'
+import { checkFiles } from './invariants'
+import { type SimulatedClock, SimulatedThread, simulate } from './thread'
+import { SimulatedWriter } from './writer'
 
 interface FailurePlan {
   /** Which call fails first, and how many do. */

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import type { SimulatedDisk } from './disk'
-import type { FileNode } from './nodes'
+import type { FileNode } from './inodes'
 import { endOf, type SimulatedEvent, type ToldFragment } from './writer'
 
 /** What is known of a run when it is over. */
