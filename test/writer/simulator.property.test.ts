@@ -18,7 +18,7 @@ function run(seed: number): Tally {
   }
 }
 
-it('keeps every promise in simulated runs with deaths, failures, strangers and power cuts', async () => {
+it('keeps every promise in simulated runs with deaths, failed calls, other processes and power cuts', async () => {
   const first = drawSeed()
   const seeds = process.env.SEED === undefined ? SEEDS : 1
   const total: Record<string, number> = { seeds }

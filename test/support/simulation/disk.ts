@@ -66,7 +66,7 @@ export class SimulatedDisk {
   badDescriptors = 0
   /** When a sync of a file has failed, in calls. */
   readonly failedSyncs: number[] = []
-  /** When a call has told that the disk is broken, in calls. */
+  /** When a call has reported a broken disk, in calls. */
   readonly breakages: number[] = []
   owner = 'test'
   umask = 0o022
@@ -230,7 +230,7 @@ export class SimulatedDisk {
     }
     let fd = FIRST_FD
     while (this.#descriptions.has(fd)) fd++
-    // An error that nobody was told of is told to whoever opens the file next.
+    // The next open reports an error that no description has reported yet.
     const seenErrors = node.kind === 'file' && !node.isErrorSeen ? node.errors - 1 : errorsOf(node)
     this.#descriptions.set(fd, { node, owner: this.owner, seenErrors })
     return fd

@@ -26,7 +26,7 @@ abstract class Node {
 export class FileNode extends Node {
   readonly kind = 'file'
   size = 0
-  /** Failed writebacks so far, and whether any description was told of the last one. */
+  /** Failed writebacks so far, and whether any description has reported the last one. */
   errors = 0
   isErrorSeen = true
   #bytes = Buffer.alloc(FIRST_BYTES)

@@ -50,8 +50,8 @@ export interface SimulatedEvent {
   isTruncated: boolean
 }
 
-/** A fragment that was told of. */
-export interface ToldFragment extends TornTail {
+/** A fragment that was reported. */
+export interface ReportedFragment extends TornTail {
   readonly file: FileNode
 }
 
@@ -79,11 +79,11 @@ class TracedAcks extends Acks {
  */
 export class SimulatedWriter {
   readonly events: SimulatedEvent[] = []
-  readonly notices: ToldFragment[] = []
+  readonly reported: ReportedFragment[] = []
   /** Ends of fragments that were closed by a thread that ended before it could tell. */
-  readonly untold = new Set<string>()
+  readonly unreported = new Set<string>()
   /** When a thread ended while it asked the last witness, in calls of the disk: nobody knows the answer. */
-  readonly doubts: number[] = []
+  readonly unansweredProbes: number[] = []
   readonly memory: RingMemory
   role: Role | undefined
   deaths = 0
@@ -281,7 +281,7 @@ export class SimulatedWriter {
   #onTornTail(tail: TornTail): void {
     const file = this.#disk.lastWrite?.node
     if (file === undefined || this.#thread.isEnded) return
-    this.notices.push({ ...tail, file })
+    this.reported.push({ ...tail, file })
     this.#disk.lastWrite = undefined
   }
 
@@ -292,7 +292,7 @@ export class SimulatedWriter {
     const result = this.#thread.run(this.memory, work)
     if (this.#thread.isEnded && this.#thread.isPowerCut) {
       this.#publish()
-      this.#noteUntold()
+      this.#noteUnreported()
       throw new PowerCut()
     }
     if (this.#thread.isEnded) {
@@ -310,11 +310,11 @@ export class SimulatedWriter {
   #bury(closing: ReadonlySet<number>): void {
     this.deaths++
     this.#disk.trace.push('  death')
-    this.#noteUntold()
+    this.#noteUnreported()
     const { control } = this.memory
     const journal = new GroupJournal(this.memory)
     const noted = journal.place()
-    if (noted !== undefined && !journal.isTrusted) this.doubts.push(this.#disk.calls)
+    if (noted !== undefined && !journal.isTrusted) this.unansweredProbes.push(this.#disk.calls)
     const words = DESCRIPTOR_WORDS.map((word) => Atomics.load(control, word))
     const known = new Set([...words, noted?.fd, noted?.witness, noted?.spare])
     for (const fd of this.#disk.openDescriptors('worker')) {
@@ -324,9 +324,9 @@ export class SimulatedWriter {
     }
   }
 
-  #noteUntold(): void {
+  #noteUnreported(): void {
     const { lastWrite } = this.#disk
-    if (lastWrite?.isNewline) this.untold.add(endOf(lastWrite.node, lastWrite.node.size))
+    if (lastWrite?.isNewline) this.unreported.add(endOf(lastWrite.node, lastWrite.node.size))
   }
 
   #checkPositions(): void {
