@@ -3,9 +3,9 @@
  * the same sizes now; with a second report nothing is run, and the two are compared.
  */
 import { parseArgs } from 'node:util'
-import { readOptions } from './harness/harness'
+import { readOptions } from './harness/benchmark'
+import { orUsage, usableFolder } from './harness/command-line'
 import { chosen, runAll } from './harness/session'
-import { orUsage, usableFolder } from './harness/usage'
 import { type Machine, machineLine } from './report/machine'
 import { compare, formatMoves } from './report/moves'
 import { type Report, readReport } from './report/report'

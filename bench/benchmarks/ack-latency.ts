@@ -9,10 +9,10 @@
  * on a second thread while the first one sleeps: the floor of every writer that does not block its caller.
  */
 
-import { OURS, RAW, REFERENCE } from '../contenders/contenders'
+import { OURS, RAW, REFERENCE } from '../contenders/built-in'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from '../contenders/peers'
-import { NO_COMPILER_NOTE, rawSyncTrials } from '../contenders/raw-sync'
-import type { Benchmark, Context, Plot, Result, Row } from '../harness/harness'
+import { NO_COMPILER_NOTE, rawSyncTrials } from '../contenders/raw-sync-in-c'
+import type { Benchmark, Context, Plot, Result, Row } from '../harness/benchmark'
 import { type Run, runRound, type Trial, trialOf } from '../harness/trial'
 import { calls } from '../harness/workload'
 import { ecdfChart } from '../report/charts'

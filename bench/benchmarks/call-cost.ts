@@ -45,7 +45,7 @@ import {
   RowBuilder,
   rotated,
   sampleNs,
-} from '../harness/harness'
+} from '../harness/benchmark'
 import { checkLines, linesOf, sumOfFiles } from '../harness/read-back'
 import {
   type AuditCall,

@@ -15,7 +15,7 @@ import {
   type Result,
   RowBuilder,
   rotated,
-} from '../harness/harness'
+} from '../harness/benchmark'
 import { checkLines, linesOf } from '../harness/read-back'
 
 export const coldStart: Benchmark = {

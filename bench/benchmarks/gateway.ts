@@ -40,7 +40,7 @@ import {
   type Result,
   RowBuilder,
   rotated,
-} from '../harness/harness'
+} from '../harness/benchmark'
 import { sumOfFiles } from '../harness/read-back'
 import { rawSyncP50Us } from '../report/machine'
 

@@ -22,7 +22,7 @@ import {
   RowBuilder,
   rotated,
   sampleNs,
-} from '../harness/harness'
+} from '../harness/benchmark'
 
 const WORKER_FILE = join(__dirname, 'handoff-worker.js')
 /** The words of the shared memory, as in handoff-worker.js. */

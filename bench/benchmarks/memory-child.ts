@@ -2,7 +2,7 @@
  * The process whose memory memory.ts looks at. Usage: FILE EVENTS; with `-` for FILE there is no writer.
  */
 import { rmSync } from 'node:fs'
-import { OURS } from '../contenders/contenders'
+import { OURS } from '../contenders/built-in'
 import { checkLines, linesOf } from '../harness/read-back'
 import { type AuditCall, CallCycle, callsOfBytes } from '../harness/workload'
 import type { MemoryAnswer } from './memory'

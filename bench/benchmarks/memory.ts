@@ -16,7 +16,7 @@ import {
   type FileCheck,
   type Result,
   RowBuilder,
-} from '../harness/harness'
+} from '../harness/benchmark'
 import { sumOfFiles } from '../harness/read-back'
 
 export const memory: Benchmark = {

@@ -18,7 +18,7 @@
  * sends events to nobody.
  */
 
-import { OURS, RAW, REFERENCE } from '../contenders/contenders'
+import { OURS, RAW, REFERENCE } from '../contenders/built-in'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from '../contenders/peers'
 import {
   type Benchmark,
@@ -28,7 +28,7 @@ import {
   type Row,
   RowBuilder,
   rotated,
-} from '../harness/harness'
+} from '../harness/benchmark'
 import { findKnee, KNEE_TIMES } from '../harness/knee'
 import {
   achieved,

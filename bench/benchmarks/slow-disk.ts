@@ -13,7 +13,7 @@
 import { execFile, execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { OURS, REFERENCE } from '../contenders/contenders'
+import { OURS, REFERENCE } from '../contenders/built-in'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from '../contenders/peers'
 import {
   type Benchmark,
@@ -24,7 +24,7 @@ import {
   type Row,
   RowBuilder,
   rotated,
-} from '../harness/harness'
+} from '../harness/benchmark'
 import { sumOfFiles } from '../harness/read-back'
 import type { Contender, Measured } from '../harness/trial'
 import { rateAxis, seriesBy, usAxis } from '../report/charts'

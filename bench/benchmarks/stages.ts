@@ -34,12 +34,12 @@ import {
   RowBuilder,
   type Sampling,
   sampleNs,
-} from '../harness/harness'
+} from '../harness/benchmark'
 import { checkLines, linesOf } from '../harness/read-back'
+import { measureWakeUps } from '../harness/wake-up'
 import { CallCycle, calls, lineOf } from '../harness/workload'
 import { barsOf } from '../report/charts'
 import { formatNumber } from '../report/table'
-import { measureWakeUps } from './wake-up'
 
 const {
   Acks,

@@ -10,9 +10,9 @@
  * reference may have, and more than one event where the contender blocks.
  */
 
-import { OURS, OURS_UNSYNCED, RAW, REFERENCE } from '../contenders/contenders'
+import { OURS, OURS_UNSYNCED, RAW, REFERENCE } from '../contenders/built-in'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from '../contenders/peers'
-import type { Benchmark, Context, Plot, Result, Row } from '../harness/harness'
+import type { Benchmark, Context, Plot, Result, Row } from '../harness/benchmark'
 import { type Run, runRound, type Trial, trialOf } from '../harness/trial'
 import { callsOfBytes } from '../harness/workload'
 import { rateAxis, seriesBy } from '../report/charts'

@@ -9,7 +9,13 @@
 import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Benchmark, type Context, type Result, RowBuilder, rotated } from '../harness/harness'
+import {
+  type Benchmark,
+  type Context,
+  type Result,
+  RowBuilder,
+  rotated,
+} from '../harness/benchmark'
 import { calls, hex, lineOf } from '../harness/workload'
 
 export const verify: Benchmark = {

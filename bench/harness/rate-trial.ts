@@ -1,5 +1,5 @@
 import { type LoadResult, runOpenLoop } from '../../src/toolkit/load/open-loop'
-import { type Context, type FileCheck, type Labels, percentile, RowBuilder } from './harness'
+import { type Context, type FileCheck, type Labels, percentile, RowBuilder } from './benchmark'
 import type { RatePoint } from './knee'
 import { type Contender, figuresOf, type Measured, recordInto, warmUp } from './trial'
 import { calls } from './workload'

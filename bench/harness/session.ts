@@ -15,7 +15,7 @@ import { verify } from '../benchmarks/verify'
 import { describeMachine, machineLine } from '../report/machine'
 import { plotText } from '../report/plots'
 import { formatTable, lastProgress, progress } from '../report/table'
-import type { Benchmark, BenchOptions, Context, FileCheck, Report, Sizes } from './harness'
+import type { Benchmark, BenchOptions, Context, FileCheck, Report, Sizes } from './benchmark'
 
 /** Every benchmark, in the order in which they are run. */
 export const BENCHMARKS: readonly Benchmark[] = [

@@ -10,7 +10,7 @@ import {
   RowBuilder,
   rotated,
   sampleNs,
-} from './harness'
+} from './benchmark'
 import { checkLines, sumOfFiles } from './read-back'
 import { type AuditCall, CallCycle } from './workload'
 

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { svgBars, svgChart } from '../../src/toolkit/chart/svg'
 import { textBars, textChart } from '../../src/toolkit/chart/text'
-import type { Benchmark, Plot } from '../harness/harness'
+import type { Benchmark, Plot } from '../harness/benchmark'
 import type { Report, Row } from './report'
 import { paint } from './table'
 

@@ -1,5 +1,5 @@
 import { appendFileSync } from 'node:fs'
-import { RowBuilder } from '../../bench/harness/harness'
+import { RowBuilder } from '../../bench/harness/benchmark'
 import { findKnee, type RatePoint } from '../../bench/harness/knee'
 import {
   type Entrant,

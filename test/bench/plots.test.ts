@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Benchmark } from '../../bench/harness/harness'
+import type { Benchmark } from '../../bench/harness/benchmark'
 import { BENCHMARKS } from '../../bench/harness/session'
 import {
   barsOf,

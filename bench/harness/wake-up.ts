@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { median } from '../harness/harness'
+import { median } from './benchmark'
 
 /*
  * What a wake-up takes in each direction. The threads of a process share their monotonic clock, so each
