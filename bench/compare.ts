@@ -3,12 +3,12 @@
  * the same sizes now; with a second report nothing is run, and the two are compared.
  */
 import { parseArgs } from 'node:util'
-import { readOptions } from './harness/benchmark'
 import { orUsage, usableFolder } from './harness/command-line'
+import { readOptions } from './harness/options'
 import { chosen, runAll } from './harness/session'
-import { type Machine, machineLine } from './report/machine'
+import { machineLine } from './report/machine'
 import { compare, formatMoves } from './report/moves'
-import { type Report, readReport } from './report/report'
+import { type Machine, type Report, readReport } from './report/report'
 import { paint, progress } from './report/table'
 
 const HELP = `Usage: npm run bench:compare -- OLD.json [NEW.json] [--dir DIR]

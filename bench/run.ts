@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { OPTIONS_HELP, readOptions } from './harness/benchmark'
 import { orUsage, usableFolder } from './harness/command-line'
+import { OPTIONS_HELP, readOptions } from './harness/options'
 import { BENCHMARKS, chosen, runAll } from './harness/session'
 import { plotFiles, writePlots } from './report/plots'
 import { writeReadme } from './report/readme'

@@ -12,10 +12,11 @@
 import { OURS, RAW, REFERENCE } from '../contenders/built-in'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from '../contenders/peers'
 import { NO_COMPILER_NOTE, rawSyncTrials } from '../contenders/raw-sync-in-c'
-import type { Benchmark, Context, Plot, Result, Row } from '../harness/benchmark'
+import type { Benchmark, Context, Plot } from '../harness/benchmark'
 import { type Run, runRound, type Trial, trialOf } from '../harness/trial'
 import { calls } from '../harness/workload'
 import { ecdfChart } from '../report/charts'
+import type { Result, Row } from '../report/report'
 
 export const ackLatency: Benchmark = {
   name: 'ack-latency',

@@ -36,17 +36,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecAudit as Audit, AuditOutcome } from '../../src'
 import { LOGGERS, type Logger, type OpenLogger } from '../contenders/peer-loggers'
 import { arePeersInstalled, PEERS_NOTE } from '../contenders/peers'
-import {
-  type Benchmark,
-  type Context,
-  type FileCheck,
-  percentile,
-  type Result,
-  RowBuilder,
-  rotated,
-  sampleNs,
-} from '../harness/benchmark'
+import { type Benchmark, type Context, rotated } from '../harness/benchmark'
 import { checkLines, linesOf, sumOfFiles } from '../harness/read-back'
+import { RowBuilder } from '../harness/row-builder'
+import { sampleNs } from '../harness/sampling'
+import { percentile } from '../harness/statistics'
 import {
   type AuditCall,
   CallCycle,
@@ -56,6 +50,7 @@ import {
   METHODS,
   submit,
 } from '../harness/workload'
+import type { FileCheck, Result } from '../report/report'
 
 const { ExecAudit, ExecDiagnostics }: typeof import('../../src') = require('../../dist')
 

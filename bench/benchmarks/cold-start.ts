@@ -8,15 +8,11 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  type Benchmark,
-  type Context,
-  median,
-  type Result,
-  RowBuilder,
-  rotated,
-} from '../harness/benchmark'
+import { type Benchmark, type Context, rotated } from '../harness/benchmark'
 import { checkLines, linesOf } from '../harness/read-back'
+import { RowBuilder } from '../harness/row-builder'
+import { median } from '../harness/statistics'
+import type { Result } from '../report/report'
 
 export const coldStart: Benchmark = {
   name: 'cold-start',

@@ -33,16 +33,11 @@ import type { Readable, Writable } from 'node:stream'
 import { promisify } from 'node:util'
 import { AUDIT_OFF, GATEWAY_AUDITS, type GatewayAudit } from '../contenders/gateway-audits'
 import { arePeersInstalled, PEERS_NOTE } from '../contenders/peers'
-import {
-  type Benchmark,
-  type Context,
-  type FileCheck,
-  type Result,
-  RowBuilder,
-  rotated,
-} from '../harness/benchmark'
+import { type Benchmark, type Context, rotated } from '../harness/benchmark'
 import { sumOfFiles } from '../harness/read-back'
+import { RowBuilder } from '../harness/row-builder'
 import { rawSyncP50Us } from '../report/machine'
+import type { FileCheck, Result } from '../report/report'
 
 export const gateway: Benchmark = {
   name: 'gateway',

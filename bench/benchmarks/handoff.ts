@@ -14,15 +14,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
-import {
-  type Benchmark,
-  type Context,
-  percentile,
-  type Result,
-  RowBuilder,
-  rotated,
-  sampleNs,
-} from '../harness/benchmark'
+import { type Benchmark, type Context, rotated } from '../harness/benchmark'
+import { RowBuilder } from '../harness/row-builder'
+import { sampleNs } from '../harness/sampling'
+import { percentile } from '../harness/statistics'
+import type { Result } from '../report/report'
 
 const WORKER_FILE = join(__dirname, 'handoff-worker.js')
 /** The words of the shared memory, as in handoff-worker.js. */

@@ -10,14 +10,10 @@
  */
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
-import {
-  type Benchmark,
-  type Context,
-  type FileCheck,
-  type Result,
-  RowBuilder,
-} from '../harness/benchmark'
+import type { Benchmark, Context } from '../harness/benchmark'
 import { sumOfFiles } from '../harness/read-back'
+import { RowBuilder } from '../harness/row-builder'
+import type { FileCheck, Result } from '../report/report'
 
 export const memory: Benchmark = {
   name: 'memory',

@@ -20,15 +20,7 @@
 
 import { OURS, RAW, REFERENCE } from '../contenders/built-in'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from '../contenders/peers'
-import {
-  type Benchmark,
-  type Context,
-  type Plot,
-  type Result,
-  type Row,
-  RowBuilder,
-  rotated,
-} from '../harness/benchmark'
+import { type Benchmark, type Context, type Plot, rotated } from '../harness/benchmark'
 import { findKnee, KNEE_TIMES } from '../harness/knee'
 import {
   achieved,
@@ -42,9 +34,11 @@ import {
   withRemark,
 } from '../harness/rate-trial'
 import { sumOfFiles } from '../harness/read-back'
+import { RowBuilder } from '../harness/row-builder'
 import { type Contender, runRound, type Trial, trialOf } from '../harness/trial'
 import { calls } from '../harness/workload'
 import { percentileChart, rateAxis, seriesBy, usAxis } from '../report/charts'
+import type { Result, Row } from '../report/report'
 import { formatNumber } from '../report/table'
 
 export const openLoop: Benchmark = {

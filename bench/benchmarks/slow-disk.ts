@@ -15,19 +15,12 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { OURS, REFERENCE } from '../contenders/built-in'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from '../contenders/peers'
-import {
-  type Benchmark,
-  type Context,
-  type FileCheck,
-  type Plot,
-  type Result,
-  type Row,
-  RowBuilder,
-  rotated,
-} from '../harness/benchmark'
+import { type Benchmark, type Context, type Plot, rotated } from '../harness/benchmark'
 import { sumOfFiles } from '../harness/read-back'
+import { RowBuilder } from '../harness/row-builder'
 import type { Contender, Measured } from '../harness/trial'
 import { rateAxis, seriesBy, usAxis } from '../report/charts'
+import type { FileCheck, Result, Row } from '../report/report'
 
 export const slowDisk: Benchmark = {
   name: 'slow-disk',

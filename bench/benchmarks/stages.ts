@@ -23,22 +23,15 @@ import { SonicBoom } from 'sonic-boom'
 import type { Settle } from '../../src/writer/caller/settlement'
 import type { AuditLine } from '../../src/writer/record/decode'
 import type { RingProducer } from '../../src/writer/ring/ring'
-import {
-  type Benchmark,
-  type Context,
-  type FileCheck,
-  type Plot,
-  percentile,
-  type Result,
-  type Row,
-  RowBuilder,
-  type Sampling,
-  sampleNs,
-} from '../harness/benchmark'
+import type { Benchmark, Context, Plot } from '../harness/benchmark'
 import { checkLines, linesOf } from '../harness/read-back'
+import { RowBuilder } from '../harness/row-builder'
+import { type Sampling, sampleNs } from '../harness/sampling'
+import { percentile } from '../harness/statistics'
 import { measureWakeUps } from '../harness/wake-up'
 import { CallCycle, calls, lineOf } from '../harness/workload'
 import { barsOf } from '../report/charts'
+import type { FileCheck, Result, Row } from '../report/report'
 import { formatNumber } from '../report/table'
 
 const {

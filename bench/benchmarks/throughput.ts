@@ -12,10 +12,11 @@
 
 import { OURS, OURS_UNSYNCED, RAW, REFERENCE } from '../contenders/built-in'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from '../contenders/peers'
-import type { Benchmark, Context, Plot, Result, Row } from '../harness/benchmark'
+import type { Benchmark, Context, Plot } from '../harness/benchmark'
 import { type Run, runRound, type Trial, trialOf } from '../harness/trial'
 import { callsOfBytes } from '../harness/workload'
 import { rateAxis, seriesBy } from '../report/charts'
+import type { Result, Row } from '../report/report'
 
 export const throughput: Benchmark = {
   name: 'throughput',

@@ -9,14 +9,10 @@
 import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  type Benchmark,
-  type Context,
-  type Result,
-  RowBuilder,
-  rotated,
-} from '../harness/benchmark'
+import { type Benchmark, type Context, rotated } from '../harness/benchmark'
+import { RowBuilder } from '../harness/row-builder'
 import { calls, hex, lineOf } from '../harness/workload'
+import type { Result } from '../report/report'
 
 export const verify: Benchmark = {
   name: 'verify',

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Context, RowBuilder } from '../harness/benchmark'
+import type { Context } from '../harness/benchmark'
 import { checkLines, linesOf } from '../harness/read-back'
+import { RowBuilder } from '../harness/row-builder'
 import { figuresOf, type Run, Trial } from '../harness/trial'
 import { calls, lineOf } from '../harness/workload'
 

@@ -1,6 +1,9 @@
 import { type LoadResult, runOpenLoop } from '../../src/toolkit/load/open-loop'
-import { type Context, type FileCheck, type Labels, percentile, RowBuilder } from './benchmark'
+import type { FileCheck, Labels } from '../report/report'
+import type { Context } from './benchmark'
 import type { RatePoint } from './knee'
+import { RowBuilder } from './row-builder'
+import { percentile } from './statistics'
 import { type Contender, figuresOf, type Measured, recordInto, warmUp } from './trial'
 import { calls } from './workload'
 

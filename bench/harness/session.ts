@@ -14,8 +14,10 @@ import { throughput } from '../benchmarks/throughput'
 import { verify } from '../benchmarks/verify'
 import { describeMachine, machineLine } from '../report/machine'
 import { plotText } from '../report/plots'
+import type { FileCheck, Report, Sizes } from '../report/report'
 import { formatTable, lastProgress, progress } from '../report/table'
-import type { Benchmark, BenchOptions, Context, FileCheck, Report, Sizes } from './benchmark'
+import type { Benchmark, Context } from './benchmark'
+import type { BenchOptions } from './options'
 
 /** Every benchmark, in the order in which they are run. */
 export const BENCHMARKS: readonly Benchmark[] = [

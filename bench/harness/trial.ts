@@ -1,17 +1,12 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AuditOutcome } from '../../src'
-import {
-  type Context,
-  type FileCheck,
-  type Labels,
-  mean,
-  percentile,
-  RowBuilder,
-  rotated,
-  sampleNs,
-} from './benchmark'
+import type { FileCheck, Labels } from '../report/report'
+import { type Context, rotated } from './benchmark'
 import { checkLines, sumOfFiles } from './read-back'
+import { RowBuilder } from './row-builder'
+import { sampleNs } from './sampling'
+import { mean, percentile } from './statistics'
 import { type AuditCall, CallCycle } from './workload'
 
 /*

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { median } from './benchmark'
+import { median } from './statistics'
 
 /*
  * What a wake-up takes in each direction. The threads of a process share their monotonic clock, so each

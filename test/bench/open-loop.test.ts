@@ -1,5 +1,4 @@
 import { appendFileSync } from 'node:fs'
-import { RowBuilder } from '../../bench/harness/benchmark'
 import { findKnee, type RatePoint } from '../../bench/harness/knee'
 import {
   type Entrant,
@@ -11,6 +10,7 @@ import {
   withRemark,
 } from '../../bench/harness/rate-trial'
 import { linesOf } from '../../bench/harness/read-back'
+import { RowBuilder } from '../../bench/harness/row-builder'
 import type { Contender } from '../../bench/harness/trial'
 import { lineOf } from '../../bench/harness/workload'
 import { useTempDir } from '../support/temp-dir'

@@ -3,9 +3,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { checkLines, linesOf } from '../../bench/harness/read-back'
+import type { Spread } from '../../bench/harness/statistics'
 import { type AuditCall, callsOfBytes, lineOf } from '../../bench/harness/workload'
 import { readmeTables, withTables } from '../../bench/report/readme'
-import type { Report, Row, Spread } from '../../bench/report/report'
+import type { Report, Row } from '../../bench/report/report'
 import { formatTargets } from '../../bench/report/targets'
 import { MACHINE } from '../support/bench-machine'
 import { useTempDir } from '../support/temp-dir'
@@ -146,7 +147,7 @@ describe("the README's tables", () => {
     const plots = [{ name: 'a.svg', title: 'A', svg: '', isForReadme: true }]
     const tables = readmeTables(report)
     expect(withTables(text, report, plots)).toBe(
-      `before\n${begin}\n\n${tables}\n\n![A](bench/plots/a.svg)\n\n${end}\nafter`,
+      `before\n${begin}\n\n${tables}\n\n![A](docs/plots/a.svg)\n\n${end}\nafter`,
     )
     expect(withTables(text, report, [])).toBe(`before\n${begin}\n\n${tables}\n\n${end}\nafter`)
     expect(() => withTables('no marks', report, [])).toThrow('README.md has no')
