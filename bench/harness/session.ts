@@ -6,6 +6,7 @@ import { callCost } from '../benchmarks/call-cost'
 import { coldStart } from '../benchmarks/cold-start'
 import { gateway } from '../benchmarks/gateway'
 import { handoff } from '../benchmarks/handoff'
+import { idleCall } from '../benchmarks/idle-call'
 import { memory } from '../benchmarks/memory'
 import { openLoop } from '../benchmarks/open-loop'
 import { slowDisk } from '../benchmarks/slow-disk'
@@ -22,6 +23,7 @@ import type { BenchOptions } from './options'
 /** Every benchmark, in the order in which they are run. */
 export const BENCHMARKS: readonly Benchmark[] = [
   callCost,
+  idleCall,
   ackLatency,
   throughput,
   openLoop,

@@ -60,6 +60,27 @@ describe('the plots that benchmarks declare', () => {
     expect(shapes('ack-latency', rows)).toEqual([['ecdf', true, [['raw', points]]]])
   })
 
+  it('idle-call: the call and the event against the pause, the latter only where it is known', () => {
+    const paused = (contender: string, pauseMs: number, medians: Record<string, number>) =>
+      row('', { contender, pauseMs }, medians)
+    const rows = [
+      paused('raw', 100, { callUs: 400, durableUs: 401 }),
+      paused('postMessage', 100, { callUs: 50 }),
+      paused('raw', 1, { callUs: 100, durableUs: 101 }),
+    ]
+    const raw = (first: number, second: number) => [
+      'raw',
+      [
+        [1, first],
+        [100, second],
+      ],
+    ]
+    expect(shapes('idle-call', rows)).toEqual([
+      ['call', false, [raw(100, 400), ['postMessage', [[100, 50]]]]],
+      ['durable', false, [raw(101, 401)]],
+    ])
+  })
+
   it('throughput: one for each size, against the events in flight', () => {
     const cell = (contender: string, eventBytes: number, inFlight: number, rate: number) =>
       row('', { contender, eventBytes, inFlight }, { eventsPerSecond: rate })

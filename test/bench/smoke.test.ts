@@ -34,6 +34,7 @@ test('every benchmark runs small, and its files hold what was acknowledged', () 
   const counts = report.benchmarks.map(({ name, rows }) => [name, rows.filter(isSure).length])
   expect(counts).toEqual([
     ['call-cost', hasPeers ? 35 : 14],
+    ['idle-call', hasPeers ? 8 : 6],
     ['ack-latency', 3 + (hasPeers ? 3 : 0) + (hasCompiler ? 2 : 0)],
     ['throughput', hasPeers ? 26 : 14],
     ['open-loop', hasPeers ? 17 : 8],
@@ -58,6 +59,8 @@ test('every benchmark runs small, and its files hold what was acknowledged', () 
   const shown = readdirSync(plots).sort()
   expect(shown).toEqual([
     'ack-latency-ecdf.svg',
+    'idle-call-call.svg',
+    'idle-call-durable.svg',
     'open-loop-p50.svg',
     'open-loop-p99.svg',
     'open-loop-percentiles.svg',
@@ -80,7 +83,7 @@ test('a name that no benchmark has is refused with the names there are', () => {
     encoding: 'utf8',
   })
   expect(stderr).toBe(
-    'bench: no benchmark is called "ack-latncy"; there are call-cost, ack-latency, throughput, open-loop, slow-disk, stages, cold-start, memory, handoff, gateway, verify (--help shows the usage)\n',
+    'bench: no benchmark is called "ack-latncy"; there are call-cost, idle-call, ack-latency, throughput, open-loop, slow-disk, stages, cold-start, memory, handoff, gateway, verify (--help shows the usage)\n',
   )
   expect(status).toBe(2)
 })
