@@ -4,8 +4,8 @@ import type { AuditOutcome } from '../../src'
 import { type AuditCall, lineOf } from '../harness/workload'
 
 /**
- * What this package is measured against: the algorithm of x0x's `ExecAudit`, on node:fs/promises. For
- * each event it makes the folder, opens the file, appends one line, syncs and closes.
+ * The reference that this package is measured against: the algorithm of x0x's `ExecAudit` on
+ * node:fs/promises. For each event it makes the folder, opens the file, appends one line, syncs and closes.
  */
 export class Reference {
   #failures = 0

@@ -1,11 +1,11 @@
 import type { BarChart, Chart } from '../../src/toolkit/chart/chart'
 import type { Result, Row, Sizes } from '../report/report'
 
-/** What a benchmark is given. */
+/** The sizes, folder and display that a benchmark runs with. */
 export interface Context extends Sizes {
   /** A folder for its files, removed at the end. */
   readonly dir: string
-  /** Shows what is being measured. */
+  /** Shows the measurement under way. */
   progress(text: string): void
 }
 
@@ -14,7 +14,7 @@ export interface Benchmark {
   readonly name: string
   readonly question: string
   run(context: Context): Promise<Result>
-  /** What its rows look like as pictures. */
+  /** Pictures of its rows. */
   plots?(rows: readonly Row[]): readonly Plot[]
 }
 

@@ -2,17 +2,17 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Sizes } from '../report/report'
 
-/** What the command line asks for. */
+/** The options of the command line. */
 export interface BenchOptions extends Sizes {
   readonly names: readonly string[]
   readonly isHelp: boolean
-  /** Where the report goes as JSON. */
+  /** The file that the report is saved in. */
   readonly json: string | undefined
   /** Whether the targets are shown. */
   readonly hasTargets: boolean
   /** The folder in which the plots are saved. */
   readonly plots: string | undefined
-  /** Whether the README's tables and plots are made of it. */
+  /** Whether the README's tables and plots are written. */
   readonly isForReadme: boolean
   /** The folder in which a temporary one is made for the benchmarks' files. */
   readonly dir: string
@@ -21,15 +21,15 @@ export interface BenchOptions extends Sizes {
 const FULL: Sizes = { repeats: 5, ms: 500, samples: 100, isQuick: false }
 const QUICK: Sizes = { repeats: 2, ms: 30, samples: 4, isQuick: true }
 
-export const OPTIONS_HELP = `  --repeats N   how often each measurement is made (default ${FULL.repeats})
-  --ms N        milliseconds a measurement, where it goes by time (default ${FULL.ms})
-  --samples N   samples a measurement, where it goes by count (default ${FULL.samples})
-  --quick       small sizes: it shows that the benchmarks work, not what they measure
-  --dir DIR     where a temporary folder for the files is made (default the current folder)
+export const OPTIONS_HELP = `  --repeats N   repeats of each measurement (default ${FULL.repeats})
+  --ms N        milliseconds per measurement, if it goes by time (default ${FULL.ms})
+  --samples N   samples per measurement, if it goes by count (default ${FULL.samples})
+  --quick       small sizes, which show that the benchmarks work and measure nothing
+  --dir DIR     the folder that a temporary one is made in (default the current folder)
   --json FILE   saves the figures
-  --targets     shows which targets are reached; without names, runs what they need
-  --plots DIR   saves the plots as SVG; without a terminal, prints them too
-  --readme      writes the tables and plots of README.md; without names, runs what they need
+  --targets     shows which targets are reached; without names, runs the benchmarks they need
+  --plots DIR   saves the plots as SVG, and prints them even without a terminal
+  --readme      writes the tables and plots of README.md; without names, runs the benchmarks they need
   --help        this text`
 
 /** Reads the command line. Throws a TypeError or RangeError that says what is wrong. */

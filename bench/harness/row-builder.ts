@@ -1,14 +1,14 @@
 import type { Curve, Labels, Row } from '../report/report'
 import { percentile, spreadOf } from './statistics'
 
-/** Points of a curve: fine where a latency's tail is. */
+/** Points of a curve: finest at the tail of the latencies. */
 const CURVE_PERCENTS = [...Array.from({ length: 100 }, (_, i) => i), 99.5, 99.9, 99.95, 99.99, 100]
 
 /** Collects one row's figures over the repeats. */
 export class RowBuilder {
   readonly #values = new Map<string, number[]>()
   #samplesUs: number[] = []
-  /** What the row's figures must be read with. */
+  /** A reservation about the row's figures. */
   remark: string | undefined
 
   constructor(

@@ -1,18 +1,18 @@
 /** How {@link sampleNs} measures. */
 export interface Sampling {
-  /** At least so many milliseconds are spent in the calls that are measured. */
+  /** Milliseconds that are at least spent in the measured calls. */
   readonly ms?: number
-  /** Exactly so many samples. Without it, by `ms`. */
+  /** The exact number of samples; without it, `ms` decides. */
   readonly samples?: number
   /** Awaited before each call, outside of the measurement. */
   readonly before?: () => Promise<unknown>
 }
 
 /**
- * Measures `fn` with mitata, and awaits its promise when it returns one. A sample is one call: mitata
+ * Measures `fn` with mitata, and awaits its promise if it returns one. A sample is one call: mitata
  * would otherwise take 4,096 short calls as one sample, and of the samples drop the best and worst
  * two, so that the maximum would not be the maximum.
- * @returns nanoseconds a call, ascending
+ * @returns nanoseconds per call, ascending
  */
 export async function sampleNs(fn: () => unknown, sampling: Sampling): Promise<number[]> {
   const { ms = 0, samples, before } = sampling

@@ -36,7 +36,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   verify,
 ]
 
-/** The benchmarks of these names, or all. Throws a RangeError for a name that there is not. */
+/** The benchmarks of these names, or all. Throws a RangeError for an unknown name. */
 export function chosen(names: readonly string[]): readonly Benchmark[] {
   if (names.length === 0) return BENCHMARKS
   return names.map((name) => {
@@ -53,7 +53,7 @@ export async function runAll(
   { dir: parent, plots, ...given }: Sizes & Pick<BenchOptions, 'dir' | 'plots'>,
 ): Promise<Report> {
   const { repeats, ms, samples, isQuick } = given
-  // A table is for any eye; a plot that nobody sees or has asked for is in the way.
+  // A table is always useful; a plot is in the way unless somebody sees it or has asked for it.
   const isPlotted = plots !== undefined || process.stdout.isTTY === true
   const sizes = { repeats, ms, samples, isQuick }
   return await withTempDir(parent, async (dir) => {
@@ -74,7 +74,7 @@ export async function runAll(
 async function runOne(benchmark: Benchmark, context: Omit<Context, 'progress'>) {
   const show = (text: string) => progress(`${benchmark.name}: ${text}`)
   show('begins')
-  const result = await untilDone(benchmark.run({ ...context, progress: show }), tellEarlyEnd)
+  const result = await untilDone(benchmark.run({ ...context, progress: show }), reportEarlyEnd)
   progress('')
   console.log(`\n${benchmark.name}: ${benchmark.question}`)
   if (result.rows.length > 0) console.log(formatTable(result.rows))
@@ -83,10 +83,10 @@ async function runOne(benchmark: Benchmark, context: Omit<Context, 'progress'>) 
   return result
 }
 
-function tellEarlyEnd(): void {
-  const where = lastProgress()
+function reportEarlyEnd(): void {
+  const stage = lastProgress()
   progress('')
-  console.error(`bench: ${EARLY_END} (${where})`)
+  console.error(`bench: ${EARLY_END} (${stage})`)
   process.exitCode = 1
 }
 
@@ -96,7 +96,7 @@ function filesLine(files: readonly FileCheck[]): string {
   return `Files read back: ${lines.toLocaleString('en-US')} lines, ${events}.`
 }
 
-/** Runs `use` with a fresh folder in `parent`, and removes it also when the process is interrupted. */
+/** Runs `use` with a fresh folder in `parent`, and removes it even if the process is interrupted. */
 async function withTempDir<T>(parent: string, use: (dir: string) => Promise<T>): Promise<T> {
   const dir = mkdtempSync(join(parent, 'bench-files-'))
   const remove = () => rmSync(dir, { recursive: true, force: true })

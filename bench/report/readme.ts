@@ -7,8 +7,8 @@ import { findRow, type Report, type Row } from './report'
 import { formatNumber } from './table'
 
 /*
- * The tables and plots of the README's "How fast", made of a report: what stands between the two marks
- * is replaced. Figures that were not measured are left blank.
+ * The README's tables and plots, made of a report. The text between the two marks is replaced; figures
+ * that were not measured are left blank.
  */
 
 const ROOT = join(__dirname, '../..')
@@ -20,7 +20,7 @@ const END = '<!-- /bench -->'
 const EVENT_BYTES = 350
 const README_SHARE = 0.25
 
-/** Replaces what stands between the marks in the README, and the pictures that it shows. */
+/** Replaces the text between the README's marks, and the pictures that it shows. */
 export function writeReadme(report: Report, plots: readonly PlotFile[]): void {
   const shown = plots.filter(({ isForReadme }) => isForReadme)
   const text = readFileSync(README, 'utf8')
@@ -28,7 +28,7 @@ export function writeReadme(report: Report, plots: readonly PlotFile[]): void {
   writePlots(join(ROOT, PLOTS), shown)
 }
 
-/** The text with the tables and pictures between its marks. Throws where it has none. */
+/** The text with the tables and pictures between its marks. Throws if it has none. */
 export function withTables(text: string, report: Report, plots: readonly PlotFile[]): string {
   const begin = text.indexOf(BEGIN)
   const end = text.indexOf(END)
@@ -81,10 +81,10 @@ function throughputTable(report: Report): string {
     ),
   ])
   const headings = counts.map((count) => `${count.toLocaleString('en-US')} in flight`)
-  return markdown([`durable events of ${EVENT_BYTES} B a second`, ...headings], lines)
+  return markdown([`durable events of ${EVENT_BYTES} B per second`, ...headings], lines)
 }
 
-/** At a quarter of what each can do, and where its latency turns upwards. */
+/** Latencies at a quarter of each contender's saturation, and the knee of its latency. */
 function openLoopTable(report: Report): string {
   const rows = rowsOf(report, 'open-loop')
   const shares = rows.filter(({ labels }) => labels.share === README_SHARE)
@@ -98,7 +98,7 @@ function openLoopTable(report: Report): string {
       ...['p50Us', 'p99Us', 'p999Us'].map((figure) => cell(quarter?.[figure])),
     ]
   })
-  const headings = ['at most, a second', 'knee, a second', 'p50', 'p99', 'p99.9']
+  const headings = ['at most, per second', 'knee, per second', 'p50', 'p99', 'p99.9']
   return markdown(['µs until durable, at a quarter of the most', ...headings], lines)
 }
 
@@ -114,7 +114,7 @@ function costTable(report: Report): string {
     }),
   ])
   const headings = methods.flatMap((method) => [`\`${method}\`, the call`, `\`${method}\`, in all`])
-  return markdown(['ns of the calling thread an event', ...headings], lines)
+  return markdown(['ns of the calling thread per event', ...headings], lines)
 }
 
 function cell(spread: Spread | undefined): string {

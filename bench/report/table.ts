@@ -6,13 +6,13 @@ export const paint = painter(process.stdout)
 
 let shown = ''
 
-/** Rewrites one line on a terminal; says nothing elsewhere. */
+/** Rewrites one line on a terminal; prints nothing elsewhere. */
 export function progress(text: string): void {
   shown = text
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${text}`)
 }
 
-/** What {@link progress} was last told, on a terminal or not. */
+/** The text last given to {@link progress}, on a terminal or not. */
 export function lastProgress(): string {
   return shown
 }

@@ -10,7 +10,7 @@ const ROOT = join(__dirname, '../..')
 const RUN = ['-r', 'esbuild-register', join('bench', 'run.ts')]
 const temp = useTempDir()
 
-/** What the benchmarks compare with where it is there, and say is missing where it is not. */
+/** The peers and tools that the benchmarks use if they are installed, and otherwise say are missing. */
 const hasPeers = existsSync(join(ROOT, 'bench/peers/node_modules'))
 const hasCompiler = isThere('cc', '--version')
 const hasJq = isThere('jq', '--version')
@@ -20,7 +20,7 @@ function isThere(command: string, ...args: string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0
 }
 
-test('every benchmark runs small, and its files hold what was acknowledged', () => {
+test('every benchmark runs at quick sizes, and its files hold the acknowledged events', () => {
   const json = temp.path('report.json')
   const plots = temp.path('plots')
   const args = [...RUN, '--quick', '--dir', temp.path(''), '--json', json, '--plots', plots]
@@ -77,7 +77,7 @@ test('every benchmark runs small, and its files hold what was acknowledged', () 
   expect(printed.includes('are not installed: npm run bench:peers')).toBe(!hasPeers)
 }, 600_000)
 
-test('a name that no benchmark has is refused with the names there are', () => {
+test('an unknown benchmark is refused with a list of the known ones', () => {
   const { status, stderr } = spawnSync(process.execPath, [...RUN, 'ack-latncy'], {
     cwd: ROOT,
     encoding: 'utf8',

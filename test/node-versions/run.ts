@@ -5,8 +5,8 @@ import { runTests } from '../support/runner/run-tests'
 
 /*
  * Runs the tests under the other versions of Node.js: `npm run test:node`, or `npm run test:node -- 24`
- * for one. Without --all it leaves out the long ones whose subject is the disk, the algorithm, a tool or
- * a text, since those do not change with the version.
+ * for one. Without --all it leaves out the long tests whose subject is the disk, an algorithm, a tool or a
+ * text, since those do not change with the version.
  */
 
 const ROOT = join(__dirname, '../..')

@@ -28,7 +28,7 @@ const open = (options = {}) =>
 export interface RunningChild {
   /** The process that was started: the wrapper's, unless that becomes the child. */
   readonly process: ChildProcess
-  /** Resolves when its standard output or error contains this; rejects when it ends without. */
+  /** Resolves when its standard output or error contains the text; rejects if it ends without. */
   said(text: string): Promise<void>
   readonly end: Promise<ChildEnd>
 }
@@ -45,7 +45,7 @@ afterEach(() => {
 /**
  * Starts a script in a child process. It finds \`open(options)\`, \`requestId\`, \`path\` and
  * \`ExecAudit\` in scope, and \`path\` is the first of \`args\`.
- * It is killed at the end of the test, should it still run.
+ * It is killed at the end of the test if it still runs.
  * @param wrapper a command that runs the child, such as strace with its options
  * @param before code that must run before the package is loaded
  */
