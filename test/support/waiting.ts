@@ -3,11 +3,11 @@
  *
  * - Wait for a condition, never for a time that should be enough: `until`. Its limit is there for a test
  *   that fails, so it is generous, and `PATIENCE=n` multiplies it on a slow machine (in CI it is 2).
- * - Where time itself is the subject, let it pass: `pause`, or `stall` to hold the thread up meanwhile.
+ * - If time itself is the subject, let it pass: `pause`, or `stall` to hold the thread up meanwhile.
  * - An upper limit on how long something took holds for the best of a few runs: `leastOf`.
  *
  * `WAITING` is the same code for a script that runs in a child process; test/architecture.test.ts finds
- * whoever waits in another way. The functions in it may therefore use nothing but each other.
+ * any other way to wait. The functions in it may therefore use nothing but each other.
  */
 
 const LIMIT_MS = 30_000
@@ -21,7 +21,7 @@ export function patient(ms: number): number {
   return ms * PATIENCE
 }
 
-/** Lets time pass, where time is the subject. */
+/** Lets time pass, for tests whose subject is time. */
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
@@ -43,7 +43,7 @@ export async function until(
   withinMs = LIMIT_MS,
 ): Promise<void> {
   const deadline = performance.now() + patient(withinMs)
-  // The first turn is for free: much of what is waited for is only a few callbacks away.
+  // The first turn costs nothing: many conditions are only a few callbacks away.
   for (await turn(); !condition(); await pause(POLL_MS)) {
     if (performance.now() > deadline) throw new Error(otherwise)
   }

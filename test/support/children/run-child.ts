@@ -63,16 +63,16 @@ export function startChild(
   let stdout = ''
   let stderr = ''
   const listeners = new Set<() => void>()
-  const tell = () => {
+  const notify = () => {
     for (const listener of listeners) listener()
   }
   child.stdout.setEncoding('utf8').on('data', (text) => {
     stdout += text
-    tell()
+    notify()
   })
   child.stderr.setEncoding('utf8').on('data', (text) => {
     stderr += text
-    tell()
+    notify()
   })
   const end = new Promise<ChildEnd>((resolve, reject) => {
     child.on('error', reject)

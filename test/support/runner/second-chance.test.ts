@@ -109,7 +109,7 @@ describe('npm test', () => {
 
   /** Runs the tests of the folder as npm test does those of this project. */
   const run = (args: readonly string[] = [], env: NodeJS.ProcessEnv = { CI: 'true' }) => {
-    writeFileSync(dir.path('jest.config.js'), `module.exports = { testTimeout: 5_000 }`)
+    writeFileSync(dir.path('jest.config.js'), 'module.exports = { transform: {} }')
     const script = `
       const { runTests } = require(${JSON.stringify(join(__dirname, 'run-tests.ts'))})
       const [folder, ...args] = process.argv.slice(1)

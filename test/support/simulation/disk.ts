@@ -28,7 +28,7 @@ export interface Fault {
   readonly kept?: number
 }
 
-/** What may come between a call and its effect, and between its effect and its return. */
+/** Code that runs between a call and its effect, and between its effect and its return. */
 export interface Interference {
   before(call: Call, fd: number): Fault | undefined
   after(call: Call): void
@@ -36,7 +36,7 @@ export interface Interference {
 
 interface Description {
   readonly node: SimulatedNode
-  /** Who has opened it. */
+  /** The thread that has opened it. */
   readonly owner: string
   seenErrors: number
 }
@@ -70,7 +70,7 @@ export class SimulatedDisk {
   readonly breakages: number[] = []
   owner = 'test'
   umask = 0o022
-  /** What has happened, for the reader of a failure. */
+  /** The calls and faults so far, for the reader of a failure. */
   readonly trace: string[] = []
   calls = 0
   #nextIno = FIRST_INO
@@ -154,7 +154,7 @@ export class SimulatedDisk {
     },
   }
 
-  /** What stands at the path. */
+  /** The file or folder at the path. */
   find(path: string): SimulatedNode | undefined {
     let node: SimulatedNode | undefined = this.root
     for (const name of path.split('/').filter(Boolean)) {
@@ -187,7 +187,7 @@ export class SimulatedDisk {
     return false
   }
 
-  /** A power cut: what is left is what was synced, and by chance more. */
+  /** A power cut: synced data stays, and by chance more. */
   cutPower(random: Random): void {
     this.#descriptions.clear()
     for (const file of this.files) {

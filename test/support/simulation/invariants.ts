@@ -3,7 +3,7 @@ import type { SimulatedDisk } from './disk'
 import type { FileNode } from './inodes'
 import { endOf, type ReportedFragment, type SimulatedEvent } from './writer'
 
-/** What is known of a run when it is over. */
+/** The results of a run that is over. */
 export interface Run {
   readonly events: readonly SimulatedEvent[]
   readonly reported: readonly ReportedFragment[]
@@ -14,7 +14,7 @@ export interface Run {
   readonly isQuiet: boolean
 }
 
-/** What others write begins so. */
+/** The beginning of every line of another process. */
 export const FOREIGN = '{"foreign":'
 
 /** A line of a file: which event it is, if it is one. */
@@ -67,7 +67,7 @@ function checkLine(
   const isAtEnd = end > file.size
   if (event !== undefined || text === '' || isAtEnd || text.includes('\0')) return
   if (text.includes(FOREIGN) && text.endsWith('}')) return
-  // A line that another process has cut in two ends behind that one's line, or where it has truncated.
+  // If another process cuts a line in two, its second part follows that one's line or begins a truncated file.
   const tail = text.replace(/^\ufffd+/, '')
   const isCutOff = runs.some(({ events }) => events.some(({ line }) => line.endsWith(`${tail}\n`)))
   if (isCutOff && (before === undefined || before.text.includes(FOREIGN))) return

@@ -8,7 +8,7 @@ import { OtherProcesses } from './other-processes'
 import { type SimulatedClock, SimulatedThread, simulate } from './thread'
 import { PowerCut, SimulatedWriter, type WriterSettings } from './writer'
 
-/** What a run has seen. */
+/** Counts of one run. */
 export interface Tally {
   events: number
   durable: number
@@ -39,7 +39,7 @@ export const ERRNOS: Readonly<Record<Call, readonly [string, ...string[]]>> = {
   fchmod: ['EROFS', 'EIO'],
 }
 
-/** How rough a run is. */
+/** The probabilities of a run's faults. */
 interface Odds {
   /** Probability that a call fails. */
   readonly faults: number
@@ -49,7 +49,7 @@ interface Odds {
   readonly deaths: number
   /** Probability that a thread at rest hands over. */
   readonly handOvers: number
-  /** When all calls of one kind fail, in milliseconds. */
+  /** A time in which all calls of one kind fail, in milliseconds. */
   readonly outage: { readonly call: Call; readonly from: number; readonly to: number }
 }
 
@@ -108,12 +108,12 @@ export class Simulation {
     this.#makeFolders()
   }
 
-  /** What has happened so far, a line each. */
+  /** The calls and faults so far, one per line. */
   get trace(): readonly string[] {
     return this.#disk.trace
   }
 
-  /** Runs it; throws when something was not as it must be. */
+  /** Runs it; throws if a promise is broken. */
   run(): Tally {
     return simulate(this.#disk, this.#thread, this.#clock, () => {
       const runs = [this.#runWriter(this.#random.below(30) + 1)]
@@ -187,7 +187,7 @@ export class Simulation {
     }
   }
 
-  /** What happens between two steps. */
+  /** The disturbances between two steps. */
   #disturb(writer: SimulatedWriter): void {
     const random = this.#random
     const { others, handOvers, deaths } = this.#odds
@@ -248,7 +248,7 @@ export class Simulation {
     const random = this.#random
     this.#clock.now += CALL_MS
     if (this.#isCalm) return undefined
-    // Nothing is promised of what comes between the last look and the outcome.
+    // Nothing is promised about a change between the last look at the path and the outcome.
     if (call !== 'close' && random.chance(this.#odds.others)) this.#others.act()
     const { outage, faults } = this.#odds
     const { now } = this.#clock
