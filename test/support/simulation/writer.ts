@@ -131,10 +131,6 @@ export class SimulatedWriter {
     return this.#settledCount === this.events.length
   }
 
-  get isPublished(): boolean {
-    return this.#publishedCount === this.events.length
-  }
-
   started(pid: number, requestId: string): void {
     this.#encoder.prepare('started', { requestId, pid })
     this.#submit({ event: 'started', ts_unix_ms: 0, request_id: requestId, pid })
