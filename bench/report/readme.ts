@@ -1,8 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Spread } from '../harness/statistics'
 import { machineLine } from './machine'
 import { type PlotFile, writePlots } from './plots'
-import { findRow, type Report, type Row, type Spread } from './report'
+import { findRow, type Report, type Row } from './report'
 import { formatNumber } from './table'
 
 /*
@@ -82,7 +83,7 @@ function throughputTable(report: Report): string {
   return markdown([`durable events of ${EVENT_BYTES} B per second`, ...headings], lines)
 }
 
-/** At a quarter of what each can do, and where its latency turns upwards. */
+/** Latencies at a quarter of each contender's saturation, and the knee of its latency. */
 function openLoopTable(report: Report): string {
   const rows = rowsOf(report, 'open-loop')
   const shares = rows.filter(({ labels }) => labels.share === README_SHARE)

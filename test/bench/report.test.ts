@@ -3,9 +3,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { checkLines, linesOf } from '../../bench/harness/read-back'
+import type { Spread } from '../../bench/harness/statistics'
 import { type AuditCall, callsOfBytes, lineOf } from '../../bench/harness/workload'
 import { readmeTables, withTables } from '../../bench/report/readme'
-import type { Report, Row, Spread } from '../../bench/report/report'
+import type { Report, Row } from '../../bench/report/report'
 import { formatTargets } from '../../bench/report/targets'
 import { MACHINE } from '../support/bench-machine'
 import { useTempDir } from '../support/temp-dir'
@@ -29,8 +30,8 @@ function reportOf(...benchmarks: (readonly [name: string, ...rows: Row[]])[]): R
 
 const OURS = { contender: 'x0x-exec-audit' }
 
-describe('the targets', () => {
-  it('are met, missed or not measured, by their medians', () => {
+describe('formatTargets', () => {
+  it('says by the medians which targets are reached, not reached or not measured', () => {
     const report = reportOf([
       'ack-latency',
       row('x0x-exec-audit', OURS, {
@@ -63,7 +64,7 @@ describe('bench:compare', () => {
   const before = { p50Us: spread(10, 9, 11), maxUs: spread(50, 40, 60), syncUs: spread(5) }
   const after = { p50Us: spread(13, 11.5, 14), maxUs: spread(61, 55, 70), addedUs: spread(1) }
 
-  it('prints what moved beyond the spread, whichever way is better, and nothing else', () => {
+  it('prints the figures that moved beyond the spread, better or worse, and no others', () => {
     const old = reportOf(
       ['ack-latency', row('x0x-exec-audit', OURS, before)],
       ['throughput', row('64', OURS, { eventsPerSecond: spread(100, 90, 110) })],
@@ -83,7 +84,7 @@ describe('bench:compare', () => {
     ])
   })
 
-  it('says how the machines differ', () => {
+  it('warns about what differs between the machines', () => {
     const old = reportOf()
     const now: Report = { ...old, machine: { ...old.machine, node: '22.0.0' } }
     expect(comparedBy(old, now).slice(2)).toEqual([
@@ -121,7 +122,7 @@ describe('the tables of docs/performance.md', () => {
     ],
   )
 
-  it('show what the report has, and leave the rest blank', () => {
+  it('show the figures of the report, and leave the others blank', () => {
     expect(readmeTables(report).split('\n').slice(4)).toEqual([
       '| µs until durable, 1 in flight | p50            | p99 | p99.9 | max            |',
       '| ----------------------------- | -------------- | --- | ----- | -------------- |',
@@ -140,7 +141,7 @@ describe('the tables of docs/performance.md', () => {
     ])
   })
 
-  it('replace, with the plots, what stands between the marks, and nothing else', () => {
+  it('replace the text between the marks, and nothing else', () => {
     const [begin, end] = ['<!-- bench: npm run bench:peers -- --readme -->', '<!-- /bench -->']
     const text = `before\n${begin}\nold\n${end}\nafter`
     const plots = [{ name: 'a.svg', title: 'A', svg: '', isForReadme: true }]
@@ -153,42 +154,42 @@ describe('the tables of docs/performance.md', () => {
   })
 })
 
-describe('the workload', () => {
-  it.each([350, 4_096, 65_536])('has events whose lines have %i bytes', (bytes) => {
+describe('callsOfBytes', () => {
+  it.each([350, 4_096, 65_536])('makes events whose lines have exactly %i bytes', (bytes) => {
     const calls = callsOfBytes(bytes)
     expect(calls.length).toBe(64)
     expect(new Set(calls.map((call) => Buffer.byteLength(lineOf(call))))).toEqual(new Set([bytes]))
   })
 
-  it('has short events of about 150 bytes', () => {
+  it('makes short events of about 150 bytes', () => {
     const calls = callsOfBytes(150)
     const bytes = calls.reduce((sum, call) => sum + Buffer.byteLength(lineOf(call)), 0)
     expect(Math.abs(bytes / calls.length - 150)).toBeLessThan(15)
   })
 })
 
-describe('reading back', () => {
+describe('checkLines', () => {
   const calls = callsOfBytes(350).slice(0, 3)
   const lines = calls.map(lineOf).map((line) => line.trimEnd())
   const check = (stored: string[], acknowledged: number, expected?: readonly AuditCall[]) =>
     checkLines('a', stored, { acknowledged, calls: expected, isOrdered: false })
   const [first = '', second = '', third = ''] = lines
 
-  it('accepts the acknowledged events, in their order or in any', () => {
+  it('accepts the acknowledged events, in order or not', () => {
     const stored = [...lines, first]
     const found = { name: 'a', acknowledged: 4, lines: 4 }
     expect(checkLines('a', stored, { acknowledged: 4, calls, isOrdered: true })).toEqual(found)
     expect(check(stored.toReversed(), 4, calls)).toEqual(found)
   })
 
-  it('refuses a missing, additional, doubled, different or misplaced event', () => {
+  it('refuses a missing, an additional, a repeated, a foreign and a misplaced event', () => {
     expect(() => check(lines, 4)).toThrow('4 events were acknowledged, 3 are stored')
     expect(() => check(lines, 2)).toThrow('2 events were acknowledged, 3 are stored')
     expect(() => check([first, second, second], 3, calls)).toThrow('2 times, 1 were acknowledged')
     expect(() => check(['{"event":"request"}'], 1)).toThrow('not an event')
     const swapped = [first, third, second]
     expect(() => checkLines('a', swapped, { acknowledged: 3, calls, isOrdered: true })).toThrow(
-      'line 2 is of another event',
+      "line 2 is another event's",
     )
   })
 

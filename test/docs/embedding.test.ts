@@ -5,7 +5,7 @@ import { DEFAULT_RUN_LIMITS } from '../../src'
 import { blocksOf, placeSnippet, tableOf } from '../support/documents'
 import { trailOf } from '../support/runner'
 import { useTempDir } from '../support/temp-dir'
-import { until } from '../support/until'
+import { until } from '../support/waiting'
 
 const DOCUMENT = 'docs/embedding.md'
 

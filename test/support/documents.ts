@@ -59,7 +59,7 @@ export function namesIn(cell = ''): string[] {
   return [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name)
 }
 
-/** Makes a folder in which the snippet stands as `snippet.mjs` and the package is installed. */
+/** Makes a folder with the snippet as `snippet.mjs` and the package installed. */
 export function placeSnippet(folder: string, snippet: string): void {
   const installed = join(folder, 'node_modules/x0x-exec-audit')
   mkdirSync(dirname(installed), { recursive: true })
@@ -67,7 +67,7 @@ export function placeSnippet(folder: string, snippet: string): void {
   writeFileSync(join(folder, 'snippet.mjs'), snippet)
 }
 
-/** Runs a snippet as it stands, in a folder where the package is installed; returns what it prints. */
+/** Runs a snippet unchanged in a folder where the package is installed; returns its output. */
 export function runSnippet(folder: string, snippet: string): string {
   placeSnippet(folder, snippet)
   return execFileSync(process.execPath, ['snippet.mjs'], {

@@ -1,12 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { setTimeout } from 'node:timers/promises'
 import { type RunningChild, startChild } from '../support/children/run-child'
 import { CATCH_WORKERS } from '../support/children/worker-scripts'
 import { tableOf, textOf } from '../support/documents'
 import { startedLines } from '../support/events'
-import { leastOf } from '../support/least-of'
 import { endStrace, itWithStrace, statusOf, straceBeside } from '../support/strace'
 import { useTempDir } from '../support/temp-dir'
+import { leastOf, until } from '../support/waiting'
 
 const PENDING = 20
 const EXIT_DRAIN_MS = 300
@@ -61,11 +60,7 @@ const IN_A_SYNC = `
 first().then(() => {
   accept()
   const size = ${startedLines(1).length}
-  const timer = setInterval(() => {
-    if (fs.statSync(path).size === size) return
-    clearInterval(timer)
-    end()
-  }, 1)
+  until('nothing is written', () => fs.statSync(path).size !== size).then(() => setImmediate(end))
 })`
 
 const HUNG = 'fdatasync:delay_enter=600000000:when=2+'
@@ -130,11 +125,10 @@ describe('when the process ends', () => {
 
   /** Waits until a signal has killed all but the thread that strace holds, and has that let go. */
   const letDie = async ({ process: child }: RunningChild) => {
-    while (!/^State:\tZ/m.test(statusOf(`/proc/${child.pid}`))) {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      await setTimeout(5)
-    }
-    endStrace(child)
+    const isOver = () => child.exitCode !== null || child.signalCode !== null
+    const isZombie = () => /^State:\tZ/m.test(statusOf(`/proc/${child.pid}`))
+    await until('it does not die', () => isOver() || isZombie())
+    if (!isOver()) endStrace(child)
   }
 
   const TOLD = () =>
@@ -250,7 +244,7 @@ describe('when the process ends', () => {
           }
           for (const audit of audits) record(audit, pids)
           // Not before: this thread would drain for a worker that is asleep, and hang itself.
-          setInterval(() => { if (hung.every(isInSync)) end() }, 1)
+          until('not all are written', () => hung.every(isInSync)).then(() => setImmediate(end))
         }
         main()`
       const exitMs = await leastOf(2_900, async (run) => {

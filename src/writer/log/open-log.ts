@@ -14,11 +14,12 @@ import {
   unlinkSync,
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { REASON_NOT_A_FILE, REASON_UNLINKED } from '../ring/failure-word'
+import { codeOf } from '../../base/describe'
+import { REASON_NOT_A_FILE, REASON_UNLINKED, type Stage } from '../ring/failure-word'
 import { OPEN_DESCRIPTOR, OPEN_FOLDER, OPEN_PROBE } from '../ring/memory-map'
 import type { LogFileOptions, Notice } from '../ring/messages'
 import { sleep } from '../ring/wake-up'
-import { at, Refusal, unlessCode } from './attempt'
+import { at, Refusal, stageOf, unlessCode } from './attempt'
 import { distrustFile, distrustFolder } from './file-trust'
 import type { OpenDescriptors } from './open-descriptors'
 
@@ -74,12 +75,20 @@ export class LogFileOpener {
 
   /** Opens the path, creating what is missing; throws a {@link Refusal} or the kernel's error. */
   open(): OpenedLog {
+    let stage: Stage = 'open'
     for (let attempt = 0; attempt < VANISHED_ATTEMPTS_MAX; attempt++) {
-      // Not there: the file's folder was deleted since the file was opened.
-      const opened = unlessCode(['ENOENT'], () => this.#tryOpen())
-      if (opened !== undefined) return opened
+      try {
+        const opened = this.#tryOpen()
+        if (opened !== undefined) return opened
+      } catch (thrown) {
+        // Not there: the file's folder was deleted since the file was opened.
+        if (codeOf(thrown) !== 'ENOENT') throw thrown
+        stage = stageOf(thrown) ?? stage
+      }
     }
-    throw new Refusal(REASON_UNLINKED)
+    return at(stage, () => {
+      throw new Refusal(REASON_UNLINKED)
+    })
   }
 
   /** The same, once; undefined when the file has vanished meanwhile. */

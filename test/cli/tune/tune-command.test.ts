@@ -7,6 +7,7 @@ import { blocksOf } from '../../support/documents'
 import { itWithMounts, privileged, unmount } from '../../support/privileged'
 import { itWithStrace } from '../../support/strace'
 import { useTempDir } from '../../support/temp-dir'
+import { until } from '../../support/waiting'
 
 const run = (args: readonly string[], wrapper?: readonly string[]) => runCli(args, '', wrapper)
 
@@ -247,8 +248,6 @@ function expectAlone(page: string): void {
 async function madeTrial(child: ChildProcess): Promise<void> {
   const isWriting = () =>
     readdirSync(disk()).some((name) => existsSync(join(disk(), name, 'trial.log')))
-  while (!isWriting()) {
-    if (child.exitCode !== null) throw new Error('it has ended before its first trial')
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
+  await until('it writes nothing', () => isWriting() || child.exitCode !== null)
+  if (!isWriting()) throw new Error('it has ended before its first trial')
 }

@@ -22,7 +22,7 @@ import { OversizeStore } from '../../../src/writer/ring/oversize'
 import { RingProducer } from '../../../src/writer/ring/ring'
 import { flushUpTo } from '../../../src/writer/ring/wake-up'
 import type { SimulatedDisk } from './disk'
-import type { FileNode } from './nodes'
+import type { FileNode } from './inodes'
 import type { SimulatedThread } from './thread'
 
 export interface WriterSettings {
@@ -50,8 +50,8 @@ export interface SimulatedEvent {
   isTruncated: boolean
 }
 
-/** A fragment that was told of. */
-export interface ToldFragment extends TornTail {
+/** A fragment that was reported. */
+export interface ReportedFragment extends TornTail {
   readonly file: FileNode
 }
 
@@ -81,11 +81,11 @@ class TracedAcks extends Acks {
  */
 export class SimulatedWriter {
   readonly events: SimulatedEvent[] = []
-  readonly notices: ToldFragment[] = []
+  readonly reported: ReportedFragment[] = []
   /** Ends of fragments that were closed by a thread that ended before it could tell. */
-  readonly untold = new Set<string>()
+  readonly unreported = new Set<string>()
   /** When a thread ended while it asked the error probe, in calls of the disk: nobody knows the answer. */
-  readonly doubts: number[] = []
+  readonly unansweredProbes: number[] = []
   readonly memory: SharedMemory
   role: Role | undefined
   deaths = 0
@@ -131,10 +131,6 @@ export class SimulatedWriter {
 
   get isSettled(): boolean {
     return this.#settledCount === this.events.length
-  }
-
-  get isPublished(): boolean {
-    return this.#publishedCount === this.events.length
   }
 
   started(pid: number, requestId: string): void {
@@ -288,7 +284,7 @@ export class SimulatedWriter {
   #onTornTail(tail: TornTail): void {
     const file = this.#disk.lastWrite?.node
     if (file === undefined || this.#thread.isEnded) return
-    this.notices.push({ ...tail, file })
+    this.reported.push({ ...tail, file })
     this.#disk.lastWrite = undefined
   }
 
@@ -299,7 +295,7 @@ export class SimulatedWriter {
     const result = this.#thread.run(this.memory, work)
     if (this.#thread.isEnded && this.#thread.isPowerCut) {
       this.#publish()
-      this.#noteUntold()
+      this.#noteUnreported()
       throw new PowerCut()
     }
     if (this.#thread.isEnded) {
@@ -317,11 +313,11 @@ export class SimulatedWriter {
   #bury(closing: ReadonlySet<number>): void {
     this.deaths++
     this.#disk.trace.push('  death')
-    this.#noteUntold()
+    this.#noteUnreported()
     const { journal } = this.memory
     const noted = new GroupJournal(journal).place()
     const isDoubted = Atomics.load(journal.words, JOURNAL_STATE) === JOURNAL_DOUBTED
-    if (isDoubted) this.doubts.push(this.#disk.calls)
+    if (isDoubted) this.unansweredProbes.push(this.#disk.calls)
     const words = DESCRIPTOR_WORDS.map((word) => Atomics.load(journal.words, word))
     const known = new Set([...words, noted?.fd, noted?.probe])
     for (const fd of this.#disk.openDescriptors('worker')) {
@@ -331,9 +327,9 @@ export class SimulatedWriter {
     }
   }
 
-  #noteUntold(): void {
+  #noteUnreported(): void {
     const { lastWrite } = this.#disk
-    if (lastWrite?.isNewline) this.untold.add(endOf(lastWrite.node, lastWrite.node.size))
+    if (lastWrite?.isNewline) this.unreported.add(endOf(lastWrite.node, lastWrite.node.size))
   }
 
   #checkPositions(): void {

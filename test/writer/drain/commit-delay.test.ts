@@ -128,25 +128,25 @@ describe('CommitDelay, for returning callers', () => {
 })
 
 describe('CommitDelay, for the rest of a burst', () => {
-  const after = (events: number): CommitDelay => {
+  const delayAfter = (events: number): CommitDelay => {
     const delay = newDelay()
     delay.acknowledged(events, 0, 0)
     return delay
   }
 
   it('looks on only after a group of several events, and for an event of this one', () => {
-    const burst = after(2)
+    const burst = delayAfter(2)
     expect([0, 1].map((events) => burst.isBurstGoingOn(group(events), BUSY, 0))).toEqual([
       ...[false, true],
     ])
-    expect(after(1).isBurstGoingOn(group(1), BUSY, 0)).toBe(false)
+    expect(delayAfter(1).isBurstGoingOn(group(1), BUSY, 0)).toBe(false)
     expect(burst.isBurstGoingOn(group(1), QUIET, 0)).toBe(false)
     expect(burst.isBurstGoingOn(group(1, { until: 128 }), BUSY, 0)).toBe(false)
   })
 
   it('looks on for 0.2 ms from the first event', () => {
     const goesOn = [100.2, 100.3].map((now) =>
-      after(2).isBurstGoingOn(group(1, { firstAt: 100 }), BUSY, now),
+      delayAfter(2).isBurstGoingOn(group(1, { firstAt: 100 }), BUSY, now),
     )
     expect(goesOn).toEqual([true, false])
   })

@@ -4,6 +4,7 @@ import { runChild } from '../../support/children/run-child'
 import { requestEvent, startedEvent, startedLines } from '../../support/events'
 import { openAudit } from '../../support/open-audit'
 import { useTempDir } from '../../support/temp-dir'
+import { until } from '../../support/waiting'
 
 /** Every call there is, with what it comes to from wherever it is made. */
 const CALLS: Readonly<Record<string, [(audit: ExecAudit) => unknown, unknown]>> = {
@@ -165,7 +166,7 @@ describe('a call from within the audit', () => {
     expect(await recordBad(audit)).toBe('failed')
     expect(await recordGood(audit)).toBe('durable')
     isOn = false
-    while (recorded < audit.stats().failures.encode) await new Promise(setImmediate)
+    await until('not all are recorded', () => recorded >= audit.stats().failures.encode)
     expect(recorded).toBe(audit.stats().failures.encode)
     await audit.close()
   })
