@@ -1,5 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { flag, valuesOf } from '../base/option-checks'
+import { GROUP_CHANNEL } from '../writer/caller/group-channel'
 import { SYNC_LIMITS_NS } from '../writer/ring/counters'
 import type { AuditGroup } from '../writer/ring/messages'
 import { METRICS, type MetricDefinition, type StatsSource, SYNC_HELP } from './catalogue'
@@ -76,7 +77,6 @@ const METER_METHODS = [
 ] as const satisfies readonly (keyof OpenTelemetryMeter)[]
 
 const PREFIX = 'exec_audit.'
-const CHANNEL = 'x0x-exec-audit:group'
 const ATTRIBUTE_PATTERN = /^[a-zA-Z][\w.-]*$/
 const NS_PER_S = 1e9
 
@@ -161,8 +161,8 @@ function recordSyncs(path: string, meter: OpenTelemetryMeter, attributes: Labels
     if (!isGroup(message) || message.path !== path || message.syncNs === 0) return
     histogram.record(message.syncNs / NS_PER_S, { ...attributes })
   }
-  subscribe(CHANNEL, listener)
-  return () => void unsubscribe(CHANNEL, listener)
+  subscribe(GROUP_CHANNEL, listener)
+  return () => void unsubscribe(GROUP_CHANNEL, listener)
 }
 
 function isGroup(message: unknown): message is AuditGroup {

@@ -2,8 +2,11 @@ import { channel } from 'node:diagnostics_channel'
 import { GROUPS_WATCHED, type SessionView } from '../ring/memory-map'
 import type { AuditGroup, GroupNotice } from '../ring/messages'
 
+/** The channel on which each {@link AuditGroup} is published. */
+export const GROUP_CHANNEL = 'x0x-exec-audit:group'
+
 // Held for ever: a channel without subscribers may otherwise be collected, and is then another one.
-const groups = channel('x0x-exec-audit:group')
+const groups = channel(GROUP_CHANNEL)
 
 /**
  * Publishes the groups of one audit while there are subscribers; without any the drainer tells nothing.
