@@ -13,6 +13,7 @@ import { codeOf } from '../../base/describe'
 import { isPseudo, mountAt } from '../../toolkit/disk/disk'
 import { ownReason, remedyOf } from '../../writer/failure/audit-error'
 import { distrustFile, distrustFolder } from '../../writer/log/file-trust'
+import { OPEN_FLAGS } from '../../writer/log/open-log'
 import { endsWithNewline, fragmentBytes } from '../../writer/log/tail-repair'
 import {
   REASON_FILE_OWNER,
@@ -30,8 +31,6 @@ import { closedText, type Subject } from './subject'
 
 const FILE_MODE = 0o600
 const DIR_MODE = 0o700
-const APPEND_FLAGS =
-  constants.O_RDWR | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /** What is at the path, and who else could change it. */
 export function checkLog({ path }: Subject): Verdict {
@@ -114,7 +113,7 @@ export function checkWritable(subject: Subject): Verdict {
 
 function openedLog(path: string): Verdict {
   try {
-    closeSync(openSync(path, APPEND_FLAGS))
+    closeSync(openSync(path, OPEN_FLAGS))
   } catch (thrown) {
     return fail(`the log cannot be opened: ${systemText(thrown)}`, openRemedy(thrown, path))
   }
