@@ -1,4 +1,5 @@
 import type { AuditRecord } from '../../format/records'
+import { isFailure } from '../shared/filter'
 
 export const PERIODS = ['minute', 'hour', 'day'] as const
 export type Period = (typeof PERIODS)[number]
@@ -10,7 +11,7 @@ export interface Bucket {
   events: number
   requests: number
   denials: number
-  /** Exits with another code than 0, or by a signal. */
+  /** As {@link isFailure} says; a spawn that failed is a denial too. */
   failures: number
 }
 
@@ -50,7 +51,7 @@ export class Timeline {
     bucket.events++
     if (event === 'request') bucket.requests++
     else if (event === 'denial') bucket.denials++
-    else if (event === 'exit' && record.code !== 0) bucket.failures++
+    if (isFailure(record)) bucket.failures++
   }
 
   /** In the order of time; periods without events are left out. */
