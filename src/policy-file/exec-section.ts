@@ -1,5 +1,11 @@
-import { INT32_MAX, nearest } from '../base/option-checks'
+import { I32_MAX, U32_MAX } from '../base/integers'
+import { nearest } from '../base/option-checks'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../runner/limits'
+import {
+  DEFAULT_CONCURRENT_PER_AGENT,
+  DEFAULT_CONCURRENT_TOTAL,
+  DEFAULT_LOG_PATH,
+} from './defaults'
 import { PolicyFileError } from './errors'
 import { checkNotMisplaced, checkNotMisspelt } from './misspelt-section'
 import { isTable, lineOf, type Table } from './toml'
@@ -39,11 +45,6 @@ const KEYS = [
 ] as const
 
 type Key = (typeof KEYS)[number]
-
-const DEFAULT_LOG_PATH = '/var/log/x0x/exec.log'
-const MAX_CONCURRENT_PER_AGENT = 4
-const MAX_CONCURRENT_TOTAL = 32
-const U32_MAX = 2 ** 32 - 1
 
 /** Reads the section, or returns undefined where there is none, nor one that must have been meant. */
 export function readExecSection(
@@ -87,11 +88,16 @@ class SectionReader {
       limits: this.#limits(min),
       maxConcurrentPerAgent: this.#count(
         'max_concurrent_per_agent',
-        MAX_CONCURRENT_PER_AGENT,
+        DEFAULT_CONCURRENT_PER_AGENT,
         min,
         U32_MAX,
       ),
-      maxConcurrentTotal: this.#count('max_concurrent_total', MAX_CONCURRENT_TOTAL, min, U32_MAX),
+      maxConcurrentTotal: this.#count(
+        'max_concurrent_total',
+        DEFAULT_CONCURRENT_TOTAL,
+        min,
+        U32_MAX,
+      ),
       defaultCwd: this.#pathOf('default_cwd'),
       allow: this.#allow(),
     }
@@ -170,7 +176,7 @@ class SectionReader {
 
   /** Seconds as milliseconds. More than a timer takes, some 24 days, counts as that. */
   #millis(key: Key, fallbackMs: number, min: number): number {
-    return Math.min(this.#count(key, fallbackMs / 1_000, min) * 1_000, INT32_MAX)
+    return Math.min(this.#count(key, fallbackMs / 1_000, min) * 1_000, I32_MAX)
   }
 
   #allow(): readonly AllowEntry[] {

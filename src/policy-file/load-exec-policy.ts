@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { codeOf, describe, textOf } from '../base/describe'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../runner/limits'
 import type { ExecPolicy } from '../writer/policy'
+import { DEFAULT_CONCURRENT_PER_AGENT, DEFAULT_CONCURRENT_TOTAL } from './defaults'
 import { PolicyFileError } from './errors'
 import { type AllowEntry, type ExecSection, readExecSection } from './exec-section'
 import { isTable, parseToml } from './toml'
@@ -61,8 +62,8 @@ const NO_SECTION: ExecSection = {
   auditLogPath: '',
   auditTasklistId: undefined,
   limits: DEFAULT_RUN_LIMITS,
-  maxConcurrentPerAgent: 4,
-  maxConcurrentTotal: 32,
+  maxConcurrentPerAgent: DEFAULT_CONCURRENT_PER_AGENT,
+  maxConcurrentTotal: DEFAULT_CONCURRENT_TOTAL,
   defaultCwd: undefined,
   allow: [],
 }
