@@ -1,6 +1,4 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
-import { type CliError, usageError } from '../cli/shared/errors'
-import { visible } from '../cli/shared/escape'
 
 /** A program that packs logs. */
 export interface Packer {
@@ -12,7 +10,7 @@ export interface Packer {
 }
 
 /** The one that logrotate calls by itself, and that is unpacked here. */
-const GZIP: Packer = { name: 'gzip', cat: 'zcat', magic: [0x1f] }
+export const GZIP: Packer = { name: 'gzip', cat: 'zcat', magic: [0x1f] }
 const PACKERS: readonly Packer[] = [
   GZIP,
   { name: 'zstd', cat: 'zstdcat', magic: [0x28, 0xb5, 0x2f, 0xfd] },
@@ -42,15 +40,4 @@ export async function packerOfFile(file: string): Promise<Packer | undefined> {
 export async function packerOfOpen(handle: FileHandle): Promise<Packer | undefined> {
   const { buffer } = await handle.read(Buffer.alloc(MAGIC_BYTES_MAX), { position: 0 })
   return packerOf(buffer)
-}
-
-/** Its lines would be told of as garbage, and a good log as broken. */
-export function packedError(file: string | undefined, packer: Packer): CliError {
-  const { name, cat } = packer
-  if (file !== undefined) {
-    const path = visible(file)
-    return usageError(`${path} is packed by ${name}; unpack it: ${cat} ${path} | ..., and name -`)
-  }
-  const orName = packer === GZIP ? ', or name the file' : ''
-  return usageError(`standard input is packed by ${name}; unpack it (${cat})${orName}`)
 }

@@ -1,16 +1,16 @@
-import { visible } from '../cli/shared/escape'
-import { STDIN } from '../cli/shared/log-input'
-
 /*
  * A shell makes of exec.log* the newest file first, and exec.log.10 before exec.log.2. Read like that a good
  * log looks broken: exits stand before their requests. So the files of one rotation are read in its order,
- * which their names tell. The times in them do not: a clock may have been set back.
+ * which their names tell. The times in them do not: a clock may have been set back. Names stand in the notes as
+ * they are: who shows one escapes it.
  */
 
 /** A log's name as logrotate makes them: with a number, the higher the older, or with a date. */
 const ROTATED =
   /^(?<log>.+?)(?:\.(?<number>\d{1,4})|[.-](?<date>\d{4}-?\d\d-?\d\d[\d-]*))?(?:\.gz)?$/s
-const PACKED = '.gz'
+const COMPRESSED = '.gz'
+/** What a command line names its standard input by: no file of a rotation. */
+const STANDARD_INPUT = '-'
 
 interface RotatedLog {
   readonly name: string
@@ -30,18 +30,18 @@ export interface OrderedLogs {
 export function inRotationOrder(named: readonly string[]): OrderedLogs {
   // While gzip packs exec.log.1 both are there, and the packed one is not whole.
   const isCopy = (name: string) =>
-    name.endsWith(PACKED) && named.includes(name.slice(0, -PACKED.length))
+    name.endsWith(COMPRESSED) && named.includes(name.slice(0, -COMPRESSED.length))
   const given = named.filter((name) => !isCopy(name))
   const logs = rotationOf(given)
   const names = logs === undefined ? given : logs.map(({ name }) => name)
   const left = named.filter(isCopy).map((name) => {
-    const whole = visible(name.slice(0, -PACKED.length))
-    return `${visible(name)} is left out, since ${whole} is named too`
+    const whole = name.slice(0, -COMPRESSED.length)
+    return `${name} is left out, since ${whole} is named too`
   })
   const notes = [...left, ...gapsIn(logs ?? [])]
   if (names.every((name, i) => name === given[i])) return { names, notes }
   const [first = '', last = ''] = [names[0], names.at(-1)]
-  const order = `read as they were rotated, from ${visible(first)} to ${visible(last)}`
+  const order = `read as they were rotated, from ${first} to ${last}`
   return { names, notes: [...notes, order] }
 }
 
@@ -49,7 +49,7 @@ export function inRotationOrder(named: readonly string[]): OrderedLogs {
 function rotationOf(given: readonly string[]): readonly RotatedLog[] | undefined {
   const logs = given.map(parse)
   const [first] = logs
-  const isOneLog = logs.every(({ name, log }) => log === first?.log && name !== STDIN)
+  const isOneLog = logs.every(({ name, log }) => log === first?.log && name !== STANDARD_INPUT)
   const hasNumbers = logs.some(({ number }) => number !== undefined)
   const hasDates = logs.some(({ date }) => date !== undefined)
   if (!isOneLog || (hasNumbers && hasDates)) return undefined
@@ -61,7 +61,7 @@ function gapsIn(logs: readonly RotatedLog[]): readonly string[] {
   if (logs.some(({ date }) => date !== undefined)) return []
   return logs.slice(1).flatMap(({ log, number = 0 }, i) => {
     const before = logs[i]?.number ?? 0
-    const [newest, oldest] = [number + 1, before - 1].map((n) => visible(`${log}.${n}`))
+    const [newest, oldest] = [number + 1, before - 1].map((n) => `${log}.${n}`)
     const missing = before - number - 1
     if (missing < 1) return []
     const [what, where] =

@@ -51,7 +51,7 @@ describe('the files of one rotation', () => {
       notes: ['a.1.gz is left out, since a.1 is named too'],
     })
     expect(inRotationOrder(['\x1b[2J', '\x1b[2J.gz']).notes).toEqual([
-      '\\x1b[2J.gz is left out, since \\x1b[2J is named too',
+      '\x1b[2J.gz is left out, since \x1b[2J is named too',
     ])
   })
 })

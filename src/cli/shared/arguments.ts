@@ -2,6 +2,7 @@ import { InvalidArgumentError, Option } from 'commander'
 import { inRotationOrder } from '../../rotation/rotation-order'
 import { parseWhen, WHEN_FORMS } from '../../toolkit/text/time'
 import { usageError } from './errors'
+import { visible } from './escape'
 
 /** Reads a whole number of a range; without `max`, any that is exact. */
 export function wholeNumber(min: number, max?: number): (text: string) => number {
@@ -19,6 +20,12 @@ export function when(text: string): number {
   const ms = parseWhen(text)
   if (ms !== undefined) return ms
   throw new InvalidArgumentError(`Expected a time such as ${WHEN_FORMS}.`)
+}
+
+/** An id's first digits, in lower case. */
+export function hexPrefix(text: string, digits: number): string {
+  if (/^[0-9a-f]+$/i.test(text) && text.length <= digits) return text.toLowerCase()
+  throw new InvalidArgumentError(`Expected 1 to ${digits} hexadecimal digits.`)
 }
 
 /** Refuses a time that ends before it begins, in which nothing can be. */
@@ -51,6 +58,6 @@ export function logsInOrder(
   log: readonly string[] | undefined,
 ): readonly string[] {
   const { names, notes } = inRotationOrder(namedLogs(files, log))
-  for (const note of notes) process.stderr.write(`x0x-exec-audit: ${note}\n`)
+  for (const note of notes) process.stderr.write(`x0x-exec-audit: ${visible(note)}\n`)
   return names
 }

@@ -2,9 +2,7 @@
 export const EXIT_PASS = 0
 export const EXIT_FAIL = 1
 export const EXIT_USAGE = 2
-/** The disk, or what stands for one, cannot answer the question. */
-export const EXIT_DISK = 3
-/** What was given does not suffice for an answer. */
+/** What was given, a log or a disk, does not suffice for an answer. */
 export const EXIT_UNSURE = 3
 /** A mistake in this program. */
 export const EXIT_BUG = 70

@@ -1,16 +1,17 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { codeOf } from '../../base/describe'
 import type { AuditProblem, AuditRecord } from '../../format/records'
+import { DEFAULT_LOG_PATH } from '../../policy-file/defaults'
 import { lastLinesStart } from '../../reader/last-lines'
 import { type LineEntry, LineSplitter } from '../../reader/line-splitter'
 import { MAX_LINE_BYTES, readBatches } from '../../reader/read-audit'
 import { CHUNK_BYTES, chunksOf } from '../../reader/source'
-import { packedError, packerOf, packerOfOpen } from '../../rotation/compressed'
-import { CliError, EXIT_USAGE, messageOf } from './errors'
+import { GZIP, type Packer, packerOf, packerOfOpen } from '../../rotation/compressed'
+import { CliError, EXIT_USAGE, messageOf, usageError } from './errors'
 import { visible } from './escape'
 
-/** Where the reference, and this package's examples, have their log. */
-export const DEFAULT_LOG = '/var/log/x0x/exec.log'
+/** The log that is read when none is named: that of a policy which names none. */
+export const DEFAULT_LOG = DEFAULT_LOG_PATH
 export const STDIN = '-'
 const MESSAGE_CHARACTERS = 80
 /** Broken lines that are shown, as verify does; all are counted. */
@@ -32,13 +33,23 @@ export async function* bytesOf(file: string): AsyncGenerator<Buffer> {
   try {
     for await (const chunk of chunksOf(file === STDIN ? process.stdin : file, undefined)) {
       const packer = isFirst ? packerOf(chunk) : undefined
-      if (packer !== undefined) throw packedError(file === STDIN ? undefined : file, packer)
+      if (packer !== undefined) throw packedError(file, packer)
       isFirst = false
       yield chunk
     }
   } catch (thrown) {
     throw thrown instanceof CliError ? thrown : readError(file, thrown)
   }
+}
+
+/** Its lines would be told of as garbage, and a good log as broken. */
+function packedError(file: string, { name, cat }: Packer): CliError {
+  if (file !== STDIN) {
+    const path = visible(file)
+    return usageError(`${path} is packed by ${name}; unpack it: ${cat} ${path} | ..., and name -`)
+  }
+  const orName = name === GZIP.name ? ', or name the file' : ''
+  return usageError(`standard input is packed by ${name}; unpack it (${cat})${orName}`)
 }
 
 /** Why a log cannot be read, and what to do. */

@@ -2,13 +2,12 @@ import type { Command } from 'commander'
 import type { AuditRecord } from '../../format/records'
 import { type Paint, painter } from '../../toolkit/text/colour'
 import { formatDuration, formatTime } from '../../toolkit/text/time'
-import { logOption, namedLogs } from '../shared/arguments'
+import { hexPrefix, logOption, namedLogs } from '../shared/arguments'
 import { CliError, EXIT_FAIL, EXIT_PASS, EXIT_USAGE } from '../shared/errors'
 import { quoteArgv } from '../shared/escape'
 import { eventParts, exactJson, paintParts } from '../shared/event-text'
 import { JSON_VERSION } from '../shared/json'
 import { DEFAULT_LOG, fileName, ProblemTeller, readLog } from '../shared/log-input'
-import { hexPrefix } from '../view/command'
 
 interface ShowOptions {
   readonly log?: readonly string[]

@@ -9,7 +9,14 @@ import type { PathChange } from '../../reader/path-watch'
 import { packerOfFile } from '../../rotation/compressed'
 import { painter, widthOf } from '../../toolkit/text/colour'
 import { WHEN_FORMS } from '../../toolkit/text/time'
-import { checkSpan, logOption, logsInOrder, when, wholeNumber } from '../shared/arguments'
+import {
+  checkSpan,
+  hexPrefix,
+  logOption,
+  logsInOrder,
+  when,
+  wholeNumber,
+} from '../shared/arguments'
 import { CliError, EXIT_PASS, messageOf, usageError } from '../shared/errors'
 import { matches, PartyMemory } from '../shared/filter'
 import { ChangeTeller } from '../shared/follow-notes'
@@ -127,12 +134,6 @@ function eventNames(text: string): readonly EventName[] {
     if (known !== undefined) return known
     throw new InvalidArgumentError(`Expected some of ${EVENT_NAMES.join(', ')}.`)
   })
-}
-
-/** An id's first digits, in lower case. */
-export function hexPrefix(text: string, digits: number): string {
-  if (/^[0-9a-f]+$/i.test(text) && text.length <= digits) return text.toLowerCase()
-  throw new InvalidArgumentError(`Expected 1 to ${digits} hexadecimal digits.`)
 }
 
 function pattern({ grep, ignoreCase }: ViewOptions): RegExp | undefined {
