@@ -5,7 +5,7 @@ import {
   formatPlain,
   type Series,
 } from '../../src/toolkit/chart/chart'
-import { formatMs } from '../../src/toolkit/disk/slo'
+import { formatMs } from '../../src/toolkit/text/time'
 import type { Row } from './report'
 
 /*
@@ -36,11 +36,11 @@ export function formatUs(us: number): string {
 
 /** Counts a second, or of things at once, as far as they go. */
 export function rateAxis(label: string): Axis {
-  return { label, scale: 'log', format: formatCount }
+  return { label, scale: 'log', format: formatShort }
 }
 
 /** A count with its thousands as k and its millions as M. */
-export function formatCount(count: number): string {
+export function formatShort(count: number): string {
   if (count >= 1e6) return `${formatPlain(count / 1e6)}M`
   return count >= 1e4 ? `${formatPlain(count / 1e3)}k` : formatPlain(count)
 }

@@ -1,4 +1,5 @@
-import type { Report, Row, Spread } from './report'
+import type { Spread } from '../harness/statistics'
+import type { Report, Row } from './report'
 import { cellOf, columns, headingOf, paint } from './table'
 
 /*

@@ -1,10 +1,25 @@
 import { readFileSync } from 'node:fs'
-import type { Machine } from './machine'
+import type { Spread } from '../harness/statistics'
 
 /*
  * What a run of the benchmarks has found, as `--json` saves it: tables, comparisons and plots are made
  * of it.
  */
+
+/** What the figures depend on. */
+export interface Machine {
+  readonly cpu: string
+  readonly cores: number
+  readonly kernel: string
+  readonly fileSystem: string
+  /** The block device that holds the file system, such as `nvme0n1`. */
+  readonly device: string
+  /** What the kernel takes the device's cache for: `write back` must be flushed by a sync. */
+  readonly writeCache: string
+  readonly node: string
+  /** One `write` and `fdatasync` of a 350 byte line, nearest-rank median. */
+  readonly rawSyncP50Us: number
+}
 
 /** How much is measured. */
 export interface Sizes {
@@ -16,13 +31,6 @@ export interface Sizes {
   readonly samples: number
   /** Whether few of the combinations are enough. */
   readonly isQuick: boolean
-}
-
-/** A figure over the repeats. */
-export interface Spread {
-  readonly median: number
-  readonly min: number
-  readonly max: number
 }
 
 /** What tells a row from others, for whoever looks for it in a report. */

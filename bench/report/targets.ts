@@ -1,4 +1,5 @@
-import { findRow, type Labels, type Report, type Spread } from './report'
+import type { Spread } from '../harness/statistics'
+import { findRow, type Labels, type Report } from './report'
 import { cellOf, columns, formatNumber, paint } from './table'
 
 /*

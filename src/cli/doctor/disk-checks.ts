@@ -2,7 +2,8 @@ import { closeSync, constants, openSync, readFileSync, statfsSync, writeSync } f
 import { join } from 'node:path'
 import { describeDisk, isPseudo, isVolatile, mountAt } from '../../toolkit/disk/disk'
 import { RawProbe, TOO_FAST_MS } from '../../toolkit/disk/raw-sync'
-import { formatMs } from '../../toolkit/disk/slo'
+import { formatBytes } from '../../toolkit/text/numbers'
+import { formatMs } from '../../toolkit/text/time'
 import { quoteArgument } from '../shared/escape'
 import { fail, merged, ok, untried, type Verdict, warn } from './finding'
 import { readProc } from './proc'
@@ -168,9 +169,4 @@ export function checkSync(subject: Subject): Verdict {
 function inScratch(subject: Subject, attempt: (scratch: string) => Verdict): Verdict {
   const { hindrance } = subject
   return hindrance === undefined ? attempt(subject.scratch()) : untried(hindrance)
-}
-
-function formatBytes(bytes: number): string {
-  const [unit, name] = bytes < 2 ** 30 ? [2 ** 20, 'MiB'] : [2 ** 30, 'GiB']
-  return `${Math.floor(bytes / unit).toLocaleString('en-US')} ${name}`
 }

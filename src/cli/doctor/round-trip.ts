@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { codeOf } from '../../base/describe'
 import { ExecAudit, ExecDiagnostics } from '../../index'
 import { eventMaker } from '../../toolkit/disk/audit-events'
-import { formatMs } from '../../toolkit/disk/slo'
-import { percentile } from '../../toolkit/load/samples'
+import { summaryOf } from '../../toolkit/load/samples'
+import { formatMs } from '../../toolkit/text/time'
 import { messageOf } from '../shared/errors'
 import { quoteArgument } from '../shared/escape'
 import { fail, ok, untried, type Verdict, warn } from './finding'
@@ -117,7 +117,7 @@ async function travel(folder: string, method: 'fdatasync' | 'none', events: numb
     const linesBack = readFileSync(path, 'utf8').split('\n').length - 1
     return {
       firstMs,
-      laterMs: percentile(Float64Array.from(laterMs).sort(), 50),
+      laterMs: summaryOf(Float64Array.from(laterMs).sort()).p50,
       drainer,
       linesBack,
       warnings,

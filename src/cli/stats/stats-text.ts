@@ -1,8 +1,9 @@
 import { formatPlain } from '../../toolkit/chart/chart'
 import { textBars } from '../../toolkit/chart/text'
 import type { Paint } from '../../toolkit/text/colour'
+import { formatBytes, formatCount } from '../../toolkit/text/numbers'
 import { formatTable } from '../../toolkit/text/table'
-import { formatBytes, formatDuration, formatTime } from '../../toolkit/text/time'
+import { formatDuration, formatTime } from '../../toolkit/text/time'
 import { NO_ARGUMENTS, quoteArgument } from '../shared/escape'
 import type { Count, LogStats, TopList } from './log-stats'
 import type { Period } from './timeline'
@@ -131,8 +132,4 @@ function openText({ open }: LogStats, { paint, isUtc }: TextStyle): string[] {
 
 function shown(command: string | null): string {
   return command === null ? NO_ARGUMENTS : quoteArgument(command)
-}
-
-function formatCount(count: number): string {
-  return count.toLocaleString('en-US')
 }

@@ -1,4 +1,5 @@
-import { formatMs, percentileName, type Slo } from '../../toolkit/disk/slo'
+import { percentileName, type Slo } from '../../toolkit/disk/slo'
+import { formatMs } from '../../toolkit/text/time'
 import {
   type Candidate,
   candidatesOf,

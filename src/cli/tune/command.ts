@@ -8,7 +8,14 @@ import { parseSlo, type Slo } from '../../toolkit/disk/slo'
 import { painter } from '../../toolkit/text/colour'
 import { AuditError, remedyOf } from '../../writer/failure/audit-error'
 import { wholeNumber } from '../shared/arguments'
-import { CliError, EXIT_DISK, EXIT_FAIL, EXIT_PASS, messageOf, usageError } from '../shared/errors'
+import {
+  CliError,
+  EXIT_FAIL,
+  EXIT_PASS,
+  EXIT_UNSURE,
+  messageOf,
+  usageError,
+} from '../shared/errors'
 import { formatJson } from '../shared/json'
 import { Progress } from '../shared/progress'
 import { withTempDir } from '../shared/temp-dir'
@@ -211,7 +218,7 @@ function asDiskError(thrown: unknown): unknown {
 }
 
 function diskError(message: string): CliError {
-  return new CliError(message, EXIT_DISK)
+  return new CliError(message, EXIT_UNSURE)
 }
 
 function writeOutput(file: string, text: string): void {

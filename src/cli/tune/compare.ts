@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import type { Disk } from '../../toolkit/disk/disk'
-import { formatMs } from '../../toolkit/disk/slo'
+import { formatBytes, formatCount } from '../../toolkit/text/numbers'
+import { formatMs } from '../../toolkit/text/time'
 import { JSON_VERSION } from '../shared/json'
-import { formatBytes, formatCount, machineLine, type TuneReport } from './report'
+import { machineLine, type TuneReport } from './report'
 import { settingName } from './settings'
 import type { Trial } from './trial'
 

@@ -1,7 +1,9 @@
 import type { BarChart, Chart } from '../../toolkit/chart/chart'
 import type { Disk, Machine } from '../../toolkit/disk/disk'
 import type { RawSync } from '../../toolkit/disk/raw-sync'
-import { formatMs, percentileName, type Slo } from '../../toolkit/disk/slo'
+import { percentileName, type Slo } from '../../toolkit/disk/slo'
+import { formatBytes, formatCount } from '../../toolkit/text/numbers'
+import { formatMs } from '../../toolkit/text/time'
 import type { Verdict } from './choose'
 import { LOADS, type LoadName, settingName } from './settings'
 import { MOST_IN_FLIGHT, type Trial } from './trial'
@@ -151,12 +153,4 @@ export function rawChart({ raw }: TuneReport): BarChart {
     })),
     format: formatMs,
   }
-}
-
-export function formatCount(value: number): string {
-  return value.toLocaleString('en-US', { maximumFractionDigits: value < 10 ? 1 : 0 })
-}
-
-export function formatBytes(bytes: number): string {
-  return bytes < 1_024 ? `${bytes} B` : `${formatCount(bytes / 1_024)} KiB`
 }

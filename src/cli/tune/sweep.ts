@@ -1,6 +1,7 @@
 import { type Disk, describeMachine } from '../../toolkit/disk/disk'
 import { RAW_METHODS, RawProbe, type RawSync, TOO_FAST_MS } from '../../toolkit/disk/raw-sync'
-import { formatMs, type Slo } from '../../toolkit/disk/slo'
+import type { Slo } from '../../toolkit/disk/slo'
+import { formatMs } from '../../toolkit/text/time'
 import { choose, optionsBlock } from './choose'
 import type { TuneReport } from './report'
 import { LOADS, settingName, settingsFor } from './settings'

@@ -1,5 +1,4 @@
 import { percentile } from '../load/samples'
-import type { ScaleKind } from './scale'
 
 /** What is drawn, as SVG by svg.ts or as text by text.ts. */
 export interface Chart {
@@ -10,6 +9,9 @@ export interface Chart {
   /** A value of the y axis to mark across the chart, such as a limit. */
   readonly mark?: { readonly name: string; readonly y: number }
 }
+
+/** How an axis maps its values: `nines` is for percentiles, each further nine as wide as the last. */
+export type ScaleKind = 'linear' | 'log' | 'nines'
 
 export interface Axis {
   readonly label: string

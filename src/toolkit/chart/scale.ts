@@ -1,7 +1,4 @@
-import type { Chart } from './chart'
-
-/** How an axis maps its values: `nines` is for percentiles, each further nine as wide as the last. */
-export type ScaleKind = 'linear' | 'log' | 'nines'
+import type { Chart, ScaleKind } from './chart'
 
 /** Maps the values of an axis to 0..1. */
 export interface Scale {

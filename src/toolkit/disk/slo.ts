@@ -33,9 +33,3 @@ export function parseSlo(text: string): Slo | undefined {
 export function percentileName(percentile: SloPercentile): string {
   return percentile === 'p999' ? 'p99.9' : percentile
 }
-
-/** Milliseconds with the unit that one reads. */
-export function formatMs(ms: number): string {
-  const [value, unit] = ms < 1 ? [ms * 1_000, 'µs'] : ms < 1_000 ? [ms, 'ms'] : [ms / 1_000, 's']
-  return `${value.toLocaleString('en-US', { maximumSignificantDigits: 3 })} ${unit}`
-}

@@ -97,17 +97,8 @@ function twoUnits(ms: number, large: number, name: string, small: number, smallN
   return rest === 0 ? first : `${first} ${rest} ${smallName}`
 }
 
-const KIB = 1_024
-const BYTE_UNITS = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB']
-
-/** A number of bytes: `345 B`, `1.5 MiB`. */
-export function formatBytes(bytes: number | bigint): string {
-  let value = Number(bytes)
-  if (value < KIB) return `${value} B`
-  let unit = -1
-  while (value >= KIB && unit < BYTE_UNITS.length - 1) {
-    value /= KIB
-    unit++
-  }
-  return `${value.toFixed(1)} ${BYTE_UNITS[unit]}`
+/** Milliseconds with the unit that one reads: `12 µs`, `1.5 ms`, `2 s`. */
+export function formatMs(ms: number): string {
+  const [value, unit] = ms < 1 ? [ms * 1_000, 'µs'] : ms < 1_000 ? [ms, 'ms'] : [ms / 1_000, 's']
+  return `${value.toLocaleString('en-US', { maximumSignificantDigits: 3 })} ${unit}`
 }

@@ -63,7 +63,7 @@ describe('doctor, on memory', () => {
     const full = 'ENOSPC: no space left on device, write; free space or inodes on the file system'
     expect(bad).toEqual([
       memory(),
-      `fail space: 0 MiB free (0 %); a quota is not seen here $ df -h ${mounted}`,
+      `fail space: 0 B free (0 %); a quota is not seen here $ df -h ${mounted}`,
       `fail append: ${full} $ ${noRoom()}`,
       `fail sync: ${full} $ ${noRoom()}`,
       expect.stringMatching(

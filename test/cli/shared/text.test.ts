@@ -3,7 +3,8 @@ import { csvRow, eventLine, exactJson } from '../../../src/cli/shared/event-text
 import { PartyMemory } from '../../../src/cli/shared/filter'
 import type { AuditRecord, DenialRecord } from '../../../src/format/records'
 import { painter } from '../../../src/toolkit/text/colour'
-import { formatBytes, formatDuration, formatTime, parseWhen } from '../../../src/toolkit/text/time'
+import { formatBytes } from '../../../src/toolkit/text/numbers'
+import { formatDuration, formatTime, parseWhen } from '../../../src/toolkit/text/time'
 import { AGENT_ID, MACHINE_ID, REQUEST_ID } from '../../support/events'
 
 const parties = { agentId: AGENT_ID, machineId: MACHINE_ID }
