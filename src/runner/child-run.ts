@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CappedOutput } from './capped-output'
 import { ProcessGroup } from './process-group'
 import type { CheckedRun } from './run-options'
+import type { RunTrail } from './run-trail'
 import { type StopReason, Supervisor } from './supervisor'
-import type { Trail } from './trail'
 
 /** A command that was spawned. */
 export interface Spawned {
@@ -59,7 +59,7 @@ function isFolder(path: string): boolean {
 /** Sees a command through to its end. Never rejects. */
 export class ChildRun {
   readonly #run: CheckedRun
-  readonly #trail: Trail
+  readonly #trail: RunTrail
   readonly #child: ChildProcess
   readonly #group: ProcessGroup
   readonly #exited: Promise<ExitStatus>
@@ -67,7 +67,7 @@ export class ChildRun {
   readonly #outputs: CappedOutput[] = []
   readonly #errors: unknown[] = []
 
-  constructor({ child, pid, startedAt }: Spawned, run: CheckedRun, trail: Trail) {
+  constructor({ child, pid, startedAt }: Spawned, run: CheckedRun, trail: RunTrail) {
     this.#run = run
     this.#trail = trail
     this.#child = child

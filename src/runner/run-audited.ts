@@ -3,8 +3,8 @@ import { type DenialReason, EVENT_NAMES, type WarningKind } from '../format/even
 import type { EventRecorder } from '../writer/audit-trail'
 import { type ChildEnd, ChildRun, type Spawned, spawnCommand } from './child-run'
 import { type CheckedRun, checkRunOptions, type RunOptions } from './run-options'
+import { type Ending, RunTrail, type TrailEntry } from './run-trail'
 import type { StopReason } from './supervisor'
-import { type Ending, Trail, type TrailEntry } from './trail'
 
 /** What came of a command. */
 export interface AuditedRun {
@@ -75,7 +75,7 @@ const NOTHING = {
 export async function runAudited(audit: EventRecorder, options: RunOptions): Promise<AuditedRun> {
   checkTrail(audit)
   const run = checkRunOptions(options)
-  const trail = new Trail(audit, run)
+  const trail = new RunTrail(audit, run)
   const refused = refusal(run)
   if (refused !== undefined) return denied(run, trail, refused.reason, refused.error)
   // x0x runs nothing under a policy that is disabled, and records nothing of it.
@@ -114,7 +114,7 @@ function refused(reason: DenialReason, problem: string): Refusal {
   return { reason, error: new RangeError(problem) }
 }
 
-async function spawned(run: CheckedRun, trail: Trail): Promise<AuditedRun> {
+async function spawned(run: CheckedRun, trail: RunTrail): Promise<AuditedRun> {
   let command: Spawned
   try {
     command = await spawnCommand(run)
@@ -130,7 +130,7 @@ async function spawned(run: CheckedRun, trail: Trail): Promise<AuditedRun> {
 
 async function denied(
   run: CheckedRun,
-  trail: Trail,
+  trail: RunTrail,
   denialReason: DenialReason,
   error: unknown,
 ): Promise<AuditedRun> {
@@ -141,7 +141,7 @@ async function denied(
 /** The request was recorded as allowed: it gets its end, too. */
 async function cancelled(
   run: CheckedRun,
-  trail: Trail,
+  trail: RunTrail,
   kind: StopReason & WarningKind,
 ): Promise<AuditedRun> {
   trail.warn(kind)
@@ -156,7 +156,7 @@ function endingOf(end: Omit<ChildEnd, 'stdout' | 'stderr' | 'errors'>): Ending {
 
 async function resultOf(
   run: CheckedRun,
-  trail: Trail,
+  trail: RunTrail,
   known: Partial<AuditedRun> & Pick<AuditedRun, 'outcome'>,
 ): Promise<AuditedRun> {
   const entries = await trail.settled()

@@ -24,7 +24,7 @@ export type Ending = Omit<ExitEvent, 'requestId'>
 type Settling = Promise<TrailEntry>
 
 /** The events of one command, in the order in which they are handed over. */
-export class Trail {
+export class RunTrail {
   readonly #audit: EventRecorder
   readonly #run: CheckedRun
   readonly #settling: Settling[] = []

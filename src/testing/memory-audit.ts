@@ -169,7 +169,7 @@ export class MemoryAudit implements AuditTrail {
   }
 
   /** Takes back what is left of {@link failNext}: the disk works again. */
-  mend(): void {
+  clearFailures(): void {
     this.#planned.clear()
   }
 

@@ -4,7 +4,7 @@ import { reportText } from '../../src/cli/verify/command'
 import type { VerifyReport } from '../../src/cli/verify/verify'
 import type { AuditRecord } from '../../src/format/records'
 import { painter } from '../../src/toolkit/text/colour'
-import { cellCount, wrapText } from '../../src/toolkit/text/width'
+import { textWidth, wrapText } from '../../src/toolkit/text/width'
 import { AGENT_ID, MACHINE_ID, REQUEST_ID } from '../support/events'
 
 const paint = painter({ isTTY: false }, {})
@@ -37,7 +37,7 @@ describe('an event on a narrow terminal', () => {
   it('is never longer than the terminal is wide, and its id never cut from 18 cells on', () => {
     for (let width = 18; width < 120; width++) {
       const line = onTerminal(width)
-      expect([width, cellCount(line) <= width, line.includes('01234567')]).toEqual([
+      expect([width, textWidth(line) <= width, line.includes('01234567')]).toEqual([
         width,
         true,
         true,

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type Paint, painter, widthOf } from '../../toolkit/text/colour'
-import { wrapText } from '../../toolkit/text/width'
+import { type Paint, painter } from '../../toolkit/text/colour'
+import { terminalWidth, wrapText } from '../../toolkit/text/width'
 import { logOption, namedLogs } from '../shared/arguments'
 import { EXIT_FAIL, EXIT_PASS, usageError } from '../shared/errors'
 import { visible } from '../shared/escape'
@@ -65,7 +65,7 @@ async function run(log: string | undefined, { timeout, json }: DoctorOptions): P
   if (log === '') throw usageError('FILE: expected the path of a log, got an empty string')
   const path = log === undefined ? undefined : resolve(log)
   const paint = painter(process.stdout)
-  const width = widthOf(process.stdout)
+  const width = terminalWidth(process.stdout)
   const findings: Finding[] = []
   await examine({ path, limitMs: timeout * 1_000 }, (finding) => {
     findings.push(finding)

@@ -11,7 +11,7 @@ import { isFailure, type Parties } from './filter'
 /** How lines for people are made. */
 export interface LineStyle {
   readonly paint: Paint
-  /** Cells of the terminal; longer lines are cut. */
+  /** Columns of the terminal; longer lines are cut. */
   readonly width: number
   readonly isUtc: boolean
 }
@@ -20,7 +20,7 @@ type Style = Parameters<Paint>[0]
 type Part = readonly [style: Style | undefined, text: string]
 
 const ID_DIGITS = 8
-const EVENT_CELLS = 'request'.length
+const EVENT_WIDTH = 'request'.length
 const EVENT_STYLES = {
   request: 'cyan',
   started: 'blue',
@@ -46,7 +46,7 @@ const clockOf = (time: string) => time.replace(/^\S+-\d\d-\d\d /, '')
 const secondsOf = (time: string) => clockOf(time).replace(/\.\d{3}/, '')
 
 /**
- * What stands before what an event says, from the fullest to the shortest, and the cells that it must
+ * What stands before what an event says, from the fullest to the shortest, and the columns that it must
  * leave. The id stays, as it is what `show` needs.
  */
 const HEADS: readonly {
@@ -70,7 +70,7 @@ function headParts(
 ): Part[] {
   const time = formatTime(record.tsUnixMs, isUtc)
   const style = isFailure(record) ? 'red' : EVENT_STYLES[record.event]
-  const event = `${record.event.padEnd(EVENT_CELLS)}  `
+  const event = `${record.event.padEnd(EVENT_WIDTH)}  `
   const id = `${record.requestId.slice(0, ID_DIGITS)}  `
   const agent = `${(parties?.agentId.slice(0, ID_DIGITS) ?? '-').padEnd(ID_DIGITS)}  `
   let head: Part[] = []
@@ -82,8 +82,8 @@ function headParts(
       [style, event],
       [undefined, whose],
     ]
-    const cells = shown.length + 2 + event.length + whose.length
-    if (cells + leave <= width) return head
+    const used = shown.length + 2 + event.length + whose.length
+    if (used + leave <= width) return head
   }
   return head
 }
@@ -144,7 +144,7 @@ function signalName(signal: number): string {
   return SIGNAL_NAMES.get(signal) ?? `signal ${signal}`
 }
 
-/** Paints the parts, in as many cells as there are. */
+/** Paints the parts, cut to the width. */
 export function paintParts(parts: readonly Part[], paint: Paint, width: number): string {
   const text = cutToWidth(parts.map(([, part]) => part).join(''), width)
   let line = ''

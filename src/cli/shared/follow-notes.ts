@@ -4,7 +4,7 @@ import type { PathChange } from '../../reader/path-watch'
 import { DEFAULT_LOG, fileName } from './log-input'
 
 /** Tells on standard error what becomes of a file that is followed, as `tail -F` does. */
-export class ChangeTeller {
+export class FollowNotes {
   readonly #file: string
   #wasThere = false
   #isMissing = false

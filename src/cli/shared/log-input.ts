@@ -6,7 +6,7 @@ import { lastLinesStart } from '../../reader/last-lines'
 import { type LineEntry, LineSplitter } from '../../reader/line-splitter'
 import { MAX_LINE_BYTES, readBatches } from '../../reader/read-audit'
 import { CHUNK_BYTES, chunksOf } from '../../reader/source'
-import { GZIP, type Packer, packerOf, packerOfOpen } from '../../rotation/compressed'
+import { type Compressor, compressorOf, compressorOfOpen, GZIP } from '../../rotation/compressed'
 import { CliError, EXIT_USAGE, messageOf, usageError } from './errors'
 import { visible } from './escape'
 
@@ -32,8 +32,8 @@ export async function* bytesOf(file: string): AsyncGenerator<Buffer> {
   let isFirst = true
   try {
     for await (const chunk of chunksOf(file === STDIN ? process.stdin : file, undefined)) {
-      const packer = isFirst ? packerOf(chunk) : undefined
-      if (packer !== undefined) throw packedError(file, packer)
+      const compressor = isFirst ? compressorOf(chunk) : undefined
+      if (compressor !== undefined) throw compressedError(file, compressor)
       isFirst = false
       yield chunk
     }
@@ -43,7 +43,7 @@ export async function* bytesOf(file: string): AsyncGenerator<Buffer> {
 }
 
 /** Its lines would be told of as garbage, and a good log as broken. */
-function packedError(file: string, { name, cat }: Packer): CliError {
+function compressedError(file: string, { name, cat }: Compressor): CliError {
   if (file !== STDIN) {
     const path = visible(file)
     return usageError(`${path} is packed by ${name}; unpack it: ${cat} ${path} | ..., and name -`)
@@ -200,7 +200,7 @@ export async function openPlain(file: string): Promise<FileHandle | undefined> {
   const handle = await open(file).catch((thrown: unknown) => {
     throw readError(file, thrown)
   })
-  const isPlain = (await handle.stat()).isFile() && (await packerOfOpen(handle)) === undefined
+  const isPlain = (await handle.stat()).isFile() && (await compressorOfOpen(handle)) === undefined
   if (isPlain) return handle
   await handle.close()
   return undefined

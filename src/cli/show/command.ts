@@ -191,12 +191,12 @@ export function timeline(
     since: i === 0 ? '' : signed(tsUnixMs - first.tsUnixMs),
     gap: i === 0 ? '' : signed(tsUnixMs - (events[i - 1]?.tsUnixMs ?? tsUnixMs)),
   }))
-  const sinceCells = Math.max(...gaps.map(({ since }) => since.length))
-  const gapCells = Math.max(...gaps.map(({ gap }) => gap.length))
+  const sinceWidth = Math.max(...gaps.map(({ since }) => since.length))
+  const gapWidth = Math.max(...gaps.map(({ gap }) => gap.length))
   const lines = events.map((event, i) => {
     const time = formatTime(event.tsUnixMs, utc)
-    const since = gaps[i]?.since.padStart(sinceCells)
-    const gap = gaps[i]?.gap.padStart(gapCells)
+    const since = gaps[i]?.since.padStart(sinceWidth)
+    const gap = gaps[i]?.gap.padStart(gapWidth)
     const what = paintParts(eventParts(event), paint, Number.POSITIVE_INFINITY)
     return `${paint('dim', time)}  ${since}  ${paint('dim', gap ?? '')}  ${event.event.padEnd(7)}  ${what}\n`
   })

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { formatPlain } from '../../toolkit/chart/chart'
-import { type Paint, painter, widthOf } from '../../toolkit/text/colour'
-import { cellCount, cutToWidth, wrapText } from '../../toolkit/text/width'
+import { type Paint, painter } from '../../toolkit/text/colour'
+import { cutToWidth, terminalWidth, textWidth, wrapText } from '../../toolkit/text/width'
 import { logOption, logsInOrder, wholeNumber } from '../shared/arguments'
 import { ByteProgress } from '../shared/byte-progress'
 import { EXIT_FAIL, EXIT_PASS, EXIT_UNSURE } from '../shared/errors'
@@ -84,7 +84,7 @@ async function run(names: readonly string[], options: CommandOptions): Promise<n
   process.stdout.write(
     json
       ? formatJson('verify', { ...report, seconds, megabytesPerSecond })
-      : reportText(report, seconds, painter(process.stdout), widthOf(process.stdout)),
+      : reportText(report, seconds, painter(process.stdout), terminalWidth(process.stdout)),
   )
   return EXIT_CODES[report.verdict]
 }
@@ -128,7 +128,7 @@ function findingText(finding: VerifyFinding, paint: Paint, width: number): strin
   const { file, line, offset, kind, verdict, message, excerpt } = finding
   const word = verdict === 'broken' ? kind : 'cannot tell'
   const place = `${visible(file)}:${line}:${offset}`
-  const column = cellCount(`${place}: ${word}: `)
+  const column = textWidth(`${place}: ${word}: `)
   const text = wrapText(visible(message), { width, column, indent: 2 })
   const cut = cutToWidth(visible(excerpt), width - 2)
   return `${paint('bold', place)}: ${paint(COLORS[verdict], word)}: ${text}\n  ${paint('dim', cut)}`

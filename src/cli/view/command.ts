@@ -6,9 +6,10 @@ import type { AuditRecord } from '../../format/records'
 import { followBatches } from '../../reader/follow-audit'
 import type { LineEntry } from '../../reader/line-splitter'
 import type { PathChange } from '../../reader/path-watch'
-import { packerOfFile } from '../../rotation/compressed'
-import { painter, widthOf } from '../../toolkit/text/colour'
+import { compressorOfFile } from '../../rotation/compressed'
+import { painter } from '../../toolkit/text/colour'
 import { WHEN_FORMS } from '../../toolkit/text/time'
+import { terminalWidth } from '../../toolkit/text/width'
 import {
   checkSpan,
   hexPrefix,
@@ -19,7 +20,7 @@ import {
 } from '../shared/arguments'
 import { CliError, EXIT_PASS, messageOf, usageError } from '../shared/errors'
 import { matches, PartyMemory } from '../shared/filter'
-import { ChangeTeller } from '../shared/follow-notes'
+import { FollowNotes } from '../shared/follow-notes'
 import {
   DEFAULT_LOG,
   fileName,
@@ -164,7 +165,7 @@ class View {
       paint: painter(stdout),
       /** Asked for each line: the window may be another one by then. */
       get width() {
-        return options.wide ? Number.POSITIVE_INFINITY : widthOf(stdout)
+        return options.wide ? Number.POSITIVE_INFINITY : terminalWidth(stdout)
       },
       isUtc: options.utc === true,
     }
@@ -225,10 +226,10 @@ class View {
 
   async #follow(): Promise<void> {
     const [file = DEFAULT_LOG] = this.#files
-    const packer = await packerOfFile(file)
-    if (packer !== undefined) {
-      const packed = `${fileName(file)} is packed by ${packer.name}`
-      throw usageError(`--follow: ${packed}, nothing is appended to it`)
+    const compressor = await compressorOfFile(file)
+    if (compressor !== undefined) {
+      const compressed = `${fileName(file)} is packed by ${compressor.name}`
+      throw usageError(`--follow: ${compressed}, nothing is appended to it`)
     }
     const { since, lines = since === undefined ? FOLLOW_LINES : undefined } = this.#options
     let start = 0
@@ -236,7 +237,7 @@ class View {
       start = lines === undefined ? 0 : await this.#startOfLast(handle, size, lines)
       return start
     }
-    const changes = new ChangeTeller(file)
+    const changes = new FollowNotes(file)
     const onChange = (change: PathChange) => {
       start = 0
       changes.tell(change)
