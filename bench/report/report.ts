@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { parseJson } from '../../src/toolkit/text/json'
 import type { Spread } from '../harness/statistics'
 
 /*
@@ -83,17 +84,9 @@ export function findRow(rows: readonly Row[], labels: Labels): Row | undefined {
 
 /** Reads what `--json` has saved. Throws a RangeError where the file is something else, or the system's. */
 export function readReport(file: string): Report {
-  const report = parsed(readFileSync(file, 'utf8'))
+  const report = parseJson(readFileSync(file, 'utf8'))
   if (isReport(report)) return report
   throw new RangeError(`${file} is not what npm run bench -- --json saves`)
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 function isReport(value: unknown): value is Report {

@@ -1,4 +1,5 @@
-import { SingleBar } from 'cli-progress'
+import type { SingleBar } from 'cli-progress'
+import { newBar } from './bar'
 
 const SHOWN_AFTER_MS = 500
 const MB = 1e6
@@ -35,17 +36,9 @@ export class ByteProgress {
   }
 
   #start(): SingleBar {
-    const bar = new SingleBar({
-      stream: this.#stream,
-      format: '{bar} {percentage}%  {speed} MB/s  {eta_formatted} left',
-      barCompleteChar: '█',
-      barIncompleteChar: '░',
-      barsize: 24,
-      // Hidden, it would stay so when the user interrupts.
-      hideCursor: null,
-      clearOnComplete: true,
-      gracefulExit: false,
-    })
+    const format = '{bar} {percentage}%  {speed} MB/s  {eta_formatted} left'
+    // The cursor is not hidden: it would stay so when the user interrupts.
+    const bar = newBar(this.#stream, format, null)
     bar.start(this.#totalBytes, 0, { speed: '0' })
     return bar
   }

@@ -1,4 +1,5 @@
-import { SingleBar } from 'cli-progress'
+import type { SingleBar } from 'cli-progress'
+import { newBar } from './bar'
 
 /** A bar with the time left, on a terminal's standard error; nothing elsewhere. */
 export class Progress {
@@ -10,16 +11,7 @@ export class Progress {
   constructor(totalMs: number, stream: NodeJS.WriteStream = process.stderr) {
     this.#totalMs = totalMs
     if (stream.isTTY !== true) return
-    this.#bar = new SingleBar({
-      stream,
-      format: '{bar} {percentage}%  {left} s left  {text}',
-      barCompleteChar: '█',
-      barIncompleteChar: '░',
-      barsize: 24,
-      hideCursor: true,
-      clearOnComplete: true,
-      gracefulExit: false,
-    })
+    this.#bar = newBar(stream, '{bar} {percentage}%  {left} s left  {text}', true)
     this.#bar.start(totalMs, 0, { left: this.#leftSeconds(), text: '' })
   }
 

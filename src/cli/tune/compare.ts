@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Disk } from '../../toolkit/disk/disk'
+import { parseJson } from '../../toolkit/text/json'
 import { formatBytes, formatCount } from '../../toolkit/text/numbers'
 import { formatMs } from '../../toolkit/text/time'
 import { JSON_VERSION } from '../shared/json'
@@ -12,17 +13,9 @@ const NOISE = 0.25
 
 /** Reads what `--save` has kept. Throws an Error that says what is wrong with it. */
 export function readSaved(file: string): TuneReport {
-  const saved = parsed(readFileSync(file, 'utf8'))
+  const saved = parseJson(readFileSync(file, 'utf8'))
   if (!isSaved(saved)) throw new Error(`${file} is no report of tune of version ${JSON_VERSION}`)
   return saved
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 function isSaved(value: unknown): value is TuneReport {
