@@ -6,9 +6,9 @@ import { parseArgs } from 'node:util'
 import { readOptions } from './harness/harness'
 import { chosen, runAll } from './harness/session'
 import { orUsage, usableFolder } from './harness/usage'
-import { machineLine } from './report/machine'
+import { type Machine, machineLine } from './report/machine'
 import { compare, formatMoves } from './report/moves'
-import { type Machine, type Report, readReport } from './report/report'
+import { type Report, readReport } from './report/report'
 import { paint, progress } from './report/table'
 
 const HELP = `Usage: npm run bench:compare -- OLD.json [NEW.json] [--dir DIR]

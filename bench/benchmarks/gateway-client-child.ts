@@ -4,8 +4,8 @@
  */
 import { Agent, request } from 'node:http'
 import { type LoadResult, runClosedLoop, runOpenLoop } from '../../src/toolkit/load/open-loop'
-import { percentile } from '../../src/toolkit/load/samples'
 import { arePeersInstalled, requirePeer } from '../contenders/peers'
+import { percentile } from '../harness/statistics'
 import type { ClientAnswer, ClientTask, LoadFigures } from './gateway'
 import type { ExecBody, ServerFigures } from './gateway-server-child'
 

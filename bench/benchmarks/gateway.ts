@@ -147,7 +147,7 @@ async function runGroup(trials: readonly Trial[], context: Context): Promise<voi
       context.progress(`repeat ${repeat + 1} of ${context.repeats}: ${trial.name}`)
       answers.set(trial, await runOne(trial, context, rate))
     }
-    const syncUs = rawSyncP50Us(context.dir)
+    const syncUs = rawSyncP50Us(join(context.dir, 'raw'))
     for (const [trial, answer] of answers) addFigures(trial, answer, answers.get(off), syncUs)
   }
 }

@@ -2,7 +2,7 @@
  * Runs one trial of slow-disk.ts, in the process whose syncs are slowed.
  */
 
-import { percentile } from '../../src/toolkit/load/samples'
+import { percentile } from '../harness/statistics'
 import { runTrial } from '../harness/trial'
 import { calls } from '../harness/workload'
 import { type ChildAnswer, type ChildTask, SLOW_DISK_CONTENDERS } from './slow-disk'

@@ -1,13 +1,11 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { BarChart, Chart } from '../../src/toolkit/chart/chart'
-import { percentile } from '../../src/toolkit/load/samples'
 import type { Curve, Labels, Result, Row, Sizes } from '../report/report'
-import { spreadOf } from './statistics'
+import { percentile, spreadOf } from './statistics'
 
-export { percentile } from '../../src/toolkit/load/samples'
 export * from '../report/report'
-export { mean, median } from './statistics'
+export { mean, median, percentile } from './statistics'
 
 /** What the command line asks for. */
 export interface BenchOptions extends Sizes {

@@ -1,10 +1,11 @@
-import { percentile } from '../../src/toolkit/load/samples'
+import type { Spread } from '../report/report'
 
-/** A figure over the repeats. */
-export interface Spread {
-  readonly median: number
-  readonly min: number
-  readonly max: number
+/** The nearest-rank percentile of ascending values: one of them, with `p` percent at or below it. */
+export function percentile(ascending: ArrayLike<number>, p: number): number {
+  const rank = Math.ceil((p / 100) * ascending.length)
+  const value = ascending[Math.max(rank, 1) - 1]
+  if (value === undefined) throw new RangeError('percentile of no values')
+  return value
 }
 
 /** The nearest-rank median of values in any order. */

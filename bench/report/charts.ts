@@ -36,11 +36,11 @@ export function formatUs(us: number): string {
 
 /** Counts a second, or of things at once, as far as they go. */
 export function rateAxis(label: string): Axis {
-  return { label, scale: 'log', format: formatShort }
+  return { label, scale: 'log', format: formatCount }
 }
 
 /** A count with its thousands as k and its millions as M. */
-export function formatShort(count: number): string {
+export function formatCount(count: number): string {
   if (count >= 1e6) return `${formatPlain(count / 1e6)}M`
   return count >= 1e4 ? `${formatPlain(count / 1e3)}k` : formatPlain(count)
 }

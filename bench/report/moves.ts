@@ -1,5 +1,4 @@
-import type { Spread } from '../harness/statistics'
-import type { Report, Row } from './report'
+import type { Report, Row, Spread } from './report'
 import { cellOf, columns, headingOf, paint } from './table'
 
 /*

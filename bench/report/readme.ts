@@ -1,9 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Spread } from '../harness/statistics'
 import { machineLine } from './machine'
 import { type PlotFile, writePlots } from './plots'
-import { findRow, type Report, type Row } from './report'
+import { findRow, type Report, type Row, type Spread } from './report'
 import { formatNumber } from './table'
 
 /*

@@ -1,26 +1,10 @@
 import { readFileSync } from 'node:fs'
-import { parseJson } from '../../src/toolkit/text/json'
-import type { Spread } from '../harness/statistics'
+import type { Machine } from './machine'
 
 /*
  * What a run of the benchmarks has found, as `--json` saves it: tables, comparisons and plots are made
  * of it.
  */
-
-/** What the figures depend on. */
-export interface Machine {
-  readonly cpu: string
-  readonly cores: number
-  readonly kernel: string
-  readonly fileSystem: string
-  /** The block device that holds the file system, such as `nvme0n1`. */
-  readonly device: string
-  /** What the kernel takes the device's cache for: `write back` must be flushed by a sync. */
-  readonly writeCache: string
-  readonly node: string
-  /** One `write` and `fdatasync` of a 350 byte line, nearest-rank median. */
-  readonly rawSyncP50Us: number
-}
 
 /** How much is measured. */
 export interface Sizes {
@@ -32,6 +16,13 @@ export interface Sizes {
   readonly samples: number
   /** Whether few of the combinations are enough. */
   readonly isQuick: boolean
+}
+
+/** A figure over the repeats. */
+export interface Spread {
+  readonly median: number
+  readonly min: number
+  readonly max: number
 }
 
 /** What tells a row from others, for whoever looks for it in a report. */
@@ -84,9 +75,17 @@ export function findRow(rows: readonly Row[], labels: Labels): Row | undefined {
 
 /** Reads what `--json` has saved. Throws a RangeError where the file is something else, or the system's. */
 export function readReport(file: string): Report {
-  const report = parseJson(readFileSync(file, 'utf8'))
+  const report = parsed(readFileSync(file, 'utf8'))
   if (isReport(report)) return report
   throw new RangeError(`${file} is not what npm run bench -- --json saves`)
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 function isReport(value: unknown): value is Report {

@@ -1,9 +1,11 @@
-import { painter } from '../../src/toolkit/text/colour'
-import type { Spread } from '../harness/statistics'
-import type { Row } from './report'
+import { styleText } from 'node:util'
+import type { Row, Spread } from './report'
 
-/** Colours text for standard output. */
-export const paint = painter(process.stdout)
+const isColored = process.stdout.isTTY === true && !process.env.NO_COLOR
+
+export function paint(style: 'bold' | 'dim' | 'green' | 'red', text: string): string {
+  return isColored ? styleText(style, text) : text
+}
 
 let shown = ''
 

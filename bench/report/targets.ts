@@ -1,5 +1,4 @@
-import type { Spread } from '../harness/statistics'
-import { findRow, type Labels, type Report } from './report'
+import { findRow, type Labels, type Report, type Spread } from './report'
 import { cellOf, columns, formatNumber, paint } from './table'
 
 /*

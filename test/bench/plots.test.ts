@@ -6,7 +6,7 @@ import { BENCHMARKS } from '../../bench/harness/session'
 import {
   barsOf,
   ecdfChart,
-  formatShort,
+  formatCount,
   formatUs,
   percentileChart,
 } from '../../bench/report/charts'
@@ -157,7 +157,7 @@ describe('charts of rows', () => {
       '1 ms',
       '2.5 s',
     ])
-    expect([0.25, 1, 2_000, 10_000, 512_067, 2e6].map(formatShort)).toEqual([
+    expect([0.25, 1, 2_000, 10_000, 512_067, 2e6].map(formatCount)).toEqual([
       '0.25',
       '1',
       '2,000',

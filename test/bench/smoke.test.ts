@@ -1,8 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Spread } from '../../bench/harness/statistics'
-import type { Report, Row } from '../../bench/report/report'
+import type { Report, Row, Spread } from '../../bench/report/report'
 import { useTempDir } from '../support/temp-dir'
 import { elementsOf } from '../support/xml'
 

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, realpathSync, statfsSync } from 'node:fs'
 import { cpus, release, totalmem, type } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 /** What the figures depend on beside the disk. */
 export interface Machine {
@@ -57,7 +57,7 @@ export function describeDisk(dir: string): Disk {
     fileSystem: mount?.fileSystem ?? UNKNOWN,
     mountPoint: mount?.mountPoint ?? UNKNOWN,
     device: mount?.source ?? UNKNOWN,
-    writeCache: (mount && blockDeviceOf(mount.number)?.writeCache) ?? UNKNOWN,
+    writeCache: mount === undefined ? UNKNOWN : writeCacheOf(mount.number),
     freeBytes: bavail * bsize,
   }
 }
@@ -122,23 +122,14 @@ function unescapeOctal(text: string): string {
   )
 }
 
-/** The disk behind a mount. */
-export interface BlockDevice {
-  /** Such as `nvme0n1`. */
-  readonly name: string
-  /** See {@link Disk.writeCache}. */
-  readonly writeCache: string
-}
-
-/** The disk that a device number (`major:minor`) belongs to; undefined where the system has none for it. */
-export function blockDeviceOf(number: string): BlockDevice | undefined {
+/** Of a partition its disk's. */
+function writeCacheOf(number: string): string {
   try {
     const block = realpathSync(join('/sys/dev/block', number))
     const disk = existsSync(join(block, 'partition')) ? dirname(block) : block
-    const writeCache = readOr(join(disk, 'queue/write_cache'))?.trim() ?? UNKNOWN
-    return { name: basename(disk), writeCache }
+    return readOr(join(disk, 'queue/write_cache'))?.trim() ?? UNKNOWN
   } catch {
-    return undefined
+    return UNKNOWN
   }
 }
 
