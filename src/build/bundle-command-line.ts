@@ -4,7 +4,7 @@ import { join, relative, resolve, sep } from 'node:path'
 import { build, type Plugin } from 'esbuild'
 
 /*
- * Bundles the command line, what only it uses, and the npm packages that it needs, so that a gateway
+ * Bundles the command line, the modules that only it uses, and the npm packages that it needs: a gateway then
  * installs none of them. It runs after tsc, which compiles the library alone: a module that stands in dist
  * by then is the library's and stays there once, since the writer finds its worker beside itself, and a class
  * that was bundled too would be another one.
@@ -14,7 +14,7 @@ const ROOT = join(__dirname, '../..')
 const SOURCE = join(ROOT, 'src')
 const LIBRARY = join(ROOT, 'dist')
 const OUT = join(LIBRARY, 'cli')
-/** What Node starts: the command, the doctor's process and the thread that paces a load. */
+/** The files that Node starts: the command, the doctor's process and the thread that paces a load. */
 const ENTRIES = ['cli/main.ts', 'cli/doctor/examiner.ts', 'toolkit/load/pacer-worker.ts']
 const LICENCES = 'THIRD-PARTY-LICENSES.txt'
 
@@ -66,7 +66,7 @@ function packageOf(file: string): string | undefined {
   return /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0]
 }
 
-/** A package's licence, under its name. Throws where it has none. */
+/** A package's licence, under its name. Throws if it has none. */
 function licenceOf(folder: string): string {
   const { name, version, license = 'no license field' } = manifestOf(folder)
   const file = readdirSync(folder).find((entry) => /^licen[cs]e|^copying/i.test(entry))

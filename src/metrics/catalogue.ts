@@ -1,12 +1,12 @@
 import type { AuditStats } from '../writer/audit-stats'
 
-/** What the metrics are taken from: an `ExecAudit`. */
+/** The source of the metrics: an `ExecAudit`. */
 export interface StatsSource {
   /** Called at each scrape or collection, and once when it is registered. */
   stats(): AuditStats
 }
 
-/** A value, and what tells it from the others of its metric. */
+/** A value, and the labels that distinguish it from the others of its metric. */
 export interface Sample {
   readonly value: number
   readonly labels: Readonly<Record<string, string>>

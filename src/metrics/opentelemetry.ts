@@ -7,7 +7,7 @@ import { METRICS, type MetricDefinition, type StatsSource, SYNC_HELP } from './c
 import { checkMethods, checkSource } from './checks'
 import { checkLabels, type Labels } from './labels'
 
-/** What is used of the OpenTelemetry API's `MetricOptions`. */
+/** The part of the OpenTelemetry API's `MetricOptions`. */
 export interface OpenTelemetryInstrumentOptions {
   /** One line for people. */
   readonly description: string
@@ -20,22 +20,22 @@ export interface OpenTelemetryInstrumentOptions {
   }
 }
 
-/** What is used of the OpenTelemetry API's `BatchObservableCallback`. */
+/** The part of the OpenTelemetry API's `BatchObservableCallback`. */
 export type OpenTelemetryBatchCallback = (result: OpenTelemetryObserver) => void
 
-/** What is used of the OpenTelemetry API's `BatchObservableResult`. */
+/** The part of the OpenTelemetry API's `BatchObservableResult`. */
 export interface OpenTelemetryObserver {
   /** Takes the value that one instrument has now, for these attributes. */
   observe(instrument: object, value: number, attributes: Record<string, string>): void
 }
 
-/** What is used of the OpenTelemetry API's `Histogram`. */
+/** The part of the OpenTelemetry API's `Histogram`. */
 export interface OpenTelemetryHistogram {
   /** Takes one value; those of the syncs are seconds. */
   record(value: number, attributes: Record<string, string>): void
 }
 
-/** What is used of the OpenTelemetry API's `Meter`. */
+/** The part of the OpenTelemetry API's `Meter`. */
 export interface OpenTelemetryMeter {
   /** For what only grows. */
   createObservableCounter(name: string, options: OpenTelemetryInstrumentOptions): object
@@ -53,7 +53,7 @@ export interface OpenTelemetryMeter {
 
 /** Options of {@link registerOpenTelemetry}. */
 export interface OpenTelemetryOptions {
-  /** What tells this audit from others; default `{ 'log.file.path': path }`. */
+  /** Attributes that distinguish this audit from others; default `{ 'log.file.path': path }`. */
   attributes?: Labels | undefined
   /**
    * Whether the histogram `exec_audit.sync.duration` is recorded, default true. It needs a message from

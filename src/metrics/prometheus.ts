@@ -10,11 +10,11 @@ import {
 import { checkMethods, checkSource } from './checks'
 import { checkLabels, type Labels } from './labels'
 
-/** What is used of prom-client's `Registry`. */
+/** The part of prom-client's `Registry` that is used. */
 export interface PrometheusRegistry {
-  /** The metric of that name, of whatever origin; undefined where there is none. */
+  /** The metric of that name, of whatever origin; undefined if there is none. */
   getSingleMetric(name: string): unknown
-  /** Adds one; throws where the name is taken. */
+  /** Adds one; throws if the name is taken. */
   registerMetric(metric: object): void
   /** Takes one out, once no audit is left in it. */
   removeSingleMetric(name: string): void
@@ -24,9 +24,9 @@ export interface PrometheusRegistry {
 export interface PrometheusOptions {
   /** Where to register; default prom-client's global `register`. */
   registry?: PrometheusRegistry | undefined
-  /** What all names begin with; default `exec_audit_`. */
+  /** The prefix of all names; default `exec_audit_`. */
   prefix?: string | undefined
-  /** What tells this audit from others in the registry; default `{ path }`, the log's path. */
+  /** Labels that distinguish this audit from others in the registry; default `{ path }`, the log's path. */
   labels?: Labels | undefined
 }
 
@@ -56,10 +56,10 @@ interface Member {
   readonly labels: Labels
 }
 
-/** A sample as prom-client wants it; `metricName` where it is not the metric's. */
+/** A sample as prom-client wants it; `metricName` if it is not the metric's. */
 type NamedSample = Sample & { readonly metricName?: string }
 
-/** What a metric is to Prometheus. */
+/** The type of a metric in Prometheus. */
 interface Shape {
   readonly name: string
   readonly help: string
@@ -127,8 +127,8 @@ class ScrapedMetric {
  * when they are scraped; between scrapes nothing runs. The registry holds the audit until it is
  * unregistered, also after `close()`.
  * @returns unregisters it
- * @throws TypeError or RangeError for an option that is unknown, or may not be so; Error where prom-client is not
- *   installed and no registry was given, where another metric has one of the names, or where an audit
+ * @throws TypeError or RangeError for an option that is unknown, or has a wrong value; Error if prom-client is not
+ *   installed and no registry was given, if another metric has one of the names, or if an audit
  *   with the same labels is registered
  */
 export function registerPrometheus(

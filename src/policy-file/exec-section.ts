@@ -46,7 +46,7 @@ const KEYS = [
 
 type Key = (typeof KEYS)[number]
 
-/** Reads the section, or returns undefined where there is none, nor one that must have been meant. */
+/** Reads the section, or returns undefined if there is none, nor one that must have been meant. */
 export function readExecSection(
   path: string,
   text: string,
@@ -105,7 +105,7 @@ class SectionReader {
     return section
   }
 
-  /** As x0x does, also where one of the two is its default; the other one is the mistake then. */
+  /** As x0x does, even if one of the two is its default; the other one is then the mistake. */
   #checkConcurrency({ maxConcurrentPerAgent: perAgent, maxConcurrentTotal: total }: ExecSection) {
     if (perAgent <= total) return
     if (this.#section.max_concurrent_per_agent === undefined) {

@@ -3,7 +3,7 @@ import { type FileHandle, open, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 
 /**
- * What happened at the path that is followed:
+ * A change at the path that is followed:
  * - `missing`: nothing stands there now;
  * - `rotated`: another file stands there, and is read next;
  * - `truncated`: the file has become shorter, and is read from its start again.

@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { createGunzip } from 'node:zlib'
 
 /**
- * What a log is read from: a path, a file: URL, or bytes as they come (a Readable without an encoding,
+ * The source of a log: a path, a file: URL, or bytes as they come (a Readable without an encoding,
  * or any other async iterable of Uint8Arrays).
  */
 export type AuditSource = string | URL | AsyncIterable<Uint8Array>
@@ -86,7 +86,7 @@ async function* chunksOfStream(
       yield bytesOf(result.value)
     }
   } finally {
-    // Where the source is silent its own return() would wait for ever.
+    // If the source is silent, its own return() would wait forever.
     const returned = isDone ? undefined : iterator.return?.()
     if (signal?.aborted) void returned?.catch(() => undefined)
     else await returned

@@ -1,15 +1,15 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
 
-/** A program that packs logs. */
+/** A program that compresses logs. */
 export interface Compressor {
   readonly name: string
-  /** What unpacks to standard output. */
+  /** The command that decompresses to standard output. */
   readonly cat: string
-  /** The first bytes of what it makes; no line begins with them. */
+  /** The first bytes of its output; no line begins with them. */
   readonly magic: readonly number[]
 }
 
-/** The one that logrotate calls by itself, and that is unpacked here. */
+/** The one that logrotate uses by default, and that the reader decompresses. */
 export const GZIP: Compressor = { name: 'gzip', cat: 'zcat', magic: [0x1f] }
 const COMPRESSORS: readonly Compressor[] = [
   GZIP,
@@ -19,12 +19,12 @@ const COMPRESSORS: readonly Compressor[] = [
 ]
 const MAGIC_BYTES_MAX = Math.max(...COMPRESSORS.map(({ magic }) => magic.length))
 
-/** Who has packed bytes that begin like this. */
+/** The compressor of bytes that begin like this. */
 export function compressorOf(bytes: Uint8Array): Compressor | undefined {
   return COMPRESSORS.find(({ magic }) => magic.every((byte, i) => bytes[i] === byte))
 }
 
-/** Who has packed a plain file; undefined also where there is none. */
+/** The compressor of a plain file; undefined even if there is no such file. */
 export async function compressorOfFile(file: string): Promise<Compressor | undefined> {
   const stats = await stat(file).catch(() => undefined)
   if (!stats?.isFile()) return undefined
@@ -36,7 +36,7 @@ export async function compressorOfFile(file: string): Promise<Compressor | undef
   }
 }
 
-/** Who has packed an open file. */
+/** The compressor of an open file. */
 export async function compressorOfOpen(handle: FileHandle): Promise<Compressor | undefined> {
   const { buffer } = await handle.read(Buffer.alloc(MAGIC_BYTES_MAX), { position: 0 })
   return compressorOf(buffer)

@@ -1,15 +1,15 @@
 /*
  * A shell makes of exec.log* the newest file first, and exec.log.10 before exec.log.2. Read like that a good
  * log looks broken: exits stand before their requests. So the files of one rotation are read in its order,
- * which their names tell. The times in them do not: a clock may have been set back. Names stand in the notes as
- * they are: who shows one escapes it.
+ * which their names give. The times in them do not: a clock may have been set back. Names stand in the notes as
+ * they are, and have to be escaped when they are shown.
  */
 
 /** A log's name as logrotate makes them: with a number, the higher the older, or with a date. */
 const ROTATED =
   /^(?<log>.+?)(?:\.(?<number>\d{1,4})|[.-](?<date>\d{4}-?\d\d-?\d\d[\d-]*))?(?:\.gz)?$/s
 const COMPRESSED = '.gz'
-/** What a command line names its standard input by: no file of a rotation. */
+/** The name of standard input on a command line: no file of a rotation. */
 const STANDARD_INPUT = '-'
 
 interface RotatedLog {
@@ -20,15 +20,15 @@ interface RotatedLog {
   readonly date: string | undefined
 }
 
-/** The logs in the order in which they were written, and what an operator should know of it. */
+/** The logs in the order in which they were written, with notes for an operator. */
 export interface OrderedLogs {
   readonly names: readonly string[]
   readonly notes: readonly string[]
 }
 
-/** Puts the files of one log in order, and leaves out packed copies; other names stay as they are. */
+/** Puts the files of one log in order, and leaves out compressed copies; other names stay as they are. */
 export function inRotationOrder(named: readonly string[]): OrderedLogs {
-  // While gzip packs exec.log.1 both are there, and the packed one is not whole.
+  // While gzip compresses exec.log.1 both are there, and the compressed one is not whole.
   const isCopy = (name: string) =>
     name.endsWith(COMPRESSED) && named.includes(name.slice(0, -COMPRESSED.length))
   const given = named.filter((name) => !isCopy(name))
@@ -45,7 +45,7 @@ export function inRotationOrder(named: readonly string[]): OrderedLogs {
   return { names, notes: [...notes, order] }
 }
 
-/** The files of one rotation, the oldest first; undefined where they are not those of one. */
+/** The files of one rotation, the oldest first; undefined if they are not those of one rotation. */
 function rotationOf(given: readonly string[]): readonly RotatedLog[] | undefined {
   const logs = given.map(parse)
   const [first] = logs
@@ -56,7 +56,7 @@ function rotationOf(given: readonly string[]): readonly RotatedLog[] | undefined
   return logs.toSorted(byAge)
 }
 
-/** Tells of the numbers that no file has: without them the log would look whole, and is not. */
+/** Notes about the numbers that no file has: without these files the log looks whole, and is not. */
 function gapsIn(logs: readonly RotatedLog[]): readonly string[] {
   if (logs.some(({ date }) => date !== undefined)) return []
   return logs.slice(1).flatMap(({ log, number = 0 }, i) => {

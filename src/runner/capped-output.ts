@@ -1,7 +1,7 @@
 import { constants } from 'node:buffer'
 import type { Readable } from 'node:stream'
 
-/** What to do with one output of a command. */
+/** How to treat one output of a command. */
 export interface OutputRules {
   /** Bytes that are kept or handed on; the rest is counted alone. */
   readonly cap: number
@@ -57,7 +57,7 @@ export class CappedOutput {
     return this.#delivery
   }
 
-  /** What was kept, as one buffer. */
+  /** The kept bytes, as one buffer. */
   kept(): Buffer {
     return Buffer.concat(this.#chunks)
   }

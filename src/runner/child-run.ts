@@ -17,7 +17,7 @@ export interface Spawned {
   readonly startedAt: number
 }
 
-/** How a command has ended, and what it has said. */
+/** How a command ended, and its output. */
 export interface ChildEnd {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
@@ -28,7 +28,7 @@ export interface ChildEnd {
   readonly stdoutBytes: number
   readonly stderrBytes: number
   readonly truncated: boolean
-  /** What the embedder's callbacks have thrown. */
+  /** The errors that the embedder's callbacks have thrown. */
   readonly errors: readonly unknown[]
 }
 

@@ -6,7 +6,7 @@ import { type CheckedRun, checkRunOptions, type RunOptions } from './run-options
 import { type Ending, RunTrail, type TrailEntry } from './run-trail'
 import type { StopReason } from './supervisor'
 
-/** What came of a command. */
+/** The result of a command. */
 export interface AuditedRun {
   /**
    * - `exited`: it ran, and has ended, by itself or by a signal;
@@ -16,15 +16,15 @@ export interface AuditedRun {
   readonly outcome: 'exited' | 'denied' | 'cancelled'
   /** 32 hexadecimal digits. */
   readonly requestId: string
-  /** Why it was refused, as its `denial` event has it; null where it was not. */
+  /** Why it was refused, as in its `denial` event; null if it was not. */
   readonly denialReason: DenialReason | null
-  /** Null where there was no process. */
+  /** Null if there was no process. */
   readonly pid: number | null
-  /** The exit code; null where a signal has ended it, or it did not run. */
+  /** The exit code; null if a signal ended it, or it did not run. */
   readonly code: number | null
-  /** The signal that has ended it; null where it ended by itself, or did not run. */
+  /** The signal that ended it; null if it ended by itself, or did not run. */
   readonly signal: NodeJS.Signals | null
-  /** Why it was ended before it ended by itself; null where it was not. */
+  /** Why it was ended before it ended by itself; null if it was not. */
   readonly stoppedBy: StopReason | null
   /** From the spawn to the end of the process, in milliseconds. */
   readonly durationMs: number
@@ -32,9 +32,9 @@ export interface AuditedRun {
   readonly stdout: Buffer
   /** Standard error up to its cap; empty with `onStderr`. */
   readonly stderr: Buffer
-  /** All that was written to standard output, also beyond the cap. */
+  /** All bytes that were written to standard output, even beyond the cap. */
   readonly stdoutBytes: number
-  /** The same for standard error. */
+  /** All bytes that were written to standard error, even beyond the cap. */
   readonly stderrBytes: number
   /** Whether output was cut at a cap. */
   readonly truncated: boolean
@@ -63,10 +63,10 @@ const NOTHING = {
  * durable before there is a process; `started`; `warning`s; `exit`. A command that is refused or cannot
  * be spawned leaves a `denial`.
  *
- * Rejects only where nothing has run: with a TypeError or RangeError for a mistake in the options, or
+ * Rejects only if nothing has run: with a TypeError or RangeError for a mistake in the options, or
  * as the audit does when `request` or `denial` fails (`failureMode: 'closed'`). With
- * `failureMode: 'open'` a failed `request` does not stop the command. Once the command runs, what
- * fails is told in `trail`.
+ * `failureMode: 'open'` a failed `request` does not stop the command. Once the command runs, whatever
+ * fails is reported in `trail`.
  *
  * @param audit an {@link ExecAudit}, or anything with its five event methods
  * @example

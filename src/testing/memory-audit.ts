@@ -45,13 +45,13 @@ export interface FailedEvent {
   /** Which method was called. */
   readonly event: EventName
   /**
-   * What would be in the file, without the newline; undefined where it never came to that: the event was
+   * The line as it would be in the file, without the newline; undefined if it never came to that: the event was
    * wrong, or the audit closed.
    */
   readonly line: string | undefined
-  /** Where it failed; `'encode'` for a wrong event, `'full'` and `'closed'` for a refusal. */
+  /** The stage at which it failed; `'encode'` for a wrong event, `'full'` and `'closed'` for a refusal. */
   readonly stage: FailureKind
-  /** What the promise was rejected with, or with `failureMode: 'open'` would have been. */
+  /** The error that the promise was rejected with, or with `failureMode: 'open'` would have been. */
   readonly error: Error
 }
 
@@ -98,7 +98,7 @@ export class MemoryAudit implements AuditTrail {
   /**
    * @param options those of `ExecAudit`, of which those about the file, the ring and the worker change
    *   nothing; and its policy
-   * @param diagnostics told of each failed event, once
+   * @param diagnostics notified of each failed event, once
    * @throws TypeError or RangeError for a mistake in the options, naming it
    */
   constructor(
@@ -312,7 +312,7 @@ export class MemoryAudit implements AuditTrail {
     return this.#rejects ? Promise.reject(failing.error) : Promise.resolve('failed')
   }
 
-  /** Notes a failure; of a `reopen()`, which is no event, where none is given. */
+  /** Notes a failure; without an event, the failure of a `reopen()`. */
   #fail({ stage, error }: Failing, event: EventName | undefined, line: string | undefined): void {
     if (event !== undefined) this.#failed.push({ event, line, stage, error })
     this.#reporter.note(stage, error)

@@ -16,7 +16,7 @@ export interface FailOptions {
   /** How many events, from 0; `Infinity` for all from now on. Default 1. */
   readonly count?: number | undefined
   /**
-   * Where, and so which code the `AuditError` has; default `'write'`. `'full'` refuses them at once, as a
+   * The stage, and with it the code of the `AuditError`; default `'write'`. `'full'` refuses them at once, as a
    * ring without room does (AUDIT_RING_FULL), and `'closed'` as after `close()`; an `'encode'` is the
    * worker's (AUDIT_ENCODE_FAILED), and not the caller's mistake.
    */

@@ -50,7 +50,7 @@ const LOG_CHECKS: readonly [name: string, check: Check][] = [
   ['round trip', checkRoundTrip],
 ]
 
-/** A folder that does not let this user in is told of once, whatever it hides. */
+/** A folder that does not let this user in is reported once, whatever it hides. */
 function ifSeen(check: Check): Check {
   return (subject) => {
     const { closedFolder } = subject
@@ -67,7 +67,7 @@ function checksFor(hasLog: boolean) {
   return hasLog ? [...HOST_CHECKS, ...LOG_CHECKS] : HOST_CHECKS
 }
 
-/** Runs the checks one after the other, and tells what each finds. Never rejects. */
+/** Runs the checks one after the other, and reports each finding. Never rejects. */
 export async function runChecks(subject: Subject, tell: (finding: Finding) => void): Promise<void> {
   for (const [check, run] of checksFor(subject.hasLog)) {
     tell({ check, ...(await attempt(() => run(subject), subject)) })

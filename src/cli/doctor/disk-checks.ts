@@ -9,7 +9,7 @@ import { fail, merged, ok, untried, type Verdict, warn } from './finding'
 import { readProc } from './proc'
 import type { Subject } from './subject'
 
-/* The disk under the log. What must be written is written into a folder of our own beside it. */
+/* The disk under the log. The checks write into a folder of their own beside it. */
 
 const FREE_BYTES_MIN = 2 ** 20
 const FREE_BYTES_FEW = 2 ** 30
@@ -59,7 +59,7 @@ export function checkFileSystem({ nearestFolder }: Subject): Verdict {
   ])
 }
 
-/** What is wrong with how a file system is mounted. */
+/** The faults in the options of a mount. */
 export function mountFaults(
   found: string,
   options: readonly string[],
@@ -165,7 +165,7 @@ export function checkSync(subject: Subject): Verdict {
   })
 }
 
-/** Tries something in a folder of our own beside the log, where there can be one. */
+/** Tries something in a folder of our own beside the log, if there can be one. */
 function inScratch(subject: Subject, attempt: (scratch: string) => Verdict): Verdict {
   const { hindrance } = subject
   return hindrance === undefined ? attempt(subject.scratch()) : untried(hindrance)

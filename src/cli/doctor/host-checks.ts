@@ -11,7 +11,7 @@ const NODE_OLDEST = [20, 19] as const
 /** No machine that runs this has a clock before it. */
 const OLDEST_TIME = Date.UTC(2025, 0, 1)
 const FILES_MIN = 1_024
-/** A log is let grow at least so much before the limit on its size. */
+/** The bytes that a log must be able to grow by before the limit on file sizes. */
 const FILE_ROOM_BYTES = 2 ** 30
 
 export function checkNode(): Verdict {
@@ -44,7 +44,7 @@ export function checkClock(now = Date.now()): Verdict {
 /** Node's permission model: the writer needs its folder and a thread, which alone may sync. */
 export function checkPermissions({ path, folder }: Subject): Verdict {
   const { permission } = process
-  // It is there only where the model is on.
+  // It is there only if the model is on.
   if (permission === undefined) return ok('the permission model of Node is off')
   const needed: readonly [allowed: boolean, flag: string, why: string][] = [
     [
@@ -68,7 +68,7 @@ export function checkPermissions({ path, folder }: Subject): Verdict {
   )
 }
 
-/** The limits of this process, which the gateway's will be too where it is started the same way. */
+/** The limits of this process; the gateway has them too if it is started in the same way. */
 export function checkLimits({ path }: Subject): Verdict {
   const limits = readProc('/proc/self/limits', 'the limits')
   if ('verdict' in limits) return limits.verdict

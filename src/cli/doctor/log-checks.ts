@@ -32,7 +32,7 @@ import { closedText, type Subject } from './subject'
 const FILE_MODE = 0o600
 const DIR_MODE = 0o700
 
-/** What is at the path, and who else could change it. */
+/** Checks what is at the path, and who else could change it. */
 export function checkLog({ path }: Subject): Verdict {
   const stats = lstatSync(path, { throwIfNoEntry: false })
   if (stats === undefined) return ok(`${path} is not there; the first event makes it, mode 0600`)
@@ -51,7 +51,7 @@ export function checkLog({ path }: Subject): Verdict {
   return trusted(found, reasons, path)
 }
 
-/** The folder, or what will be made of it. */
+/** Checks the folder, or where it will be made. */
 export function checkFolder(subject: Subject): Verdict {
   const { path, folder, hasFolder, nearestFolder, closedFolder } = subject
   if (closedFolder !== undefined) return shutOut(closedFolder, folder)
@@ -209,7 +209,7 @@ export function checkTail({ path }: Subject): Verdict {
   }
 }
 
-/** Undefined where this user may not. */
+/** Undefined if this user may not read it. */
 function openedToRead(path: string): number | undefined {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)

@@ -5,7 +5,7 @@ import { ok, type Verdict, warn } from './finding'
 import type { Subject } from './subject'
 
 /*
- * What logrotate is told to do with the log. The writer follows a rename by itself, so a rule needs no
+ * The rules of logrotate for the log. The writer follows a rename by itself, so a rule needs no
  * script; but one that truncates loses what was written while it copied.
  */
 

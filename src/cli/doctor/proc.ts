@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { codeOf } from '../../base/describe'
 import { ok, type Verdict, warn } from './finding'
 
-/** A file of /proc, or why `what` it tells of is not known. */
+/** A file of /proc, or the verdict that `what` it describes is unknown. */
 export function readProc(file: string, what: string): { text: string } | { verdict: Verdict } {
   try {
     return { text: readFileSync(file, 'utf8') }

@@ -15,22 +15,22 @@ import { makeScratch, type Subject } from './subject'
 /* The writer itself, whole: its worker, and events that come back durable and are read again. */
 
 const EVENT_BYTES = 350
-/** There in most containers, also where all else is read-only. */
+/** There in most containers, even if all else is read-only. */
 const MEMORY = '/dev/shm'
 /** After the first, which waits for the worker to start. */
 const EVENTS = 20
 
-/** What a writer was seen to do. */
+/** The observations of a writer. */
 interface Trip {
   readonly firstMs: number
   readonly laterMs: number
   readonly drainer: 'worker' | 'caller'
   readonly linesBack: number
-  /** What the writer has warned about. */
+  /** The writer's warnings. */
   readonly warnings: readonly string[]
 }
 
-/** Whether a worker thread starts, and drains. It needs no disk, so it is tried where there is room. */
+/** Whether a worker thread starts, and drains. It needs no disk, so it is tried wherever there is room. */
 export async function checkWorker(subject: Subject): Promise<Verdict> {
   const scratch = scratchOrReason(subject)
   if ('reason' in scratch) return warn(`not tried: ${scratch.reason}`)

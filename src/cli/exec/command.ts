@@ -43,7 +43,7 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 const write = promisify(fsWrite)
 
-/** Without a policy there are no caps: all that a command says is passed on. */
+/** Without a policy there are no caps: all output of a command is passed on. */
 const NO_CAPS: Partial<RunLimits> = {
   maxStdoutBytes: Number.MAX_SAFE_INTEGER,
   maxStderrBytes: Number.MAX_SAFE_INTEGER,
@@ -166,7 +166,7 @@ function policyOf(path: string | undefined): LoadedExecPolicy {
   )
 }
 
-/** The log's own failures are told with the outcome; other warnings here, such as of a torn tail. */
+/** Failures of the log are reported with the outcome; other warnings here, such as a torn tail. */
 function tellWarning(object: Record<string, unknown>, message: string): void {
   if (!(object.err instanceof AuditError)) tell(message)
 }
@@ -230,7 +230,7 @@ function passTo(fd: number, reader: AbortController): OutputListener {
           continue
         }
         if (code !== 'EPIPE') tell(`the output cannot be passed on: ${messageOf(thrown)}`)
-        // What the kernel would have sent, had the command written there itself.
+        // The kernel would have sent it, had the command written there itself.
         reader.abort('SIGPIPE')
       }
     }
@@ -287,7 +287,7 @@ function spawnError(program: string, error: unknown): CliError {
   return ownError(`${program}: ${messageOf(error)}`)
 }
 
-/** Opened before the run, so that a mistake is told before and not after it. */
+/** Opened before the run, so that a mistake is reported before and not after it. */
 function openSummary(file: string): number {
   try {
     return openSync(file, 'w')

@@ -4,7 +4,7 @@ import { parseWhen, WHEN_FORMS } from '../../toolkit/text/time'
 import { usageError } from './errors'
 import { visible } from './escape'
 
-/** Reads a whole number of a range; without `max`, any that is exact. */
+/** Reads a whole number from a range; without `max`, any that a double holds exactly. */
 export function wholeNumber(min: number, max?: number): (text: string) => number {
   const range = max === undefined ? `from ${min}` : `from ${min} to ${max}`
   return (text) => {
@@ -28,21 +28,21 @@ export function hexPrefix(text: string, digits: number): string {
   throw new InvalidArgumentError(`Expected 1 to ${digits} hexadecimal digits.`)
 }
 
-/** Refuses a time that ends before it begins, in which nothing can be. */
+/** Refuses a span of time that ends before it begins. */
 export function checkSpan(since: number | undefined, until: number | undefined): void {
   if (since !== undefined && until !== undefined && since > until) {
     throw usageError('--since is later than --until, so nothing can be between them')
   }
 }
 
-/** `--log` in place of the argument FILE, as `exec` has it; several, in their order. */
+/** `--log` in place of the argument FILE, as in `exec`; given several times, in that order. */
 export function logOption(description = 'the same as FILE; may be given several times'): Option {
   return new Option('--log <file>', description).argParser(
     (file: string, before: readonly string[] = []) => [...before, file],
   )
 }
 
-/** The logs that were named, in either way. */
+/** The logs that were named, as FILE or by `--log`. */
 export function namedLogs(
   files: readonly string[],
   log: readonly string[] | undefined,
@@ -52,7 +52,7 @@ export function namedLogs(
   throw usageError('name a log as FILE or by --log, and not in both ways')
 }
 
-/** The same, in the order in which they were written; says so where that is not how they were named. */
+/** The named logs in the order in which they were written; says so if they were named in another. */
 export function logsInOrder(
   files: readonly string[],
   log: readonly string[] | undefined,

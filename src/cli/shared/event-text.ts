@@ -46,7 +46,7 @@ const clockOf = (time: string) => time.replace(/^\S+-\d\d-\d\d /, '')
 const secondsOf = (time: string) => clockOf(time).replace(/\.\d{3}/, '')
 
 /**
- * What stands before what an event says, from the fullest to the shortest, and the columns that it must
+ * The forms of a line's head, from the fullest to the shortest, and the columns that each must
  * leave. The id stays, as it is what `show` needs.
  */
 const HEADS: readonly {
@@ -61,7 +61,7 @@ const HEADS: readonly {
   { timeOf: () => '', hasAgent: false, leave: 0 },
 ]
 
-/** When and whose an event is: as much of it as a terminal of this width has room for. */
+/** The time and the parties of an event, as far as a terminal of this width has room for them. */
 function headParts(
   record: AuditRecord,
   parties: Parties | undefined,
@@ -88,7 +88,7 @@ function headParts(
   return head
 }
 
-/** What an event says, besides when and whose it is. */
+/** The rest of an event, besides its time and its parties. */
 export function eventParts(record: AuditRecord): Part[] {
   switch (record.event) {
     case 'request': {

@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import type { PathChange } from '../../reader/path-watch'
 import { DEFAULT_LOG, fileName } from './log-input'
 
-/** Tells on standard error what becomes of a file that is followed, as `tail -F` does. */
+/** Reports on standard error what becomes of a file that is followed, as `tail -F` does. */
 export class FollowNotes {
   readonly #file: string
   #wasThere = false

@@ -22,12 +22,12 @@ export function fileName(file: string): string {
   return file === STDIN ? '(stdin)' : visible(file)
 }
 
-/** The batches of a file or of standard input. What cannot be read is told as the user's mistake. */
+/** The batches of a file or of standard input. Reports what cannot be read as the user's mistake. */
 export async function* readLog(file: string): AsyncGenerator<readonly LineEntry[]> {
   for await (const { entries } of readBatches(bytesOf(file))) yield entries
 }
 
-/** The bytes of a file, unpacked, or of standard input. What cannot be read is the user's mistake. */
+/** The bytes of a file, unpacked, or of standard input. Reports what cannot be read as the user's mistake. */
 export async function* bytesOf(file: string): AsyncGenerator<Buffer> {
   let isFirst = true
   try {
@@ -42,7 +42,7 @@ export async function* bytesOf(file: string): AsyncGenerator<Buffer> {
   }
 }
 
-/** Its lines would be told of as garbage, and a good log as broken. */
+/** Without it the lines would be reported as garbage, and a good log as broken. */
 function compressedError(file: string, { name, cat }: Compressor): CliError {
   if (file !== STDIN) {
     const path = visible(file)
@@ -70,7 +70,7 @@ function hintFor(file: string, code: string | undefined): string {
   return ''
 }
 
-/** Tells broken lines on standard error, and counts them. */
+/** Reports broken lines on standard error, and counts them. */
 export class ProblemTeller {
   #count = 0
   #shown = 0
@@ -82,7 +82,7 @@ export class ProblemTeller {
     return this.#shown < SHOWN_MAX
   }
 
-  /** @param isLineKnown false where the reading began in the middle of the file */
+  /** @param isLineKnown false if the reading began in the middle of the file */
   tell(file: string, problem: AuditProblem, isLineKnown = true): void {
     this.#count++
     this.#files.add(file)
@@ -98,7 +98,7 @@ export class ProblemTeller {
     process.stderr.write(`${place}: ${kind}: ${message}${shown}\n`)
   }
 
-  /** Says of how many there are more, and shows the next ones again. */
+  /** Says how many more there are, and shows the next ones again. */
   rest(): void {
     if (this.#hidden > 0) {
       const lines = this.#hidden === 1 ? 'line is no event' : 'lines are no events'
@@ -108,7 +108,7 @@ export class ProblemTeller {
     this.#hidden = 0
   }
 
-  /** Says how many there were, if any. */
+  /** Says how many there were in all, if any. */
   sum(): void {
     if (this.#count === 0) return
     const lines = this.#count === 1 ? '1 line is' : `${this.#count} lines are`

@@ -1,7 +1,7 @@
 import type { SingleBar } from 'cli-progress'
 import { newBar } from './bar'
 
-/** A bar with the time left, on a terminal's standard error; nothing elsewhere. */
+/** A bar with the time left, if standard error is a terminal; nothing otherwise. */
 export class Progress {
   readonly #bar: SingleBar | undefined
   readonly #totalMs: number
@@ -15,12 +15,12 @@ export class Progress {
     this.#bar.start(totalMs, 0, { left: this.#leftSeconds(), text: '' })
   }
 
-  /** Says what is being done now. */
+  /** Shows what is being done now. */
   tell(text: string): void {
     this.#bar?.update(this.#doneMs, { left: this.#leftSeconds(), text })
   }
 
-  /** So much of the plan is done. */
+  /** Advances by a part of the plan. */
   advance(ms: number): void {
     this.#doneMs = Math.min(this.#totalMs, this.#doneMs + ms)
     this.#bar?.update(this.#doneMs, { left: this.#leftSeconds() })

@@ -153,7 +153,7 @@ function ambiguous(prefix: string, requests: Found['requests'], { utc }: ShowOpt
   return new CliError(text, EXIT_USAGE)
 }
 
-/** What is known of how a command went. */
+/** The state of a command, as far as the events say it. */
 function stateOf(events: readonly AuditRecord[]): 'ended' | 'denied' | 'running' | 'waiting' {
   if (events.some(({ event }) => event === 'exit')) return 'ended'
   if (events.some(({ event }) => event === 'denial')) return 'denied'

@@ -12,14 +12,14 @@ const BAR_WIDTH = 30
 const ID_DIGITS = 16
 const TIME_CHARACTERS = { minute: 16, hour: 16, day: 10 } as const
 
-/** How the report is written. */
+/** The style of the report. */
 export interface TextStyle {
   readonly paint: Paint
   readonly isUtc: boolean
   readonly by: Period | undefined
 }
 
-/** The report for a terminal. Nothing in it comes from the log as it is. */
+/** The report for a terminal. All text from the log is escaped. */
 export function statsText(stats: LogStats, style: TextStyle): string {
   const { paint } = style
   const bars = (title: string, counts: readonly Count[]) =>

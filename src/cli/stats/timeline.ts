@@ -4,7 +4,7 @@ import { isFailure } from '../shared/filter'
 export const PERIODS = ['minute', 'hour', 'day'] as const
 export type Period = (typeof PERIODS)[number]
 
-/** What happened in a minute, an hour or a day. */
+/** The events of one minute, hour or day. */
 export interface Bucket {
   /** Its beginning, in milliseconds since 1970. */
   readonly startMs: number
@@ -76,7 +76,7 @@ export class Timeline {
     if (this.#isUtc) start.setUTCHours(0)
     else start.setHours(0)
     const end = new Date(start)
-    // Not 24 hours where the clocks change.
+    // Not 24 hours if the clocks change.
     if (this.#isUtc) end.setUTCDate(end.getUTCDate() + 1)
     else end.setDate(end.getDate() + 1)
     this.#setRange(start.getTime(), end.getTime() - start.getTime())

@@ -39,7 +39,7 @@ interface TuneOptions {
 
 const DEFAULT_SLO: Slo = { percentile: 'p99', ms: 10 }
 const RATE_MAX = 1_000_000
-/** Room for the files of a trial, which are removed after it. */
+/** Free bytes for the files of one trial, which are removed after it. */
 const FREE_BYTES_MIN = 512 * 2 ** 20
 
 const EXAMPLES = `
@@ -124,7 +124,7 @@ function folder(text: string): string {
   throw usageError(`${dir} is not a folder`)
 }
 
-/** What was saved, if it is of the same load: nothing else can be compared with. */
+/** The saved report, if it is about the same load; another cannot be compared with. */
 function saved(file: string, { rate, eventBytes }: TuneOptions): TuneReport {
   const before = readSavedOr(file)
   if (before.rate === rate && before.eventBytes === eventBytes) return before
@@ -141,7 +141,7 @@ function readSavedOr(file: string): TuneReport {
   }
 }
 
-/** So that a mistake is told before the measurement, and not after it. */
+/** Reports a mistake before the measurement, and not after it. */
 function checkOutput(file: string): void {
   try {
     accessSync(dirname(resolve(file)), constants.W_OK)

@@ -25,7 +25,7 @@ function isSaved(value: unknown): value is TuneReport {
   return isTune && value.version === JSON_VERSION && value.command === 'tune'
 }
 
-/** What has moved by more than the noise, a line each. */
+/** The figures that have moved by more than the noise, one per line. */
 export function movedLines(before: TuneReport, now: TuneReport): string[] {
   const raw = now.raw.flatMap((one) => {
     const old = before.raw.find(({ method, bytes }) => method === one.method && bytes === one.bytes)
@@ -71,7 +71,7 @@ export function compareText(before: TuneReport, now: TuneReport, file: string): 
   return [...otherPlaces(before, now), head, ...lines.map((line) => `  ${line}`), ''].join('\n')
 }
 
-/** Where the figures come from another machine or disk, which is the first thing to know of them. */
+/** The differences between the two machines and disks, which is the first thing to know about the figures. */
 function otherPlaces(before: TuneReport, now: TuneReport): string[] {
   const placeOf = ({ fileSystem, device, mountPoint }: Disk) =>
     `${fileSystem} on ${device} at ${mountPoint}`

@@ -8,7 +8,7 @@ import type { Verdict } from './choose'
 import { LOADS, type LoadName, settingName } from './settings'
 import { MOST_IN_FLIGHT, type Trial } from './trial'
 
-/** All that a run has found: what `--json` prints and `--save` keeps. */
+/** All results of a run: `--json` prints them and `--save` keeps them. */
 export interface TuneReport {
   readonly machine: Machine
   readonly disk: Disk
@@ -29,7 +29,7 @@ export function verdictWord({ pass, disturbed }: Verdict): 'PASS' | 'FAIL' | 'UN
   return pass ? 'PASS' : 'FAIL'
 }
 
-/** What the verdict is about. */
+/** The question that the verdict answers. */
 export function askedText({ slo, rate }: TuneReport): string {
   return `${percentileName(slo.percentile)} within ${formatMs(slo.ms)} at ${rate.toLocaleString('en-US')}/s`
 }
@@ -43,7 +43,7 @@ export function diskLine({ fileSystem, mountPoint, device, writeCache, freeBytes
   return `${fileSystem} on ${device} at ${mountPoint}, write cache: ${writeCache}, ${free}`
 }
 
-/** The cells of a table: a heading, and a row for each trial. */
+/** The cells of a table: a heading, and one row per trial. */
 export interface Cells {
   readonly head: readonly string[]
   readonly rows: readonly (readonly string[])[]
@@ -113,7 +113,7 @@ export function percentileChart({ trials, verdict, slo }: TuneReport): Chart {
   }
 }
 
-/** The percentile that the SLO is about, against the rate, a line for each setting. */
+/** The SLO's percentile against the rate, one line per setting. */
 export function rateChart({ trials, slo }: TuneReport): Chart {
   const names = [...new Set(trials.map(({ setting }) => settingName(setting)))]
   const series = names.map((name) => ({

@@ -139,7 +139,7 @@ function reasonText({ byKind }: VerifyReport): string {
   return kinds.length === 0 ? '' : `: ${kinds.join(', ')}`
 }
 
-/** What is no fault, and yet worth knowing. */
+/** Notes that are no faults, and yet worth knowing. */
 function notesOf({ notes }: VerifyReport): string[] {
   const { duplicates, stepsBack, stepBackMsMax, openRequests, tornLines } = notes
   const told: readonly [times: number, text: string][] = [

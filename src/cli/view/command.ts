@@ -55,7 +55,7 @@ interface ViewOptions {
   readonly utc?: true
 }
 
-/** How many events `--follow` shows of those that are there already, as `tail -f` does. */
+/** How many of the events that are there already `--follow` shows, as `tail -f` does. */
 const FOLLOW_LINES = 10
 
 /** How far before the events of a tail their requests are looked for. */
@@ -153,7 +153,7 @@ class View {
   readonly #parties = new PartyMemory()
   readonly #problems = new ProblemTeller()
   readonly #output: ViewOutput
-  /** With `--lines` where a file's end cannot be found: the last events so far. */
+  /** The last events so far, for `--lines` with a file whose end cannot be found. */
   #kept: Shown[] = []
 
   constructor(files: readonly string[], options: ViewOptions) {
@@ -194,7 +194,7 @@ class View {
     if (output === 'json') throw usageError('--follow never ends a json document; take -o jsonl')
   }
 
-  /** Reads one file after the other; one that cannot be read is told, and the others are read. */
+  /** Reads one file after the other; reports one that cannot be read, and reads the others. */
   async #readAll(): Promise<CliError | undefined> {
     const { lines } = this.#options
     let failure: CliError | undefined
@@ -263,7 +263,7 @@ class View {
     return start
   }
 
-  /** Who asked for what is about to be shown may stand shortly before it. */
+  /** The requests of the events that are about to be shown may stand shortly before them. */
   async #rememberBefore(handle: FileHandle, end: number): Promise<void> {
     const start = Math.max(0, end - LOOK_BACK_BYTES)
     for await (const entries of readBetween(handle, start, end)) {
@@ -290,7 +290,7 @@ class View {
     for (const { record, problem, text } of entries) {
       if (record === undefined) {
         if (this.#problems.shows && !isKept) {
-          // In a log of both streams it stands where it belongs, then.
+          // In a log of both streams it then stands where it belongs.
           await this.#output.show(shown)
           shown = []
         }

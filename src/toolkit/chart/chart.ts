@@ -1,6 +1,6 @@
 import { percentile } from '../load/samples'
 
-/** What is drawn, as SVG by svg.ts or as text by text.ts. */
+/** A chart, drawn as SVG by svg.ts or as text by text.ts. */
 export interface Chart {
   readonly title: string
   readonly x: Axis
@@ -46,7 +46,7 @@ export function percentileCurve(ascending: ArrayLike<number>): Point[] {
   return known.map((percent) => [percent, percentile(ascending, percent)])
 }
 
-/** The share of ascending values at or below each, as points (value, share), at most so many. */
+/** The share of ascending values at or below each, as at most `pointsMax` points (value, share). */
 export function ecdf(ascending: ArrayLike<number>, pointsMax = 200): Point[] {
   const { length } = ascending
   const count = Math.min(length, pointsMax)

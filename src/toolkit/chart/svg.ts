@@ -19,7 +19,7 @@ const EDGE = 6
 /** Of a character at the font's size, roughly. */
 const CHARACTER = 6.6
 
-/** After Okabe and Ito, told apart by those who see few colours; readable on white and on black. */
+/** After Okabe and Ito, for colour-blind readers too; readable on white and on black. */
 const COLORS = [
   '#0072b2',
   '#d55e00',

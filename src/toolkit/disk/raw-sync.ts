@@ -14,7 +14,7 @@ import { Samples, type Summary, summaryOf } from '../load/samples'
 export const RAW_METHODS = ['fdatasync', 'fsync', 'O_DSYNC'] as const
 export type RawMethod = (typeof RAW_METHODS)[number]
 
-/** How long one append of so many bytes took until it was on disk, in milliseconds. */
+/** How long one append of `bytes` took until it was on disk, in milliseconds. */
 export interface RawSync {
   readonly method: RawMethod
   readonly bytes: number
@@ -26,7 +26,7 @@ export const TOO_FAST_MS = 0.02
 
 const SAMPLES_MIN = 3
 
-/** Measures one way of appending so many bytes, in turns with others. */
+/** Measures one way of appending a number of bytes, in turns with others. */
 export class RawProbe {
   readonly #file: string
   readonly #fd: number

@@ -1,6 +1,6 @@
 import type { Summary } from '../load/samples'
 
-/** What is asked of the acknowledgements' latency. */
+/** The limit on the latency of acknowledgements. */
 export interface Slo {
   readonly percentile: SloPercentile
   readonly ms: number

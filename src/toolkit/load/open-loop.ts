@@ -12,7 +12,7 @@ export interface Load {
   readonly signal?: AbortSignal
 }
 
-/** What a run found. Times in milliseconds, ascending. */
+/** The results of a run. Times in milliseconds, ascending. */
 export interface LoadResult {
   /** Events that were to come. */
   readonly intended: number

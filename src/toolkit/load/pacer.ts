@@ -6,7 +6,7 @@ import type { Schedule } from './schedule'
 export const TICK = 0
 export const STOP = 1
 
-/** What the pacer's thread is started with. */
+/** The data that the pacer's thread is started with. */
 export interface PacerTask {
   readonly memory: SharedArrayBuffer
   /** On the clock of `process.hrtime`, which all threads share. */

@@ -16,7 +16,7 @@ export class Samples {
     this.#values[this.#size++] = value
   }
 
-  /** What was collected, ascending. */
+  /** The collected numbers, ascending. */
   sorted(): Float64Array {
     return this.#values.slice(0, this.#size).sort()
   }

@@ -35,7 +35,7 @@ function characterWidth(character: string): number {
   return TWO_COLUMNS.test(character) ? 2 : 1
 }
 
-/** Where text stands on a terminal. */
+/** The place of text on a terminal. */
 export interface TextPlace {
   readonly width: number
   /** The columns before it in its first line. */
@@ -64,7 +64,7 @@ export function wrapText(text: string, { width, column, indent }: TextPlace): st
   return wrapped
 }
 
-/** What is known of where text goes. */
+/** A stream for text, as far as its terminal is known. */
 export interface TextStream {
   readonly isTTY?: boolean | undefined
   readonly columns?: number | undefined
