@@ -37,12 +37,12 @@ const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'doctor',
-    summary: 'look at a machine, a log and its disk before going live',
+    summary: 'check a machine, a log and its disk before going live',
     load: () => require('./doctor/command'),
   },
   {
     name: 'tune',
-    summary: 'measure a disk, and say which fsync options suit a load on it',
+    summary: 'measure a disk, and recommend fsync options for a load on it',
     load: () => require('./tune/command'),
   },
 ]
@@ -113,7 +113,7 @@ function checkHelpTopic([first, topic]: readonly string[]): void {
   if (first !== 'help' || topic === undefined || topic.startsWith('-')) return
   const names = [...COMMANDS.map(({ name }) => name), 'help']
   if (names.includes(topic)) return
-  throw usageError(`there is no help on ${quoteArgument(topic)}, but on ${names.join(', ')}`)
+  throw usageError(`there is no help on ${quoteArgument(topic)}; topics are ${names.join(', ')}`)
 }
 
 async function run(args: readonly string[]): Promise<void> {

@@ -30,7 +30,7 @@ export function checkNotMisplaced(
 ): void {
   const misplaced = keys.find((key) => document[key] !== undefined && !isTable(document[key]))
   if (misplaced === undefined) return
-  const problem = `it stands outside of its section, and so counts for nothing; put it under [${section}]`
+  const problem = `it stands outside its section, and so has no effect; put it under [${section}]`
   throw invalid(path, text, problem, misplaced)
 }
 

@@ -42,7 +42,7 @@ export interface LineBatch {
  * Reads a log's events in their order, in constant memory.
  *
  * Blank lines are skipped. A line that is no event is reported to `onProblem`; a whole last line without a
- * newline is one of these, since nobody has acknowledged it. A file that gzip has packed is unpacked.
+ * newline is one of these, since nobody has acknowledged it. A file that gzip has compressed is decompressed.
  * Leaves no descriptor open when the loop is left.
  *
  * @throws TypeError or RangeError for a mistake in the options; what the file system throws; AuditReadError with `onProblem: 'throw'`; the signal's reason
@@ -107,7 +107,7 @@ function warnOfFirst(limit: number): (problem: AuditProblem) => void {
   let count = 0
   return (problem) => {
     if (++count > limit) return
-    const more = count === limit ? ' (further ones are not told; see onProblem)' : ''
+    const more = count === limit ? ' (further ones are not reported; see onProblem)' : ''
     const { message } = new AuditReadError(problem)
     process.emitWarning(`exec audit: ${message}${more}`, { type: 'ExecAuditWarning' })
   }

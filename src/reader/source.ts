@@ -14,7 +14,7 @@ const GZIP_MAGIC = Buffer.from([0x1f, 0x8b])
 
 /**
  * The source's bytes, chunk by chunk; a chunk is overwritten by the next one. A file that gzip has
- * packed is unpacked. Closes what it has opened, however it ends.
+ * compressed is decompressed. Closes what it has opened, however it ends.
  */
 export async function* chunksOf(
   source: AuditSource,
@@ -32,14 +32,14 @@ async function* chunksOfFile(
   const handle = await open(path)
   try {
     if (await isGzip(handle)) {
-      const packed = createReadStream('', { fd: handle, start: 0, autoClose: false })
-      const unpacked = createGunzip({ chunkSize: CHUNK_BYTES })
-      packed.on('error', (error) => unpacked.destroy(error))
+      const compressed = createReadStream('', { fd: handle, start: 0, autoClose: false })
+      const decompressed = createGunzip({ chunkSize: CHUNK_BYTES })
+      compressed.on('error', (error) => decompressed.destroy(error))
       try {
-        yield* chunksOfStream(packed.pipe(unpacked), signal)
+        yield* chunksOfStream(compressed.pipe(decompressed), signal)
       } finally {
-        packed.destroy()
-        unpacked.destroy()
+        compressed.destroy()
+        decompressed.destroy()
       }
     } else {
       yield* chunksOfHandle(handle, signal)

@@ -66,7 +66,7 @@ function gapsIn(logs: readonly RotatedLog[]): readonly string[] {
     if (missing < 1) return []
     const [what, where] =
       missing === 1 ? [`${newest} is`, 'it'] : [`${oldest} to ${newest} are`, 'them']
-    return [`${what} not named: what was rotated into ${where} is not read`]
+    return [`${what} not named: the events rotated into ${where} are not read`]
   })
 }
 

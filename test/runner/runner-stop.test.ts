@@ -169,7 +169,7 @@ describe('a command that runs for long', () => {
     ])
   })
 
-  it('is warned about with the SIGTERM where no warning came before', async () => {
+  it('is warned about with the SIGTERM if no warning came before', async () => {
     const { run, trail } = openRunner(log())
     const result = await run(['sleep', '600'], { timeoutMs: 100 })
     expect([result.stoppedBy, result.warnings]).toEqual(['timeout', ['duration_approaching_cap']])

@@ -145,7 +145,7 @@ describe('the closed loop', () => {
     )
   })
 
-  it('sends what may be under way also where no time is left', async () => {
+  it('keeps its events in flight even if no time is left', async () => {
     const load = { send: () => sleep(1), maxInFlight: 3 }
     const closed = await runClosedLoop({ ...load, durationMs: 0 })
     expect([closed.done, closed.latenciesMs.length]).toEqual([3, 3])

@@ -105,18 +105,20 @@ describe("verify's report", () => {
   ${'x'.repeat(37)}…
 
 BROKEN  2 lines of 1 file: 1 foreign
-  1 line twice, as where a worker died
-    beside other writers
+  1 line twice, as happens when a worker
+    dies beside other writers
 `,
     )
   })
 
-  it('says how fast it went of a log that is large enough to tell', () => {
+  it('reports its speed if the log is large enough', () => {
     const last = (bytes: number, seconds: number) =>
       reportText({ ...report, bytes }, seconds, paint, EVERYTHING)
         .split('\n')
         .at(-2)
     expect(last(10_000_000, 0.04)).toBe('  10 MB in 0.04 s, 250 MB/s')
-    expect(last(9_999_999, 3)).toBe('  1 line twice, as where a worker died beside other writers')
+    expect(last(9_999_999, 3)).toBe(
+      '  1 line twice, as happens when a worker dies beside other writers',
+    )
   })
 })

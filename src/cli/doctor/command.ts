@@ -29,17 +29,17 @@ Examples:
   $ x0x-exec-audit doctor /var/log/gateway/exec.log
   $ sudo -u gateway x0x-exec-audit doctor --json /var/log/gateway/exec.log
 
-Without a log it looks at the machine alone. Run it as the gateway's user, with the
-gateway's limits. The log is opened, and never written to; what is made beside it is removed.
+Without a log it looks at the machine alone. Run it as the gateway's user, with the gateway's limits.
+It opens the log and never writes to it; the files that it makes beside it are removed.
 
 Exit codes: 0 all is well, warnings included, 1 something fails, 2 a mistake in the command line.`
 
 export function configure(command: Command): void {
   command
     .description(
-      'Looks at the machine, at the log and at its disk before a gateway goes live, and says for each thing that is wrong how to mend it.',
+      'Looks at the machine, the log and its disk before a gateway goes live, and says how to fix each fault.',
     )
-    .argument('[file]', 'the log, whether it is there already or not')
+    .argument('[file]', 'the log, whether it exists yet or not')
     .addOption(logOption('the same as FILE'))
     .addOption(
       new Option('--timeout <seconds>', 'how long one check may take')
@@ -97,6 +97,6 @@ export function findingText(
 function summary(findings: readonly Finding[], paint: Paint): string {
   const count = (status: Status) => findings.filter((finding) => finding.status === status).length
   const [fails, warns] = [count('fail'), count('warn')]
-  const counts = `${count('ok')} ok, ${warns} to look at, ${fails} to mend`
+  const counts = `${count('ok')} ok, ${warns} to look at, ${fails} to fix`
   return `\n${paint(fails > 0 ? ['bold', 'red'] : 'bold', counts)}\n`
 }

@@ -94,9 +94,9 @@ export function checkWriteCache({ nearestFolder }: Subject): Verdict {
   const meaning: Readonly<Record<string, string>> = {
     'write back': 'write back: a sync has to flush it, and the kernel knows',
     'write through':
-      'write through: the kernel flushes nothing, which is right only where the disk keeps its cache without power',
+      'write through: the kernel flushes nothing, which is right only if the disk keeps its cache without power',
   }
-  return ok(meaning[writeCache] ?? 'not told by this system')
+  return ok(meaning[writeCache] ?? 'not reported by this system')
 }
 
 export function checkSpace({ nearestFolder }: Subject): Verdict {

@@ -23,12 +23,12 @@ export function checkNode(): Verdict {
     return fail(`${found}; ${oldest} or newer is needed`, `nvm install ${oldestMajor}`)
   }
   if (process.platform === 'linux') return ok(found)
-  return warn(`${found}; what is promised of crashes and power cuts is proved on Linux alone`)
+  return warn(`${found}; the promises about crashes and power cuts are tested on Linux alone`)
 }
 
 export function checkUser(): Verdict {
   return ok(
-    `${userName()} (uid ${process.geteuid?.() ?? 'unknown'}), as which the gateway must run too`,
+    `${userName()} (uid ${process.geteuid?.() ?? 'unknown'}), and the gateway must run as this user too`,
   )
 }
 

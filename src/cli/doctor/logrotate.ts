@@ -32,7 +32,7 @@ export function judge({ file, directives }: RotationRule): Verdict {
   const edit = (script: string) => `sudo sed -i '${script}' ${quoteArgument(file)}`
   if (has('copytruncate')) {
     return warn(
-      `${file} rotates it by copytruncate, which loses what is written while it copies; a rename is followed by itself`,
+      `${file} rotates it by copytruncate, which loses the lines written while it copies; the writer follows a rename by itself`,
       edit('/^\\s*copytruncate/d'),
     )
   }

@@ -49,7 +49,7 @@ export function namedLogs(
 ): readonly string[] {
   if (log === undefined) return files
   if (files.length === 0) return log
-  throw usageError('name a log as FILE or by --log, and not in both ways')
+  throw usageError('name a log either as FILE or by --log')
 }
 
 /** The named logs in the order in which they were written; says so if they were named in another. */

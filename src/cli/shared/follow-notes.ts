@@ -42,7 +42,7 @@ export class FollowNotes {
       this.#file === DEFAULT_LOG
         ? 'If there were events, name the log: it is the auditLogPath of the policy'
         : 'If there were events, check the path'
-    return `no such file yet${folder}; waiting for it, as the first event makes it. ${hint}`
+    return `no such file yet${folder}; waiting for it, since the first event makes it. ${hint}`
   }
 
   #write(text: string): void {

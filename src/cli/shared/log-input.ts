@@ -27,7 +27,7 @@ export async function* readLog(file: string): AsyncGenerator<readonly LineEntry[
   for await (const { entries } of readBatches(bytesOf(file))) yield entries
 }
 
-/** The bytes of a file, unpacked, or of standard input. Reports what cannot be read as the user's mistake. */
+/** The bytes of a file, decompressed, or of standard input. Reports what cannot be read as the user's mistake. */
 export async function* bytesOf(file: string): AsyncGenerator<Buffer> {
   let isFirst = true
   try {
@@ -46,10 +46,12 @@ export async function* bytesOf(file: string): AsyncGenerator<Buffer> {
 function compressedError(file: string, { name, cat }: Compressor): CliError {
   if (file !== STDIN) {
     const path = visible(file)
-    return usageError(`${path} is packed by ${name}; unpack it: ${cat} ${path} | ..., and name -`)
+    return usageError(
+      `${path} is compressed by ${name}; decompress it: ${cat} ${path} | ..., and name -`,
+    )
   }
   const orName = name === GZIP.name ? ', or name the file' : ''
-  return usageError(`standard input is packed by ${name}; unpack it (${cat})${orName}`)
+  return usageError(`standard input is compressed by ${name}; decompress it (${cat})${orName}`)
 }
 
 /** Why a log cannot be read, and what to do. */
@@ -65,7 +67,7 @@ function hintFor(file: string, code: string | undefined): string {
     return '; name the log, which is the auditLogPath of the policy, or - for standard input'
   }
   if (code === 'Z_BUF_ERROR' || code === 'Z_DATA_ERROR') {
-    return '; gzip has not packed it to its end, or it is damaged: zcat gives what can be unpacked'
+    return '; gzip has not compressed it to its end, or it is damaged; zcat gives what can be decompressed'
   }
   return ''
 }
@@ -194,7 +196,7 @@ export async function* readFrom(
   if (last !== undefined) yield [last]
 }
 
-/** Opens a plain file to look at its end; undefined for what has none (a pipe, a packed file). */
+/** Opens a plain file to look at its end; undefined for an input without one (a pipe, a compressed file). */
 export async function openPlain(file: string): Promise<FileHandle | undefined> {
   if (file === STDIN) return undefined
   const handle = await open(file).catch((thrown: unknown) => {

@@ -8,7 +8,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 /** A signal ended the command; its exit code is the one of a shell for that. */
 class Interrupted extends CliError {
   constructor(signal: (typeof SIGNALS)[number]) {
-    super(`ended by ${signal}; what it had made is removed`, 128 + constants.signals[signal])
+    super(`ended by ${signal}; its files are removed`, 128 + constants.signals[signal])
   }
 }
 

@@ -18,9 +18,9 @@ interface ShowOptions {
 const CANDIDATES_MAX = 10
 
 const EXAMPLES = `
-REQUEST is the request id or its first digits. FILE is a log, one that gzip has packed, or - for standard
-input; name the rotated ones too if the command may be there. An event that stands in two of them, as in
-exec.log.1 and exec.log.1.gz, is shown once. Default: ${DEFAULT_LOG}
+REQUEST is the request id or its first digits. FILE is a log, one that gzip has compressed, or - for
+standard input; name the rotated ones too if the command may be there. An event that stands in two of
+them, as in exec.log.1 and exec.log.1.gz, is shown once. Default: ${DEFAULT_LOG}
 
 Examples:
   $ x0x-exec-audit show 0d4b8a5c exec.log
@@ -164,9 +164,9 @@ const STATE_TEXTS = {
   ended: 'ended',
   denied: 'denied',
   running:
-    'no exit is recorded: it runs still, or the gateway ended before it, or it is in another log',
+    'no exit is recorded: it still runs, or the gateway ended before it, or the exit is in another log',
   waiting:
-    'neither its start nor its exit is recorded: it is about to start, or the gateway ended before it, or they are in another log',
+    'neither its start nor its exit is recorded: it is about to start, or the gateway ended before it, or both are in another log',
 } as const
 
 function totalMs(events: readonly AuditRecord[]): number {
@@ -211,7 +211,7 @@ function head(events: readonly AuditRecord[]): string {
   const asked = events.find((event) => 'agentId' in event)
   const request = `request  ${events[0]?.requestId}\n`
   if (asked === undefined || !('agentId' in asked)) {
-    return `${request}who asked for it, and for what, is not recorded in what was searched\n`
+    return `${request}neither the agent that asked for it nor its command is in the logs searched\n`
   }
   return `${request}agent    ${asked.agentId}\nmachine  ${asked.machineId}\n`
 }

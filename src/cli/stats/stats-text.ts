@@ -43,7 +43,7 @@ function timeText({ firstMs, lastMs, eventsPerSecond, events }: LogStats, style:
   if (firstMs === null || lastMs === null) return 'No events.'
   const all = events.reduce((sum, { count }) => sum + count, 0)
   const [from, to] = [firstMs, lastMs].map((ms) => formatTime(ms, style.isUtc))
-  const rate = eventsPerSecond === null ? '' : `, ${formatPlain(eventsPerSecond)} a second`
+  const rate = eventsPerSecond === null ? '' : `, ${formatPlain(eventsPerSecond)} per second`
   return `${from} to ${to}, ${formatDuration(lastMs - firstMs)}\n${formatCount(all)} events${rate}`
 }
 
@@ -57,7 +57,7 @@ function timelineText({ timeline, timelineUntracked }: LogStats, style: TextStyl
     bar(events / max),
   ])
   const head = [by, 'events', 'requests', 'denials', 'failures', '']
-  const left = `${formatCount(timelineUntracked)} events are of further periods`
+  const left = `${formatCount(timelineUntracked)} events are in further periods`
   const table = formatTable(head, rows, paint)
   return [timelineUntracked === 0 ? table : `${table}\n${left}`]
 }

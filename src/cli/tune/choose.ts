@@ -123,8 +123,8 @@ function plainReasonOf(plainest: Candidate, slo: Slo): string {
   const own = resultOf(plainest.rate, slo)
   const [disturbance] = disturbancesOf(plainest, slo)
   return disturbance === undefined
-    ? `No setting that holds as well at half and twice the rate was clearly better (${own}): what arrives during one sync shares the next without waiting for it.`
-    : `The defaults meet the limit (${own}). Whether another setting is better cannot be told, since the disk or the machine was disturbed: ${evidenceOf(disturbance, slo)}.`
+    ? `No setting that holds as well at half and twice the rate was clearly better (${own}): events that arrive during one sync share the next without waiting for it.`
+    : `The defaults meet the limit (${own}). Whether another setting is better is unknown, since the disk or the machine was disturbed: ${evidenceOf(disturbance, slo)}.`
 }
 
 function failureOf(chosen: Candidate, plainest: Candidate, slo: Slo): string {

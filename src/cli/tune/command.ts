@@ -49,7 +49,7 @@ Examples:
   $ x0x-exec-audit tune --dir . --quick --html report.html --save before.json
   $ x0x-exec-audit tune --dir . --quick --compare before.json
 
-PASS: the setting it ends with meets --slo. FAIL: none does. UNCLEAR: the disk or the machine was
+PASS: the recommended setting meets --slo. FAIL: none does. UNCLEAR: the disk or the machine was
 disturbed, so measure again.
 
 Exit codes: 0 PASS, 1 FAIL or UNCLEAR, 2 a mistake in the command line, 3 the disk cannot answer.`
@@ -62,7 +62,7 @@ export function configure(command: Command): void {
     .argument('[folder]', 'a folder on the disk that the log will be on')
     .option('--dir <folder>', 'the same as FOLDER')
     .addOption(
-      new Option('--rate <n>', 'events a second that are expected')
+      new Option('--rate <n>', 'the expected events per second')
         .argParser(wholeNumber(1, RATE_MAX))
         .default(1_000),
     )
@@ -72,11 +72,11 @@ export function configure(command: Command): void {
         .default(350),
     )
     .addOption(
-      new Option('--slo <p99=5ms>', 'latency asked for: p50, p99, p99.9 or max, in us, ms or s')
+      new Option('--slo <p99=5ms>', 'the limit on latency: p50, p99, p99.9 or max, in us, ms or s')
         .argParser(slo)
         .default(DEFAULT_SLO, 'p99=10ms'),
     )
-    .option('--quick', 'some ten seconds, with fewer settings')
+    .option('--quick', 'about ten seconds, with fewer settings')
     .option('--json', 'print the figures as JSON and nothing else')
     .option('--html <file>', 'write a report with charts that needs no network')
     .option('--save <file>', 'keep the figures, as JSON, for --compare')
@@ -84,7 +84,7 @@ export function configure(command: Command): void {
     .addHelpText('after', EXAMPLES)
     .action(async (named: string | undefined, options: TuneOptions) => {
       if (named !== undefined && options.dir !== undefined) {
-        throw usageError('name a folder as FOLDER or by --dir, and not in both ways')
+        throw usageError('name a folder either as FOLDER or by --dir')
       }
       const dir = named ?? options.dir
       if (dir === undefined) throw usageError('name a folder on the disk that the log will be on')

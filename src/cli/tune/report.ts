@@ -126,7 +126,7 @@ export function rateChart({ trials, slo }: TuneReport): Chart {
   }))
   return {
     title: `${percentileName(slo.percentile)} against the rate`,
-    x: { label: 'events a second', scale: 'log' },
+    x: { label: 'events per second', scale: 'log' },
     y: { label: 'latency', scale: 'log', format: formatMs },
     series,
     mark: { name: `limit: ${formatMs(slo.ms)}`, y: slo.ms },
@@ -136,7 +136,7 @@ export function rateChart({ trials, slo }: TuneReport): Chart {
 export function mostChart({ trials }: TuneReport): BarChart {
   const most = LOADS.find(({ share }) => share === undefined)?.name
   return {
-    title: 'The most durable events a second',
+    title: 'The most durable events per second',
     bars: trials
       .filter(({ load }) => load === most)
       .map(({ setting, achieved }) => ({ name: settingName(setting), value: achieved })),

@@ -62,18 +62,18 @@ const FOLLOW_LINES = 10
 const LOOK_BACK_BYTES = 4 * 2 ** 20
 
 const EXAMPLES = `
-FILE is a log, or one that gzip has packed, or - for standard input. Those of one rotation (exec.log*) are
-shown the oldest first, others one after the other as they are given. Default: ${DEFAULT_LOG}
+FILE is a log, or one that gzip has compressed, or - for standard input. Those of one rotation
+(exec.log*) are shown the oldest first, others one after the other as they are given. Default: ${DEFAULT_LOG}
 
-All filters that are given must hold. started, warning and exit events carry no agent: they count as
-their request's, which is remembered for the last 65,536 requests read; -n and -f without --agent and
---machine look for it in the 4 MiB before what they show, and have - for one that is older. Times are
-local unless they end in Z or an offset:
+All filters that are given must match. started, warning and exit events carry no agent: they have that
+of their request, which is remembered for the last 65,536 requests read; -n and -f without --agent and
+--machine look for it in the 4 MiB before the events that they show, and print - if it is older.
+Times are local unless they end in Z or an offset:
 ${WHEN_FORMS}.
 
 In pretty, json, jsonl and csv, characters that could move, colour or reorder a terminal's text are shown
 as escapes; raw prints the lines as they are. csv puts a ' before text that a spreadsheet would run.
-Lines that are no event are told on standard error as FILE:LINE:BYTE, and counted at the end.
+Lines that are no event are reported on standard error as FILE:LINE:BYTE, and counted at the end.
 
 Examples:
   $ x0x-exec-audit view -f /var/log/gateway/exec.log
@@ -96,21 +96,21 @@ export function configure(command: Command): void {
         wholeNumber(0),
       ),
     )
-    .addOption(new Option('--since <when>', 'events from then on').argParser(when))
-    .addOption(new Option('--until <when>', 'events up to then').argParser(when))
+    .addOption(new Option('--since <when>', 'events from this time on').argParser(when))
+    .addOption(new Option('--until <when>', 'events up to this time').argParser(when))
     .addOption(
       new Option(
         '--event <names>',
-        `only these, with commas between them: ${EVENT_NAMES.join(', ')}`,
+        `only these, separated by commas: ${EVENT_NAMES.join(', ')}`,
       ).argParser(eventNames),
     )
     .addOption(new Option('--agent <hex>', "the agent id's first digits").argParser(hex(64)))
     .addOption(new Option('--machine <hex>', "the machine id's first digits").argParser(hex(64)))
     .addOption(new Option('--request <hex>', "the request id's first digits").argParser(hex(32)))
     .option('--denied', 'only denials')
-    .option('--failed', 'only exits with another code than 0 or by a signal, and failed spawns')
+    .option('--failed', 'only exits with a code other than 0 or by a signal, and failed spawns')
     .option('--grep <regex>', 'only events whose line, or whose arguments, this is found in')
-    .option('-i, --ignore-case', 'for --grep: upper and lower case are the same')
+    .option('-i, --ignore-case', 'for --grep: ignore the case of letters')
     .addOption(
       new Option('-o, --output <format>', 'how to print').choices(FORMATS).default('pretty'),
     )
@@ -228,7 +228,7 @@ class View {
     const [file = DEFAULT_LOG] = this.#files
     const compressor = await compressorOfFile(file)
     if (compressor !== undefined) {
-      const compressed = `${fileName(file)} is packed by ${compressor.name}`
+      const compressed = `${fileName(file)} is compressed by ${compressor.name}`
       throw usageError(`--follow: ${compressed}, nothing is appended to it`)
     }
     const { since, lines = since === undefined ? FOLLOW_LINES : undefined } = this.#options

@@ -141,7 +141,7 @@ describe('stats', () => {
     })
   })
 
-  it('tells an empty argv from an empty argument, and names no more commands than asked for', async () => {
+  it('distinguishes an empty argv from an empty argument, and lists no more commands than asked for', async () => {
     const denied = (n: number, argv: string[]) =>
       lineText('denial', id(n), T0, { argv, reason: 'argv_not_allowed' })
     const lines = [denied(1, []), denied(2, ['']), denied(3, ['(empty argv)']), denied(4, [])]
@@ -161,7 +161,7 @@ the 2 most frequent of 3 (--top shows more)
 `)
   })
 
-  it('counts each denial as one, also where it was asked for before', async () => {
+  it('counts each denial once, even if a request came before it', async () => {
     const input = `${LINES.slice(8, 10).join('\n')}\n`
     const of = async (...args: string[]) => {
       const end = await runCli(['stats', '--json', ...args, '-'], input)
@@ -175,7 +175,7 @@ the 2 most frequent of 3 (--top shows more)
     expect(await of(...since)).toEqual([denials, [{ name, count: 0, denied: 1 }]])
   })
 
-  it('takes several files, packed ones and standard input as one log', async () => {
+  it('takes several files, compressed ones and standard input as one log', async () => {
     writeFileSync(dir.path('old.gz'), gzipSync(`${LINES.slice(0, 4).join('\n')}\n`))
     const rest = `${LINES.slice(4).join('\n')}\n`
     const { stdout, stderr } = await runCli(
@@ -201,7 +201,7 @@ the 2 most frequent of 3 (--top shows more)
 })
 
 const REPORT = `2026-11-23 10:00:00.000Z to 2026-11-23 11:00:00.002Z, 1 h
-13 events, 0.00361 a second
+13 events, 0.00361 per second
 
 hour              events  requests  denials  failures
 2026-11-23 10:00      10         3        2         2  ██████████████████████████████
