@@ -66,7 +66,7 @@ function newProgram(args: readonly string[]): Command {
   for (const { name, summary, load } of COMMANDS) {
     const command = program.command(name).summary(summary).description(capitalized(summary))
     command.exitOverride()
-    // Also for `help tune`.
+    // This also serves `help tune`.
     if (name === asked) load().configure(command)
   }
   return program

@@ -37,17 +37,17 @@ export interface OpenTelemetryHistogram {
 
 /** The part of the OpenTelemetry API's `Meter`. */
 export interface OpenTelemetryMeter {
-  /** For what only grows. */
+  /** For a value that only grows. */
   createObservableCounter(name: string, options: OpenTelemetryInstrumentOptions): object
-  /** For what may fall, and adds up over several audits. */
+  /** For a value that may fall, and adds up over several audits. */
   createObservableUpDownCounter(name: string, options: OpenTelemetryInstrumentOptions): object
-  /** For what may fall, and does not add up. */
+  /** For a value that may fall, and does not add up. */
   createObservableGauge(name: string, options: OpenTelemetryInstrumentOptions): object
   /** For the time of the syncs; not called with `syncHistogram: false`. */
   createHistogram(name: string, options: OpenTelemetryInstrumentOptions): OpenTelemetryHistogram
-  /** Has the callback called at each collection, for all these instruments at once. */
+  /** Registers the callback, called once per collection for all these instruments. */
   addBatchObservableCallback(callback: OpenTelemetryBatchCallback, instruments: object[]): void
-  /** Ends that. */
+  /** Unregisters the callback. */
   removeBatchObservableCallback(callback: OpenTelemetryBatchCallback, instruments: object[]): void
 }
 
@@ -83,9 +83,9 @@ const NS_PER_S = 1e9
 /**
  * Registers the metrics of an audit with an OpenTelemetry meter: observable instruments, which are read
  * from `audit.stats()` when the SDK collects, and a histogram of the syncs. The meter holds the audit
- * until it is unregistered, also after `close()`.
+ * until it is unregistered, even after `close()`.
  * @returns unregisters it; the last values are not collected any more, so force a flush before
- * @throws TypeError or RangeError for what is no meter, or an option that is unknown or may not be so
+ * @throws TypeError or RangeError for a value that is no meter, or an option that is unknown or wrong
  */
 export function registerOpenTelemetry(
   audit: StatsSource,

@@ -87,8 +87,8 @@ const scrape = new Scrape()
 
 /**
  * A metric that takes its values from the stats when it is scraped. prom-client's own counters and
- * histograms can only be added to, so this is one more of their kind: a registry asks its metrics for
- * nothing but what is here.
+ * histograms can only be added to, so this is one more kind of metric. A registry accepts it, since it
+ * asks its metrics for nothing but these members.
  */
 class ScrapedMetric {
   /** Not what it is registered by: for OpenMetrics the registry takes `_total` off. */
@@ -125,7 +125,7 @@ class ScrapedMetric {
 /**
  * Registers the metrics of an audit with a prom-client registry. They are read from `audit.stats()`
  * when they are scraped; between scrapes nothing runs. The registry holds the audit until it is
- * unregistered, also after `close()`.
+ * unregistered, even after `close()`.
  * @returns unregisters it
  * @throws TypeError or RangeError for an option that is unknown, or has a wrong value; Error if prom-client is not
  *   installed and no registry was given, if another metric has one of the names, or if an audit
@@ -148,7 +148,7 @@ export function registerPrometheus(
     labels: checkLabels('options.labels', given, LABEL_PATTERN),
   }
   const shapes = shapesOf(prefix)
-  // All are looked at before the first is changed.
+  // All are checked before the first is changed.
   for (const { name } of shapes) checkPlace(registry, name, member)
   for (const shape of shapes) metricOf(registry, shape).members.add(member)
   return () => {

@@ -174,7 +174,7 @@ class SectionReader {
     return Math.min(count, Number.MAX_SAFE_INTEGER)
   }
 
-  /** Seconds as milliseconds. More than a timer takes, some 24 days, counts as that. */
+  /** Seconds as milliseconds. More than the longest time of a timer, about 24 days, counts as that. */
   #millis(key: Key, fallbackMs: number, min: number): number {
     return Math.min(this.#count(key, fallbackMs / 1_000, min) * 1_000, I32_MAX)
   }

@@ -35,7 +35,7 @@ export interface LoadedExecPolicy {
   summary(): ExecPolicySummary
 }
 
-/** A policy in short, for diagnostics: x0x's fields, and where and how much. */
+/** A summary of a policy for diagnostics: x0x's fields, the path of the log, and the numbers. */
 export interface ExecPolicySummary {
   /** Whether commands may run at all. */
   readonly enabled: boolean

@@ -20,7 +20,7 @@ export function parseToml(path: string, text: string): Table {
 }
 
 function parse(text: string): Table {
-  // Loaded here, so that whoever needs no policy file does not load it.
+  // Loaded here, so that a program without a policy file does not load it.
   const toml: typeof import('smol-toml') = require('smol-toml')
   return toml.parse(text, { integersAsBigInt: 'asNeeded' })
 }

@@ -19,8 +19,8 @@ export interface FoundFile {
 
 /**
  * Watches a path, and opens each file that comes to stand there, also while nobody asks for it: so none
- * is missed that a rotation has renamed before its reader came to it. Woken by the kernel where it tells
- * of changes, and by a timer in any case, since some file systems never tell.
+ * is missed that a rotation has renamed before its reader came to it. Woken by the kernel if it reports
+ * changes, and by a timer in any case, since some file systems never do.
  */
 export class PathWatch {
   readonly #path: string

@@ -1,5 +1,5 @@
 /*
- * A shell makes of exec.log* the newest file first, and exec.log.10 before exec.log.2. Read like that a good
+ * A shell expands exec.log* to the newest file first, and exec.log.10 before exec.log.2. In that order a good
  * log looks broken: exits stand before their requests. So the files of one rotation are read in its order,
  * which their names give. The times in them do not: a clock may have been set back. Names stand in the notes as
  * they are, and have to be escaped when they are shown.

@@ -40,7 +40,7 @@ export interface AuditedRun {
   readonly truncated: boolean
   /** Each kind once, in order. */
   readonly warnings: readonly WarningKind[]
-  /** Every event that was recorded, in order, with what became of it. */
+  /** Every event that was recorded, in order, with its outcome. */
   readonly trail: readonly TrailEntry[]
   /** Why it was denied, with the limit and what was asked for; or what a callback threw first. */
   readonly error?: unknown
@@ -78,7 +78,7 @@ export async function runAudited(audit: EventRecorder, options: RunOptions): Pro
   const trail = new RunTrail(audit, run)
   const refused = refusal(run)
   if (refused !== undefined) return denied(run, trail, refused.reason, refused.error)
-  // x0x runs nothing under a policy that is disabled, and records nothing of it.
+  // Under a disabled policy x0x runs nothing and records nothing.
   if ((await trail.request()) === 'disabled') {
     return denied(run, trail, 'exec_disabled', new Error('the policy is disabled'))
   }
@@ -138,7 +138,7 @@ async function denied(
   return resultOf(run, trail, { outcome: 'denied', denialReason, error })
 }
 
-/** The request was recorded as allowed: it gets its end, too. */
+/** The request was recorded as allowed, so its end is recorded too. */
 async function cancelled(
   run: CheckedRun,
   trail: RunTrail,

@@ -45,9 +45,9 @@ export interface RunOptions {
   peer?: AbortSignal | undefined
   /** Called with the process as soon as there is one. */
   onSpawn?: ((pid: number) => void) | undefined
-  /** Takes standard output up to its cap; `stdout` of the result stays empty then. */
+  /** Takes standard output up to its cap; `stdout` of the result then stays empty. */
   onStdout?: OutputListener | undefined
-  /** The same for standard error. */
+  /** Takes standard error up to its cap; `stderr` of the result then stays empty. */
   onStderr?: OutputListener | undefined
 }
 
@@ -187,7 +187,7 @@ function cancelsOf(values: Values): ReadonlyMap<AbortSignal, CancelKind> {
   return cancels
 }
 
-/** By its shape: a polyfill's or another realm's will do. */
+/** Judged by its shape: one of a polyfill or of another realm will do. */
 function isAbortSignal(value: unknown): value is AbortSignal {
   return (
     typeof value === 'object' &&

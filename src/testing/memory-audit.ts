@@ -152,7 +152,7 @@ export class MemoryAudit implements AuditTrail {
     return [...this.#failed]
   }
 
-  /** Forgets the events so far, those that failed too. */
+  /** Forgets the events so far, including those that failed. */
   clear(): void {
     this.#lines = []
     this.#failed = []
@@ -160,7 +160,7 @@ export class MemoryAudit implements AuditTrail {
 
   /**
    * Has the next events fail: resolve `'failed'`, or reject with an AuditError. Wrong events are not
-   * counted. What further calls ask for comes after it: an event fails as the first of them says that is
+   * counted. Further calls add to it: an event fails as the first call says that is
    * about its name.
    * @throws TypeError or RangeError for a mistake in the options, naming it
    */
@@ -173,14 +173,14 @@ export class MemoryAudit implements AuditTrail {
     this.#planned.clear()
   }
 
-  /** Holds the acknowledgements of the events that follow back, as a slow disk does. */
+  /** Holds back the acknowledgements of the events that follow, as a slow disk does. */
   hold(): void {
     this.#isHeld = true
   }
 
   /**
    * Settles the first `count` events that are held, in their order; all of them ends the hold.
-   * @throws TypeError or RangeError for what is neither an integer from 0 nor Infinity
+   * @throws TypeError or RangeError for a count that is neither an integer from 0 nor Infinity
    */
   release(count: number = Number.POSITIVE_INFINITY): void {
     checkCount('count', count)

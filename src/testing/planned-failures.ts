@@ -43,7 +43,7 @@ const OPTION_NAMES = [
   'errno',
 ] as const satisfies readonly (keyof FailOptions)[]
 
-/** The failures that events still have before them, in the order in which they were asked for. */
+/** The failures still to come, in the order in which they were asked for. */
 export class PlannedFailures {
   readonly #path: string
   readonly #options: CheckedOptions
@@ -96,7 +96,7 @@ export class PlannedFailures {
   }
 }
 
-/** How many; throws a TypeError or RangeError for what is no count. */
+/** A count; throws a TypeError or RangeError for a value that is none. */
 export function checkCount(where: string, value: unknown): number {
   const isCount =
     typeof value === 'number' &&

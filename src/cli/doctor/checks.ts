@@ -24,7 +24,7 @@ import { closedText, type Subject } from './subject'
 
 type Check = (subject: Subject) => Verdict | Promise<Verdict>
 
-/** Those that need no log. */
+/** The checks that need no log. */
 const HOST_CHECKS: readonly [name: string, check: Check][] = [
   ['node', checkNode],
   ['user', checkUser],
@@ -34,7 +34,7 @@ const HOST_CHECKS: readonly [name: string, check: Check][] = [
   ['worker', checkWorker],
 ]
 
-/** From what is read to what is written, so that a disk that hangs is met late. */
+/** The checks that read come before those that write, so that a disk that hangs is met late. */
 const LOG_CHECKS: readonly [name: string, check: Check][] = [
   ['rotation', checkRotation],
   ['file system', checkFileSystem],

@@ -20,7 +20,7 @@ const COLORS = { ok: 'green', warn: 'yellow', fail: 'red' } as const
 const NAME_WIDTH = 12
 const HINT_COLUMN = 'fail  '.length
 const FOUND_COLUMN = HINT_COLUMN + NAME_WIDTH + 1
-/** Cells from which on findings get a column of their own. */
+/** The columns of a terminal from which on findings get a column of their own. */
 const NARROW = 60
 
 const EXAMPLES = `
@@ -78,7 +78,7 @@ async function run(log: string | undefined, { timeout, json }: DoctorOptions): P
   return status === 'fail' ? EXIT_FAIL : EXIT_PASS
 }
 
-/** A finding in lines of this width; a remedy stays in one, to be copied. */
+/** A finding in lines of this width; a remedy stays on one line, to be copied. */
 export function findingText(
   { check, status, found, remedy }: Finding,
   paint: Paint,

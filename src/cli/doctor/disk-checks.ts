@@ -119,7 +119,7 @@ export function checkInodes({ nearestFolder }: Subject): Verdict {
   return ffree < FREE_INODES_FEW ? warn(found, remedy) : ok(found)
 }
 
-/** Whether what is written with O_APPEND goes to the end, wherever the writer believes to stand. */
+/** Whether bytes written with O_APPEND go to the end of the file, even beside another writer. */
 export function checkAppend(subject: Subject): Verdict {
   return inScratch(subject, (scratch) => {
     const file = join(scratch, 'append')
@@ -145,7 +145,7 @@ export function checkAppend(subject: Subject): Verdict {
 
 /** How long one append takes until it is on disk, without this package. */
 export function checkSync(subject: Subject): Verdict {
-  // Only a thread may sync under it, see the round trip.
+  // Under it only a thread may sync; see the round trip.
   if (process.permission !== undefined) return ok('not measured under the permission model of Node')
   return inScratch(subject, (scratch) => {
     const probe = new RawProbe(scratch, 'fdatasync', EVENT_BYTES)

@@ -5,7 +5,7 @@ import { userName } from './owner'
 import { readProc } from './proc'
 import type { Subject } from './subject'
 
-/* The machine, the process and its user: all that can be asked without touching the log's disk. */
+/* The machine, the process and its user: the checks that do not touch the log's disk. */
 
 const NODE_OLDEST = [20, 19] as const
 /** No machine that runs this has a clock before it. */

@@ -27,7 +27,7 @@ import { fail, merged, ok, untried, type Verdict, warn } from './finding'
 import { nameOf, userName } from './owner'
 import { closedText, type Subject } from './subject'
 
-/* The log and its folder as they are. Nothing here writes, nor makes what is not there. */
+/* The log and its folder as they are. Nothing here writes or creates a file. */
 
 const FILE_MODE = 0o600
 const DIR_MODE = 0o700
@@ -61,7 +61,7 @@ export function checkFolder(subject: Subject): Verdict {
   return trusted(found, distrustFolder(folder, DIR_MODE), path)
 }
 
-/** Of the log's own folder this user wants more than to pass through. */
+/** A folder that does not let this user in; in the log's own folder passing through is not enough. */
 function shutOut(closed: string, folder: string): Verdict {
   const stats = statSync(closed)
   const name = quoteArgument(closed)
@@ -118,7 +118,7 @@ function openedLog(path: string): Verdict {
     return fail(`the log cannot be opened: ${systemText(thrown)}`, openRemedy(thrown, path))
   }
   try {
-    // Not even opened by others than appenders: so an attribute shows without asking for it.
+    // The kernel refuses any other opening than one for appending: so the attribute shows by itself.
     closeSync(openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK))
     return ok('the log opens for appending')
   } catch (thrown) {
@@ -165,7 +165,7 @@ function folderRemedy(code: string | undefined, folder: string): string | undefi
     : `sudo chown ${userName()} ${quoteArgument(folder)}`
 }
 
-/** For the errors that are the disk's, and not of permissions. */
+/** The remedies for errors of the disk, as opposed to permissions. */
 export function spaceRemedy(code: string | undefined, path: string): string | undefined {
   const name = quoteArgument(path)
   switch (code) {
@@ -193,7 +193,7 @@ export function checkTail({ path }: Subject): Verdict {
   const stats = lstatSync(path, { throwIfNoEntry: false })
   if (!stats?.isFile()) return ok('no log, so no torn line')
   const fd = openedToRead(path)
-  // The writer reads it too, so what may write to it says this again, with its remedy.
+  // The writer reads it too, so the check of writing reports this again, with its remedy.
   if (fd === undefined) return untried('this user may not read the log')
   try {
     const { size } = fstatSync(fd, { bigint: true })
@@ -248,7 +248,7 @@ function kindOf(stats: Stats): string {
   return stats.isSocket() ? 'a socket' : 'a device'
 }
 
-/** A system error with what the writer would say to do about it. */
+/** A system error with the remedy that the writer would name. */
 export function systemText(thrown: unknown, isFolder = false): string {
   const text = thrown instanceof Error ? thrown.message : String(thrown)
   const remedy = remedyOf(codeOf(thrown), isFolder)

@@ -45,7 +45,7 @@ export function judge({ file, directives }: RotationRule): Verdict {
   return ok(`${file} rotates it by rename, which the writer follows`)
 }
 
-/** The blocks of a configuration file; what stands outside of them sets defaults, and is left out. */
+/** The blocks of a configuration file; lines outside of them set defaults, and are left out. */
 export function parseRules(file: string, text: string): RotationRule[] {
   const rules: RotationRule[] = []
   let patterns = ''
@@ -66,7 +66,7 @@ export function parseRules(file: string, text: string): RotationRule[] {
   return rules
 }
 
-/** Names apart by spaces, some in quotes. */
+/** Splits names at spaces; some are in quotes. */
 function split(text: string): string[] {
   return [...text.matchAll(/"([^"]*)"|(\S+)/g)].map(([, named, name]) => named ?? name ?? '')
 }

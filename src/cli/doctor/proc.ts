@@ -13,7 +13,7 @@ export function readProc(file: string, what: string): { text: string } | { verdi
 
 function unread(file: string, what: string, code: string | undefined): Verdict {
   if (process.platform !== 'linux') return ok('not reported by this system')
-  // That the gateway may not read it either is as it should be.
+  // The gateway may not read it either, which is as it should be.
   if (code === 'ERR_ACCESS_DENIED') return ok('not seen under the permission model of Node')
   const remedy =
     code === 'ENOENT'

@@ -12,7 +12,7 @@ import { fail, ok, untried, type Verdict, warn } from './finding'
 import { spaceRemedy, systemText } from './log-checks'
 import { makeScratch, type Subject } from './subject'
 
-/* The writer itself, whole: its worker, and events that come back durable and are read again. */
+/* The whole writer: its worker starts, and events become durable and are read back. */
 
 const EVENT_BYTES = 350
 /** There in most containers, even if all else is read-only. */
@@ -49,7 +49,7 @@ export async function checkWorker(subject: Subject): Promise<Verdict> {
   }
 }
 
-/** Away from the log's disk, which may hang, as long as another folder will do. */
+/** A folder away from the log's disk, which may hang, or the reason that there is none. */
 function scratchOrReason(subject: Subject): { folder: string } | { reason: string } {
   const reasons: string[] = []
   const parents: [name: string, parent: () => string][] = [

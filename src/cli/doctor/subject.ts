@@ -48,7 +48,7 @@ export class Subject {
     }
   }
 
-  /** A folder of our own beside the log, made once. Throws the system's error, each time the same. */
+  /** A folder of our own beside the log, made once. Throws the system's error, the same one each time. */
   scratch(): string {
     if (this.#thrown !== undefined) throw this.#thrown
     try {

@@ -28,7 +28,7 @@ interface ExecOptions {
   readonly json?: string
 }
 
-/** Those of docker, env and timeout(1). */
+/** The exit codes of docker, env and timeout(1). */
 const EXIT_TIMEOUT = 124
 const EXIT_OWN = 125
 const EXIT_NOT_EXECUTABLE = 126
@@ -216,7 +216,7 @@ async function runThrough(
 }
 
 /**
- * Passes output on as it is. Not by way of process.stdout: a pipe that nobody reads would block this
+ * Passes output on as it is. It does not use process.stdout: a pipe that nobody reads would block this
  * thread there, and with it the time limit.
  */
 function passTo(fd: number, reader: AbortController): OutputListener {

@@ -5,7 +5,7 @@ interface CommandModule {
   configure(command: Command): void
 }
 
-/** A command as the list of all shows it. */
+/** A command as the general help lists it. */
 export interface CommandEntry {
   readonly name: string
   readonly summary: string

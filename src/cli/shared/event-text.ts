@@ -8,7 +8,7 @@ import { cutToWidth } from '../../toolkit/text/width'
 import { quoteArgv, visible, visibleJson } from './escape'
 import { isFailure, type Parties } from './filter'
 
-/** How lines for people are made. */
+/** The style of lines for people. */
 export interface LineStyle {
   readonly paint: Paint
   /** Columns of the terminal; longer lines are cut. */
@@ -47,7 +47,7 @@ const secondsOf = (time: string) => clockOf(time).replace(/\.\d{3}/, '')
 
 /**
  * The forms of a line's head, from the fullest to the shortest, and the columns that each must
- * leave. The id stays, as it is what `show` needs.
+ * leave. The id stays, since `show` needs it.
  */
 const HEADS: readonly {
   readonly timeOf: (time: string) => string
@@ -117,7 +117,7 @@ export function eventParts(record: AuditRecord): Part[] {
   }
 }
 
-/** The longest that a timer has is what `exec` asks for without a limit; of 0 the runner makes 1 s. */
+/** Without a limit `exec` asks for the longest time of a timer; the runner takes 0 for 1 s. */
 function limitText(timeoutMs: number): string {
   if (timeoutMs === 0) return 'limit 0, which is 1 s'
   return timeoutMs >= I32_MAX ? 'no limit' : `limit ${formatDuration(timeoutMs)}`
@@ -195,8 +195,8 @@ const CSV_COLUMNS = [
 export const CSV_HEAD = ['time', ...CSV_COLUMNS, 'file'].join(',')
 
 /**
- * An event as a row of CSV: argv as a JSON array, absent values empty, and in every row whose it is, if
- * that is known: a spreadsheet can group by agent then.
+ * An event as a row of CSV: argv is a JSON array, absent values are empty, and every row has its parties if
+ * they are known, so that a spreadsheet can group by agent.
  */
 export function csvRow(
   record: AuditRecord,
@@ -209,7 +209,7 @@ export function csvRow(
   return [time, ...cells, csvCell(file)].join(',')
 }
 
-/** A spreadsheet runs text that begins so. */
+/** A spreadsheet runs text that begins with one of these. */
 const FORMULA = /^[=+\-@]/
 const NEEDS_QUOTES = /[",]/
 

@@ -16,7 +16,7 @@ const BAR_LINE = 26
 const DOTS_MAX = 30
 /** Kept free at the right, since some fonts are wide. */
 const EDGE = 6
-/** Of a character at the font's size, roughly. */
+/** The rough width of a character at the font's size. */
 const CHARACTER = 6.6
 
 /** After Okabe and Ito, for colour-blind readers too; readable on white and on black. */

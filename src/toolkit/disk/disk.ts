@@ -122,7 +122,7 @@ function unescapeOctal(text: string): string {
   )
 }
 
-/** Of a partition its disk's. */
+/** The write cache of a device; that of its disk for a partition. */
 function writeCacheOf(number: string): string {
   try {
     const block = realpathSync(join('/sys/dev/block', number))

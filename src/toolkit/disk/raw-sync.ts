@@ -10,7 +10,7 @@ import {
 import { join } from 'node:path'
 import { Samples, type Summary, summaryOf } from '../load/samples'
 
-/** Ways to have bytes on disk, without this package. */
+/** Ways to get bytes onto the disk without this package. */
 export const RAW_METHODS = ['fdatasync', 'fsync', 'O_DSYNC'] as const
 export type RawMethod = (typeof RAW_METHODS)[number]
 
@@ -21,7 +21,7 @@ export interface RawSync {
   readonly ms: Summary
 }
 
-/** Below it no disk has been written to, unless its cache outlives the power. */
+/** A faster sync has not written to the disk, unless its cache outlives a power cut. */
 export const TOO_FAST_MS = 0.02
 
 const SAMPLES_MIN = 3

@@ -22,7 +22,7 @@ export class Samples {
   }
 }
 
-/** The nearest-rank percentile of ascending values: one of them, with `p` percent at or below it. Throws a RangeError for none. */
+/** The nearest-rank percentile of ascending values: one of them, with `p` percent at or below it. Throws a RangeError if there are none. */
 export function percentile(ascending: ArrayLike<number>, p: number): number {
   const rank = Math.max(1, Math.ceil((p / 100) * ascending.length - 1e-9))
   const value = ascending[rank - 1]

@@ -8,7 +8,7 @@ const MOMENTS_PER_SECOND_MAX = 2_000
  */
 export class Schedule {
   readonly momentsPerSecond: number
-  /** Events in all. */
+  /** The total number of events. */
   readonly count: number
 
   constructor(

@@ -9,7 +9,7 @@ export type Paint = (style: Style, text: string) => string
 /** Colours on a terminal, unless the user wants none (https://no-color.org). */
 export function painter(stream: TextStream, env: NodeJS.ProcessEnv = process.env): Paint {
   const isColoured = stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb'
-  // Without the last argument a later Node would ask its own standard output.
+  // Without the last argument a later Node would check its own standard output.
   return isColoured
     ? (style, text) => styleText(style, text, { validateStream: false })
     : (_, text) => text

@@ -13,7 +13,7 @@ export function formatBytes(bytes: number | bigint): string {
   return `${value.toFixed(1)} ${BYTE_UNITS[unit]}`
 }
 
-/** A count with its thousands apart, and and one decimal if it is below 10 and no whole number. */
+/** A count with its thousands apart, and with one decimal if it is below 10 and no whole number. */
 export function formatCount(value: number): string {
   return value.toLocaleString('en-US', { maximumFractionDigits: value < 10 ? 1 : 0 })
 }
