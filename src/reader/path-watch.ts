@@ -18,7 +18,7 @@ export interface FoundFile {
 }
 
 /**
- * Watches a path, and opens each file that comes to stand there, also while nobody asks for it: so none
+ * Watches a path, and opens each file that comes to stand there, even while nobody asks for it. So none
  * is missed that a rotation has renamed before its reader came to it. Woken by the kernel if it reports
  * changes, and by a timer in any case, since some file systems never do.
  */
@@ -54,7 +54,7 @@ export class PathWatch {
   /** Looks for the first time, and goes on to do so. */
   async start(): Promise<void> {
     await this.#look()
-    // It keeps no process alive: who waits for something does, see `change`.
+    // It keeps no process alive; waiting for a change does, see `change`.
     this.#timer = setInterval(() => void this.#look(), this.#pollMs).unref()
   }
 
@@ -84,7 +84,7 @@ export class PathWatch {
     if (this.#error !== undefined) throw this.#error
   }
 
-  /** Stops watching, wakes who waits, and closes the files nobody has taken. */
+  /** Stops watching, wakes the waiting reader, and closes the files that nobody has taken. */
   async end(): Promise<void> {
     this.#isEnded = true
     clearInterval(this.#timer)

@@ -135,9 +135,9 @@ export class ChildRun {
   }
 
   /**
-   * Waits for the rest of the output. What the command has left behind may hold it open for ever: it is
-   * let go after a silence, which is counted in turns of the event loop, since a loop that was blocked
-   * has not heard what there was; and soon after SIGKILL in any case.
+   * Waits for the rest of the output. Processes that the command has left behind may hold it open forever.
+   * It is let go after a silence, and soon after SIGKILL in any case. The silence is counted in turns of the
+   * event loop, since a loop that was blocked has not yet read the bytes that came.
    */
   async #drained(supervisor: Supervisor): Promise<void> {
     let isDone = false

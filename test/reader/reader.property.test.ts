@@ -99,7 +99,7 @@ function withoutPlace({ line, offset, length, ...event }: AuditRecord): object {
   return event
 }
 
-describe('what is read', () => {
+describe('the events that are read', () => {
   it('is what the real writer was given, whatever the chunks', async () => {
     const { seed } = seeded(1)
     const given = fc.sample(event, { seed, numRuns: 2_000 })

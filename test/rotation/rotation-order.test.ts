@@ -56,7 +56,7 @@ describe('the files of one rotation', () => {
   })
 })
 
-describe('what a shell makes of exec.log*', () => {
+describe('the order of exec.log* from a shell', () => {
   const dir = useTempDir()
   const all = () => ['exec.log', 'exec.log.1', 'exec.log.1.gz', 'exec.log.2.gz'].map(dir.path)
 

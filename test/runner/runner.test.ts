@@ -7,7 +7,7 @@ const dir = useTempDir()
 const log = () => dir.path('exec.log')
 
 describe('a command that runs', () => {
-  it('leaves request, started and exit, and returns what it has said', async () => {
+  it('leaves request, started and exit, and returns its output', async () => {
     const { run, trail } = openRunner(log())
     const argv = ['sh', '-c', 'printf out; printf error >&2; exit 3']
     const result = await run(argv, { matchedAcl: 'rule-1', timeoutMs: 30_000 })

@@ -10,7 +10,7 @@ async function naps(count: number): Promise<void> {
 }
 
 describe('a schedule', () => {
-  it('gives each event a moment of its own up to 2,000 a second', () => {
+  it('gives each event a moment of its own up to 2,000 per second', () => {
     const schedule = new Schedule(500, 10)
     expect(schedule.count).toBe(5)
     expect([0, 1, 2, 3, 4].map((i) => schedule.intendedMs(i))).toEqual([0, 2, 4, 6, 8])
@@ -63,7 +63,7 @@ describe('samples', () => {
 })
 
 describe('the open loop', () => {
-  it('sends what is due, no sooner, and counts every event', async () => {
+  it('sends the events that are due, no sooner, and counts each', async () => {
     const sentMs: number[] = []
     const startedMs = performance.now()
     const send = async () => {

@@ -29,8 +29,8 @@ export async function readStdin(
 }
 
 /**
- * Tells of a silence, once. It is counted in turns of the event loop: a process that was held up has not heard
- * what there was.
+ * Reports a silence, once. It counts turns of the event loop, since a process that was held up has not yet
+ * read the bytes that came.
  */
 class Silence {
   readonly #timer: NodeJS.Timeout

@@ -115,8 +115,8 @@ function keep(
   const request: FoundRequest = known ?? { events: [], logs: new Map(), copies: new Map() }
   if (known === undefined) requests.set(record.requestId, request)
   const { events, logs, copies } = request
-  // Within one log it is as it was written. In two it is a log that was named with its copy, as
-  // exec.log.1 with exec.log.1.gz.
+  // Within one log the line was written twice. In two logs, a log was named together with its copy, such
+  // as exec.log.1 with exec.log.1.gz.
   const log = logs.get(text) ?? file
   logs.set(text, log)
   if (log === file) {

@@ -11,13 +11,13 @@ export interface StatsTask {
   /** Milliseconds since 1970, both included. */
   readonly since?: number | undefined
   readonly until?: number | undefined
-  /** How many agents, commands and open requests are named. */
+  /** How many agents, commands and open requests are listed. */
   readonly top: number
   readonly by?: Period | undefined
   readonly isUtc: boolean
 }
 
-/** A name and how often it was met. */
+/** A name, and how often it occurs. */
 export interface Count {
   readonly name: string
   readonly count: number
@@ -132,7 +132,7 @@ export class LogStatsCollector {
     else if (record.event === 'request') this.#takeAsked(record)
     else if (record.event === 'denial') {
       count(this.#denials, record.reason)
-      // One that was allowed first, and could not be spawned, is counted as asked for already.
+      // A command that was allowed first, and could not be spawned, was counted with its request.
       this.#takeDenied(record, request === undefined ? 1 : 0)
     }
   }

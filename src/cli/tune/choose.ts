@@ -28,9 +28,9 @@ export interface Verdict {
 const CLEARLY_BETTER = 0.75
 
 /**
- * Chooses by the given rate: what meets the SLO there, then also at twice and half the rate, then what
- * is faster than the plainest. All but the first must be clear. What was disturbed is not compared.
- * `trials` begin with the plainest setting.
+ * Chooses by the given rate: the setting that meets the SLO there, then one that also does at twice and
+ * half the rate, then one that is faster than the plainest. All but the first must be clear. Disturbed
+ * settings are not compared. `trials` begin with the plainest setting.
  */
 export function choose(trials: readonly Trial[], slo: Slo): Verdict {
   const candidates = candidatesOf(trials)

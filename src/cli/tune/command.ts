@@ -208,7 +208,7 @@ async function measure(dir: string, disk: Disk, options: TuneOptions): Promise<T
   }
 }
 
-/** A failure of the disk, in the words of whoever met it; anything else as it is. */
+/** A failure of the disk, in the words of the code that met it; anything else unchanged. */
 function asDiskError(thrown: unknown): unknown {
   const isSystemError = thrown instanceof Error && 'syscall' in thrown
   const isDisk = isSystemError || thrown instanceof AuditError || thrown instanceof DiskHungError

@@ -6,7 +6,7 @@ import { OrderCheck } from './order'
 import { RecentLines } from './recent-lines'
 import { ENDED, RequestTable } from './request-table'
 
-/** Requests that are remembered, in some 60 MiB. */
+/** Requests that are remembered, in about 60 MiB. */
 const REQUESTS_MAX = 2 ** 19
 const LINE_BYTES_SHOWN = 120
 
@@ -71,7 +71,7 @@ export interface VerifyReport {
     /** How often the time went back between one event and the next, and the most by which it did. */
     readonly stepsBack: number
     readonly stepBackMsMax: number
-    /** Requests without an end: they run still, or their end was lost. */
+    /** Requests without an end: they still run, or their end was lost. */
     readonly openRequests: number
     /** Requests that had ended and were forgotten, so that a second use of their id is not seen. */
     readonly forgottenRequests: number

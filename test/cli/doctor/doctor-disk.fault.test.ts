@@ -214,7 +214,7 @@ describe('doctor, on a disk of its own', () => {
 })
 
 describe('doctor, if /proc cannot be read', () => {
-  itWithMounts('says what is not known for that, and how to make it so', async () => {
+  itWithMounts('says which facts are unknown for that, and how to change it', async () => {
     const hidden = [
       'unshare',
       '--mount',

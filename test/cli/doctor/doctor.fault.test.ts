@@ -205,7 +205,7 @@ describe('doctor, with something wrong at the path', () => {
     expect(code).toBe(0)
   })
 
-  itWithMounts('tells of a folder that keeps what was made in it', async () => {
+  itWithMounts('reports a folder whose new files cannot be removed', async () => {
     privileged('chattr', '+a', disk)
     const { code, bad } = await examined()
     const [left = ''] = readdirSync(disk)

@@ -73,7 +73,7 @@ describe('a rule of logrotate', () => {
   })
 })
 
-describe('what is read of the machine', () => {
+describe('the facts read from the machine', () => {
   it('is the soft limit', () => {
     const limits =
       'Limit                     Soft Limit           Hard Limit           Units     \nMax file size             unlimited            unlimited            bytes     \nMax open files            1024                 524288               files     \n'

@@ -41,7 +41,7 @@ describe('a log on the command line', () => {
 })
 
 describe('help', () => {
-  it('on what there is none of names what there is', async () => {
+  it('on an unknown topic names the known ones', async () => {
     expect(await runCli(['help', 'exce'])).toEqual({
       code: 2,
       stdout: '',

@@ -171,7 +171,7 @@ describe('times', () => {
 })
 
 describe('PartyMemory', () => {
-  it('knows who asked for the requests it heard of last, and forgets the others', () => {
+  it('knows who asked for the latest requests, and forgets the others', () => {
     const memory = new PartyMemory(2)
     const started = (requestId: string): AuditRecord => ({
       ...{ event: 'started', tsUnixMs: 0, requestId, pid: 1, ...place },

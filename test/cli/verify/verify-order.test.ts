@@ -38,7 +38,7 @@ describe('events whose request is not in the log', () => {
   })
 })
 
-describe('what no order allows', () => {
+describe('events that no order allows', () => {
   const line = (event: string, fields?: object) => lineText(event, A, 2_000, fields)
   const [request, started, warning, exit, denial] = [
     line('request'),

@@ -29,7 +29,7 @@ async function verify(args: readonly string[], input?: string) {
 }
 
 describe('verify', () => {
-  it('says that a log is good, and what is worth knowing of it', async () => {
+  it('says that a log is good, and adds its notes', async () => {
     const lines = text(REQUEST, STARTED, EXIT, '', lineText('request', B, 400), EXIT)
     expect(await verified(lines)).toEqual({
       code: 0,

@@ -235,7 +235,7 @@ describe('view', () => {
     })
   })
 
-  it('says what it expected instead of what it was given', async () => {
+  it('says what it expected and what it was given', async () => {
     const mistakes: [string[], string][] = [
       [['--since', 'noon'], '--since: expected a time such as 2026-'],
       [
