@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import { types } from 'node:util'
 import { describe, shorten } from './describe'
+import { I32_MAX, I32_MIN, U32_MAX } from './integers'
 
 /*
  * One check a kind of field. Each returns the field as a primitive or throws a TypeError (wrong type)
@@ -11,9 +12,6 @@ import { describe, shorten } from './describe'
 type InvalidEvent = TypeError | RangeError
 
 const U64_MAX = 2n ** 64n - 1n
-const U32_MAX = 2 ** 32 - 1
-const I32_MIN = -(2 ** 31)
-const I32_MAX = 2 ** 31 - 1
 const NOT_HEX = -1
 /** What an ASCII character stands for as a hexadecimal digit. */
 const HEX_VALUES = Int8Array.from({ length: 128 }, (_, code) => {

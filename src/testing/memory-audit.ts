@@ -45,13 +45,13 @@ export interface FailedEvent {
   /** Which method was called. */
   readonly event: EventName
   /**
-   * What would be in the file, without the newline; undefined where it never came to that: the event was
+   * The line as it would be in the file, without the newline; undefined if it never came to that: the event was
    * wrong, or the audit closed.
    */
   readonly line: string | undefined
-  /** Where it failed; `'encode'` for a wrong event, `'full'` and `'closed'` for a refusal. */
+  /** The stage at which it failed; `'encode'` for a wrong event, `'full'` and `'closed'` for a refusal. */
   readonly stage: FailureKind
-  /** What the promise was rejected with, or with `failureMode: 'open'` would have been. */
+  /** The error that the promise was rejected with, or with `failureMode: 'open'` would have been. */
   readonly error: Error
 }
 
@@ -98,7 +98,7 @@ export class MemoryAudit implements AuditTrail {
   /**
    * @param options those of `ExecAudit`, of which those about the file, the ring and the worker change
    *   nothing; and its policy
-   * @param diagnostics told of each failed event, once
+   * @param diagnostics notified of each failed event, once
    * @throws TypeError or RangeError for a mistake in the options, naming it
    */
   constructor(
@@ -152,7 +152,7 @@ export class MemoryAudit implements AuditTrail {
     return [...this.#failed]
   }
 
-  /** Forgets the events so far, those that failed too. */
+  /** Forgets the events so far, including those that failed. */
   clear(): void {
     this.#lines = []
     this.#failed = []
@@ -160,7 +160,7 @@ export class MemoryAudit implements AuditTrail {
 
   /**
    * Has the next events fail: resolve `'failed'`, or reject with an AuditError. Wrong events are not
-   * counted. What further calls ask for comes after it: an event fails as the first of them says that is
+   * counted. Further calls add to it: an event fails as the first call says that is
    * about its name.
    * @throws TypeError or RangeError for a mistake in the options, naming it
    */
@@ -169,18 +169,18 @@ export class MemoryAudit implements AuditTrail {
   }
 
   /** Takes back what is left of {@link failNext}: the disk works again. */
-  mend(): void {
+  clearFailures(): void {
     this.#planned.clear()
   }
 
-  /** Holds the acknowledgements of the events that follow back, as a slow disk does. */
+  /** Holds back the acknowledgements of the events that follow, as a slow disk does. */
   hold(): void {
     this.#isHeld = true
   }
 
   /**
    * Settles the first `count` events that are held, in their order; all of them ends the hold.
-   * @throws TypeError or RangeError for what is neither an integer from 0 nor Infinity
+   * @throws TypeError or RangeError for a count that is neither an integer from 0 nor Infinity
    */
   release(count: number = Number.POSITIVE_INFINITY): void {
     checkCount('count', count)
@@ -312,7 +312,7 @@ export class MemoryAudit implements AuditTrail {
     return this.#rejects ? Promise.reject(failing.error) : Promise.resolve('failed')
   }
 
-  /** Notes a failure; of a `reopen()`, which is no event, where none is given. */
+  /** Notes a failure; without an event, the failure of a `reopen()`. */
   #fail({ stage, error }: Failing, event: EventName | undefined, line: string | undefined): void {
     if (event !== undefined) this.#failed.push({ event, line, stage, error })
     this.#reporter.note(stage, error)

@@ -110,7 +110,7 @@ describe('MemoryAudit.failNext', () => {
     audit.failNext({ stage: 'encode' })
     for (let i = 0; i < 2; i++) await settled(audit.exit(exitEvent()))
     await settled(audit.denial(denialEvent()))
-    audit.mend()
+    audit.clearFailures()
     expect(await audit.exit(exitEvent())).toBe('durable')
     audit.failNext({ stage: 'encode' })
     await settled(audit.exit(exitEvent()))
