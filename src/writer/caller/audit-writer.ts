@@ -3,7 +3,7 @@ import { types } from 'node:util'
 import type { AuditOutcome } from '../../format/events'
 import { type AuditStats, collectStats } from '../audit-stats'
 import { drainAtExit, type ExitDrained, forgetAtExit, isExiting } from '../exit-drain'
-import { closedError, ioError, ringFullError } from '../failure/audit-error'
+import { closedError, ringFullError } from '../failure/audit-error'
 import type { AuditFailureRecorder } from '../failure/diagnostics'
 import type { FailureKind } from '../failure/failure-counts'
 import { FailureReporter } from '../failure/failure-reporter'
@@ -18,26 +18,17 @@ import {
 } from '../failure/warnings'
 import type { CheckedOptions } from '../options'
 import { EventEncoder, type RecordName } from '../record/encode'
-import { unpackFailure } from '../ring/failure-word'
 import { allocateMemory, type SharedMemory } from '../ring/memory-map'
 import type { Notice } from '../ring/messages'
 import { OversizeStore } from '../ring/oversize'
-import { RECORD_TYPES, TYPE_REOPEN } from '../ring/record-header'
 import { RingProducer } from '../ring/ring'
-import { flushUpTo, watchDurable } from '../ring/wake-up'
+import { flushUpTo } from '../ring/wake-up'
 import { CALL_PATIENCE_MS, DRAIN_PATIENCE_MS, WorkerHost } from '../worker/worker-host'
 import { findWorkerFile } from '../worker/worker-pool'
 import { Admission } from './admission'
 import { GroupPublisher } from './group-channel'
-import { Acks, acknowledge, type Settle } from './settlement'
-
-type Reject = (error: unknown) => void
-
-/** Someone who waits until so many events are settled. */
-interface DrainWaiter {
-  readonly through: number
-  readonly resolve: () => void
-}
+import type { Settle } from './promise-queue'
+import { Settlement } from './settlement'
 
 /**
  * The calling thread's side of the data's way, put together: an event is encoded, finds room in the
@@ -49,7 +40,7 @@ export class AuditWriter implements ExitDrained {
   readonly #memory: SharedMemory
   readonly #ring: RingProducer
   readonly #encoder: EventEncoder
-  readonly #acks = new Acks()
+  readonly #settlement: Settlement
   readonly #oversize = new OversizeStore()
   readonly #admission: Admission
   readonly #host: WorkerHost
@@ -57,33 +48,17 @@ export class AuditWriter implements ExitDrained {
   readonly #groups: GroupPublisher
   readonly #groupEvents = createHistogram()
   readonly #syncNs = createHistogram()
-  readonly #success: AuditOutcome
-  /** Whether a waitAsync on the durable position is pending. */
-  #isWatching = false
   #state: 'open' | 'closing' | 'closed' = 'open'
   readonly #startedAt = performance.now()
   #isAskingClock = false
-  #accepted = 0
-  /** By the record's type: an object with the names as its keys takes 10 ns a call more. */
-  readonly #acceptedByType = new Float64Array(RECORD_TYPES)
-  #settled = 0
-  #succeeded = 0
-  #failed = 0
-  /** The failure word met last, and its error: a whole group fails with one. */
-  #failureWord = 0
-  #failureError: Error | undefined
-  #drainWaiters: DrainWaiter[] = []
   #closing: Promise<void> | undefined
   /** When the process's exit stops waiting; set as it begins, and the same for all its handlers. */
   #exitDeadline: number | undefined
-  /** Where {@link #capture} leaves the function that settles the promise being made. */
-  #captured: Settle = () => undefined
 
   constructor(path: string, options: CheckedOptions, recorder: AuditFailureRecorder) {
     this.#path = path
     this.#options = options
     this.#reporter = new FailureReporter(path, recorder, options.logger)
-    this.#success = options.fsync.method === 'none' ? 'written' : 'durable'
     this.#memory = allocateMemory(options.ringBytes)
     this.#groups = new GroupPublisher(path, this.#memory.session)
     this.#ring = new RingProducer(this.#memory.ring)
@@ -95,15 +70,27 @@ export class AuditWriter implements ExitDrained {
       onRedactError: (error) =>
         this.#reporter.noteWarning(redactWarning(error, options.failureMode)),
     })
+    this.#settlement = this.#newSettlement()
     this.#host = this.#startHost()
     this.#admission = new Admission(
       this.#ring,
-      this.#acks,
+      this.#settlement,
       this.#oversize,
       (record) => this.#host.offer(record),
       options.maxWaitingBytes,
     )
     if (options.drainOnExit) drainAtExit(this)
+  }
+
+  #newSettlement(): Settlement {
+    const { fsync, failureMode } = this.#options
+    const options = {
+      path: this.#path,
+      success: fsync.method === 'none' ? ('written' as const) : ('durable' as const),
+      rejects: failureMode === 'closed',
+    }
+    const events = { onFreed: () => this.#onFreed(), onMoved: () => this.#onProgress() }
+    return new Settlement(this.#memory.ring, this.#ring, options, this.#reporter, events)
   }
 
   #startHost(): WorkerHost {
@@ -143,28 +130,25 @@ export class AuditWriter implements ExitDrained {
 
   /** Resolves when every event accepted so far is settled. */
   drain(): Promise<void> {
-    if (this.#pending === 0) return Promise.resolve()
-    flushUpTo(this.#memory.ring, this.#ring.tailPosition)
-    return new Promise((resolve) => {
-      this.#drainWaiters.push({ through: this.#accepted, resolve })
-    })
+    if (this.#settlement.pending > 0) flushUpTo(this.#memory.ring, this.#ring.tailPosition)
+    return this.#settlement.drained()
   }
 
   /** Blocks until every accepted event is settled, at most `timeoutMs`; whether it is. */
   drainSync(timeoutMs: number): boolean {
     const deadline = performance.now() + timeoutMs
-    this.#settle()
-    while (this.#pending > 0) {
+    this.#settlement.settle()
+    while (this.#settlement.pending > 0) {
       const leftMs = deadline - performance.now()
       if (leftMs <= 0) break
       flushUpTo(this.#memory.ring, this.#ring.tailPosition)
       this.#host.waitForProgress(this.#ring.headPosition, leftMs, DRAIN_PATIENCE_MS)
-      this.#settle()
+      this.#settlement.settle()
     }
     this.#host.endBlocking()
     this.#reporter.flush()
     this.#groups.flush()
-    return this.#pending === 0
+    return this.#settlement.pending === 0
   }
 
   /** Settles everything, closes the file and ends the worker. */
@@ -180,24 +164,24 @@ export class AuditWriter implements ExitDrained {
     const leftMs = Math.max(0, this.#exitDeadline - performance.now())
     if (this.drainSync(Math.min(leftMs, sliceMs))) return true
     if (leftMs > sliceMs) return false
-    this.#reporter.noteWarning(exitTimeoutWarning(this.#pending, this.#path, exitDrainMs))
+    this.#reporter.noteWarning(
+      exitTimeoutWarning(this.#settlement.pending, this.#path, exitDrainMs),
+    )
     this.#reporter.flush()
     return true
   }
 
   stats(): AuditStats {
+    const { acceptedByType, ...counts } = this.#settlement.counts
     const own = {
       state: this.#state,
       uptimeMs: performance.now() - this.#startedAt,
       path: this.#path,
-      acceptedByType: this.#acceptedByType,
+      acceptedByType,
       events: {
-        accepted: this.#accepted,
-        settled: this.#settled,
-        pending: this.#pending,
+        ...counts,
+        pending: this.#settlement.pending,
         oldestPendingMs: this.#oldestPendingMs(),
-        succeeded: this.#succeeded,
-        failed: this.#failed,
       },
       worker: this.#host.state,
     }
@@ -212,7 +196,7 @@ export class AuditWriter implements ExitDrained {
   }
 
   #oldestPendingMs(): number {
-    const time = this.#admission.oldestTime
+    const time = this.#settlement.oldestTime
     // The clock is foreign code, and may ask for the stats itself.
     if (time === undefined || this.#isAskingClock) return 0
     this.#isAskingClock = true
@@ -221,39 +205,17 @@ export class AuditWriter implements ExitDrained {
     return Math.max(0, now - time)
   }
 
-  get #pending(): number {
-    return this.#accepted - this.#settled
-  }
-
-  /** One for all promises: so that in open mode a call makes no function of its own. */
-  readonly #capture = (resolve: Settle, reject: Reject): void => {
-    const rejects = this.#options.failureMode === 'closed'
-    this.#captured = rejects ? this.#rejecting(resolve, reject) : resolve
-  }
-
-  /**
-   * Where failures reject, they reject the promise itself. To resolve it with a rejected one would take
-   * two turns more, in which later events would settle first.
-   */
-  #rejecting(resolve: Settle, reject: Reject): Settle {
-    return (outcome) => {
-      if (outcome === 'failed') reject(this.#failureError)
-      else resolve(outcome)
-    }
-  }
-
   #accept(encoder: EventEncoder): Promise<AuditOutcome> {
     // Asked again here: a getter of the event, or `redact`, may have closed the audit meanwhile.
     if (this.#closing !== undefined) return this.#refuse('closed', closedError())
     this.#groups.update()
-    const promise = new Promise<AuditOutcome>(this.#capture)
-    if (!this.#place(encoder, this.#captured)) {
+    const promise = this.#settlement.newPromise()
+    if (!this.#place(encoder, this.#settlement.newSettle)) {
       return this.#refuse('full', ringFullError(this.#options))
     }
-    this.#acceptedByType[encoder.type] = (this.#acceptedByType[encoder.type] ?? 0) + 1
-    this.#accepted++
+    this.#settlement.countAccepted(encoder.type)
     this.#host.wake()
-    this.#watch()
+    this.#settlement.watch()
     this.#reporter.flush()
     // After the exit handlers' turn nothing drains any more, so a call from one of them does.
     if (isExiting()) this.drainAtExit(Number.POSITIVE_INFINITY)
@@ -264,7 +226,7 @@ export class AuditWriter implements ExitDrained {
   #place(encoder: EventEncoder, settle: Settle): boolean {
     if (this.#admission.tryPublish(encoder, settle)) return true
     // Outcomes that have arrived meanwhile free their space.
-    this.#settle()
+    this.#settlement.settle()
     if (this.#admission.tryPublish(encoder, settle)) return true
     flushUpTo(this.#memory.ring, this.#ring.tailPosition)
     switch (this.#options.onFull) {
@@ -283,7 +245,7 @@ export class AuditWriter implements ExitDrained {
     let isPublished = false
     for (let leftMs = this.#options.maxBlockMs; !isPublished && leftMs > 0; ) {
       this.#host.waitForProgress(this.#ring.headPosition, leftMs, CALL_PATIENCE_MS)
-      this.#settle()
+      this.#settlement.settle()
       isPublished = this.#admission.tryPublish(encoder, settle)
       leftMs = deadline - performance.now()
     }
@@ -293,7 +255,7 @@ export class AuditWriter implements ExitDrained {
 
   /** An event that goes no further: counted, warned about, and its promise settled at once. */
   #refuse(kind: FailureKind, error: Error): Promise<AuditOutcome> {
-    this.#failed++
+    this.#settlement.countRefused()
     this.#reporter.note(kind, error)
     this.#reporter.flush()
     return this.#options.failureMode === 'closed'
@@ -301,67 +263,18 @@ export class AuditWriter implements ExitDrained {
       : Promise.resolve<AuditOutcome>('failed')
   }
 
-  /** Has {@link #onDurable} called when the durable position moves, while promises are pending. */
-  #watch(): void {
-    if (this.#isWatching || this.#acks.size === 0) return
-    this.#isWatching = true
-    const { headPosition } = this.#ring
-    watchDurable(this.#memory.ring, headPosition, this.#onDurable)
-  }
-
-  readonly #onDurable = (): void => {
-    this.#isWatching = false
-    this.#onProgress()
-  }
-
   #onProgress(): void {
-    this.#settle()
-    this.#watch()
+    this.#settlement.settle()
+    this.#settlement.watch()
     this.#reporter.flush()
   }
 
-  /** Settles the promises that the durable position has passed, in order; runs no foreign code. */
-  #settle(): void {
-    if (!acknowledge(this.#ring, this.#acks, this.#settleOne)) return
+  /** Space has come free, for events that wait; runs no foreign code. */
+  #onFreed(): void {
     this.#admission.releaseBefore(this.#ring.headPosition)
-    if (this.#admission.promote()) {
-      this.#host.wake()
-      flushUpTo(this.#memory.ring, this.#ring.tailPosition)
-    }
-    this.#settleDrains()
-  }
-
-  readonly #settleOne = (settle: Settle, failureWord: number, position: number): void => {
-    this.#settled++
-    if (failureWord === 0) {
-      this.#succeeded++
-      if (this.#reporter.isFailing) this.#noteSuccess(position)
-      settle(this.#success)
-    } else {
-      this.#failed++
-      this.#noteFailure(failureWord)
-      settle('failed')
-    }
-  }
-
-  #noteSuccess(position: number): void {
-    // To open the path afresh says nothing of writing to it: a full disk lets one do that.
-    if (this.#ring.typeAt(position) !== TYPE_REOPEN) this.#reporter.noteSuccess()
-  }
-
-  #noteFailure(word: number): void {
-    const failure = unpackFailure(word)
-    if (word !== this.#failureWord || this.#failureError === undefined) {
-      this.#failureWord = word
-      this.#failureError = ioError(failure, this.#path)
-    }
-    this.#reporter.note(failure.stage, this.#failureError)
-  }
-
-  #settleDrains(): void {
-    while (this.#drainWaiters[0] !== undefined && this.#drainWaiters[0].through <= this.#settled) {
-      this.#drainWaiters.shift()?.resolve()
-    }
+    if (!this.#admission.promote()) return
+    this.#host.wake()
+    flushUpTo(this.#memory.ring, this.#ring.tailPosition)
   }
 
   async #close(): Promise<void> {

@@ -1,45 +1,17 @@
 import type { AuditOutcome } from '../../format/events'
-import { packFailure, REASON_CORRUPT_RING } from '../ring/failure-word'
 import { positionDelta } from '../ring/memory-map'
-import type { RingProducer } from '../ring/ring'
 
 /** Settles one event's promise with its outcome. */
 export type Settle = (outcome: AuditOutcome) => void
 
 const CAPACITY_FIRST = 1024
-const CORRUPT_RING = packFailure({ stage: 'encode', reason: REASON_CORRUPT_RING })
 
 /**
- * Takes the promises that the durable position has passed out of `acks`, in order, and frees the space
- * of their records. `settle` is given each with its record's failure word, 0 for none, and the record's
- * position; it must not run foreign code. Returns whether the durable position has moved.
- */
-export function acknowledge(
-  ring: RingProducer,
-  acks: Acks,
-  settle: (settle: Settle, failureWord: number, position: number) => void,
-): boolean {
-  const durable = ring.durablePosition
-  if (durable === ring.headPosition) return false
-  // A position that is impossible was put there by something else: it vouches for nothing.
-  const isPossible = ring.isPublished(durable)
-  const end = isPossible ? durable : ring.tailPosition
-  const isCorrupt = !isPossible || ring.corruption(durable)
-  while (acks.hasBefore(end)) {
-    const position = acks.firstPosition
-    const word = isCorrupt ? CORRUPT_RING : ring.failureAt(position)
-    settle(acks.shift(), word, position)
-  }
-  ring.release(end)
-  return true
-}
-
-/**
- * The promises of the records in the ring, first in, first out. Bounded by the ring: it holds as many
- * as there are records. A circular buffer of positions beside one of functions, so that an event in
+ * The promises of the records in the ring, first in, first out. The ring bounds it: there is one entry
+ * per record. A circular buffer of positions beside one of functions, so that an event in
  * flight costs no object of its own.
  */
-export class Acks {
+export class PromiseQueue {
   #positions = new Int32Array(CAPACITY_FIRST)
   #settles: (Settle | undefined)[] = new Array(CAPACITY_FIRST)
   #first = 0
