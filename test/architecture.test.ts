@@ -26,7 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['writer/options', 'writer/audit-stats', 'writer/exit-drain'],
   ],
   'writer/audit-trail': ['format', 'writer/audit-stats'],
-  'writer/audit-stats': ['base', 'format', 'writer/ring', 'writer/failure'],
+  'writer/audit-stats': ['format', 'writer/ring', 'writer/failure'],
   'writer/options': ['base', 'writer/ring'],
   'writer/policy': ['base'],
   'writer/exit-drain': [],

@@ -1,7 +1,7 @@
 import { createHistogram } from 'node:perf_hooks'
 import { types } from 'node:util'
 import type { AuditOutcome } from '../../format/events'
-import { type AuditStats, collectStats } from '../audit-stats'
+import type { AuditStats } from '../audit-stats'
 import { drainAtExit, type ExitDrained, forgetAtExit, isExiting } from '../exit-drain'
 import { closedError, ringFullError } from '../failure/audit-error'
 import type { AuditFailureRecorder } from '../failure/diagnostics'
@@ -19,13 +19,14 @@ import {
 import type { CheckedOptions } from '../options'
 import { EventEncoder, type RecordName } from '../record/encode'
 import { allocateMemory, type SharedMemory } from '../ring/memory-map'
-import type { Notice } from '../ring/messages'
+import type { DrainConfig, Notice } from '../ring/messages'
 import { OversizeStore } from '../ring/oversize'
 import { RingProducer } from '../ring/ring'
 import { flushUpTo } from '../ring/wake-up'
 import { CALL_PATIENCE_MS, DRAIN_PATIENCE_MS, WorkerHost } from '../worker/worker-host'
 import { findWorkerFile } from '../worker/worker-pool'
 import { Admission } from './admission'
+import { StatsCollector } from './collect-stats'
 import { GroupPublisher } from './group-channel'
 import type { Settle } from './promise-queue'
 import { Settlement } from './settlement'
@@ -46,11 +47,8 @@ export class AuditWriter implements ExitDrained {
   readonly #host: WorkerHost
   readonly #reporter: FailureReporter
   readonly #groups: GroupPublisher
-  readonly #groupEvents = createHistogram()
-  readonly #syncNs = createHistogram()
+  readonly #stats: StatsCollector
   #state: 'open' | 'closing' | 'closed' = 'open'
-  readonly #startedAt = performance.now()
-  #isAskingClock = false
   #closing: Promise<void> | undefined
   /** When the process's exit stops waiting; set as it begins, and the same for all its handlers. */
   #exitDeadline: number | undefined
@@ -71,7 +69,8 @@ export class AuditWriter implements ExitDrained {
         this.#reporter.noteWarning(redactWarning(error, options.failureMode)),
     })
     this.#settlement = this.#newSettlement()
-    this.#host = this.#startHost()
+    const config = this.#drainConfig()
+    this.#host = this.#startHost(config)
     this.#admission = new Admission(
       this.#ring,
       this.#settlement,
@@ -79,6 +78,15 @@ export class AuditWriter implements ExitDrained {
       (record) => this.#host.offer(record),
       options.maxWaitingBytes,
     )
+    this.#stats = new StatsCollector({
+      options,
+      config,
+      counters: this.#memory.counters,
+      settlement: this.#settlement,
+      admission: this.#admission,
+      reporter: this.#reporter,
+      host: this.#host,
+    })
     if (options.drainOnExit) drainAtExit(this)
   }
 
@@ -93,18 +101,21 @@ export class AuditWriter implements ExitDrained {
     return new Settlement(this.#memory.ring, this.#ring, options, this.#reporter, events)
   }
 
-  #startHost(): WorkerHost {
-    const { fsync, fileMode, dirMode, onUnsafeFile, retryForMs, workerFile } = this.#options
-    const config = {
+  #drainConfig(): DrainConfig {
+    const { fsync, fileMode, dirMode, onUnsafeFile, retryForMs } = this.#options
+    return {
       ring: this.#memory.buffer,
       sink: { path: this.#path, fileMode, dirMode, onUnsafeFile, syncMethod: fsync.method },
       maxEvents: fsync.maxEvents,
       maxBytes: fsync.maxBytes,
       maxDelayMs: fsync.maxDelayMs,
       retryForMs,
-      groupEvents: this.#groupEvents,
-      syncNs: this.#syncNs,
+      groupEvents: createHistogram(),
+      syncNs: createHistogram(),
     }
+  }
+
+  #startHost(config: DrainConfig): WorkerHost {
     const events = {
       onProgress: () => this.#onProgress(),
       onNotice: (notice: Notice) => this.#onNotice(notice),
@@ -112,7 +123,7 @@ export class AuditWriter implements ExitDrained {
       onReturn: () => this.#warnLater(returnWarning(this.#path)),
       onRingGivenUp: (cause: unknown) => this.#warnLater(ringGivenUpWarning(cause, this.#path)),
     }
-    const file = workerFile ?? findWorkerFile()
+    const file = this.#options.workerFile ?? findWorkerFile()
     return new WorkerHost(this.#memory, config, this.#oversize, events, file)
   }
 
@@ -172,37 +183,7 @@ export class AuditWriter implements ExitDrained {
   }
 
   stats(): AuditStats {
-    const { acceptedByType, ...counts } = this.#settlement.counts
-    const own = {
-      state: this.#state,
-      uptimeMs: performance.now() - this.#startedAt,
-      path: this.#path,
-      acceptedByType,
-      events: {
-        ...counts,
-        pending: this.#settlement.pending,
-        oldestPendingMs: this.#oldestPendingMs(),
-      },
-      worker: this.#host.state,
-    }
-    return collectStats(own, {
-      counters: this.#memory.counters,
-      options: this.#options,
-      admission: this.#admission,
-      reporter: this.#reporter,
-      groupEvents: this.#groupEvents,
-      syncNs: this.#syncNs,
-    })
-  }
-
-  #oldestPendingMs(): number {
-    const time = this.#settlement.oldestTime
-    // The clock is foreign code, and may ask for the stats itself.
-    if (time === undefined || this.#isAskingClock) return 0
-    this.#isAskingClock = true
-    const now = this.#options.clock()
-    this.#isAskingClock = false
-    return Math.max(0, now - time)
+    return this.#stats.collect(this.#state)
   }
 
   #accept(encoder: EventEncoder): Promise<AuditOutcome> {
