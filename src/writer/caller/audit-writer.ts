@@ -17,7 +17,7 @@ import {
   ringGivenUpWarning,
 } from '../failure/warnings'
 import type { CheckedOptions } from '../options'
-import { EventEncoder, type RecordName } from '../record/encode'
+import { EventEncoder, type RecordName, reentryError } from '../record/encode'
 import { allocateMemory, type SharedMemory } from '../ring/memory-map'
 import type { DrainConfig, Notice } from '../ring/messages'
 import { OversizeStore } from '../ring/oversize'
@@ -30,6 +30,9 @@ import { StatsCollector } from './collect-stats'
 import { GroupPublisher } from './group-channel'
 import type { Settle } from './promise-queue'
 import { Settlement } from './settlement'
+
+/** One for all: an async hook that records an event for each promise that is made comes to an end. */
+const FAILED = Promise.resolve<AuditOutcome>('failed')
 
 /**
  * The calling thread's side of the data's way, put together: an event is encoded, finds room in the
@@ -130,12 +133,12 @@ export class AuditWriter implements ExitDrained {
   /** Encodes an event, or a reopen, and brings it on its way; never throws. */
   submit(name: RecordName, input?: unknown): Promise<AuditOutcome> {
     if (this.#closing !== undefined) return this.#refuse('closed', closedError())
+    if (this.#encoder.isTaken) return this.#refuse('encode', reentryError())
     try {
-      const encoder = this.#encoder.idle()
-      encoder.prepare(name, input)
-      return this.#accept(encoder)
+      this.#encoder.prepare(name, input)
+      return this.#accept()
     } catch (thrown) {
-      return this.#refuse('encode', asError(thrown))
+      return this.#giveUp('encode', asError(thrown))
     }
   }
 
@@ -186,15 +189,16 @@ export class AuditWriter implements ExitDrained {
     return this.#stats.collect(this.#state)
   }
 
-  #accept(encoder: EventEncoder): Promise<AuditOutcome> {
-    // Asked again here: a getter of the event, or `redact`, may have closed the audit meanwhile.
-    if (this.#closing !== undefined) return this.#refuse('closed', closedError())
+  /** Brings the prepared event on its way. */
+  #accept(): Promise<AuditOutcome> {
     this.#groups.update()
     const promise = this.#settlement.newPromise()
-    if (!this.#place(encoder, this.#settlement.newSettle)) {
-      return this.#refuse('full', ringFullError(this.#options))
+    // Asked again here: a getter of the event, `redact` or an async hook may have closed the audit meanwhile.
+    if (this.#closing !== undefined) return this.#giveUp('closed', closedError())
+    if (!this.#place(this.#settlement.newSettle)) {
+      return this.#giveUp('full', ringFullError(this.#options))
     }
-    this.#settlement.countAccepted(encoder.type)
+    this.#settlement.countAccepted(this.#encoder.type)
     this.#host.wake()
     this.#settlement.watch()
     this.#reporter.flush()
@@ -204,7 +208,8 @@ export class AuditWriter implements ExitDrained {
   }
 
   /** Finds room for the prepared event, if there is. */
-  #place(encoder: EventEncoder, settle: Settle): boolean {
+  #place(settle: Settle): boolean {
+    const encoder = this.#encoder
     if (this.#admission.tryPublish(encoder, settle)) return true
     // Outcomes that have arrived meanwhile free their space.
     this.#settlement.settle()
@@ -214,24 +219,30 @@ export class AuditWriter implements ExitDrained {
       case 'fail':
         return false
       case 'block':
-        return this.#block(encoder, settle)
+        return this.#block(settle)
       case 'wait':
         return this.#admission.tryWait(encoder, settle)
     }
   }
 
   /** Blocks the calling thread until there is room for the prepared event. */
-  #block(encoder: EventEncoder, settle: Settle): boolean {
+  #block(settle: Settle): boolean {
     const deadline = performance.now() + this.#options.maxBlockMs
     let isPublished = false
     for (let leftMs = this.#options.maxBlockMs; !isPublished && leftMs > 0; ) {
       this.#host.waitForProgress(this.#ring.headPosition, leftMs, CALL_PATIENCE_MS)
       this.#settlement.settle()
-      isPublished = this.#admission.tryPublish(encoder, settle)
+      isPublished = this.#admission.tryPublish(this.#encoder, settle)
       leftMs = deadline - performance.now()
     }
     this.#host.endBlocking()
     return isPublished
+  }
+
+  /** The prepared event goes no further. Its space in the encoder is free before foreign code is called. */
+  #giveUp(kind: FailureKind, error: Error): Promise<AuditOutcome> {
+    this.#encoder.release()
+    return this.#refuse(kind, error)
   }
 
   /** An event that goes no further: counted, warned about, and its promise settled at once. */
@@ -239,9 +250,7 @@ export class AuditWriter implements ExitDrained {
     this.#settlement.countRefused()
     this.#reporter.note(kind, error)
     this.#reporter.flush()
-    return this.#options.failureMode === 'closed'
-      ? Promise.reject(error)
-      : Promise.resolve<AuditOutcome>('failed')
+    return this.#options.failureMode === 'closed' ? Promise.reject(error) : FAILED
   }
 
   #onProgress(): void {
@@ -260,7 +269,9 @@ export class AuditWriter implements ExitDrained {
 
   async #close(): Promise<void> {
     this.#state = 'closing'
-    await this.drain()
+    // Twice if it was called from within an event that was then accepted.
+    do await this.drain()
+    while (this.#settlement.pending > 0)
     await this.#host.close()
     forgetAtExit(this)
     this.#state = 'closed'

@@ -103,6 +103,8 @@ export class WorkerHost {
   #drainer: Drainer = 'worker'
   #session: Promise<void> | undefined
   #port: MessagePort | undefined
+  /** Whether a session is being started. */
+  #isStarting = false
   #isStepScheduled = false
   /** How long blocking waits still leave the ring to a worker; spent once, until one is seen again. */
   #patienceLeftMs = CALL_PATIENCE_MS
@@ -246,6 +248,17 @@ export class WorkerHost {
   }
 
   #startSession(): void {
+    // An async hook that records an event meanwhile: the session that is being started is for it, too.
+    if (this.#isStarting) return
+    this.#isStarting = true
+    try {
+      this.#runSession()
+    } finally {
+      this.#isStarting = false
+    }
+  }
+
+  #runSession(): void {
     const pool = this.#ensurePool()
     if (pool === undefined) return
     const { port1, port2 } = new MessageChannel()
