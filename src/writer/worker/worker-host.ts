@@ -1,22 +1,21 @@
-import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import {
   CLOSING,
   DRAINER,
   DRAINER_NONE,
   DRAINER_WORKER,
   DURABLE,
-  SESSIONS_BEGUN,
   type SharedMemory,
   TAIL,
   WORKER_THREAD,
 } from '../ring/memory-map'
-import type { DrainConfig, Notice, OversizeRecord, SessionTask } from '../ring/messages'
+import type { DrainConfig, OversizeRecord } from '../ring/messages'
 import type { OversizeStore } from '../ring/oversize'
 import { sleep, unpark, waitDurable } from '../ring/wake-up'
 import { StandIn, type StandInEvents } from './caller-drainer'
 import { WorkerTrials } from './restart-backoff'
 import { isThreadGone } from './thread-liveness'
 import { openWorkerPool, READY_TASK, type WorkerPool } from './worker-pool'
+import { SESSION_START_MS_MAX, type SessionDeath, WorkerSession } from './worker-session'
 
 /*
  * Who drains. DRAINER, in the ring's memory, names the thread that drains now; `#session` is what piscina
@@ -63,8 +62,6 @@ import { openWorkerPool, READY_TASK, type WorkerPool } from './worker-pool'
  *   close()                  | the last session, then the worker until it has ended
  */
 
-/** How long a session may take to begin before the worker counts as unable to start. */
-const SESSION_START_MS_MAX = 10_000
 /** Deaths in a row without one published group before the worker counts as unable to run. */
 const FRUITLESS_DEATHS_MAX = 3
 /** How long a blocking wait sleeps before it looks around again. */
@@ -101,10 +98,7 @@ export class WorkerHost {
   readonly #trials = new WorkerTrials()
   #pool: WorkerPool | undefined
   #drainer: Drainer = 'worker'
-  #session: Promise<void> | undefined
-  #port: MessagePort | undefined
-  /** Whether a session is being started. */
-  #isStarting = false
+  #session: WorkerSession | undefined
   #isStepScheduled = false
   /** How long blocking waits still leave the ring to a worker; spent once, until one is seen again. */
   #patienceLeftMs = CALL_PATIENCE_MS
@@ -136,7 +130,7 @@ export class WorkerHost {
 
   /** Gives the worker an oversize record before the reference to it is published. */
   offer(record: OversizeRecord): void {
-    this.#port?.postMessage(record)
+    this.#session?.offer(record)
   }
 
   /** Sees to it that what was published gets drained. Cheap when a session is running. */
@@ -189,18 +183,8 @@ export class WorkerHost {
    * what this thread had open to drain, unless it is in the middle of a group.
    */
   endBlocking(): void {
-    this.#receiveNotices()
+    this.#session?.receiveNotices()
     if (!this.#isDrainedHere) this.#standIn.close()
-  }
-
-  #receiveNotices(): void {
-    const port = this.#port
-    if (port === undefined) return
-    for (;;) {
-      const received: { message: Notice } | undefined = receiveMessageOnPort(port)
-      if (received === undefined) return
-      this.#events.onNotice(received.message)
-    }
   }
 
   /** Ends the worker. Everything must have its outcome. Idempotent through its owner. */
@@ -212,7 +196,7 @@ export class WorkerHost {
       // One last session, so that the worker closes its file.
       if (this.#session === undefined && this.#pool !== undefined) this.#startSession()
       unpark(ring)
-      await this.#session
+      await this.#session?.ended
     }
     this.#standIn.close()
     await this.#destroyPool()
@@ -248,72 +232,42 @@ export class WorkerHost {
   }
 
   #startSession(): void {
-    // An async hook that records an event meanwhile: the session that is being started is for it, too.
-    if (this.#isStarting) return
-    this.#isStarting = true
-    try {
-      this.#runSession()
-    } finally {
-      this.#isStarting = false
-    }
-  }
-
-  #runSession(): void {
+    const session = new WorkerSession(this.#memory, {
+      onNotice: (notice) => this.#events.onNotice(notice),
+      onLate: () => this.#onLateSession(),
+      onEnd: (death) => this.#onSessionEnd(death),
+    })
+    this.#session = session
     const pool = this.#ensurePool()
-    if (pool === undefined) return
-    const { port1, port2 } = new MessageChannel()
-    port1.on('message', (notice: Notice) => this.#events.onNotice(notice))
-    port1.unref()
-    this.#port = port1
-    this.#sessions++
-    const durable = Atomics.load(this.#memory.ring.words, DURABLE)
-    // It also keeps the process alive while the first session may never begin.
-    const begun = Atomics.load(this.#memory.session.session, SESSIONS_BEGUN)
-    const watchdog = setTimeout(() => this.#checkBegun(begun), SESSION_START_MS_MAX)
-    const task: SessionTask = {
-      config: this.#config,
-      port: port2,
-      oversize: this.#oversize.all(),
+    if (pool === undefined) {
+      this.#session = undefined
+      return
     }
-    this.#session = pool
-      .run(task, { transferList: [port2] })
-      .then(
-        () => this.#onGoodEnd(),
-        (thrown: unknown) => this.#onDeath(thrown, durable),
-      )
-      .then(() => {
-        clearTimeout(watchdog)
-        this.#receiveNotices()
-        port1.close()
-        this.#onSessionEnd()
-      })
+    this.#sessions++
+    session.start(pool, this.#config, this.#oversize)
   }
 
-  #onSessionEnd(): void {
+  #onSessionEnd(death: SessionDeath | undefined): void {
     this.#session = undefined
-    this.#port = undefined
+    if (death !== undefined) this.#onDeath(death)
+    else {
+      this.#fruitlessDeaths = 0
+      this.#trials.succeeded()
+    }
     this.#events.onProgress()
     if (this.#isPending) this.wake()
   }
 
-  #onGoodEnd(): void {
-    this.#fruitlessDeaths = 0
-    this.#trials.succeeded()
-  }
-
-  /** A session was rejected: the worker died, could not load, or its drain loop threw. */
-  #onDeath(cause: unknown, durableBefore: number): void {
+  #onDeath({ cause, isFruitless }: SessionDeath): void {
     if (this.#drainer === 'caller') return
     this.#deaths++
     this.#disownWorker()
-    const isFruitless = Atomics.load(this.#memory.ring.words, DURABLE) === durableBefore
     this.#fruitlessDeaths = isFruitless ? this.#fruitlessDeaths + 1 : 0
     // After its return one such death is enough, until a session has ended well.
     if (this.#fruitlessDeaths >= FRUITLESS_DEATHS_MAX) this.#fallBack(cause)
   }
 
-  #checkBegun(begunBefore: number): void {
-    if (Atomics.load(this.#memory.session.session, SESSIONS_BEGUN) !== begunBefore) return
+  #onLateSession(): void {
     this.#fallBack(new Error(`the worker did not start within ${SESSION_START_MS_MAX} ms`))
   }
 
