@@ -6,9 +6,6 @@ import { describe } from './describe'
  * or throws a TypeError or RangeError that names the option, what is allowed and what was given.
  */
 
-/** The largest delay that a timer of Node takes, in milliseconds. */
-export const INT32_MAX = 2 ** 31 - 1
-
 /** An options object, by name. */
 export type Values = ReadonlyMap<string, unknown>
 /** A function of the caller's. */

@@ -1,3 +1,4 @@
+import { I32_MAX, I32_MIN, U32_MAX } from '../base/integers'
 import { DENIAL_REASONS, WARNING_KINDS } from './events'
 import type { AuditProblem } from './records'
 
@@ -35,12 +36,12 @@ const TIME: Rule = {
   expected: 'an integer from 0 to 2^53 - 1',
   allows: isInteger(0, Number.MAX_SAFE_INTEGER),
 }
-const U32: Rule = { expected: 'an integer from 0 to 2^32 - 1', allows: isInteger(0, 2 ** 32 - 1) }
+const U32: Rule = { expected: 'an integer from 0 to 2^32 - 1', allows: isInteger(0, U32_MAX) }
 /** 2^64 itself is what JSON.parse makes of the largest u64. */
 const U64: Rule = { expected: 'an integer from 0 to 2^64 - 1', allows: isInteger(0, 2 ** 64) }
 const I32: Rule = {
   expected: 'an integer from -2^31 to 2^31 - 1',
-  allows: isInteger(-(2 ** 31), 2 ** 31 - 1),
+  allows: isInteger(I32_MIN, I32_MAX),
 }
 const TEXT: Rule = {
   expected: 'a string of well-formed Unicode',

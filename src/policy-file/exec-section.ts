@@ -1,4 +1,5 @@
-import { INT32_MAX, nearest } from '../base/option-checks'
+import { I32_MAX, U32_MAX } from '../base/integers'
+import { nearest } from '../base/option-checks'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../runner/limits'
 import { PolicyFileError } from './errors'
 import { checkNotMisplaced, checkNotMisspelt } from './misspelt-section'
@@ -43,7 +44,6 @@ type Key = (typeof KEYS)[number]
 const DEFAULT_LOG_PATH = '/var/log/x0x/exec.log'
 const MAX_CONCURRENT_PER_AGENT = 4
 const MAX_CONCURRENT_TOTAL = 32
-const U32_MAX = 2 ** 32 - 1
 
 /** Reads the section, or returns undefined where there is none, nor one that must have been meant. */
 export function readExecSection(
@@ -170,7 +170,7 @@ class SectionReader {
 
   /** Seconds as milliseconds. More than a timer takes, some 24 days, counts as that. */
   #millis(key: Key, fallbackMs: number, min: number): number {
-    return Math.min(this.#count(key, fallbackMs / 1_000, min) * 1_000, INT32_MAX)
+    return Math.min(this.#count(key, fallbackMs / 1_000, min) * 1_000, I32_MAX)
   }
 
   #allow(): readonly AllowEntry[] {

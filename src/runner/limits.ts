@@ -1,4 +1,5 @@
-import { INT32_MAX, integer, type Values, valuesOf } from '../base/option-checks'
+import { I32_MAX } from '../base/integers'
+import { integer, type Values, valuesOf } from '../base/option-checks'
 
 /** The caps on one command, and when to warn ahead of them; all have x0x's defaults. */
 export interface RunLimits {
@@ -55,15 +56,15 @@ export function checkLimits(where: string, input: unknown): RunLimits {
     maxStdoutBytes: take('maxStdoutBytes', 1, COUNT_MAX),
     maxStderrBytes: take('maxStderrBytes', 1, COUNT_MAX),
     maxStdinBytes: take('maxStdinBytes', 1, COUNT_MAX),
-    maxDurationMs: take('maxDurationMs', 1, INT32_MAX),
+    maxDurationMs: take('maxDurationMs', 1, I32_MAX),
   }
   return {
     ...caps,
     warnStdoutBytes: Math.min(take('warnStdoutBytes', 0, COUNT_MAX), caps.maxStdoutBytes),
     warnStderrBytes: Math.min(take('warnStderrBytes', 0, COUNT_MAX), caps.maxStderrBytes),
     warnDurationMs: Math.min(take('warnDurationMs', 0, COUNT_MAX), caps.maxDurationMs),
-    graceMs: take('graceMs', 0, INT32_MAX),
-    lingerMs: take('lingerMs', 1, INT32_MAX),
+    graceMs: take('graceMs', 0, I32_MAX),
+    lingerMs: take('lingerMs', 1, I32_MAX),
   }
 }
 

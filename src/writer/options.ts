@@ -1,8 +1,8 @@
+import { I32_MAX } from '../base/integers'
 import {
   filePath,
   flag,
   functionOf,
-  INT32_MAX,
   integer,
   number,
   oneOf,
@@ -161,16 +161,16 @@ export function checkOptions(
   return {
     ringBytes: powerOfTwoFrom(integer('options.ringBytes', values, MIB, KIB, GIB)),
     fsync: {
-      maxEvents: integer('options.fsync.maxEvents', fsync, INT32_MAX, 1, INT32_MAX),
+      maxEvents: integer('options.fsync.maxEvents', fsync, I32_MAX, 1, I32_MAX),
       maxBytes: integer('options.fsync.maxBytes', fsync, MIB, 1, GIB),
       maxDelayMs: number('options.fsync.maxDelayMs', fsync, 0, 0, 60_000),
       method: oneOf('options.fsync.method', fsync, ['fdatasync', 'fsync', 'none']),
     },
     onFull: oneOf('options.onFull', values, ['wait', 'block', 'fail']),
     maxWaitingBytes: integer('options.maxWaitingBytes', values, 256 * MIB, 0, 2 ** 40),
-    maxBlockMs: number('options.maxBlockMs', values, 10_000, 0, INT32_MAX),
+    maxBlockMs: number('options.maxBlockMs', values, 10_000, 0, I32_MAX),
     failureMode: oneOf('options.failureMode', values, ['open', 'closed']),
-    retryForMs: number('options.retryForMs', values, 0, 0, INT32_MAX),
+    retryForMs: number('options.retryForMs', values, 0, 0, I32_MAX),
     fileMode: integer('options.fileMode', values, 0o600, 0, MODE_MAX),
     dirMode: integer('options.dirMode', values, 0o700, 0, MODE_MAX),
     onUnsafeFile: oneOf('options.onUnsafeFile', values, ['warn', 'fail']),

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { codeOf } from '../../base/describe'
-import { INT32_MAX } from '../../base/option-checks'
+import { I32_MAX } from '../../base/integers'
 import { type LoadedExecPolicy, loadExecPolicy } from '../../policy-file/load-exec-policy'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../../runner/limits'
 import { type AuditedRun, runAudited } from '../../runner/run-audited'
@@ -47,7 +47,7 @@ const write = promisify(fsWrite)
 const NO_CAPS: Partial<RunLimits> = {
   maxStdoutBytes: Number.MAX_SAFE_INTEGER,
   maxStderrBytes: Number.MAX_SAFE_INTEGER,
-  maxDurationMs: INT32_MAX,
+  maxDurationMs: I32_MAX,
   warnStdoutBytes: 0,
   warnStderrBytes: 0,
   warnDurationMs: 0,
@@ -129,8 +129,8 @@ function fileName(text: string): string {
 
 function millis(text: string): number {
   const value = Number(text)
-  if (Number.isSafeInteger(value) && value >= 1 && value <= INT32_MAX) return value
-  throw new InvalidArgumentError(`Expected a whole number from 1 to ${INT32_MAX}.`)
+  if (Number.isSafeInteger(value) && value >= 1 && value <= I32_MAX) return value
+  throw new InvalidArgumentError(`Expected a whole number from 1 to ${I32_MAX}.`)
 }
 
 async function run(argv: readonly string[], options: ExecOptions): Promise<number> {

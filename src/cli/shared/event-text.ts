@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import { INT32_MAX } from '../../base/option-checks'
+import { I32_MAX } from '../../base/integers'
 import type { AuditRecord, ExitRecord } from '../../format/records'
 import type { Paint } from '../../toolkit/text/colour'
 import { formatBytes, formatDuration, formatTime } from '../../toolkit/text/time'
@@ -119,7 +119,7 @@ export function eventParts(record: AuditRecord): Part[] {
 /** The longest that a timer has is what `exec` asks for without a limit; of 0 the runner makes 1 s. */
 function limitText(timeoutMs: number): string {
   if (timeoutMs === 0) return 'limit 0, which is 1 s'
-  return timeoutMs >= INT32_MAX ? 'no limit' : `limit ${formatDuration(timeoutMs)}`
+  return timeoutMs >= I32_MAX ? 'no limit' : `limit ${formatDuration(timeoutMs)}`
 }
 
 function exitParts(record: ExitRecord): Part[] {

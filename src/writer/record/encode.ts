@@ -2,7 +2,6 @@ import {
   array,
   boolean,
   element,
-  fieldsOf,
   type InvalidEventError,
   invalidEvent,
   isInvalidEvent,
@@ -33,6 +32,7 @@ import {
   TYPE_WARNING,
 } from '../ring/record-header'
 import { cutToSize, LINE_SAFE_BYTES, UTF8_BYTES_PER_UNIT, utf8Bytes } from './cut-argv'
+import { fieldsOf } from './own-fields'
 import {
   AGENT_ID_OFFSET,
   ALL_IDS_BYTES,
