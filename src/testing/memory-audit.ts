@@ -168,8 +168,8 @@ export class MemoryAudit implements AuditTrail {
     this.#planned.add(options)
   }
 
-  /** Takes back what is left of {@link failNext}: the disk works again. */
-  mend(): void {
+  /** Cancels what is left of {@link failNext}: the disk works again. */
+  clearFailures(): void {
     this.#planned.clear()
   }
 
