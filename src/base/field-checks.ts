@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { types } from 'node:util'
 import { describe, shorten } from './describe'
-import { I32_MAX, I32_MIN, U32_MAX } from './integers'
+import { I32_MAX, I32_MIN, U32_MAX, U64_MAX } from './integers'
 
 /*
  * One check a kind of field. Each returns the field as a primitive or throws a TypeError (wrong type)
@@ -11,7 +11,6 @@ import { I32_MAX, I32_MIN, U32_MAX } from './integers'
 
 type InvalidEvent = TypeError | RangeError
 
-const U64_MAX = 2n ** 64n - 1n
 const NOT_HEX = -1
 /** What an ASCII character stands for as a hexadecimal digit. */
 const HEX_VALUES = Int8Array.from({ length: 128 }, (_, code) => {
@@ -202,55 +201,4 @@ export function nameCode(
   const allowed = `one of ${[...names.keys()].join(', ')}`
   if (typeof value !== 'string') throw wrongType(field, allowed, value)
   throw wrongRange(field, allowed, JSON.stringify(shorten(value)))
-}
-
-const EMPTY_OBJECT: object = {}
-
-/** The event, without what a polluted Object.prototype would lend it. */
-export function fieldsOf(input: unknown): Record<string, unknown> {
-  if (!isObject(input)) {
-    const text = `event: expected an object with the event's fields, got ${describe(input)}`
-    throw invalidEvent(new TypeError(text), 'event')
-  }
-  return isFieldLent(EMPTY_OBJECT) ? ownFields(input) : input
-}
-
-/**
- * Whether a plain object has a field of an event by inheritance. Each is asked for by its name: a loop
- * over all there are costs more, and would not meet what is lent without being enumerable.
- */
-function isFieldLent(empty: object): boolean {
-  return (
-    'requestId' in empty ||
-    'agentId' in empty ||
-    'machineId' in empty ||
-    'argv' in empty ||
-    'matchedAcl' in empty ||
-    'stdinBytes' in empty ||
-    'timeoutMs' in empty ||
-    'pid' in empty ||
-    'kind' in empty ||
-    'bytes' in empty ||
-    'code' in empty ||
-    'signal' in empty ||
-    'durationMs' in empty ||
-    'stdoutBytes' in empty ||
-    'stderrBytes' in empty ||
-    'truncated' in empty ||
-    'reason' in empty
-  )
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
-}
-
-/** The event's own fields, and those of its class, but none that Object.prototype was given. */
-function ownFields(event: Record<string, unknown>): Record<string, unknown> {
-  return new Proxy(event, {
-    get(target, name) {
-      const isPolluted = name in Object.prototype && !Object.hasOwn(target, name)
-      return isPolluted ? undefined : Reflect.get(target, name)
-    },
-  })
 }

@@ -27,7 +27,7 @@ import { redactWarning } from '../writer/failure/warnings'
 import { type CheckedOptions, checkOptions, type ExecAuditOptions } from '../writer/options'
 import { type CheckedPolicy, checkPolicy, type ExecPolicy } from '../writer/policy'
 import { decode } from '../writer/record/decode'
-import { EventEncoder } from '../writer/record/encode'
+import { EventEncoder, reentryError } from '../writer/record/encode'
 import { recordBytes } from '../writer/ring/record-header'
 import { checkCount, type Failing, type FailOptions, PlannedFailures } from './planned-failures'
 
@@ -168,7 +168,7 @@ export class MemoryAudit implements AuditTrail {
     this.#planned.add(options)
   }
 
-  /** Takes back what is left of {@link failNext}: the disk works again. */
+  /** Cancels what is left of {@link failNext}: the disk works again. */
   clearFailures(): void {
     this.#planned.clear()
   }
@@ -224,9 +224,9 @@ export class MemoryAudit implements AuditTrail {
 
   reopen(): Promise<AuditOutcome> {
     if (this.#isDisabled) return DISABLED
-    return this.#isClosed
-      ? this.#refuse({ stage: 'closed', error: closedError() })
-      : Promise.resolve<AuditOutcome>(this.#outcome)
+    if (this.#isClosed) return this.#refuse({ stage: 'closed', error: closedError() })
+    if (this.#encoder.isTaken) return this.#refuse({ stage: 'encode', error: reentryError() })
+    return Promise.resolve<AuditOutcome>(this.#outcome)
   }
 
   async close(): Promise<void> {
@@ -265,10 +265,13 @@ export class MemoryAudit implements AuditTrail {
   #submit(event: EventName, input: unknown): Promise<AuditOutcome> {
     if (this.#isDisabled) return DISABLED
     if (this.#isClosed) return this.#refuse({ stage: 'closed', error: closedError() }, event)
+    if (this.#encoder.isTaken)
+      return this.#refuse({ stage: 'encode', error: reentryError() }, event)
     let line: string
     try {
       line = this.#encode(event, input)
     } catch (thrown) {
+      this.#encoder.release()
       const error = isInvalidEvent(thrown) ? thrown : new Error(textOf(thrown))
       return this.#refuse({ stage: 'encode', error }, event)
     }
@@ -285,7 +288,7 @@ export class MemoryAudit implements AuditTrail {
   }
 
   #encode(name: EventName, input: unknown): string {
-    const encoder = this.#encoder.idle()
+    const encoder = this.#encoder
     encoder.prepare(name, input)
     const record = recordBytes(new ArrayBuffer(encoder.exactBytes))
     const length = encoder.write(record, 0)

@@ -1,33 +1,8 @@
-import type { RecordableHistogram } from 'node:perf_hooks'
 import type { EventName } from '../format/events'
-import type { Admission } from './caller/admission'
 import { FailureCounts, type FailureKind } from './failure/failure-counts'
-import type { FailureReporter } from './failure/failure-reporter'
 import { type AuditWarningCode, noWarnings } from './failure/warnings'
-import type { CheckedOptions } from './options'
-import {
-  COUNT_BYTES,
-  COUNT_GROUPS,
-  COUNT_OPENS,
-  COUNT_RETRIES,
-  COUNT_ROTATIONS,
-  COUNT_SYNC_NS,
-  COUNT_SYNCS,
-  COUNT_TORN_TAILS,
-  FILE_END,
-  LAST_SUCCESS_AT,
-  SYNC_BUCKETS,
-  SYNC_LIMITS_NS,
-} from './ring/counters'
-import type { CountersView } from './ring/memory-map'
+import { SYNC_LIMITS_NS } from './ring/counters'
 import type { SyncMethod } from './ring/messages'
-import {
-  TYPE_DENIAL,
-  TYPE_EXIT,
-  TYPE_REQUEST,
-  TYPE_STARTED,
-  TYPE_WARNING,
-} from './ring/record-header'
 
 /** A histogram's figures; all 0 while it is empty. Their unit is that of what was recorded. */
 export interface HistogramSummary {
@@ -167,63 +142,6 @@ export interface AuditStats {
   }
 }
 
-/** The part of the stats that its owner counts itself. */
-export type OwnStats = Pick<AuditStats, 'state' | 'uptimeMs' | 'worker'> & {
-  readonly path: string
-  readonly acceptedByType: Float64Array
-  readonly events: Omit<AuditStats['events'], 'byType' | 'lastFailedAtMs'>
-}
-
-/** Where the rest of the stats is to be found. */
-export interface StatsSources {
-  readonly counters: CountersView
-  readonly options: CheckedOptions
-  readonly admission: Admission
-  readonly reporter: FailureReporter
-  readonly groupEvents: RecordableHistogram
-  readonly syncNs: RecordableHistogram
-}
-
-/** Puts the stats together. */
-export function collectStats(own: OwnStats, sources: StatsSources): AuditStats {
-  const { counters, options, admission, reporter, groupEvents, syncNs } = sources
-  const counter = (word: number) => Number(Atomics.load(counters.counts, word))
-  const { path, acceptedByType, events, ...rest } = own
-  return {
-    ...rest,
-    events: {
-      ...events,
-      byType: byTypeOf(acceptedByType),
-      lastFailedAtMs: reporter.lastFailedAtMs,
-    },
-    failures: reporter.counts,
-    warnings: reporter.warnings,
-    ring: admission.ringUse,
-    waiting: { ...admission.outsideUse, limitBytes: options.maxWaitingBytes },
-    groups: {
-      count: counter(COUNT_GROUPS),
-      bytes: counter(COUNT_BYTES),
-      events: summarize(groupEvents),
-      retries: counter(COUNT_RETRIES),
-      lastSucceededAtMs: counter(LAST_SUCCESS_AT) || null,
-    },
-    syncs: {
-      method: options.fsync.method,
-      count: counter(COUNT_SYNCS),
-      totalNs: counter(COUNT_SYNC_NS),
-      durationNs: summarize(syncNs),
-      buckets: bucketsOf((bucket) => counter(SYNC_BUCKETS + bucket)),
-    },
-    file: {
-      path,
-      opens: counter(COUNT_OPENS),
-      rotations: counter(COUNT_ROTATIONS),
-      tornTails: counter(COUNT_TORN_TAILS),
-      endBytes: counter(FILE_END),
-    },
-  }
-}
-
 /** The stats of a writer whose policy is disabled. */
 export function disabledStats(): AuditStats {
   return {
@@ -231,7 +149,7 @@ export function disabledStats(): AuditStats {
     uptimeMs: 0,
     events: {
       accepted: 0,
-      byType: byTypeOf(new Float64Array()),
+      byType: { request: 0, started: 0, warning: 0, exit: 0, denial: 0 },
       settled: 0,
       pending: 0,
       oldestPendingMs: 0,
@@ -249,43 +167,14 @@ export function disabledStats(): AuditStats {
       count: 0,
       totalNs: 0,
       durationNs: emptySummary(),
-      buckets: bucketsOf(() => 0),
+      buckets: SYNC_LIMITS_NS.map((limitNs) => ({ limitNs, count: 0 })),
     },
     file: { path: undefined, opens: 0, rotations: 0, tornTails: 0, endBytes: 0 },
     worker: { drainer: 'worker', sessions: 0, deaths: 0 },
   }
 }
 
-function byTypeOf(accepted: Float64Array): Record<EventName, number> {
-  const count = (type: number) => accepted[type] ?? 0
-  return {
-    request: count(TYPE_REQUEST),
-    started: count(TYPE_STARTED),
-    warning: count(TYPE_WARNING),
-    exit: count(TYPE_EXIT),
-    denial: count(TYPE_DENIAL),
-  }
-}
-
-function bucketsOf(countOf: (bucket: number) => number): SyncBucket[] {
-  return SYNC_LIMITS_NS.map((limitNs, bucket) => ({ limitNs, count: countOf(bucket) }))
-}
-
-function emptySummary(): HistogramSummary {
+/** The summary of a histogram that is empty. */
+export function emptySummary(): HistogramSummary {
   return { count: 0, min: 0, mean: 0, p50: 0, p90: 0, p99: 0, p999: 0, max: 0 }
-}
-
-/** Summarizes a histogram. */
-function summarize(histogram: RecordableHistogram): HistogramSummary {
-  if (histogram.count === 0) return emptySummary()
-  return {
-    count: histogram.count,
-    min: histogram.min,
-    mean: histogram.mean,
-    p50: histogram.percentile(50),
-    p90: histogram.percentile(90),
-    p99: histogram.percentile(99),
-    p999: histogram.percentile(99.9),
-    max: histogram.max,
-  }
 }

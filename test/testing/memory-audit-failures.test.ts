@@ -102,7 +102,7 @@ describe('MemoryAudit.failNext', () => {
     expect(audit.failed.map(({ event }) => event)).toEqual(['exit', 'started', 'exit', 'started'])
   })
 
-  it('keeps what several calls ask for, the first of them first, until the disk is mended', async () => {
+  it('keeps what several calls ask for, the first of them first, until the failures are cleared', async () => {
     const audit = new MemoryAudit({ ...quiet, failureMode: 'closed' })
     audit.failNext({ event: 'exit', stage: 'sync', errno: 'EIO' })
     audit.failNext({ count: 0, stage: 'open' })

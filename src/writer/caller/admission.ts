@@ -14,7 +14,8 @@ import {
   TYPE_OVERSIZE,
 } from '../ring/record-header'
 import { INSUFFICIENT_CAPACITY, type RingProducer } from '../ring/ring'
-import type { Acks, Settle } from './settlement'
+import type { Settle } from './promise-queue'
+import type { Settlement } from './settlement'
 
 /** What an event that waits costs beside its bytes: the entry, its views, its promise. */
 const WAITING_OVERHEAD_BYTES = 512
@@ -33,7 +34,7 @@ interface WaitingEvent {
  */
 export class Admission {
   readonly #ring: RingProducer
-  readonly #acks: Acks
+  readonly #settlement: Settlement
   readonly #oversize: OversizeStore
   readonly #offer: (record: OversizeRecord) => void
   readonly #maxWaitingBytes: number
@@ -47,13 +48,13 @@ export class Admission {
   /** `offer` gives the drainer an oversize record before its reference is published. */
   constructor(
     ring: RingProducer,
-    acks: Acks,
+    settlement: Settlement,
     oversize: OversizeStore,
     offer: (record: OversizeRecord) => void,
     maxWaitingBytes: number,
   ) {
     this.#ring = ring
-    this.#acks = acks
+    this.#settlement = settlement
     this.#oversize = oversize
     this.#offer = offer
     this.#maxWaitingBytes = maxWaitingBytes
@@ -74,11 +75,6 @@ export class Admission {
   get ringUse(): { capacityBytes: number; usedBytes: number; usedBytesMax: number } {
     const { capacity, usedBytes } = this.#ring
     return { capacityBytes: capacity, usedBytes, usedBytesMax: this.#ringBytesMax }
-  }
-
-  /** The time of the event that is pending longest, in milliseconds since 1970; undefined for none. */
-  get oldestTime(): number | undefined {
-    return this.#acks.size === 0 ? undefined : this.#ring.timeAt(this.#acks.firstPosition)
   }
 
   /** Publishes the prepared event if there is room now and none waits before it. */
@@ -177,7 +173,7 @@ export class Admission {
 
   #commit(length: number, settle: Settle): number {
     const position = this.#ring.commit(length)
-    this.#acks.push(position, settle)
+    this.#settlement.expect(position, settle)
     this.#ringBytesMax = Math.max(this.#ringBytesMax, this.#ring.usedBytes)
     return position
   }

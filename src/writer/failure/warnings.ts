@@ -1,6 +1,6 @@
 import { textOf } from '../../base/describe'
 import type { Alert } from '../ring/messages'
-import { ownReason } from './audit-error'
+import { ownReason } from './remedies'
 
 /*
  * What an operator is warned of, beside the failures of events: every such warning and its text.

@@ -2,7 +2,7 @@ import {
   array,
   boolean,
   element,
-  fieldsOf,
+  type InvalidEventError,
   invalidEvent,
   isInvalidEvent,
   nameCode,
@@ -32,6 +32,7 @@ import {
   TYPE_WARNING,
 } from '../ring/record-header'
 import { cutToSize, LINE_SAFE_BYTES, UTF8_BYTES_PER_UNIT, utf8Bytes } from './cut-argv'
+import { fieldsOf } from './own-fields'
 import {
   AGENT_ID_OFFSET,
   ALL_IDS_BYTES,
@@ -83,8 +84,12 @@ const TYPES = {
   denial: TYPE_DENIAL,
   reopen: TYPE_REOPEN,
 } as const
-/** How deep events may be recorded from within a getter, `redact` or the clock of one another. */
-const NESTING_MAX = 8
+/** Makes the error for an event, or a reopen, that meets the encoder taken. */
+export function reentryError(): InvalidEventError {
+  const text =
+    'event: recorded from within a getter, redact, the clock or an async hook of another event; record it once the call for that one has returned'
+  return invalidEvent(new TypeError(text), 'event')
+}
 
 /** What the encoder needs to know of the options. */
 export interface EncoderOptions extends RedactOptions {
@@ -98,13 +103,15 @@ export interface EncoderOptions extends RedactOptions {
  * keeps it as a primitive: a mistake throws here, before anything is claimed. `write` then copies the
  * prepared event and cannot fail. Between the two the caller finds room.
  *
+ * It holds one event at a time, and foreign code runs while it does: getters, `redact`, the clock, and
+ * callbacks of async_hooks when the event's promise is made. So it is *taken* from `prepare` until `write`
+ * or `release`, and whoever records an event asks {@link EventEncoder.isTaken} before.
+ *
  * decode.ts is the twin of this file.
  */
 export class EventEncoder {
   readonly #options: EncoderOptions
-  readonly #depth: number
-  #nested: EventEncoder | undefined
-  #isPreparing = false
+  #isTaken = false
   /** The field that is being read, for what a getter throws. */
   #field = 'event'
   #type = 0
@@ -124,36 +131,33 @@ export class EventEncoder {
   #fixedBytes = 0
   #exactBytes = -1
 
-  constructor(options: EncoderOptions, depth = 0) {
+  constructor(options: EncoderOptions) {
     this.#options = options
-    this.#depth = depth
+  }
+
+  /** Whether it holds an event that is not written yet. */
+  get isTaken(): boolean {
+    return this.#isTaken
   }
 
   /**
-   * This encoder, or another one while it prepares: a getter, `redact` or the clock has called the
-   * audit. Throws when they go on doing so, which would never end.
+   * Prepares an event, or a reopen, and takes the encoder for it. Throws a TypeError or RangeError that
+   * names the field, and is free again then.
    */
-  idle(): EventEncoder {
-    if (!this.#isPreparing) return this
-    if (this.#depth === NESTING_MAX) {
-      const text = `event: recorded from within a getter, redact or the clock of another event, more than ${NESTING_MAX} deep`
-      throw invalidEvent(new RangeError(text), 'event')
-    }
-    this.#nested ??= new EventEncoder(this.#options, this.#depth + 1)
-    return this.#nested.idle()
-  }
-
-  /** Prepares an event, or a reopen. Throws a TypeError or RangeError that names the field. */
   prepare(name: RecordName, input?: unknown): void {
-    this.#isPreparing = true
+    this.#isTaken = true
     try {
       this.#prepare(name, input)
     } catch (thrown) {
-      this.#strings.clear()
+      this.release()
       throw this.#named(thrown)
-    } finally {
-      this.#isPreparing = false
     }
+  }
+
+  /** Forgets a prepared event that will not be written. */
+  release(): void {
+    this.#strings.clear()
+    this.#isTaken = false
   }
 
   /** The record type of what is prepared. */
@@ -177,6 +181,7 @@ export class EventEncoder {
    * {@link exactBytes}; the ring's own words are left alone. Returns the record's length in bytes.
    */
   write({ view, bytes }: RecordBytes, index: number): number {
+    this.#isTaken = false
     view.setUint8(index + TYPE_OFFSET, this.#type)
     view.setUint8(index + FLAGS_OFFSET, this.#flags)
     view.setUint8(index + CODE_OFFSET, this.#code)

@@ -1,8 +1,7 @@
 /// <reference types="node" preserve="true" />
 
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import type { MessagePort } from 'node:worker_threads'
 import { DrainLoop, IDLE } from '../drain/drain-loop'
-import type { OversizeSource } from '../drain/record-to-line'
 import { closeLeftovers, OpenDescriptors } from '../log/open-descriptors'
 import { COUNT_OPENS } from '../ring/counters'
 import {
@@ -16,7 +15,8 @@ import {
   viewMemory,
   WORKER_THREAD,
 } from '../ring/memory-map'
-import { type OversizeRecord, SESSION_LINGER_MS, type SessionTask } from '../ring/messages'
+import { SESSION_LINGER_MS, type SessionTask } from '../ring/messages'
+import { OversizeInbox } from '../ring/oversize'
 import { park } from '../ring/wake-up'
 import { currentThreadId } from './thread-liveness'
 
@@ -31,41 +31,6 @@ import { currentThreadId } from './thread-liveness'
  * turns only between sessions: on a disk that fails each group they would pile up.
  */
 const OPENS_PER_SESSION_MAX = 256
-
-/** Oversize records, as they came with the session or have come through its port since. */
-class OversizeInbox implements OversizeSource {
-  readonly #records = new Map<number, SharedArrayBuffer>()
-  #port: MessagePort | undefined
-
-  begin({ port, oversize }: SessionTask): void {
-    this.#port = port
-    this.#records.clear()
-    for (const { id, buffer } of oversize) this.#records.set(id, buffer)
-  }
-
-  get(id: number): SharedArrayBuffer | undefined {
-    // The producer posts a record before it publishes the reference: what we need is here.
-    for (let message = this.#receive(); message !== undefined; message = this.#receive()) {
-      this.#records.set(message.id, message.buffer)
-    }
-    const found = this.#records.get(id)
-    // A damaged id must not cost the records that others refer to.
-    if (found === undefined) return undefined
-    for (const known of this.#records.keys()) if (known < id) this.#records.delete(known)
-    return found
-  }
-
-  end(): void {
-    this.#records.clear()
-    this.#port?.close()
-  }
-
-  #receive(): OversizeRecord | undefined {
-    const received: { message: OversizeRecord } | undefined =
-      this.#port && receiveMessageOnPort(this.#port)
-    return received?.message
-  }
-}
 
 class Worker {
   readonly #memory: SharedMemory

@@ -1,3 +1,4 @@
+import { type AsyncHook, createHook, type HookCallbacks } from 'node:async_hooks'
 import { readFileSync } from 'node:fs'
 import { ExecAudit, type ExecAuditOptions } from '../../../src'
 import { runChild } from '../../support/children/run-child'
@@ -67,6 +68,16 @@ const PLACES: Readonly<Record<string, (once: Once) => [ExecAuditOptions, Trigger
     },
     (audit) => audit.reopen(),
   ],
+  'an async hook': (once) => [
+    {},
+    (audit) => {
+      let outcome: Promise<unknown> | undefined
+      withHook({ init: (_, type) => type === 'PROMISE' && once() }, () => {
+        outcome = recordGood(audit)
+      })
+      return Promise.resolve(outcome)
+    },
+  ],
   'a continuation': (once) => [
     {},
     (audit) =>
@@ -76,13 +87,25 @@ const PLACES: Readonly<Record<string, (once: Once) => [ExecAuditOptions, Trigger
       }),
   ],
 }
-function twice(action: Once): undefined {
+
+/** There an event holds the encoder: another one is refused, and closing comes before it is accepted. */
+const WHILE_TAKEN = ['redact', 'a getter', 'the clock', 'the clock of a reopen', 'an async hook']
+/** What needs the encoder. */
+const ENCODED = ['request', 'started', 'reopen']
+
+const REENTRY =
+  'event: recorded from within a getter, redact, the clock or an async hook of another event; record it once the call for that one has returned'
+
+let hook: AsyncHook | undefined
+
+/** Has the callbacks called while `action` runs. */
+function withHook(callbacks: HookCallbacks, action: () => void): void {
+  hook = createHook(callbacks).enable()
   action()
-  action()
+  hook.disable()
 }
 
-/** There the event is not accepted yet, so closing comes before it. */
-const WHILE_PREPARING = ['redact', 'a getter', 'the clock', 'the clock of a reopen']
+afterEach(() => hook?.disable())
 
 describe('a call from within the audit', () => {
   const dir = useTempDir()
@@ -92,31 +115,38 @@ describe('a call from within the audit', () => {
     Object.keys(CALLS).map((call): [string, string] => [place, call]),
   )
 
-  it.each(cases)('from %s: %s() does what it does elsewhere', async (place, call) => {
-    const [make, expected] = CALLS[call] ?? []
-    let inner: unknown = 'not called'
-    let isCalled = false
-    const [options, trigger] = PLACES[place]?.(() => {
-      if (isCalled) return
-      isCalled = true
-      inner = make?.(audit)
-    }) ?? [{}, recordGood]
-    const { audit } = openAudit(dir.path('exec.log'), options)
-    const outer = await trigger(audit)
-    expect(await inner).toBe(expected)
-    const isRefused =
-      place === 'the logger' || (call === 'close' && WHILE_PREPARING.includes(place))
-    expect(outer).toBe(isRefused ? 'failed' : 'durable')
+  it.each(cases)(
+    'from %s: %s() does what it does elsewhere, or is refused',
+    async (place, call) => {
+      const [make, elsewhere] = CALLS[call] ?? []
+      const isTaken = WHILE_TAKEN.includes(place) && ENCODED.includes(call)
+      const expected = isTaken ? 'failed' : elsewhere
+      let inner: unknown = 'not called'
+      let isCalled = false
+      const [options, trigger] = PLACES[place]?.(() => {
+        if (isCalled) return
+        isCalled = true
+        inner = make?.(audit)
+      }) ?? [{}, recordGood]
+      const { audit } = openAudit(dir.path('exec.log'), options)
+      const outer = await trigger(audit)
+      expect(await inner).toBe(expected)
+      const isRefused = place === 'the logger' || (call === 'close' && WHILE_TAKEN.includes(place))
+      expect(outer).toBe(isRefused ? 'failed' : 'durable')
 
-    expect(await recordGood(audit)).toBe(call === 'close' ? 'failed' : 'durable')
-    expect(audit.stats()).toMatchObject({ events: { pending: 0 }, file: { tornTails: 0 } })
-    const { accepted } = audit.stats().events
-    const reopens = [call === 'reopen', place === 'the clock of a reopen' && !isRefused]
-    const lines = call === 'close' && isRefused ? [] : log().trimEnd().split('\n')
-    expect(lines.map((line) => typeof JSON.parse(line).event)).toEqual(
-      new Array(accepted - reopens.filter(Boolean).length).fill('string'),
-    )
-  })
+      expect(await recordGood(audit)).toBe(call === 'close' ? 'failed' : 'durable')
+      expect(audit.stats()).toMatchObject({ events: { pending: 0 }, file: { tornTails: 0 } })
+      const { accepted } = audit.stats().events
+      const reopens = [
+        call === 'reopen' && !isTaken,
+        place === 'the clock of a reopen' && !isRefused,
+      ]
+      const lines = call === 'close' && isRefused ? [] : log().trimEnd().split('\n')
+      expect(lines.map((line) => typeof JSON.parse(line).event)).toEqual(
+        new Array(accepted - reopens.filter(Boolean).length).fill('string'),
+      )
+    },
+  )
 
   it.each(Object.keys(CALLS))('from recordAuditFailure: %s()', async (call) => {
     const [make, expected] = CALLS[call] ?? []
@@ -171,24 +201,114 @@ describe('a call from within the audit', () => {
     await audit.close()
   })
 
-  it.each<[string, (again: Once) => ExecAuditOptions]>([
-    ['the clock', (again) => ({ clock: () => twice(again) ?? 0 })],
-    ['redact', (again) => ({ redact: (argv) => twice(again) ?? argv })],
-  ])('%s that records two events each time ends at a depth of 8', async (_, optionsOf) => {
-    const outcomes: Promise<unknown>[] = []
-    const record = () => {
-      const outcome = audit.request(requestEvent())
-      outcomes.push(outcome)
-    }
-    const options = { logger: { warn: () => undefined }, ...optionsOf(record) }
-    const { audit } = openAudit(dir.path('exec.log'), options)
-    record()
-    const all = await Promise.all(outcomes)
-    const durable = all.filter((outcome) => outcome === 'durable').length
-    // Depths 0 to 8 hold 2^9 - 1 events, and each of the deepest is refused two.
-    expect([durable, all.length]).toEqual([2 ** 9 - 1, 2 ** 10 - 1])
-    expect(log().split('\n')).toHaveLength(durable + 1)
+  it.each(WHILE_TAKEN)('from %s: an event is refused in closed mode', async (place) => {
+    let inner: Promise<unknown> = Promise.resolve('not called')
+    let isCalled = false
+    const [options, trigger] = PLACES[place]?.(() => {
+      if (isCalled) return
+      isCalled = true
+      inner = audit.started(startedEvent({ pid: 1 })).catch((error: unknown) => error)
+    }) ?? [{}, recordGood]
+    const { audit, diagnostics } = openAudit(dir.path('exec.log'), {
+      ...options,
+      failureMode: 'closed',
+    })
+    expect(await trigger(audit)).toBe('durable')
+    const error = await inner
+    expect(error).toBeInstanceOf(TypeError)
+    expect(error).toMatchObject({ code: 'AUDIT_INVALID_EVENT', field: 'event', message: REENTRY })
+    expect(diagnostics.auditFailures).toBe(1)
+    expect(audit.stats()).toMatchObject({ events: { accepted: 1, failed: 1 } })
+    expect(log()).not.toContain('"pid":1')
   })
+
+  it.each<[string, (again: Once) => ExecAuditOptions]>([
+    [
+      'the clock',
+      (again) => ({
+        clock: () => {
+          again()
+          return 0
+        },
+      }),
+    ],
+    [
+      'redact',
+      (again) => ({
+        redact: (argv) => {
+          again()
+          return argv
+        },
+      }),
+    ],
+  ])(
+    '%s that records an event each time has that refused, counted and warned about',
+    async (_, optionsOf) => {
+      const outcomes: Promise<unknown>[] = []
+      const record = () => {
+        outcomes.push(audit.request(requestEvent()))
+      }
+      const { audit, diagnostics, warned } = openAudit(dir.path('exec.log'), optionsOf(record))
+      record()
+      record()
+      const sorted = (await Promise.all(outcomes)).sort()
+      expect(sorted).toEqual(['durable', 'durable', 'failed', 'failed'])
+      expect(log().split('\n')).toHaveLength(3)
+      expect([diagnostics.auditFailures, audit.stats().failures.encode]).toEqual([2, 2])
+      const warning = ['AUDIT_INVALID_EVENT', `exec audit: ${REENTRY}`]
+      const warnings = warned.map(({ object, message }) => [object.code, message])
+      expect(warnings).toEqual([warning, warning])
+    },
+  )
+
+  it('an async hook that records an event for each promise comes to an end', async () => {
+    const { audit } = openAudit(dir.path('exec.log'), { logger: { warn: () => undefined } })
+    let outcome: Promise<unknown> | undefined
+    const record = () => void audit.started(startedEvent({ pid: 1 }))
+    withHook({ init: (_, type) => type === 'PROMISE' && record() }, () => {
+      outcome = recordGood(audit)
+    })
+    expect(await outcome).toBe('durable')
+    await audit.drain()
+    const { accepted, succeeded, failed } = audit.stats().events
+    expect([log().split('\n').length - 1, succeeded]).toEqual([accepted, accepted])
+    expect(failed).toBeGreaterThan(0)
+  })
+
+  it.each(['wait', 'block', 'fail'] as const)(
+    'what async hooks record is in the file when its outcome says so, with onFull: %s',
+    async (onFull) => {
+      // So small that events wait, and that room is made while another one is in the encoder.
+      const options = { ringBytes: 1024, onFull, logger: { warn: () => undefined } }
+      const { audit } = openAudit(dir.path('exec.log'), options)
+      const outcomes: Promise<unknown>[] = []
+      let depth = 0
+      let pid = 0
+      const record = () => {
+        if (depth === 2 || pid === 2_000) return
+        depth++
+        const mine = pid++
+        outcomes[mine] = audit.started(startedEvent({ pid: mine }))
+        depth--
+      }
+      const callbacks = { init: record, promiseResolve: record, before: record, after: record }
+      hook = createHook(callbacks).enable()
+      for (let i = 0; i < 20; i++) {
+        for (let j = 0; j < 10; j++) record()
+        await turn()
+      }
+      hook.disable()
+      const settled = await Promise.all(outcomes)
+      const durable = settled.flatMap((outcome, each) => (outcome === 'durable' ? [each] : []))
+      const pids = log()
+        .trimEnd()
+        .split('\n')
+        .map((line): number => JSON.parse(line).pid)
+      expect(pids.sort((a, b) => a - b)).toEqual(durable)
+      expect(durable.length).toBeGreaterThan(10)
+      expect(new Set(settled)).toEqual(new Set(['durable', 'failed']))
+    },
+  )
 
   it.each<[string, string, number]>([
     [

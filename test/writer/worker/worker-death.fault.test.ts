@@ -109,7 +109,7 @@ describe('a worker that dies', () => {
        const Module = require('node:module')
        const load = Module._load
        Module._load = (name, ...rest) => {
-         if (name === './caller-drain-loop') throw new Error('vanished')
+         if (name === '../drain/drain-loop') throw new Error('vanished')
          return load(name, ...rest)
        }`,
     )
