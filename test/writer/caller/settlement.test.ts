@@ -3,7 +3,6 @@ import { Settlement, type SettlementOptions } from '../../../src/writer/caller/s
 import { packFailure } from '../../../src/writer/ring/failure-word'
 import { allocateMemory, DURABLE } from '../../../src/writer/ring/memory-map'
 import {
-import { turn, until } from '../../support/waiting'
   RECORD_HEADER_BYTES,
   TYPE_OFFSET,
   TYPE_REOPEN,
@@ -11,6 +10,7 @@ import { turn, until } from '../../support/waiting'
 } from '../../../src/writer/ring/record-header'
 
 import { RingConsumer, RingProducer } from '../../../src/writer/ring/ring'
+import { turn, until } from '../../support/waiting'
 
 const CAPACITY = 1024
 const PATH = '/var/log/exec.log'

@@ -5,7 +5,7 @@ import { runChild } from '../../support/children/run-child'
 import { requestEvent, startedEvent, startedLines } from '../../support/events'
 import { openAudit } from '../../support/open-audit'
 import { useTempDir } from '../../support/temp-dir'
-import { until } from '../../support/waiting'
+import { turn, until } from '../../support/waiting'
 
 /** Every call there is, with what it comes to from wherever it is made. */
 const CALLS: Readonly<Record<string, [(audit: ExecAudit) => unknown, unknown]>> = {
