@@ -34,6 +34,8 @@ export interface WriterSettings {
   readonly maxBytes: number
   readonly maxDelayMs: number
   readonly retryForMs: number
+  /** Whether a worker's descriptors stay open when it ends; otherwise Node closes them. */
+  readonly descriptorsOutlive: boolean
 }
 
 /** An event on its way, and what became of it. */
@@ -221,6 +223,7 @@ export class SimulatedWriter {
     const open = this.#disk.openDescriptors().filter((fd) => !this.#lostDescriptors.has(fd))
     assert.deepEqual(open, [], 'descriptors are open after the end')
     assert.equal(this.#disk.badDescriptors, 0, 'calls on descriptors that are not open')
+    assert.equal(this.#disk.touchedCanaries, 0, "calls on somebody else's descriptors")
   }
 
   #newSettlement(): TracedSettlement {
@@ -270,7 +273,7 @@ export class SimulatedWriter {
         dirMode: 0o700,
         onUnsafeFile: 'warn' as const,
         syncMethod: 'fdatasync' as const,
-        descriptorsOutlive: true,
+        descriptorsOutlive: this.#settings.descriptorsOutlive,
       },
       maxEvents,
       maxBytes,
@@ -290,7 +293,7 @@ export class SimulatedWriter {
   }
 
   #closeLeftovers(): void {
-    closeLeftovers(this.memory, true)
+    closeLeftovers(this.memory, this.#settings.descriptorsOutlive)
   }
 
   #onTornTail(tail: TornTail): void {
@@ -328,8 +331,14 @@ export class SimulatedWriter {
     this.#noteUnreported()
     const { journal } = this.memory
     const noted = new GroupJournal(journal).place()
-    const isDoubted = Atomics.load(journal.words, JOURNAL_STATE) === JOURNAL_DOUBTED
+    const { descriptorsOutlive } = this.#settings
+    const state = Atomics.load(journal.words, JOURNAL_STATE)
+    const isDoubted = state === JOURNAL_DOUBTED || (noted !== undefined && !descriptorsOutlive)
     if (isDoubted) this.unansweredProbes.push(this.#disk.calls)
+    if (!descriptorsOutlive) {
+      this.#disk.replaceByCanaries('worker')
+      return
+    }
     const words = DESCRIPTOR_WORDS.map((word) => Atomics.load(journal.words, word))
     const known = new Set([...words, noted?.fd, noted?.probe])
     for (const fd of this.#disk.openDescriptors('worker')) {
