@@ -9,7 +9,8 @@ const config: Config = {
   transform: { '^.+\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.json' }] },
   // The line serializers are generated at build time and have no source file to transform.
   moduleNameMapper: { '^\\./line-serializers$': '<rootDir>/dist/format/line-serializers.js' },
-  testTimeout: 60_000,
+  // Above the limits of test/support/waiting.ts, which say what is wrong.
+  testTimeout: 120_000,
 }
 
 // Not `export default`: in a package of CommonJS, Node 22.18 and later would load that with a warning.

@@ -1,14 +1,14 @@
 /*
- * What has moved since a report was saved? `npm run bench:compare old.json` runs the same benchmarks at
- * the same sizes now; with a second report nothing is run, and the two are compared.
+ * What has moved since a report was saved? `npm run bench:compare old.json` runs its benchmarks again at its
+ * sizes; with a second report nothing is run, and the two are compared.
  */
 import { parseArgs } from 'node:util'
-import { readOptions } from './harness/harness'
+import { orUsage, usableFolder } from './harness/command-line'
+import { readOptions } from './harness/options'
 import { chosen, runAll } from './harness/session'
-import { orUsage, usableFolder } from './harness/usage'
-import { type Machine, machineLine } from './report/machine'
+import { machineLine } from './report/machine'
 import { compare, formatMoves } from './report/moves'
-import { type Report, readReport } from './report/report'
+import { type Machine, type Report, readReport } from './report/report'
 import { paint, progress } from './report/table'
 
 const HELP = `Usage: npm run bench:compare -- OLD.json [NEW.json] [--dir DIR]
@@ -16,8 +16,8 @@ const HELP = `Usage: npm run bench:compare -- OLD.json [NEW.json] [--dir DIR]
 Prints what moved beyond the spread of the repeats since OLD.json was saved (by npm run bench -- --json).
 Without NEW.json, the same benchmarks are run now.`
 
-/** Says where the machines differ: then so may every figure. */
-function warnOfMachine(old: Machine, now: Machine): void {
+/** Warns if the machines differ, since every figure may then differ as well. */
+function warnAboutMachine(old: Machine, now: Machine): void {
   const keys = ['cpu', 'cores', 'kernel', 'fileSystem', 'device', 'writeCache', 'node'] as const
   const differences = keys.filter((key) => old[key] !== now[key])
   console.log(`then: ${machineLine(old)}\nnow:  ${machineLine(now)}`)
@@ -26,7 +26,7 @@ function warnOfMachine(old: Machine, now: Machine): void {
   }
 }
 
-/** What is to be compared; undefined where only the usage is asked for. Throws what is wrong. */
+/** The reports to compare; undefined if only the usage is asked for. Throws what is wrong. */
 function readCommandLine() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -51,7 +51,7 @@ async function main(): Promise<void> {
   } else {
     const { old, dir } = asked.value
     const now = asked.value.now ?? (await runAgain(old, dir))
-    warnOfMachine(old.machine, now.machine)
+    warnAboutMachine(old.machine, now.machine)
     console.log(formatMoves(compare(old, now)))
   }
   process.exitCode = 0

@@ -3,8 +3,8 @@
  * saved as SVG too.
  */
 import { parseArgs } from 'node:util'
+import { orUsage } from './harness/command-line'
 import { BENCHMARKS } from './harness/session'
-import { orUsage } from './harness/usage'
 import { plotFiles, plotText, writePlots } from './report/plots'
 import { readReport } from './report/report'
 

@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { OPTIONS_HELP, readOptions } from './harness/harness'
+import { orUsage, usableFolder } from './harness/command-line'
+import { OPTIONS_HELP, readOptions } from './harness/options'
 import { BENCHMARKS, chosen, runAll } from './harness/session'
-import { orUsage, usableFolder } from './harness/usage'
 import { plotFiles, writePlots } from './report/plots'
 import { writeReadme } from './report/readme'
 import { progress } from './report/table'
@@ -11,7 +11,7 @@ import { formatTargets, TARGET_BENCHMARKS } from './report/targets'
 const HELP = `Usage: npm run bench -- [NAME...] [OPTIONS]
        npm run bench:peers -- [NAME...] [OPTIONS]
 
-The second also installs what is compared with, in bench/peers.
+The second form also installs the peers to compare with, in bench/peers.
 
 Benchmarks (all, unless named):
 ${BENCHMARKS.map(({ name, question }) => `  ${name.padEnd(12)}  ${question}`).join('\n')}
@@ -19,7 +19,12 @@ ${BENCHMARKS.map(({ name, question }) => `  ${name.padEnd(12)}  ${question}`).jo
 Options:
 ${OPTIONS_HELP}
 
-Figures are medians over the repeats, with the smallest and largest in brackets.`
+Figures are medians over the repeats, with the smallest and largest in brackets.
+
+Examples:
+  npm run bench -- idle-call call-cost
+  npm run bench -- throughput --repeats 3 --json now.json
+  npm run bench -- --quick`
 
 /** The command line's options and benchmarks. Throws what is wrong. */
 function readCommandLine() {
@@ -27,7 +32,7 @@ function readCommandLine() {
   const isForTargets = options.names.length === 0 && (options.hasTargets || options.isForReadme)
   const benchmarks = chosen(isForTargets ? TARGET_BENCHMARKS : options.names)
   if (!options.isHelp) {
-    // Where nothing can be made is better known before the run than after it.
+    // A folder that cannot be written to is better found before the run than after it.
     usableFolder(options.dir)
     if (options.json !== undefined) usableFolder(dirname(options.json))
     if (options.plots !== undefined) mkdirSync(options.plots, { recursive: true })

@@ -256,3 +256,28 @@ describe('the source', () => {
     expect(found).toEqual([])
   })
 })
+
+describe('the tests', () => {
+  /** Ways to wait that support/waiting.ts has in its place, and loops that poll. */
+  const WAITS =
+    /(?<!jest\.)\bset(Timeout|Interval)\b|timers\/promises|Atomics\.wait\b|Promise\(setImmediate|=> setImmediate\(resolve|\bwhile \([^\n]*\)(;| await (pause|turn)\()/
+
+  /** Those in which it is no way to wait for something. */
+  const EXCEPTIONS: Readonly<Record<string, string>> = {
+    'support/waiting.ts': 'the one place',
+    'support/children/path-storm.js': 'stands alone, and lets random times pass',
+    'support/children/ring-stress-worker.js': 'waits on the ring, as a drainer does',
+    'writer/ring/ring.stress.test.ts': 'waits on the ring, as a caller does',
+    'runner/runner-stop.test.ts': 'runs commands that do not end by themselves',
+    'soak/soak.ts': 'takes samples',
+    'toolkit/early-end.test.ts': 'collects garbage all the time',
+  }
+
+  it('wait by support/waiting.ts alone', () => {
+    const all = readdirSync(__dirname, { encoding: 'utf8', recursive: true })
+    const waiting = all
+      .filter((name) => /\.[tj]s$/.test(name))
+      .filter((name) => WAITS.test(readFileSync(join(__dirname, name), 'utf8')))
+    expect(waiting.toSorted()).toEqual(Object.keys(EXCEPTIONS).toSorted())
+  })
+})

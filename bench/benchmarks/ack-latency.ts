@@ -1,21 +1,22 @@
 /*
  * How soon is an event known to be on disk?
  *
- * Each contender records the workload with 1 event in flight, the next one begun when the last is
+ * Each contender records the workload with 1 event in flight: the next one begins when the last is
  * acknowledged. The contenders take turns within each repeat, so that a noisy minute hits all of them,
  * and ratios are of one repeat: `p50 times raw` and `p99 times raw` are the contender's p50 and p99
  * over the p50 of `raw`. That is one writeSync and one fdatasyncSync of the same line, which blocks the
- * caller: the floor that the disk sets. `raw in C` does the same without Node, and `raw in C, handed over`
- * on a second thread while the first one sleeps: the floor of every writer that does not block its caller.
+ * caller: the floor that the disk sets. `raw in C` is that without Node. `raw in C, handed over` does it on
+ * a second thread while the first one sleeps: the floor of every writer that does not block its caller.
  */
 
-import { OURS, RAW, REFERENCE } from '../contenders/contenders'
+import { OURS, RAW, REFERENCE } from '../contenders/built-in'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from '../contenders/peers'
-import { NO_COMPILER_NOTE, rawSyncTrials } from '../contenders/raw-sync'
-import type { Benchmark, Context, Plot, Result, Row } from '../harness/harness'
+import { NO_COMPILER_NOTE, rawSyncTrials } from '../contenders/raw-sync-in-c'
+import type { Benchmark, Context, Plot } from '../harness/benchmark'
 import { type Run, runRound, type Trial, trialOf } from '../harness/trial'
 import { calls } from '../harness/workload'
 import { ecdfChart } from '../report/charts'
+import type { Result, Row } from '../report/report'
 
 export const ackLatency: Benchmark = {
   name: 'ack-latency',

@@ -3,8 +3,8 @@
  *
  * A sample is a burst of calls, timed as a whole: the clock costs as much as a tenth of a call. All
  * that a call does on its caller's stack is in it: checking and encoding the event, copying it into
- * the ring, making the promise, waking the worker where it sleeps. Not in it is what happens off that
- * stack: before each burst, off the clock, everything is drained, so that the ring is empty. A burst
+ * the ring, making the promise, waking the worker if it sleeps. The work off that stack is not in it: before
+ * each burst, off the clock, everything is drained, so that the ring is empty. A burst
  * fills less than half of it, hence no call meets a full ring and waits for the disk (checked at the
  * end). The worker drains while the burst goes on, as it does in a gateway, so its hold on the ring's
  * cache lines is in the figure too.
@@ -13,21 +13,21 @@
  * has just made. Round a thousand of them, every call and every JSON.stringify costs two to three
  * times as much, for fetching the strings from memory.
  *
- * A row is one way to be rid of one kind of event:
+ * A row is one way to hand over one kind of event:
  *
- * - `x0x-exec-audit`, its promise kept, and looked at off the clock;
- * - `JSON.stringify` of the same events as plain objects: what any logger of JSON lines pays on the
+ * - `x0x-exec-audit`, its promise kept and awaited off the clock;
+ * - `JSON.stringify` of the same events as plain objects, which any logger of JSON lines pays on the
  *   calling thread before it has written anything;
  * - pino into its worker transport, pino into an asynchronous sonic-boom, winston into a file: given
  *   the same plain objects, and nothing of what they write is durable.
  *
  * Its figures:
  *
- * - `call`: the median burst's; some bursts the scheduler interrupts or the collector holds up;
- * - `dropped`: the same where nobody keeps the promise;
+ * - `call`: that of the median burst, since the scheduler or the collector holds some bursts up;
+ * - `dropped`: the median burst if nobody keeps the promises;
  * - `alone`: one call, made while the worker sleeps, so it pays for the wake-up by itself;
  * - `whole`: the calling thread's whole share, by the time its event loop is not idle: the calls, later
- *   the settling and awaiting of each promise (or the writing, where a logger writes on this thread),
+ *   the settling and awaiting of each promise (or the writing, if a logger writes on this thread),
  *   and the collector. A mean.
  */
 import { rmSync } from 'node:fs'
@@ -36,17 +36,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecAudit as Audit, AuditOutcome } from '../../src'
 import { LOGGERS, type Logger, type OpenLogger } from '../contenders/peer-loggers'
 import { arePeersInstalled, PEERS_NOTE } from '../contenders/peers'
-import {
-  type Benchmark,
-  type Context,
-  type FileCheck,
-  percentile,
-  type Result,
-  RowBuilder,
-  rotated,
-  sampleNs,
-} from '../harness/harness'
+import { type Benchmark, type Context, rotated } from '../harness/benchmark'
 import { checkLines, linesOf, sumOfFiles } from '../harness/read-back'
+import { RowBuilder } from '../harness/row-builder'
+import { sampleNs } from '../harness/sampling'
+import { percentile } from '../harness/statistics'
 import {
   type AuditCall,
   CallCycle,
@@ -56,6 +50,7 @@ import {
   METHODS,
   submit,
 } from '../harness/workload'
+import type { FileCheck, Result } from '../report/report'
 
 const { ExecAudit, ExecDiagnostics }: typeof import('../../src') = require('../../dist')
 
@@ -68,7 +63,7 @@ const SLEEP_MS = 1
 
 export const callCost: Benchmark = {
   name: 'call-cost',
-  question: 'What does a call cost the thread that makes it? (ns a call)',
+  question: 'What does a call cost the thread that makes it? (ns per call)',
   run,
 }
 
@@ -98,7 +93,7 @@ function withHexId(call: AuditCall): AuditCall {
   return { ...call, event: { ...call.event, requestId: hex(call.event.requestId) } }
 }
 
-/** A way to be rid of events. Returns nanoseconds a call. */
+/** A way to hand events over. `measure` returns nanoseconds per call. */
 interface Way {
   readonly name: string
   measure(subject: Subject, path: string, samples: number): Promise<Found>
@@ -291,7 +286,7 @@ async function wholeShareNs(audit: Audit, calls: readonly AuditCall[], bursts: n
   return (active * 1e6) / (bursts * BURST_CALLS)
 }
 
-/** Throws if a call failed or met a full ring: the figures would be of something else. */
+/** Throws if a call failed or met a full ring, since the figures would then mean something else. */
 function checkOutcomes(audit: Audit): number {
   const { events, ring, waiting } = audit.stats()
   if (events.failed > 0) throw new Error(`call-cost: ${events.failed} events failed`)

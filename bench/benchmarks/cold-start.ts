@@ -1,31 +1,27 @@
 /*
- * How soon after it is made has a writer its first event on disk?
+ * How soon does a new writer have its first event on disk?
  *
- * Each sample is a process of its own, that has loaded what it needs: from `new ExecAudit` to the first
- * `'durable'`, on a file that is not there yet; and, as the floor that starting a worker sets, from
- * `new Piscina` to the end of its first, empty task.
+ * Each sample is a process of its own, with all modules loaded: from `new ExecAudit` to the first `'durable'`,
+ * on a file that does not exist yet; and, as the floor that starting a worker sets, from `new Piscina` to
+ * the end of its first, empty task.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  type Benchmark,
-  type Context,
-  median,
-  type Result,
-  RowBuilder,
-  rotated,
-} from '../harness/harness'
+import { type Benchmark, type Context, rotated } from '../harness/benchmark'
 import { checkLines, linesOf } from '../harness/read-back'
+import { RowBuilder } from '../harness/row-builder'
+import { median } from '../harness/statistics'
+import type { Result } from '../report/report'
 
 export const coldStart: Benchmark = {
   name: 'cold-start',
-  question: 'How soon after it is made has a writer its first event on disk?',
+  question: 'How soon does a new writer have its first event on disk?',
   run,
 }
 
 const ROOT = join(__dirname, '../..')
-/** Processes a repeat. */
+/** Processes per repeat. */
 const PROCESSES = 5
 const QUICK_PROCESSES = 1
 

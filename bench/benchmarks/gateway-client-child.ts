@@ -1,6 +1,6 @@
 /*
- * The client of gateway.ts, in a process of its own: it sends the load, and asks the gateway what it made
- * of it.
+ * The client of gateway.ts, in a process of its own: it sends the load, and asks the gateway for its
+ * figures.
  */
 import { Agent, request } from 'node:http'
 import { type LoadResult, runClosedLoop, runOpenLoop } from '../../src/toolkit/load/open-loop'
@@ -27,7 +27,7 @@ const BODY: ExecBody = {
 }
 const TEXT = JSON.stringify(BODY)
 const HEADERS = { 'content-type': 'application/json' }
-/** More than are ever under way at a rate that the gateway can take. */
+/** More than are ever under way at a rate that the gateway can hold. */
 const MAX_IN_FLIGHT = 4_096
 
 class Client {
@@ -80,7 +80,7 @@ class Client {
   async #fire(durationMs: number): Promise<Float64Array> {
     for (let ms = durationMs; ; ms *= 2) {
       const latenciesMs = await this.#fireFor(ms)
-      // What is under way at the end is given up, and counts for nothing.
+      // Requests under way at the end are given up and do not count.
       if (latenciesMs.length > 0) return Float64Array.from(latenciesMs).sort()
     }
   }

@@ -1,7 +1,7 @@
 /*
- * The gateway of gateway.ts: POST /exec runs a command, GET /figures tells what happened since the last
- * time it was asked. Its port is its first line of output; when its input ends, it ends too, reads the
- * log back, and says what it found.
+ * The gateway of gateway.ts: POST /exec runs a command, GET /figures reports the time since it was last asked.
+ * Its port is its first line of output; when its input ends, it ends as well, reads the log back, and
+ * prints the result.
  */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -15,7 +15,7 @@ import { linesOf } from '../harness/read-back'
 import type { FileCheck } from '../report/report'
 import type { ServerTask, Spawns } from './gateway'
 
-/** What GET /figures answers. Times are since the last time. */
+/** The answer of GET /figures, about the time since it was last asked. */
 export interface ServerFigures {
   readonly served: number
   readonly seconds: number
@@ -25,7 +25,7 @@ export interface ServerFigures {
   readonly loopP99Us: number
 }
 
-/** What POST /exec is sent. */
+/** The body of POST /exec. */
 export interface ExecBody {
   readonly agentId: string
   readonly machineId: string
@@ -99,7 +99,7 @@ class Gateway {
 const LIMITS = { stdinBytes: 0, timeoutMs: 30_000 } as const
 const NOTHING_SAID = { stdoutBytes: 0, stderrBytes: 0, truncated: false } as const
 
-/** A request's body; undefined where the client hung up in its middle, as it does at its end. */
+/** A request's body; undefined if the client hung up in the middle, as it does at its end. */
 async function textOf(message: IncomingMessage): Promise<string | undefined> {
   let text = ''
   try {
@@ -110,7 +110,7 @@ async function textOf(message: IncomingMessage): Promise<string | undefined> {
   }
 }
 
-/** Tells what happened since it was asked last. */
+/** The figures since they were last asked for. */
 function figuresOf({ requestIds, trail }: Gateway): () => ServerFigures {
   const loop = monitorEventLoopDelay({ resolution: LOOP_RESOLUTION_MS })
   loop.enable()

@@ -1,14 +1,14 @@
 /*
  * What does auditing cost an exec gateway?
  *
- * A real HTTP gateway in a process of its own is asked, by a second process, to run commands. For each it
- * records `request`, which must be durable before the command may run, `started`, and `exit`, which must
- * be durable before the answer goes out. The commands are `/bin/true`, really spawned; or nothing at all
- * (`no spawn`), which leaves only what HTTP and the audit cost. `audit off` is the same without a trail;
- * `pino, async` says of no event whether it is on disk, and is there to compare with.
+ * A second process asks a real HTTP gateway in a process of its own to run commands. For each command the
+ * gateway records `request`, which must be durable before the command may run, `started`, and `exit`, which
+ * must be durable before the answer goes out. The commands are `/bin/true`, really spawned, or nothing at all
+ * (`no spawn`), which leaves only the cost of HTTP and the audit. `audit off` is the gateway without a trail;
+ * `pino, async` says of no event whether it is on disk, and is there for comparison.
  *
  * - `saturated`: 64 connections, each asking again once it is answered. The latencies are those of a
- *   queue, and say little: requests a second and CPU are what to look at. autocannon asks, where it is
+ *   queue, and say little; look at requests per second and CPU instead. autocannon asks, if it is
  *   installed.
  * - `half of it`: a constant rate, half of what audit off can take (measured once, before the repeats).
  *   Requests are sent when they are due, whether those before have been answered or not, and a latency
@@ -17,8 +17,8 @@
  *
  * `loop` is the gateway's event-loop delay, as monitorEventLoopDelay has it at a resolution of 1 ms: a
  * thread with nothing to do shows a little more than that. `cpu seconds` are those of all threads of the
- * gateway, without its children's. Each file is read back: the three events of each request that was
- * served, once, and nothing else.
+ * gateway, without its children. Each file is read back: the three events of each served request, once,
+ * and nothing else.
  *
  * The two figures of the targets are made of the same repeat's `audit off`: `p99 percent of allowed` is of
  * 1.05 times its p99, and two raw syncs (their p50), since an answer must wait for two; `loop p99 percent
@@ -33,16 +33,11 @@ import type { Readable, Writable } from 'node:stream'
 import { promisify } from 'node:util'
 import { AUDIT_OFF, GATEWAY_AUDITS, type GatewayAudit } from '../contenders/gateway-audits'
 import { arePeersInstalled, PEERS_NOTE } from '../contenders/peers'
-import {
-  type Benchmark,
-  type Context,
-  type FileCheck,
-  type Result,
-  RowBuilder,
-  rotated,
-} from '../harness/harness'
+import { type Benchmark, type Context, rotated } from '../harness/benchmark'
 import { sumOfFiles } from '../harness/read-back'
+import { RowBuilder } from '../harness/row-builder'
 import { rawSyncP50Us } from '../report/machine'
+import type { FileCheck, Result } from '../report/report'
 
 export const gateway: Benchmark = {
   name: 'gateway',
@@ -53,25 +48,25 @@ export const gateway: Benchmark = {
 export type Spawns = 'real' | 'none'
 type Load = 'saturated' | 'half'
 
-/** What the gateway is told. */
+/** The gateway's task. */
 export interface ServerTask {
   readonly audit: string
   readonly spawns: Spawns
   readonly path: string
 }
 
-/** What the client is told. */
+/** The client's task. */
 export interface ClientTask {
   readonly port: number
   readonly connections: number
   readonly warmUpMs: number
   readonly saturatedMs: number
   readonly rateMs: number
-  /** Requests a second of the constant rate; without it, there is none. */
+  /** Requests per second of the constant rate; without it, there is none. */
   readonly rate: number | undefined
 }
 
-/** What one load found. */
+/** The figures of one load. */
 export interface LoadFigures {
   readonly requestsPerSecond: number
   readonly p50Us: number
@@ -89,13 +84,13 @@ const NAMES: Record<Load, string> = { saturated: 'saturated', half: 'half of it'
 const LOADS: readonly Load[] = ['saturated', 'half']
 const SPAWNS: readonly Spawns[] = ['real', 'none']
 const QUICK_SPAWNS: readonly Spawns[] = ['real']
-/** A gateway that spawns answers some hundred requests a second: a p99 wants seconds. */
+/** A gateway that spawns answers some hundred requests per second: a p99 wants seconds. */
 const SATURATED_TIMES_MS = 4
 const RATE_TIMES_MS = 8
 /** Less, and a busy machine might not have answered a single request. */
 const LEAST_MS = 500
 const RATE_SHARE = 0.5
-/** What a p99 may be, of audit off's; and the syncs that an answer waits for. */
+/** The p99 that is allowed, in those of audit off, and the syncs that an answer waits for. */
 const ALLOWED_SHARE = 1.05
 const SYNCS_AWAITED = 2
 
@@ -210,7 +205,7 @@ function childArgs(file: string, task: object): string[] {
   return ['-r', 'esbuild-register', join(__dirname, file), JSON.stringify(task)]
 }
 
-/** A gateway's process: it says its port, and once its input ends, what it has found in its file. */
+/** A gateway's process: it prints its port, and once its input ends, the lines in its file. */
 class Server {
   readonly #process: ChildProcessByStdio<Writable, Readable, null>
   readonly #lines: Interface
@@ -246,7 +241,7 @@ async function nextLine(lines: Interface): Promise<string> {
   const ended = once(lines, 'close').then(() => {
     throw new Error('the gateway has ended')
   })
-  // Once a line has come, the end is no news.
+  // Once a line has come, the end means nothing.
   ended.catch(() => undefined)
   const [line]: unknown[] = await Promise.race([once(lines, 'line'), ended])
   return String(line)

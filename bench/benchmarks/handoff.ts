@@ -1,5 +1,5 @@
 /*
- * By which way should an event reach the worker, and its acknowledgement come back?
+ * Which way should an event take to the worker, and its acknowledgement back?
  *
  * No file and no ring, only the way there and back between this thread and a bare worker, one round
  * trip at a time, with a pause before each so that the worker sleeps when it is woken.
@@ -14,15 +14,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
-import {
-  type Benchmark,
-  type Context,
-  percentile,
-  type Result,
-  RowBuilder,
-  rotated,
-  sampleNs,
-} from '../harness/harness'
+import { type Benchmark, type Context, rotated } from '../harness/benchmark'
+import { RowBuilder } from '../harness/row-builder'
+import { sampleNs } from '../harness/sampling'
+import { percentile } from '../harness/statistics'
+import type { Result } from '../report/report'
 
 const WORKER_FILE = join(__dirname, 'handoff-worker.js')
 /** The words of the shared memory, as in handoff-worker.js. */
@@ -33,7 +29,7 @@ const PAUSE_MS = 1
 
 export const handoff: Benchmark = {
   name: 'handoff',
-  question: 'By which way to the worker and back? (round trip without file or ring)',
+  question: 'Which way to the worker and back? (round trip without file or ring)',
   run,
 }
 
@@ -57,7 +53,7 @@ const WAYS: readonly Way[] = [
 interface Peer {
   /** Resolves when it has answered. */
   roundTrip(): Promise<void>
-  /** Resolves when nothing of the last round trip is under way any more. */
+  /** Resolves when the last round trip is over entirely. */
   settle(): Promise<void>
   close(): Promise<unknown>
 }
@@ -80,7 +76,7 @@ async function run(context: Context): Promise<Result> {
 
 async function measureWay(way: Way, isPolling: boolean, samples: number) {
   const peer = way.there === 'task' ? openPool() : openWorker(way.there, way.back)
-  // The worker starts with the first, and its code is compiled after some.
+  // The worker starts during the first trips, and its code is compiled after a few more.
   for (let i = 0; i < samples; i++) await peer.roundTrip()
   const before = () => Promise.all([peer.settle(), sleep(PAUSE_MS)])
   const stopPolling = isPolling ? startPolling() : undefined

@@ -1,8 +1,8 @@
 /*
- * The process whose memory memory.ts looks at. Usage: FILE EVENTS; with `-` for FILE there is no writer.
+ * The process whose memory memory.ts measures. Usage: FILE EVENTS; with `-` for FILE there is no writer.
  */
 import { rmSync } from 'node:fs'
-import { OURS } from '../contenders/contenders'
+import { OURS } from '../contenders/built-in'
 import { checkLines, linesOf } from '../harness/read-back'
 import { type AuditCall, CallCycle, callsOfBytes } from '../harness/workload'
 import type { MemoryAnswer } from './memory'
@@ -14,7 +14,7 @@ const FIFTHS = 5
 const LOOK_EVERY = 4_096
 const NO_WRITER = '-'
 
-/** Takes an event, and promises an outcome. */
+/** Records an event, and promises its outcome. */
 interface Recorder {
   append(call: AuditCall): unknown
   close(): unknown
@@ -53,7 +53,7 @@ async function main(): Promise<void> {
   console.log(JSON.stringify({ ...answer, ...checked }))
 }
 
-/** Records so many events; returns the peak of the resident set in each fifth of them. */
+/** Records the events; returns the peak of the resident set in each fifth of them. */
 async function record(recorder: Recorder, cycle: CallCycle, events: number): Promise<number[]> {
   const peaks: number[] = new Array(FIFTHS).fill(0)
   let begun = 0

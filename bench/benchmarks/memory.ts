@@ -1,23 +1,19 @@
 /*
  * How much memory does a writer take, and does it grow?
  *
- * A process of its own records short events with 1,024 in flight, five million of them, and looks at its
- * resident set all along: how much it is above what it was before the writer was made, at most
- * (`above idle`), and at most in the second and the last fifth of the events, which should be alike.
+ * A process of its own records five million short events with 1,024 in flight, and watches its resident set:
+ * its peak above that before the writer was made (`above idle`), and the peaks in the second and the last
+ * fifth of the events, which should be alike.
  *
- * Another process awaits as many promises, as many at a time, without any writer: V8 lets the young
- * objects of any program grow that is as busy. What the writer adds to that is `own`.
+ * Another process awaits the same number of promises, as many of them at a time, without a writer, because V8
+ * lets the young objects of any busy program grow. `own` is the writer's share beyond that.
  */
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
-import {
-  type Benchmark,
-  type Context,
-  type FileCheck,
-  type Result,
-  RowBuilder,
-} from '../harness/harness'
+import type { Benchmark, Context } from '../harness/benchmark'
 import { sumOfFiles } from '../harness/read-back'
+import { RowBuilder } from '../harness/row-builder'
+import type { FileCheck, Result } from '../report/report'
 
 export const memory: Benchmark = {
   name: 'memory',
@@ -29,12 +25,12 @@ const CHILD = join(__dirname, 'memory-child.ts')
 const EVENTS = 5_000_000
 const QUICK_EVENTS = 20_000
 
-/** What the child answers. */
+/** The child's answer. */
 export interface MemoryAnswer {
   readonly idleBytes: number
   /** The peak of each fifth of the events. */
   readonly peakBytes: readonly number[]
-  /** None where there was no writer. */
+  /** None if there was no writer. */
   readonly file?: FileCheck
 }
 

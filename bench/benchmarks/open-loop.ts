@@ -1,34 +1,25 @@
 /*
  * How late is an acknowledgement at a given rate?
  *
- * A gateway's events come when they come, whether those before have been acknowledged or not. So each
- * contender is given events at a constant rate, and a latency counts from the moment at which its event
- * was meant to come: a stall is charged to every event that it held up. Moments are half a millisecond
- * apart at the least; above 2,000 a second events come in bursts.
+ * An open loop, corrected for coordinated omission: events come at a constant rate, whether those before have
+ * been acknowledged or not, and a latency counts from the moment at which its event was due, so a stall is
+ * charged to every event that it held up. Moments are at least half a millisecond apart; above 2,000 per
+ * second events come in bursts.
  *
  * First each contender's saturation is measured, with 1,024 in flight. Then come a quarter, half and
- * nine tenths of that, and fixed rates from 1,000 a second up to the first that it cannot hold. There
- * its queue does not grow for ever: no more is in flight than it should be able to record in a quarter
- * of a second, and what is not sent by the end counts with its age. It is called saturated then, and
- * its latencies say no more than that.
+ * nine tenths of that, and fixed rates from 1,000 per second up to the first that it cannot hold. Its queue
+ * is bounded at that rate: no more is in flight than it should record in a quarter of a second, and an event
+ * that was not sent by the end counts with its age. The rate is called saturated then, and its latencies say
+ * no more than that.
  *
  * `p99 times raw` compares with the p50 of one write and fdatasync at a time, measured beside each rate.
- * `late p99` is how late the calling thread came to what was due. A contender that blocks it is to
- * blame for that itself; what the load generator adds on its own shows in `generator alone`, which
- * sends events to nobody.
+ * `late p99` is the lateness of the calling thread itself. A contender that blocks it is to blame for that;
+ * `generator alone`, which sends events to nobody, shows the load generator's own share.
  */
 
-import { OURS, RAW, REFERENCE } from '../contenders/contenders'
+import { OURS, RAW, REFERENCE } from '../contenders/built-in'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from '../contenders/peers'
-import {
-  type Benchmark,
-  type Context,
-  type Plot,
-  type Result,
-  type Row,
-  RowBuilder,
-  rotated,
-} from '../harness/harness'
+import { type Benchmark, type Context, type Plot, rotated } from '../harness/benchmark'
 import { findKnee, KNEE_TIMES } from '../harness/knee'
 import {
   achieved,
@@ -42,9 +33,11 @@ import {
   withRemark,
 } from '../harness/rate-trial'
 import { sumOfFiles } from '../harness/read-back'
+import { RowBuilder } from '../harness/row-builder'
 import { type Contender, runRound, type Trial, trialOf } from '../harness/trial'
 import { calls } from '../harness/workload'
 import { percentileChart, rateAxis, seriesBy, usAxis } from '../report/charts'
+import type { Result, Row } from '../report/report'
 import { formatNumber } from '../report/table'
 
 export const openLoop: Benchmark = {
@@ -66,13 +59,13 @@ const QUICK_RATES = RATES.slice(0, 1)
 const SATURATING = 1_024
 const GENERATOR = 'generator alone'
 
-/** Of a p99, so much may be the generator's own lateness before it is said. */
+/** The share of a p99 from which the generator's own lateness is reported. */
 const TAINTED_SHARE = 0.5
 
 /** The trials that are compared with each other. */
 interface Round {
   readonly trials: readonly RateTrial[]
-  /** What the generator alone does at the round's rate, where it has one. */
+  /** The generator alone at the round's rate, if the round has one. */
   readonly generator?: Pick<RateTrial, 'ratePerSecond' | 'row'>
 }
 
@@ -183,7 +176,7 @@ function kneeNotes(rows: readonly Row[]): string[] {
   return knees.length === 0 ? [] : [`Knee, ${what}: ${knees.join(', ')}.`]
 }
 
-/** Says where the generator itself was so late that it is much of the figure. */
+/** Reports the rows in which the generator's own lateness is much of the figure. */
 function taintedNotes(rows: readonly Row[]): string[] {
   const tainted = rows.filter(({ labels, figures }) => {
     if (labels.point !== 'rate' || labels.contender === GENERATOR) return false
@@ -204,7 +197,7 @@ function plots(rows: readonly Row[]): readonly Plot[] {
   const measured = rows.filter(isAtRate)
   const against = (figure: 'p50Us' | 'p99Us', heading: string) => ({
     title: `${heading} until durable, at constant rates`,
-    x: rateAxis('events a second that were to come'),
+    x: rateAxis('events due per second'),
     y: usAxis('from the intended moment'),
     series: seriesBy(measured, 'contender', 'ratePerSecond', figure),
   })

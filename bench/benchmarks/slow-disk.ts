@@ -2,32 +2,24 @@
  * What does group commit save on a slow disk?
  *
  * Each contender runs in a child process under strace, which delays the return of every fdatasync and
- * fsync by 0.5, 2 or 10 ms. A contender that syncs for each event alone is bound by that; with one that
- * shares its syncs, an event waits for the rest of the sync under way and for its own. `percent of two
- * syncs` is of the events a second that makes: as many as are in flight, in two delays. More than 100
- * is possible where all in flight share one sync. What the disk itself and the tracing take comes on
- * top.
+ * fsync by 0.5, 2 or 10 ms. That delay binds a contender that syncs for each event alone; in one that shares
+ * its syncs, an event waits for the rest of the sync under way and for its own. `percent of two syncs`
+ * compares with the rate that this makes: all events in flight once per two delays. It exceeds 100 if all of them share
+ * one sync. The time of the disk itself and of the tracing comes on top.
  *
- * It also shows who is honest: nobody may acknowledge an event sooner than one delayed sync takes.
+ * It also shows which contender is honest: none may acknowledge an event sooner than one delayed sync takes.
  */
 import { execFile, execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { OURS, REFERENCE } from '../contenders/contenders'
+import { OURS, REFERENCE } from '../contenders/built-in'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from '../contenders/peers'
-import {
-  type Benchmark,
-  type Context,
-  type FileCheck,
-  type Plot,
-  type Result,
-  type Row,
-  RowBuilder,
-  rotated,
-} from '../harness/harness'
+import { type Benchmark, type Context, type Plot, rotated } from '../harness/benchmark'
 import { sumOfFiles } from '../harness/read-back'
+import { RowBuilder } from '../harness/row-builder'
 import type { Contender, Measured } from '../harness/trial'
 import { rateAxis, seriesBy, usAxis } from '../report/charts'
+import type { FileCheck, Result, Row } from '../report/report'
 
 export const slowDisk: Benchmark = {
   name: 'slow-disk',
@@ -43,7 +35,7 @@ const IN_FLIGHT = [1, 64, 1_024]
 const QUICK_DELAYS_MS = [2]
 const QUICK_IN_FLIGHT = [64]
 const README_IN_FLIGHT = 1_024
-/** What a child is told, and what it answers. */
+/** A child's task and its answer. */
 export interface ChildTask {
   readonly contender: string
   readonly inFlight: number
@@ -59,7 +51,7 @@ export interface ChildAnswer {
   readonly file: FileCheck
 }
 
-/** Who can take part: the child finds them by their names. */
+/** The contenders, which the child finds by their names. */
 export const SLOW_DISK_CONTENDERS: readonly Contender[] = [OURS, REFERENCE, ...PEERS]
 
 interface Trial {
@@ -116,7 +108,7 @@ async function runTrial({ contender, delayMs, inFlight, row, files }: Trial, con
 
 async function runSlowed(delayMs: number, task: ChildTask): Promise<ChildAnswer> {
   const child = [process.execPath, '-r', 'esbuild-register', CHILD, JSON.stringify(task)]
-  // Other system calls than these are not even looked at, so that they cost what they always do.
+  // strace does not even look at other system calls, so that they cost the usual time.
   const options = ['-f', '-qq', '-o', '/dev/null', '--seccomp-bpf', '-e', 'trace=fdatasync,fsync']
   const delay = `inject=fdatasync,fsync:delay_exit=${delayMs * 1_000}`
   const { stdout } = await promisify(execFile)('strace', [...options, '-e', delay, ...child])
@@ -139,9 +131,9 @@ function plots(rows: readonly Row[]): readonly Plot[] {
   return counts.map((inFlight) => {
     const count = inFlight.toLocaleString('en-US')
     const chart = {
-      title: `Durable events a second on a slow disk, ${count} in flight`,
+      title: `Durable events per second on a slow disk, ${count} in flight`,
       x: { ...usAxis('added to each sync'), format: (ms: number) => `${ms} ms` },
-      y: rateAxis('events a second'),
+      y: rateAxis('events per second'),
       series: seriesBy(
         rows.filter(({ labels }) => labels.inFlight === inFlight),
         'contender',

@@ -1,11 +1,11 @@
 /*
  * Where does an event's time go?
  *
- * Each stage of the data's way alone, on the workload, in nanoseconds an event: the median of bursts,
- * or of single calls where a stage happens once a group. The two wake-ups, the write and the sync are
- * paid once a group, so they are shown for a group of one event, as with 1 in flight, and for one of
- * 1,024. The totals add them up; what a real run takes beyond them is the threads' hold on each other
- * and on the processor's caches.
+ * Each stage of the data's way alone, on the workload, in nanoseconds per event: the median of bursts,
+ * or of single calls if a stage happens once per group. The two wake-ups, the write and the sync are
+ * paid once per group, so they are shown for a group of one event, as with 1 in flight, and for one of
+ * 1,024. The totals add them up; a real run takes longer, because the threads hold each other up and
+ * compete for the processor's caches.
  *
  * - encode: reading and checking the event's fields, and copying them into a record;
  * - claim and commit: room in the ring for it, and publishing it;
@@ -23,23 +23,16 @@ import { SonicBoom } from 'sonic-boom'
 import type { AuditLine } from '../../src/format/line'
 import type { RingView } from '../../src/writer/ring/memory-map'
 import type { RingProducer } from '../../src/writer/ring/ring'
-import {
-  type Benchmark,
-  type Context,
-  type FileCheck,
-  type Plot,
-  percentile,
-  type Result,
-  type Row,
-  RowBuilder,
-  type Sampling,
-  sampleNs,
-} from '../harness/harness'
+import type { Benchmark, Context, Plot } from '../harness/benchmark'
 import { checkLines, linesOf } from '../harness/read-back'
+import { RowBuilder } from '../harness/row-builder'
+import { type Sampling, sampleNs } from '../harness/sampling'
+import { percentile } from '../harness/statistics'
+import { measureWakeUps } from '../harness/wake-up'
 import { CallCycle, calls, lineOf } from '../harness/workload'
 import { barsOf } from '../report/charts'
+import type { FileCheck, Result, Row } from '../report/report'
 import { formatNumber } from '../report/table'
-import { measureWakeUps } from './wake-up'
 
 const {
   Settlement,
@@ -65,7 +58,7 @@ const {
 
 export const stages: Benchmark = {
   name: 'stages',
-  question: 'Where does an event’s time go? (ns an event, each stage alone)',
+  question: 'Where does an event’s time go? (ns per event, each stage alone)',
   run,
   plots,
 }
@@ -74,7 +67,7 @@ const BURST = 512
 const RING_BYTES = 2 ** 20
 const GROUPS = [1, 1_024]
 
-/** Median nanoseconds an event of each stage, by the events a group. */
+/** Median nanoseconds per event of each stage, by the events per group. */
 type StageNs = Readonly<Record<string, number>>
 
 async function run(context: Context): Promise<Result> {
@@ -97,7 +90,7 @@ async function run(context: Context): Promise<Result> {
   return { rows: [...rows.values()].map((row) => row.build()), files }
 }
 
-/** Adds one repeat's figures of groups of so many events, and their sum. */
+/** Adds one repeat's figures for groups of `events` events, and their sum. */
 function addGroup(
   rows: Map<string, RowBuilder>,
   events: number,
@@ -136,7 +129,7 @@ async function perEventStages({ samples }: Context): Promise<StageNs> {
   }
 }
 
-/** The median burst's nanoseconds an event. */
+/** The median burst's nanoseconds per event. */
 async function burstNs(burst: () => unknown, sampling: Sampling): Promise<number> {
   for (let i = 0; i < 10; i++) {
     await sampling.before?.()
@@ -168,13 +161,13 @@ function encodeBurst(): () => void {
   }
 }
 
-/** A ring, and what fills it with a burst of the workload. */
+/** A ring, and a way to fill it with a burst of the workload. */
 function newRing() {
   const memory = allocateMemory(RING_BYTES)
   const producer = new ring.RingProducer(memory.ring)
   const encoder = newEncoder()
   const cycle = new CallCycle(calls)
-  /** Publishes a burst; `each` is given the position of every record. */
+  /** Publishes a burst; `each` gets the position of every record. */
   const fill = (each: (position: number) => void = () => undefined) => {
     producer.release(producer.tailPosition)
     for (let i = 0; i < BURST; i++) {
@@ -259,7 +252,7 @@ async function acknowledgeNs(samples: number): Promise<number> {
   return await burstNs(burst, { samples, before })
 }
 
-/** The write and the sync of a group of so many events, and the file they made. */
+/** The write and the sync of a group of `events` events, and the file they made. */
 async function writeStages(events: number, { dir, samples }: Context) {
   const path = join(dir, 'stages.jsonl')
   const fd = openSync(path, 'a', 0o600)

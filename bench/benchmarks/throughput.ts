@@ -1,25 +1,26 @@
 /*
- * How many events a second become durable?
+ * How many events per second become durable?
  *
  * By the size of an event's line and by how many are in flight: each lane makes a call, waits for its
  * promise, and makes the next. The contenders take turns within each repeat; `times reference` and
- * `times lmdb` compare within one, and so does `percent of none`: how much of its own throughput
- * without any sync the writer keeps.
+ * `times lmdb` compare within one, and so does `percent of none`: the share of its own throughput without any
+ * sync that the writer keeps.
  *
- * Left out is what could not be in flight: more than 64 MiB of lines, more open files than the
- * reference may have, and more than one event where the contender blocks.
+ * Combinations that could not be in flight are left out: more than 64 MiB of lines, more open files than the
+ * reference may have, and more than one event if the contender blocks.
  */
 
-import { OURS, OURS_UNSYNCED, RAW, REFERENCE } from '../contenders/contenders'
+import { OURS, OURS_UNSYNCED, RAW, REFERENCE } from '../contenders/built-in'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from '../contenders/peers'
-import type { Benchmark, Context, Plot, Result, Row } from '../harness/harness'
+import type { Benchmark, Context, Plot } from '../harness/benchmark'
 import { type Run, runRound, type Trial, trialOf } from '../harness/trial'
 import { callsOfBytes } from '../harness/workload'
 import { rateAxis, seriesBy } from '../report/charts'
+import type { Result, Row } from '../report/report'
 
 export const throughput: Benchmark = {
   name: 'throughput',
-  question: 'How many events a second become durable?',
+  question: 'How many events per second become durable?',
   run,
   plots,
 }
@@ -81,7 +82,7 @@ function addRound(runs: ReadonlyMap<Trial, Run>): void {
   }
 }
 
-/** The figure of this name, where there is something to compare with. */
+/** The figure of this name, if there is something to compare with. */
 function ratioOf(figure: string, value: number, other: number | undefined) {
   return other === undefined ? {} : { [figure]: value / other }
 }
@@ -92,9 +93,9 @@ function plots(rows: readonly Row[]): readonly Plot[] {
   return sizes.map((bytes) => ({
     name: `${bytes}-bytes`,
     chart: {
-      title: `Durable events of ${bytes.toLocaleString('en-US')} B a second, by events in flight`,
+      title: `Durable events of ${bytes.toLocaleString('en-US')} B per second, by events in flight`,
       x: rateAxis('events in flight'),
-      y: rateAxis('events a second'),
+      y: rateAxis('events per second'),
       series: seriesBy(
         rows.filter(({ labels }) => labels.eventBytes === bytes),
         'contender',

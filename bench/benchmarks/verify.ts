@@ -2,15 +2,17 @@
  * How fast is a log verified?
  *
  * `x0x-exec-audit verify`, `stats`, `jq` (which only parses the lines) and `wc -l` (which only reads
- * them) take turns on one file of the workload's lines, each in a process of its own, so that what
- * starting one costs is in the figures. The file is in the page cache. Each must find what is there:
- * so many lines, and nothing wrong with them.
+ * them) take turns on one file of the workload's lines, each in a process of its own, so that the figures
+ * include its start. The file is in the page cache. Each must find all lines, and nothing wrong with
+ * them.
  */
 import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Benchmark, type Context, type Result, RowBuilder, rotated } from '../harness/harness'
+import { type Benchmark, type Context, rotated } from '../harness/benchmark'
+import { RowBuilder } from '../harness/row-builder'
 import { calls, hex, lineOf } from '../harness/workload'
+import type { Result } from '../report/report'
 
 export const verify: Benchmark = {
   name: 'verify',
@@ -25,7 +27,7 @@ const MAIN = join(__dirname, '../../dist/cli/main.js')
 const JQ_NOTE = 'jq is not installed, so verify is not compared with it: apt-get install jq'
 const ID_DIGITS_CHANGED = 8
 
-/** Something that reads the file, and what it says when it has found so many lines. */
+/** A command that reads the file, and its output for the number of lines. */
 interface Contender {
   readonly name: string
   readonly command: readonly string[]
@@ -90,7 +92,7 @@ function figuresOf(contender: Contender, rates: ReadonlyMap<Contender, number>) 
   }
 }
 
-/** Runs it on the file. Throws unless it has found what is there. */
+/** Runs it on the file. Throws unless its output is as expected. */
 function secondsOf({ name, command, isRight }: Contender, path: string, lines: number): number {
   const [file = '', ...args] = command
   const startMs = performance.now()
@@ -100,7 +102,7 @@ function secondsOf({ name, command, isRight }: Contender, path: string, lines: n
   throw new Error(`${name}: exit code ${status}: ${stderr}${stdout.slice(0, 1_000)}`)
 }
 
-/** Writes the workload again and again, with other request ids each time; returns how many lines. */
+/** Writes the workload repeatedly, with new request ids each time; returns the number of lines. */
 function writeLog(path: string, bytes: number): number {
   const texts = calls.map((call) => ({ id: hex(call.event.requestId), text: lineOf(call) }))
   const fd = openSync(path, 'wx', 0o600)

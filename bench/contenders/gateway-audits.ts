@@ -6,14 +6,14 @@ import { PEERS } from './peers'
 import { Reference } from './reference'
 
 /*
- * The trails that the gateway of gateway.ts can leave. It finds them by their names.
+ * The audit trails of the gateway in gateway.ts, which finds them by their names.
  */
 
 const { ExecAudit, ExecDiagnostics }: typeof import('../../src') = require('../../dist')
 
 /** A trail that is open. */
 export interface Trail {
-  /** Resolves when the event is recorded, as well as this trail does; rejects when it could not be. */
+  /** Resolves when the event is as safe as this trail makes it; rejects if it could not be recorded. */
   record(call: AuditCall): Promise<void>
   /** Syncs so far. */
   syncs(): number
@@ -59,7 +59,7 @@ const REFERENCE: GatewayAudit = {
   },
 }
 
-/** What of pino is durable: it has no acknowledgement of its own, see peers.ts. */
+/** pino's durable setup; it has no acknowledgement of its own, see peers.ts. */
 const PINO_FSYNC: readonly GatewayAudit[] = PEERS.filter(({ name }) => name === 'pino fsync').map(
   ({ name, open }) => ({
     name,
@@ -101,7 +101,7 @@ function expectDurable(outcome: AuditOutcome): void {
   if (outcome !== 'durable') throw new Error(`an event's outcome was ${outcome}`)
 }
 
-/** Counts the fsyncs of this thread from now on: sonic-boom does not say how many it made. */
+/** Counts the fsyncs of this thread from now on: sonic-boom does not count them. */
 function countSyncs(): () => number {
   const fs: { fsyncSync(fd: number): void } = createRequire(__filename)('node:fs')
   const { fsyncSync } = fs

@@ -9,8 +9,8 @@ import {
 } from './peers'
 
 /*
- * Loggers as people use them to be quick: they hand an event over and do not say when, or whether, it
- * is on disk. Only their cost on the calling thread is of interest.
+ * Loggers as people use them for speed: they take an event over and do not say when, or whether, it is on
+ * disk. Only their cost on the calling thread is of interest.
  */
 
 /** A logger of plain objects. */
@@ -21,7 +21,7 @@ export interface Logger {
 
 export interface OpenLogger {
   log(event: object): void
-  /** Resolves when nothing of what was logged is left on this thread. */
+  /** Resolves when this thread has handed over everything that was logged. */
   settle(): Promise<void>
   close(): Promise<void>
 }
@@ -41,9 +41,9 @@ interface WinstonLogger extends NodeJS.EventEmitter {
 const ASYNC_BYTES_MIN = 4096
 
 /**
- * pino's transports that are open. Their worker's listeners refer to them weakly, so while one flushes it
- * is held by nobody, and with it whoever awaits the flush. Were they collected then, the worker would be
- * ended too, and the process, with nothing left to do.
+ * pino's open transports. The listeners of their workers refer to them weakly, so nothing else holds a
+ * transport while it flushes. If it were collected then, its worker would end as well, and so would the
+ * process, which has nothing left to do.
  */
 const held = new Set<Destination>()
 

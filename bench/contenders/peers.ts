@@ -7,11 +7,11 @@ import type { Contender, Writer } from '../harness/trial'
 import { type AuditCall, lineObject, lineOf } from '../harness/workload'
 
 /*
- * What people would use instead, from the package in bench/peers, set up to be as durable: an event
- * counts as recorded once its bytes are synced. Each is given its best: events that arrive together
+ * The alternatives that people would use, from the package in bench/peers, set up to be as durable: an event
+ * counts as recorded once its bytes are synced. Each is set up at its best: events that arrive together
  * share a sync, as they do here.
  *
- * That package is not installed with this one, so of its types only what is used is declared here.
+ * That package is not installed with this one, so the types that are used of it are declared here.
  */
 
 const FOLDER = join(__dirname, '../peers')
@@ -22,7 +22,7 @@ export const arePeersInstalled = existsSync(join(FOLDER, 'node_modules'))
 export const PEERS_NOTE =
   'The peers (pino, winston, lmdb, SQLite) are not installed: npm run bench:peers installs and measures them.'
 
-/** Loads a package of bench/peers; its own folder is where it is looked for. */
+/** Loads a package from the folder of bench/peers. */
 export const requirePeer = createRequire(join(FOLDER, 'package.json'))
 
 /** A stream of sonic-boom's, as pino.destination makes it. */
@@ -134,7 +134,7 @@ export function ended(destination: Destination): Promise<void> {
 
 const LMDB_OPTIONS = { keyEncoding: 'uint32', encoding: 'string', noSubdir: true } as const
 
-/** Its default, where a put is visible before it is synced; `flushed` resolves when it is. */
+/** Its default: a put is visible before it is synced, and `flushed` resolves when it is. */
 const LMDB: Contender = {
   ...COMMON,
   name: 'lmdb',

@@ -4,26 +4,18 @@ import type { AuditOutcome } from '../../src'
 import { type AuditCall, lineOf } from '../harness/workload'
 
 /**
- * What this package is measured against: the algorithm of x0x's `ExecAudit`, on node:fs/promises. For
- * each event it makes the folder, opens the file, appends one line, syncs and closes.
+ * The reference that this package is measured against: the algorithm of x0x's `ExecAudit` on
+ * node:fs/promises. For each event it makes the folder, opens the file, appends one line, syncs and closes.
  */
 export class Reference {
-  #failures = 0
-
   constructor(readonly path: string) {}
 
-  /** Events that failed. */
-  get failures(): number {
-    return this.#failures
-  }
-
-  /** Resolves when the event is on disk; counts a failure, and never rejects. */
+  /** Resolves when the event is on disk, or has failed; never rejects. */
   async append(call: AuditCall): Promise<AuditOutcome> {
     try {
       await appendDurably(this.path, lineOf(call))
       return 'durable'
     } catch {
-      this.#failures++
       return 'failed'
     }
   }

@@ -1,20 +1,20 @@
 /*
- * Where does the latency turn upwards as the rate grows?
+ * At which rate does the latency turn upwards?
  *
  * The knee is the highest rate at which the p99 is still within three times the best p99 of any rate.
- * The best, and not that of the lowest rate: a writer that batches may be slower when it is woken for
- * single events. The highest, although a lower rate may lie above the limit: one bad moment of the
- * machine is no knee.
+ * It is the best p99 and not that of the lowest rate, because a writer that batches may be slower when it
+ * is woken for single events. It is the highest rate even if a lower one lies above the limit, because one
+ * bad moment of the machine is no knee.
  */
 
 /** By how much the p99 may exceed the best. */
 export const KNEE_TIMES = 3
 
-/** What was found at one rate. */
+/** The figures at one rate. */
 export interface RatePoint {
   readonly ratePerSecond: number
   readonly p99Us: number
-  /** Whether the rate could not be held; then it is beyond any knee. */
+  /** Whether the rate could not be held, which puts it beyond any knee. */
   readonly isSaturated: boolean
 }
 

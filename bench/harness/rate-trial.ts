@@ -1,15 +1,18 @@
 import { type LoadResult, runOpenLoop } from '../../src/toolkit/load/open-loop'
-import { type Context, type FileCheck, type Labels, percentile, RowBuilder } from './harness'
+import type { FileCheck, Labels } from '../report/report'
+import type { Context } from './benchmark'
 import type { RatePoint } from './knee'
+import { RowBuilder } from './row-builder'
+import { percentile } from './statistics'
 import { type Contender, figuresOf, type Measured, recordInto, warmUp } from './trial'
 import { calls } from './workload'
 
 /*
- * A contender that is given events at a constant rate: what open-loop.ts is made of.
+ * A contender that is sent events at a constant rate: the building block of open-loop.ts.
  */
 
 const WARM_UP_IN_FLIGHT = 64
-/** At low rates a measurement lasts longer, for so many events; but not more than so many times. */
+/** At low rates a measurement lasts until it has this many events, at most this many times as long. */
 const EVENTS_MIN = 2_000
 const TIMES_MS_MAX = 4
 
@@ -18,7 +21,7 @@ const QUEUE_SECONDS = 0.25
 const QUEUE_MIN = 64
 const QUEUE_MAX = 16_384
 
-/** The last event may be acknowledged so long after the end, before that is called saturated. */
+/** A rate counts as held if the last event is acknowledged within this time after the end. */
 const SLACK_SHARE = 0.05
 const SLACK_MS = 20
 
@@ -40,7 +43,7 @@ export interface RateTrial {
   readonly isOptional: boolean
 }
 
-/** What a trial found once. */
+/** The figures of one run of a trial. */
 export interface Point extends RatePoint {
   readonly figures: Readonly<Record<string, number>>
 }
@@ -66,7 +69,7 @@ export function isSpared(
   return isOptional && lower.some(({ isSaturated }) => isSaturated)
 }
 
-/** Gives the trial's contender events at its rate, and adds what is found to its row. */
+/** Sends the trial's contender events at its rate, and adds the figures to its row. */
 export async function runRate(
   trial: RateTrial,
   rawP50Us: number,
@@ -115,7 +118,7 @@ export function isSaturatedBy(
   return done < intended || elapsedMs > durationMs * (1 + SLACK_SHARE) + SLACK_MS
 }
 
-/** Adds what a run found to the row. */
+/** Adds a run's figures to the row. */
 function figuresAt(
   ratePerSecond: number,
   { done, elapsedMs, latenciesMs, latenessMs }: LoadResult,
@@ -127,7 +130,7 @@ function figuresAt(
   const figures = {
     ratePerSecond,
     ...achieved(measured),
-    // A generator that was never woken in time has not come to any moment.
+    // A generator that was never woken in time has no lateness to report.
     ...(latenessMs.length === 0 ? {} : { lateP99Us: percentile(latenessMs, 99) * 1_000 }),
     ...(rawP50Us === undefined ? {} : { rawP50Us, p99TimesRaw: measured.p99Us / rawP50Us }),
   }
@@ -144,7 +147,7 @@ export function withRemark({ row, saturated }: RateTrial): RowBuilder {
   return row
 }
 
-/** What a run has measured, by the names of this benchmark's figures. */
+/** A run's measurements, under the names of this benchmark's figures. */
 export function achieved({ eventsPerSecond, ...latencies }: Measured) {
   return { achievedPerSecond: eventsPerSecond, ...latencies }
 }

@@ -4,19 +4,19 @@ import { type AuditCall, hex } from './workload'
 
 const READ_BYTES = 4 * 1024 * 1024
 
-/** What {@link checkLines} expects. */
+/** The lines that {@link checkLines} expects. */
 export interface Expected {
   readonly acknowledged: number
   /**
-   * What was acknowledged: these calls in their order, from the first again after the last. Undefined
-   * where they were made in other ways; then only their number is checked.
+   * The calls that were acknowledged, in their order, from the first again after the last. If undefined, only
+   * their number is checked.
    */
   readonly calls: readonly AuditCall[] | undefined
   /** Whether the lines stand in the order of the calls. */
   readonly isOrdered: boolean
 }
 
-/** The lines of a file. Throws where the last has no end. */
+/** The lines of a file. Throws if the last one has no end. */
 export function* linesOf(path: string): Iterable<string> {
   const fd = openSync(path, 'r')
   const chunk = Buffer.alloc(READ_BYTES)
@@ -37,7 +37,7 @@ export function* linesOf(path: string): Iterable<string> {
   if (rest.length > 0) throw new Error(`${path}: the last line has no end`)
 }
 
-/** Reads back what was stored. Throws unless it is exactly what was acknowledged. */
+/** Checks the lines that were stored. Throws unless they are exactly the acknowledged events. */
 export function checkLines(name: string, lines: Iterable<string>, expected: Expected): FileCheck {
   const { acknowledged, isOrdered } = expected
   const keys = expected.calls?.map((call) => keyOf(call.method, hex(call.event.requestId)))
@@ -46,7 +46,7 @@ export function checkLines(name: string, lines: Iterable<string>, expected: Expe
   for (const line of lines) {
     const key = keyOfLine(line)
     if (keys !== undefined && isOrdered && key !== keys[count % keys.length]) {
-      throw new Error(`${name}: line ${count + 1} is of another event: ${line}`)
+      throw new Error(`${name}: line ${count + 1} is another event's: ${line}`)
     }
     counts.set(key, (counts.get(key) ?? 0) + 1)
     count++

@@ -6,6 +6,7 @@ import { callCost } from '../benchmarks/call-cost'
 import { coldStart } from '../benchmarks/cold-start'
 import { gateway } from '../benchmarks/gateway'
 import { handoff } from '../benchmarks/handoff'
+import { idleCall } from '../benchmarks/idle-call'
 import { memory } from '../benchmarks/memory'
 import { openLoop } from '../benchmarks/open-loop'
 import { slowDisk } from '../benchmarks/slow-disk'
@@ -14,12 +15,15 @@ import { throughput } from '../benchmarks/throughput'
 import { verify } from '../benchmarks/verify'
 import { describeMachine, machineLine } from '../report/machine'
 import { plotText } from '../report/plots'
+import type { FileCheck, Report, Sizes } from '../report/report'
 import { formatTable, lastProgress, progress } from '../report/table'
-import type { Benchmark, BenchOptions, Context, FileCheck, Report, Sizes } from './harness'
+import type { Benchmark, Context } from './benchmark'
+import type { BenchOptions } from './options'
 
 /** Every benchmark, in the order in which they are run. */
 export const BENCHMARKS: readonly Benchmark[] = [
   callCost,
+  idleCall,
   ackLatency,
   throughput,
   openLoop,
@@ -32,7 +36,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   verify,
 ]
 
-/** The benchmarks of these names, or all. Throws a RangeError for a name that there is not. */
+/** The benchmarks of these names, or all. Throws a RangeError for an unknown name. */
 export function chosen(names: readonly string[]): readonly Benchmark[] {
   if (names.length === 0) return BENCHMARKS
   return names.map((name) => {
@@ -49,7 +53,7 @@ export async function runAll(
   { dir: parent, plots, ...given }: Sizes & Pick<BenchOptions, 'dir' | 'plots'>,
 ): Promise<Report> {
   const { repeats, ms, samples, isQuick } = given
-  // A table is for any eye; a plot that nobody sees or has asked for is in the way.
+  // A table is always useful; a plot is in the way unless somebody sees it or has asked for it.
   const isPlotted = plots !== undefined || process.stdout.isTTY === true
   const sizes = { repeats, ms, samples, isQuick }
   return await withTempDir(parent, async (dir) => {
@@ -70,7 +74,7 @@ export async function runAll(
 async function runOne(benchmark: Benchmark, context: Omit<Context, 'progress'>) {
   const show = (text: string) => progress(`${benchmark.name}: ${text}`)
   show('begins')
-  const result = await untilDone(benchmark.run({ ...context, progress: show }), tellEarlyEnd)
+  const result = await untilDone(benchmark.run({ ...context, progress: show }), reportEarlyEnd)
   progress('')
   console.log(`\n${benchmark.name}: ${benchmark.question}`)
   if (result.rows.length > 0) console.log(formatTable(result.rows))
@@ -79,10 +83,10 @@ async function runOne(benchmark: Benchmark, context: Omit<Context, 'progress'>) 
   return result
 }
 
-function tellEarlyEnd(): void {
-  const where = lastProgress()
+function reportEarlyEnd(): void {
+  const stage = lastProgress()
   progress('')
-  console.error(`bench: ${EARLY_END} (${where})`)
+  console.error(`bench: ${EARLY_END} (${stage})`)
   process.exitCode = 1
 }
 
@@ -92,7 +96,7 @@ function filesLine(files: readonly FileCheck[]): string {
   return `Files read back: ${lines.toLocaleString('en-US')} lines, ${events}.`
 }
 
-/** Runs `use` with a fresh folder in `parent`, and removes it also when the process is interrupted. */
+/** Runs `use` with a fresh folder in `parent`, and removes it even if the process is interrupted. */
 async function withTempDir<T>(parent: string, use: (dir: string) => Promise<T>): Promise<T> {
   const dir = mkdtempSync(join(parent, 'bench-files-'))
   const remove = () => rmSync(dir, { recursive: true, force: true })

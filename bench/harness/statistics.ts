@@ -1,11 +1,16 @@
-import type { Spread } from '../report/report'
+import { percentile as nearestRank } from '../../src/toolkit/load/samples'
 
-/** The nearest-rank percentile of ascending values: one of them, with `p` percent at or below it. */
+/** A figure over the repeats. */
+export interface Spread {
+  readonly median: number
+  readonly min: number
+  readonly max: number
+}
+
+/** The nearest-rank percentile of ascending values. Throws a RangeError if there are none. */
 export function percentile(ascending: ArrayLike<number>, p: number): number {
-  const rank = Math.ceil((p / 100) * ascending.length)
-  const value = ascending[Math.max(rank, 1) - 1]
-  if (value === undefined) throw new RangeError('percentile of no values')
-  return value
+  if (ascending.length === 0) throw new RangeError('percentile of no values')
+  return nearestRank(ascending, p)
 }
 
 /** The nearest-rank median of values in any order. */

@@ -1,33 +1,28 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AuditOutcome } from '../../src'
-import {
-  type Context,
-  type FileCheck,
-  type Labels,
-  mean,
-  percentile,
-  RowBuilder,
-  rotated,
-  sampleNs,
-} from './harness'
+import type { FileCheck, Labels } from '../report/report'
+import { type Context, rotated } from './benchmark'
 import { checkLines, sumOfFiles } from './read-back'
+import { RowBuilder } from './row-builder'
+import { sampleNs } from './sampling'
+import { mean, percentile } from './statistics'
 import { type AuditCall, CallCycle } from './workload'
 
 /*
- * A trial has one contender record the workload with so many events in flight, and reads back what it
- * has stored. The benchmarks of latency, throughput and slow disks are made of trials.
+ * A trial makes one contender record the workload with a fixed number of events in flight, and reads back
+ * the file. The benchmarks of latency, throughput and slow disks are made of trials.
  */
 
-/** Share of a measurement's time that goes into warming up at least, in addition. */
+/** The least time to warm up, as a share of the measurement's time. */
 const WARM_UP_SHARE = 0.5
 /**
  * A writer with a thread of its own starts that thread cold: its code is compiled over some thousand
  * events, each a little late, whereas a contender on this thread is warm since the first repeat. A gateway
- * runs for days, so warming up goes on for so many events.
+ * runs for days, so warming up goes on for this many events.
  */
 const WARM_UP_EVENTS = 8_000
-/** And for so many milliseconds, but no longer where a contender is slow. */
+/** It takes at least the one, and ends after the other even if a contender is slow. */
 const WARM_UP_MS_MIN = 500
 const WARM_UP_MS_MAX = 2_000
 
@@ -42,7 +37,7 @@ export interface Writer {
 export interface Contender {
   readonly name: string
   readonly keepsOrder: boolean
-  /** What a recorded event's outcome is. */
+  /** The outcome of a recorded event. */
   readonly outcome: AuditOutcome
   /** The most events that it can have in flight. */
   readonly inFlightMax: number
@@ -51,7 +46,7 @@ export interface Contender {
   stored(path: string): Iterable<string>
 }
 
-/** What one measurement found. */
+/** The figures of one measurement. */
 export interface Measured {
   readonly p50Us: number
   readonly p99Us: number
@@ -67,7 +62,7 @@ export interface Run {
   readonly file: FileCheck
 }
 
-/** What is measured once a repeat: one line of a table. */
+/** A measurement that is made once per repeat: one line of a table. */
 export class Trial {
   readonly #measure: (context: Context) => Promise<Run>
   readonly #files: FileCheck[] = []
@@ -91,7 +86,7 @@ export class Trial {
   }
 }
 
-/** The trial of a contender with so many in flight. */
+/** The trial of a contender with `inFlight` events in flight. */
 export function trialOf(
   contender: Contender,
   calls: readonly AuditCall[],
@@ -103,7 +98,7 @@ export function trialOf(
   return new Trial(row, (context) => runTrial(contender, calls, inFlight, context))
 }
 
-/** Runs each trial once, starting with another one each repeat; the figures are left to the caller. */
+/** Runs each trial once, starting with another one in each repeat; the caller adds the figures. */
 export async function runRound(
   trials: readonly Trial[],
   repeat: number,
@@ -130,7 +125,7 @@ export async function runTrial(
   })
 }
 
-/** Has the contender record into a fresh file, as `measure` makes it, and reads the file back. */
+/** Makes the contender record into a fresh file as `measure` directs, and reads the file back. */
 export async function recordInto<Found extends object>(
   dir: string,
   contender: Contender,
@@ -150,7 +145,7 @@ export async function recordInto<Found extends object>(
   return { ...found, file }
 }
 
-/** Has the contender record until it is as fast as it will be. */
+/** Makes the contender record until it is as fast as it will be. */
 export async function warmUp(
   tally: Tally,
   inFlight: number,
@@ -188,7 +183,7 @@ export function figuresOf(ascendingNs: ArrayLike<number>, eventsPerSecond: numbe
   }
 }
 
-/** Has a writer record the workload, and counts what it acknowledges. */
+/** Makes a writer record the workload, and counts what it acknowledges. */
 export class Tally {
   readonly #writer: Writer
   readonly #cycle: CallCycle
@@ -211,13 +206,13 @@ export class Tally {
     return outcome instanceof Promise ? outcome.then(this.#count) : this.#count(outcome)
   }
 
-  /** Keeps so many events in flight for `ms` milliseconds; returns the nanoseconds that each took. */
+  /** Keeps `count` events in flight for `ms` milliseconds; returns the nanoseconds of each. */
   async keepInFlight(count: number, ms: number): Promise<number[]> {
     const latenciesNs: number[] = []
     const end = performance.now() + ms
     const lane = async () => {
       let now = performance.now()
-      // At least once, or a slow contender would never have so many in flight.
+      // At least once, or a slow contender would never have `count` events in flight.
       do {
         await this.append()
         const startedAt = now

@@ -10,8 +10,8 @@ import type {
 } from '../../src'
 
 /*
- * The one workload of all benchmarks: what a gateway with busy agents records. Commands that are
- * allowed leave a request, a started, now and then a warning, and an exit; others leave a denial.
+ * The one workload of all benchmarks: the events of a gateway with busy agents. An allowed command leaves
+ * a request, a started, now and then a warning, and an exit; a refused one leaves a denial.
  * A line has about 350 bytes on average. The seed is fixed, so each run has the same events.
  */
 
@@ -137,7 +137,7 @@ class Draw {
   }
 }
 
-/** The workload's calls. Who needs more begins again at the first. */
+/** The workload's calls. A longer run begins again at the first. */
 export const calls: readonly AuditCall[] = new Draw().calls(CALLS)
 
 /** Lines shorter than this have no room for argv. */
@@ -147,8 +147,8 @@ const SIZED_CALLS = 64
 const ARGUMENT_BYTES = 120
 
 /**
- * Calls whose lines have so many bytes: below 300, about, those of the workload without argv; above,
- * exactly, denials whose argv is as long as that takes.
+ * Calls whose lines have `bytes` bytes: below 300 roughly, those of the workload without argv; from there on
+ * exactly, denials with an argv of the length needed.
  */
 export function callsOfBytes(bytes: number): readonly AuditCall[] {
   if (bytes < SHORT_BYTES_MAX) return calls.filter(({ method }) => SHORT_METHODS.has(method))
@@ -177,7 +177,7 @@ function argumentOf(i: number): string {
   return head.padEnd(ARGUMENT_BYTES, '0123456789abcdef')
 }
 
-/** Hands out the calls, or what was made of them, in turn, for ever. */
+/** Hands out the calls, or objects made of them, in turn without end. */
 export class CallCycle<Call extends object = AuditCall> {
   #next = 0
 
@@ -207,7 +207,7 @@ export function submit(audit: ExecAudit, call: AuditCall): Promise<AuditOutcome>
   }
 }
 
-/** What `JSON.stringify` turns into the call's line: the format's names, in its order. */
+/** The object whose `JSON.stringify` is the call's line: the format's names, in its order. */
 export function lineObject(call: AuditCall, tsUnixMs: number): object {
   const { method, event } = call
   const head = { event: method, ts_unix_ms: tsUnixMs, request_id: hex(event.requestId) }
@@ -243,7 +243,7 @@ function whoAndWhat({ agentId, machineId, argv }: RequestEvent | DenialEvent) {
   return { agent_id: hex(agentId), machine_id: hex(machineId), argv }
 }
 
-/** An id as the line has it. */
+/** An id as it stands in the line. */
 export function hex(id: IdInput): string {
   if (typeof id === 'string') return id.toLowerCase()
   return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('hex')

@@ -1,11 +1,11 @@
 /*
  * Appends each line of a file to another one and syncs it, round and round for some time: what a disk
  * can do without Node. Usage: raw-sync LINES OUT MILLISECONDS [handed]. Prints the nanoseconds that each
- * took, one a line; the first third is for warming up, and printed as negative numbers. Of the others
- * there is at least one, however long a disk takes.
+ * took, one per line; the first third is for warming up and printed as negative numbers. There is at least
+ * one of the others, however slow the disk is.
  *
- * With `handed` a second thread does it, and the first one sleeps until it is done: what the wake-ups of
- * two threads cost on this machine, whatever language they are written in.
+ * With `handed` a second thread does it, and the first one sleeps until it is done. The difference is the price
+ * of waking two threads on this machine, in any language.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -42,7 +42,7 @@ static void append(int fd, const char *line, size_t bytes) {
   if (fdatasync(fd) != 0) fail("fdatasync");
 }
 
-/* What one thread hands to the other. There is a line in it until it is durable. */
+/* The hand-over from one thread to the other. It holds a line until that is durable. */
 static struct {
   pthread_mutex_t mutex;
   pthread_cond_t changed;

@@ -9,10 +9,10 @@ import { formatMs } from '../../src/toolkit/disk/slo'
 import type { Row } from './report'
 
 /*
- * What benchmarks make their plots of: rows as lines and bars.
+ * Rows as lines and bars, for the plots of the benchmarks.
  */
 
-/** They look the same in every chart; others take what comes after them. */
+/** These look the same in every chart; others take the styles after them. */
 const STYLES: readonly string[] = [
   'x0x-exec-audit',
   'reference',
@@ -25,7 +25,7 @@ const STYLES: readonly string[] = [
   'generator alone',
 ]
 
-/** Microseconds, as whatever unit they are read in. */
+/** Microseconds, shown in the unit that suits them. */
 export function usAxis(label: string): Axis {
   return { label, scale: 'log', format: formatUs }
 }
@@ -34,7 +34,7 @@ export function formatUs(us: number): string {
   return formatMs(us / 1_000)
 }
 
-/** Counts a second, or of things at once, as far as they go. */
+/** Rates, or numbers of things at once, on a logarithmic scale. */
 export function rateAxis(label: string): Axis {
   return { label, scale: 'log', format: formatCount }
 }

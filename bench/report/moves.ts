@@ -1,12 +1,13 @@
-import type { Report, Row, Spread } from './report'
+import type { Spread } from '../harness/statistics'
+import type { Report, Row } from './report'
 import { cellOf, columns, headingOf, paint } from './table'
 
 /*
- * A figure has moved when its repeats of then and now do not overlap: the smallest of the one is above
- * the largest of the other. So it takes several repeats to say anything, and a noisy machine says less.
+ * A figure has moved if its repeats of then and now do not overlap: the smallest of the one is above the
+ * largest of the other. It takes several repeats to say anything, and a noisy machine says less.
  */
 
-/** Figures of which more is better; of all others less is. */
+/** Figures that are better if they are larger; all others are better if they are smaller. */
 const MORE_IS_BETTER = /PerSecond$|^times(Reference|Lmdb)$|^percentOf(None|TwoSyncs)$/
 
 /** A figure whose repeats of then and now do not overlap. */
@@ -19,7 +20,7 @@ export interface Move {
   readonly isBetter: boolean
 }
 
-/** What has moved from one report to the other, and how many figures both have. */
+/** The figures that moved from one report to the other, and how many are in both. */
 export function compare(old: Report, now: Report): { moves: Move[]; compared: number } {
   const moves: Move[] = []
   let compared = 0

@@ -2,12 +2,12 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { svgBars, svgChart } from '../../src/toolkit/chart/svg'
 import { textBars, textChart } from '../../src/toolkit/chart/text'
-import type { Benchmark, Plot } from '../harness/harness'
+import type { Benchmark, Plot } from '../harness/benchmark'
 import type { Report, Row } from './report'
 import { paint } from './table'
 
 /*
- * The benchmarks' plots, as files and as text. What they show, each benchmark says itself.
+ * The benchmarks' plots, as files and as text. Each benchmark declares its own.
  */
 
 /** A plot as a file. */
@@ -46,7 +46,7 @@ export function plotText(benchmark: Benchmark | undefined, rows: readonly Row[])
   return texts.join('\n')
 }
 
-/** Those that have something to show. */
+/** The plots that have something to show. */
 function plotsOf(benchmark: Benchmark | undefined, rows: readonly Row[]): readonly Plot[] {
   const plots = benchmark?.plots?.(rows) ?? []
   return plots.filter(({ chart }) =>

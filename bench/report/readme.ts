@@ -1,37 +1,37 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Spread } from '../harness/statistics'
 import { machineLine } from './machine'
 import { type PlotFile, writePlots } from './plots'
-import { findRow, type Report, type Row, type Spread } from './report'
+import { findRow, type Report, type Row } from './report'
 import { formatNumber } from './table'
 
 /*
- * The tables and plots of the README's "How fast", made of a report: what stands between the two marks
- * is replaced. Figures that were not measured are left blank.
+ * The tables and plots of docs/performance.md, made from a report: it replaces what stands between the two
+ * marks. Figures that were not measured are left blank.
  */
 
-const ROOT = join(__dirname, '../..')
-const README = join(ROOT, 'README.md')
-/** In the repository, not in the package. */
-const PLOTS = 'docs/plots'
+const DOCS = join(__dirname, '../../docs')
+const PAGE = join(DOCS, 'performance.md')
+const PLOTS = 'plots'
 const BEGIN = '<!-- bench: npm run bench:peers -- --readme -->'
 const END = '<!-- /bench -->'
 const EVENT_BYTES = 350
 const README_SHARE = 0.25
 
-/** Replaces what stands between the marks in the README, and the pictures that it shows. */
+/** Replaces what stands between the marks of the page, and the pictures that it shows. */
 export function writeReadme(report: Report, plots: readonly PlotFile[]): void {
   const shown = plots.filter(({ isForReadme }) => isForReadme)
-  const text = readFileSync(README, 'utf8')
-  writeFileSync(README, withTables(text, report, shown))
-  writePlots(join(ROOT, PLOTS), shown)
+  const text = readFileSync(PAGE, 'utf8')
+  writeFileSync(PAGE, withTables(text, report, shown))
+  writePlots(join(DOCS, PLOTS), shown)
 }
 
-/** The text with the tables and pictures between its marks. Throws where it has none. */
+/** The text with the tables and pictures between its marks. Throws if it has none. */
 export function withTables(text: string, report: Report, plots: readonly PlotFile[]): string {
   const begin = text.indexOf(BEGIN)
   const end = text.indexOf(END)
-  if (begin === -1 || end < begin) throw new Error(`README.md has no ${BEGIN} ... ${END}`)
+  if (begin === -1 || end < begin) throw new Error(`docs/performance.md has no ${BEGIN} ... ${END}`)
   const middle = [readmeTables(report), ...plots.map(imageOf)].join('\n\n')
   return `${text.slice(0, begin + BEGIN.length)}\n\n${middle}\n\n${text.slice(end)}`
 }
@@ -80,10 +80,10 @@ function throughputTable(report: Report): string {
     ),
   ])
   const headings = counts.map((count) => `${count.toLocaleString('en-US')} in flight`)
-  return markdown([`durable events of ${EVENT_BYTES} B a second`, ...headings], lines)
+  return markdown([`durable events of ${EVENT_BYTES} B per second`, ...headings], lines)
 }
 
-/** At a quarter of what each can do, and where its latency turns upwards. */
+/** Latencies at a quarter of each contender's saturation, and the knee of its latency. */
 function openLoopTable(report: Report): string {
   const rows = rowsOf(report, 'open-loop')
   const shares = rows.filter(({ labels }) => labels.share === README_SHARE)
@@ -97,7 +97,7 @@ function openLoopTable(report: Report): string {
       ...['p50Us', 'p99Us', 'p999Us'].map((figure) => cell(quarter?.[figure])),
     ]
   })
-  const headings = ['at most, a second', 'knee, a second', 'p50', 'p99', 'p99.9']
+  const headings = ['at most, per second', 'knee, per second', 'p50', 'p99', 'p99.9']
   return markdown(['µs until durable, at a quarter of the most', ...headings], lines)
 }
 
@@ -113,7 +113,7 @@ function costTable(report: Report): string {
     }),
   ])
   const headings = methods.flatMap((method) => [`\`${method}\`, the call`, `\`${method}\`, in all`])
-  return markdown(['ns of the calling thread an event', ...headings], lines)
+  return markdown(['ns of the calling thread per event', ...headings], lines)
 }
 
 function cell(spread: Spread | undefined): string {

@@ -1,36 +1,44 @@
 import { readFileSync } from 'node:fs'
-import type { Machine } from './machine'
+import type { Spread } from '../harness/statistics'
 
 /*
- * What a run of the benchmarks has found, as `--json` saves it: tables, comparisons and plots are made
- * of it.
+ * The figures of one run of the benchmarks, as `--json` saves them: the source of tables, comparisons and
+ * plots.
  */
+
+/** The machine and disk that the figures depend on. */
+export interface Machine {
+  readonly cpu: string
+  readonly cores: number
+  readonly kernel: string
+  readonly fileSystem: string
+  /** The block device that holds the file system, such as `nvme0n1`. */
+  readonly device: string
+  /** The kernel's idea of the device's cache: a sync must flush `write back`. */
+  readonly writeCache: string
+  readonly node: string
+  /** One `write` and `fdatasync` of a 350 byte line, nearest-rank median. */
+  readonly rawSyncP50Us: number
+}
 
 /** How much is measured. */
 export interface Sizes {
-  /** How often each measurement is made; figures are medians over them. */
+  /** The repeats of each measurement; figures are medians over them. */
   readonly repeats: number
-  /** Milliseconds a measurement, where it is made by time. */
+  /** Milliseconds per measurement, if it is made by time. */
   readonly ms: number
-  /** Samples a measurement, where it is made by count. */
+  /** Samples per measurement, if it is made by count. */
   readonly samples: number
   /** Whether few of the combinations are enough. */
   readonly isQuick: boolean
 }
 
-/** A figure over the repeats. */
-export interface Spread {
-  readonly median: number
-  readonly min: number
-  readonly max: number
-}
-
-/** What tells a row from others, for whoever looks for it in a report. */
+/** The values by which a row of a report is found. */
 export type Labels = Readonly<Record<string, string | number>>
 
 /** Latencies of all repeats together, as points of their distribution. */
 export interface Curve {
-  /** How many latencies there were: a percentile that rests on less than one says nothing. */
+  /** The number of latencies: a percentile that rests on less than one says nothing. */
   readonly count: number
   readonly percents: readonly number[]
   readonly us: readonly number[]
@@ -42,7 +50,7 @@ export interface Row {
   readonly labels: Labels
   readonly figures: Readonly<Record<string, Spread>>
   readonly curve?: Curve
-  /** What its figures must be read with. */
+  /** A reservation about its figures. */
   readonly remark?: string
 }
 
@@ -56,11 +64,11 @@ export interface FileCheck {
 export interface Result {
   readonly rows: readonly Row[]
   readonly files: readonly FileCheck[]
-  /** What was left out, and why. */
+  /** Measurements that were left out, and why. */
   readonly notes?: readonly string[]
 }
 
-/** What `--json` saves. */
+/** The contents of the file that `--json` saves. */
 export interface Report {
   readonly machine: Machine
   readonly sizes: Sizes
@@ -73,7 +81,7 @@ export function findRow(rows: readonly Row[], labels: Labels): Row | undefined {
   return rows.find((row) => wanted.every(([name, value]) => row.labels[name] === value))
 }
 
-/** Reads what `--json` has saved. Throws a RangeError where the file is something else, or the system's. */
+/** Reads a saved report. Throws a RangeError if the file holds something else, or the system's error. */
 export function readReport(file: string): Report {
   const report = parsed(readFileSync(file, 'utf8'))
   if (isReport(report)) return report

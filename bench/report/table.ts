@@ -1,21 +1,18 @@
-import { styleText } from 'node:util'
-import type { Row, Spread } from './report'
+import { painter } from '../../src/toolkit/text/colour'
+import type { Spread } from '../harness/statistics'
+import type { Row } from './report'
 
-const isColored = process.stdout.isTTY === true && !process.env.NO_COLOR
-
-export function paint(style: 'bold' | 'dim' | 'green' | 'red', text: string): string {
-  return isColored ? styleText(style, text) : text
-}
+export const paint = painter(process.stdout)
 
 let shown = ''
 
-/** Rewrites one line on a terminal; says nothing elsewhere. */
+/** Rewrites one line on a terminal; prints nothing elsewhere. */
 export function progress(text: string): void {
   shown = text
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${text}`)
 }
 
-/** What {@link progress} was last told, on a terminal or not. */
+/** The text last given to {@link progress}, on a terminal or not. */
 export function lastProgress(): string {
   return shown
 }

@@ -1,17 +1,18 @@
-import { findRow, type Labels, type Report, type Spread } from './report'
+import type { Spread } from '../harness/statistics'
+import { findRow, type Labels, type Report } from './report'
 import { cellOf, columns, formatNumber, paint } from './table'
 
 /*
- * What the writer wants to reach, as ratios within one run, on a machine of 2 cores with a quiet disk.
+ * The writer's targets, as ratios within one run, on a machine of 2 cores with a quiet disk.
  */
 
 interface Target {
   readonly what: string
-  /** Where the figure stands in a report. */
+  /** The place of the figure in a report. */
   readonly benchmark: string
   readonly labels: Labels
   readonly figure: string
-  /** At least, or at most, so much. */
+  /** The least or the most that is wanted. */
   readonly least?: number
   readonly most?: number
   readonly unit: string

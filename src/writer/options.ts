@@ -15,8 +15,8 @@ import type { OnUnsafeFile, SyncMethod } from './ring/messages'
 /** What warnings go to: anything with pino's `warn(obj, msg)`. */
 export interface WarnLogger {
   /**
-   * Takes one warning: its fields, such as `code` and `err`, and a text for people. What it throws goes
-   * to `process.emitWarning`.
+   * Takes one warning: its fields, such as `code` and `err`, and a text for people. If it throws, the
+   * error goes to `process.emitWarning`.
    */
   warn(object: Record<string, unknown>, message: string): void
 }
@@ -25,7 +25,7 @@ export interface WarnLogger {
 export interface ExecAuditOptions {
   /**
    * Capacity of the ring between the calling thread and the worker, in bytes: 1 KiB to 1 GiB,
-   * rounded up to a power of two. Default 1 MiB, some 3,000 events of 350 bytes.
+   * rounded up to a power of two. Default 1 MiB, about 3,000 events of 350 bytes.
    */
   ringBytes?: number | undefined
   /** How fdatasyncs are shared. */
@@ -38,8 +38,8 @@ export interface ExecAuditOptions {
   onFull?: 'wait' | 'block' | 'fail' | undefined
   /**
    * Limit of the memory outside the ring, in bytes: events that wait for room, and events too large
-   * for the ring. 0 to 2^40, default 256 MiB. An event beyond it fails with AUDIT_RING_FULL, unless
-   * it is the only one.
+   * for the ring. 0 to 2^40, default 256 MiB. An event that would exceed it fails with
+   * AUDIT_RING_FULL, unless it is the only one.
    */
   maxWaitingBytes?: number | undefined
   /** How long a call blocks with `onFull: 'block'`, in milliseconds; 0 to 2^31 - 1, default 10,000. */
@@ -50,8 +50,8 @@ export interface ExecAuditOptions {
    */
   failureMode?: 'open' | 'closed' | undefined
   /**
-   * After an I/O failure, how long in milliseconds to keep the group in the ring and try again on a
-   * freshly opened file before it counts as failed; 0 to 2^31 - 1, default 0.
+   * How long, in milliseconds, a group stays in the ring after an I/O failure and is tried again on a
+   * freshly opened file, before it counts as failed; 0 to 2^31 - 1, default 0.
    */
   retryForMs?: number | undefined
   /** Permission bits of a file that this creates, whatever the umask; 0 to 0o777, default 0o600. */
@@ -59,23 +59,23 @@ export interface ExecAuditOptions {
   /** Permission bits of folders that this creates, whatever the umask; 0 to 0o777, default 0o700. */
   dirMode?: number | undefined
   /**
-   * What is done about a file that others could tamper with: one with a second name (hard link), with
-   * another owner than this process or root, or with write permission for others that `fileMode` does
-   * not grant; the owner and permissions of its folder count too. `warn` (default, since the reference
-   * writes to such files) tells of it with AUDIT_UNSAFE_FILE at each opening; `fail` fails the events.
+   * How to treat a file that others could tamper with: one that has a second name (a hard link), belongs
+   * to another user than this process's or root, or gives others a write permission that `fileMode` does
+   * not grant. The owner and permissions of its folder count too. `warn` (default, since the reference
+   * writes to such files) reports it with AUDIT_UNSAFE_FILE at each opening; `fail` fails the events.
    */
   onUnsafeFile?: OnUnsafeFile | undefined
   /**
    * Largest event in bytes, in UTF-8 and before escaping; 1 KiB to 1 GiB, default 16 MiB. A larger
-   * one is written with its argv cut, and the last element says how many arguments and bytes were cut
-   * and their sha256. So is one, above 85 MiB, whose line would be longer than a string of Node's can be.
+   * event is written with its argv cut, and the last element says how many arguments and bytes were cut,
+   * and their sha256. Above 85 MiB, argv is also cut if the line would be longer than Node's longest string.
    */
   maxEventBytes?: number | undefined
   /**
-   * Applied to a copy of argv before anything leaves the caller's stack. Where it throws, or returns
+   * Applied to a copy of argv before anything leaves the caller's stack. If it throws, or returns
    * anything but an array of strings, `failureMode: 'closed'` rejects with a TypeError whose `field` is
-   * `redact(argv)`; in open mode the event is written with argv withheld. AUDIT_REDACT_FAILED tells of
-   * either, and where it threw, but not the text of what it threw, which may quote an argument.
+   * `redact(argv)`, and open mode writes the event with its argv withheld. AUDIT_REDACT_FAILED reports
+   * either, with the stack of what was thrown but without its text, which may quote an argument.
    */
   redact?: ((argv: readonly string[]) => readonly string[]) | undefined
   /** Where warnings go; default `process.emitWarning`. */
@@ -84,17 +84,18 @@ export interface ExecAuditOptions {
   drainOnExit?: boolean | undefined
   /**
    * How long the process's exit waits for accepted events in all, in milliseconds; 0 to 600,000,
-   * default 10,000. What is not in the file by then is told of with AUDIT_EXIT_TIMEOUT.
+   * default 10,000. AUDIT_EXIT_TIMEOUT reports how many are not known to be in the file by then.
    */
   exitDrainMs?: number | undefined
   /**
-   * The time in milliseconds since 1970, for tests; default `Date.now`. Rounded down to whole ones, and 0
-   * before 1970, as in the reference; where it throws or gives no finite number, the system's time is taken.
+   * The time in milliseconds since 1970, for tests; default `Date.now`. It is rounded down to whole ones,
+   * and 0 before 1970, as in the reference. If it throws or returns no finite number, the system's time is
+   * used.
    */
   clock?: (() => number) | undefined
   /**
-   * The worker's file, where a bundler has moved it: a path or a `file:` URL; default beside the
-   * package's own. Where it cannot be loaded, the calling thread writes, and AUDIT_WORKER_LOST tells of it.
+   * The worker's file, if a bundler has moved it: a path or a `file:` URL; default beside the package's
+   * own. If it cannot be loaded, the calling thread writes, and AUDIT_WORKER_LOST reports it.
    */
   workerFile?: string | URL | undefined
 }
@@ -106,10 +107,10 @@ export interface FsyncOptions {
   /** Bytes of lines per sync at most, 1 to 1 GiB; default 1 MiB. One longer line goes alone. */
   maxBytes?: number | undefined
   /**
-   * How long a group waits for company, in milliseconds from its first event, 0 to 60,000. Default
-   * 0: what arrives during one sync shares the next. Where a sync takes 0.4 ms or more, callers that were
-   * just acknowledged, and have come back before, are still waited for: a fifth of a sync for the first,
-   * three quarters at most for all.
+   * How long a group waits for company, in milliseconds from its first event, 0 to 60,000. Default 0:
+   * events that arrive during one sync share the next. If a sync takes 0.4 ms or more, the group still
+   * waits for callers that were just acknowledged and have come back before: a fifth of a sync for the
+   * first of them, three quarters at most for all.
    */
   maxDelayMs?: number | undefined
   /** Default `fdatasync`. `none` leaves durability to the kernel: outcomes are `'written'`. */

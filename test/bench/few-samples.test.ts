@@ -5,17 +5,18 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { ClientAnswer, ClientTask } from '../../bench/benchmarks/gateway'
 import type { ServerFigures } from '../../bench/benchmarks/gateway-server-child'
-import { OURS } from '../../bench/contenders/contenders'
-import { rawSyncTrials } from '../../bench/contenders/raw-sync'
+import { OURS } from '../../bench/contenders/built-in'
+import { rawSyncTrials } from '../../bench/contenders/raw-sync-in-c'
 import { runTrial } from '../../bench/harness/trial'
 import { calls } from '../../bench/harness/workload'
 import { useTempDir } from '../support/temp-dir'
+import { pause } from '../support/waiting'
 
-/* A disk or a machine may be so busy that a measurement's time is over before anything has come of it. */
+/* A disk or a machine may be so busy that a measurement's time is over before it has a single sample. */
 
 const ROOT = join(__dirname, '../..')
 const temp = useTempDir()
-/** The load generator looks up once a second only. */
+/** The load generator looks at the clock once per second only. */
 const ANSWER_MS = 1_300
 const hasCompiler = spawnSync('cc', ['--version'], { stdio: 'ignore' }).status === 0
 const sizes = () => ({
@@ -27,24 +28,24 @@ const sizes = () => ({
   progress: () => undefined,
 })
 
-/** Throws what a percentile of no values does. */
+/** Expects figures of at least one sample. */
 function expectSamples({ measured, ascendingNs, file }: Awaited<ReturnType<typeof runTrial>>) {
   expect(ascendingNs.length).toBeGreaterThan(0)
   expect(Object.values(measured).filter((figure) => !(figure > 0 && figure < 1e12))).toEqual([])
   expect(file.lines).toBe(file.acknowledged)
 }
 
-test('what the disk does without Node is measured at least once, where there is no time left', async () => {
+test('raw in C is measured at least once when no time is left', async () => {
   const trials = rawSyncTrials(temp.path(''))
   expect(trials.length).toBe(hasCompiler ? 2 : 0)
   for (const trial of trials) expectSamples(await trial.run(sizes()))
 })
 
-test('so is a writer with many in flight', async () => {
+test('a writer with many events in flight is measured at least once when no time is left', async () => {
   expectSamples(await runTrial(OURS, calls, 64, sizes()))
 })
 
-test('a gateway is waited for until it has answered at all', async () => {
+test('the client of the gateway waits for a first answer', async () => {
   const figures: ServerFigures = {
     served: 1,
     seconds: 1,
@@ -58,7 +59,7 @@ test('a gateway is waited for until it has answered at all', async () => {
   const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     request.resume()
     if (request.url === '/figures') answer(response)
-    else setTimeout(() => answer(response), ANSWER_MS)
+    else void pause(ANSWER_MS).then(() => answer(response))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -72,7 +73,7 @@ test('a gateway is waited for until it has answered at all', async () => {
     rateMs: ANSWER_MS,
     rate: undefined,
   }
-  const file = join('bench', 'gateway-client-child.ts')
+  const file = join('bench', 'benchmarks', 'gateway-client-child.ts')
   const args = ['-r', 'esbuild-register', file, JSON.stringify(task)]
   try {
     const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: ROOT })

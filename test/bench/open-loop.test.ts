@@ -1,5 +1,4 @@
 import { appendFileSync } from 'node:fs'
-import { RowBuilder } from '../../bench/harness/harness'
 import { findKnee, type RatePoint } from '../../bench/harness/knee'
 import {
   type Entrant,
@@ -11,13 +10,15 @@ import {
   withRemark,
 } from '../../bench/harness/rate-trial'
 import { linesOf } from '../../bench/harness/read-back'
+import { RowBuilder } from '../../bench/harness/row-builder'
 import type { Contender } from '../../bench/harness/trial'
 import { lineOf } from '../../bench/harness/workload'
 import { useTempDir } from '../support/temp-dir'
+import { pause } from '../support/waiting'
 
 const temp = useTempDir()
 
-describe('the knee', () => {
+describe('findKnee', () => {
   const points = (p99s: readonly number[], saturatedFrom = Number.POSITIVE_INFINITY): RatePoint[] =>
     p99s.map((p99Us, i) => {
       const ratePerSecond = 1_000 * 2 ** i
@@ -32,19 +33,19 @@ describe('the knee', () => {
     ['one bad moment at a low rate', [10, 900, 12, 13, 900], 8_000],
     ['a single rate', [10], 1_000],
     ['a climb from the start', [10, 100, 1_000], 1_000],
-  ])('of %s is the highest rate near the best', (_, p99s, knee) => {
+  ])('finds in %s the highest rate near the best', (_, p99s, knee) => {
     expect(findKnee(points(p99s))?.ratePerSecond).toBe(knee)
     expect(findKnee(points(p99s).toReversed())?.ratePerSecond).toBe(knee)
   })
 
-  it('is no rate that could not be held, however good its p99', () => {
+  it('never returns a rate that could not be held, however good its p99', () => {
     expect(findKnee(points([10, 11, 1, 2], 4_000))?.ratePerSecond).toBe(2_000)
     expect(findKnee(points([10, 11], 1_000))).toBeUndefined()
     expect(findKnee([])).toBeUndefined()
   })
 })
 
-/** Writes a line each time its timer has gone off: some hundred a second, whatever comes. */
+/** Writes one line per tick of its timer: a few hundred per second, however many are sent. */
 class SlowWriter {
   mostInFlight = 0
   #inFlight = 0
@@ -59,7 +60,7 @@ class SlowWriter {
     open: (path) => ({
       append: async (call) => {
         this.mostInFlight = Math.max(this.mostInFlight, ++this.#inFlight)
-        const turn = this.#last.then(() => new Promise((resolve) => setTimeout(resolve, 2)))
+        const turn = this.#last.then(() => pause(2))
         this.#last = turn
         await turn
         appendFileSync(path, lineOf(call))
@@ -71,14 +72,14 @@ class SlowWriter {
   }
 }
 
-describe('a contender at a rate', () => {
+describe('runRate', () => {
   const sizes = { repeats: 1, ms: 100, samples: 1, isQuick: true, progress: () => undefined }
 
   function entrantOf(contender: Contender, saturation: number): Entrant {
     return { contender, saturation, kneeRow: new RowBuilder('knee') }
   }
 
-  it('that it cannot hold is saturated: its queue is bounded, and no event is let off', async () => {
+  it('saturates a contender that cannot hold the rate, with a bounded queue and no event left out', async () => {
     const slow = new SlowWriter()
     const trial = rateTrial(entrantOf(slow.contender, 400), 20_000, '20,000/s', {}, false)
     const point = await runRate(trial, 50, { ...sizes, dir: temp.path('') })
@@ -99,7 +100,7 @@ describe('a contender at a rate', () => {
     expect(file?.lines).toBeGreaterThanOrEqual(100)
   })
 
-  it('is saturated in some repeats, in all, or in none', () => {
+  it('remarks in how many repeats the rate was saturated', () => {
     const remarkOf = (...saturated: boolean[]) => {
       const trial = rateTrial(entrantOf(new SlowWriter().contender, 1), 1, '1/s', {}, false)
       trial.saturated.push(...saturated)
@@ -112,7 +113,7 @@ describe('a contender at a rate', () => {
     ])
   })
 
-  it('holds it if all was sent, and the last acknowledged soon after the end', () => {
+  it('counts a rate as held if all was sent and the last acknowledged soon after the end', () => {
     const run = (intended: number, done: number, elapsedMs: number) =>
       isSaturatedBy({ intended, done, elapsedMs }, 1_000)
     expect(run(500, 500, 1_001)).toBe(false)
@@ -121,7 +122,7 @@ describe('a contender at a rate', () => {
     expect(run(500, 499, 1_001)).toBe(true)
   })
 
-  it('is spared what lies beyond a rate that it could not hold, unless it is always asked', () => {
+  it('skips optional rates beyond one that could not be held', () => {
     const entrant = entrantOf(new SlowWriter().contender, 1)
     const known = [
       { ratePerSecond: 100, p99Us: 1, isSaturated: false, figures: {} },
@@ -134,7 +135,7 @@ describe('a contender at a rate', () => {
     expect(isSparedAt(201, true, [])).toBe(false)
   })
 
-  it('is compared with the generator alone, whose events arrive at once', async () => {
+  it('measures the generator alone, whose events arrive at once', async () => {
     const row = new RowBuilder('generator alone')
     await runGenerator({ ratePerSecond: 1_000, row }, { ...sizes, dir: temp.path('') })
     const { figures, curve } = row.build()

@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Benchmark } from '../../bench/harness/harness'
+import type { Benchmark } from '../../bench/harness/benchmark'
 import { BENCHMARKS } from '../../bench/harness/session'
 import {
   barsOf,
@@ -35,12 +35,12 @@ function reportOf(benchmarks: Record<string, readonly Row[]>): Report {
   }
 }
 
-/** The plots that the benchmark of this name declares of the rows. */
+/** The plots that the benchmark of this name makes of the rows. */
 function plotsOf(name: string, rows: readonly Row[]) {
   return BENCHMARKS.find((benchmark) => benchmark.name === name)?.plots?.(rows) ?? []
 }
 
-/** A plot's lines or bars, without how they are written. */
+/** A plot's lines or bars, without their formats. */
 function shapes(name: string, rows: readonly Row[]) {
   return plotsOf(name, rows).map(({ name: plot, chart, isForReadme = false }) => [
     plot,
@@ -58,6 +58,27 @@ describe('the plots that benchmarks declare', () => {
     const rows = [{ ...row('raw', {}, {}), curve }, row('no curve', {}, {})]
     const points = [1, 5, 9, 20, 21, 30].map((us, i) => [us, curve.percents[i]])
     expect(shapes('ack-latency', rows)).toEqual([['ecdf', true, [['raw', points]]]])
+  })
+
+  it('idle-call: both times against the pause, the time until durable only if it is known', () => {
+    const paused = (contender: string, pauseMs: number, medians: Record<string, number>) =>
+      row('', { contender, pauseMs }, medians)
+    const rows = [
+      paused('raw', 100, { callUs: 400, durableUs: 401 }),
+      paused('postMessage', 100, { callUs: 50 }),
+      paused('raw', 1, { callUs: 100, durableUs: 101 }),
+    ]
+    const raw = (first: number, second: number) => [
+      'raw',
+      [
+        [1, first],
+        [100, second],
+      ],
+    ]
+    expect(shapes('idle-call', rows)).toEqual([
+      ['call', false, [raw(100, 400), ['postMessage', [[100, 50]]]]],
+      ['durable', false, [raw(101, 401)]],
+    ])
   })
 
   it('throughput: one for each size, against the events in flight', () => {
@@ -83,7 +104,7 @@ describe('the plots that benchmarks declare', () => {
     ])
   })
 
-  it('open-loop: percentiles against the rate, without what is at no rate', () => {
+  it('open-loop: percentiles against the rate, without rows that have no rate', () => {
     const at = (contender: string, point: string, ratePerSecond: number, p99Us: number): Row => ({
       ...row('', { contender, point, rate: 1_000 }, { ratePerSecond, p50Us: 1, p99Us }),
       curve,
@@ -150,7 +171,7 @@ describe('the plots that benchmarks declare', () => {
 })
 
 describe('charts of rows', () => {
-  it('write latencies and counts as one reads them', () => {
+  it('write latencies and counts in readable units', () => {
     expect([0.5, 250, 1_000, 2_500_000].map(formatUs)).toEqual([
       '0.5 µs',
       '250 µs',
@@ -167,7 +188,7 @@ describe('charts of rows', () => {
     ])
   })
 
-  it('give a contender the same look in each', () => {
+  it('give a contender the same style in every chart', () => {
     const curve = { count: 1, percents: [100], us: [1] }
     const named = (name: string) => ({ ...row(name, {}, {}), curve })
     const stylesOf = (...names: string[]) =>
@@ -176,7 +197,7 @@ describe('charts of rows', () => {
     expect(stylesOf('raw', 'lmdb')).toEqual([4, 2])
   })
 
-  it('leave out rows that have not the figure', () => {
+  it('leave out rows without the figure', () => {
     const rows = [row('a', {}, { p99Us: 3 }), row('b', {}, { other: 3 })]
     expect(barsOf('t', rows, 'p99Us', String).bars).toEqual([{ name: 'a', value: 3 }])
     expect(percentileChart('t', [{ name: 'a', row: row('a', {}, {}) }]).series).toEqual([])
@@ -195,7 +216,7 @@ const SMALL: Benchmark = {
 const SMALL_ROWS = [row('one', {}, { p99Us: 800 }), row('"two"', {}, { p99Us: 400 })]
 
 describe('plots', () => {
-  it('are named after their benchmark, and those without anything to show left out', () => {
+  it('are named after their benchmark, and left out if they have nothing to show', () => {
     const report = reportOf({ small: SMALL_ROWS, unknown: SMALL_ROWS })
     const files = plotFiles(report, [SMALL])
     expect(files.map(({ name, title, isForReadme }) => [name, title, isForReadme])).toEqual([
@@ -238,7 +259,7 @@ describe('bench:plot', () => {
   const plot = (...args: string[]) => ['-r', 'esbuild-register', join('bench', 'plot.ts'), ...args]
   const STAGES = [row('encode', { stage: 'encode' }, { group1Ns: 1_500, group1024Ns: 300 })]
 
-  it('prints the plots of a saved report, and saves them', () => {
+  it('prints and saves the plots of a saved report', () => {
     writeFileSync(temp.path('old.json'), JSON.stringify(reportOf({ stages: STAGES, gone: [] })))
     mkdirSync(temp.path('plots'))
     const args = plot(temp.path('old.json'), '--out', temp.path('plots'))
@@ -259,7 +280,7 @@ describe('bench:plot', () => {
   })
 })
 
-describe('a command of the benchmarks says what is wrong, and what it expects', () => {
+describe('a benchmark command refuses a wrong command line', () => {
   const SAVED = 'is not what npm run bench -- --json saves'
   it.each([
     ['plot', [], 'expected one report, got 0'],

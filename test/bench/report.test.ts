@@ -3,9 +3,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { checkLines, linesOf } from '../../bench/harness/read-back'
+import type { Spread } from '../../bench/harness/statistics'
 import { type AuditCall, callsOfBytes, lineOf } from '../../bench/harness/workload'
 import { readmeTables, withTables } from '../../bench/report/readme'
-import type { Report, Row, Spread } from '../../bench/report/report'
+import type { Report, Row } from '../../bench/report/report'
 import { formatTargets } from '../../bench/report/targets'
 import { MACHINE } from '../support/bench-machine'
 import { useTempDir } from '../support/temp-dir'
@@ -29,8 +30,8 @@ function reportOf(...benchmarks: (readonly [name: string, ...rows: Row[]])[]): R
 
 const OURS = { contender: 'x0x-exec-audit' }
 
-describe('the targets', () => {
-  it('are reached, not reached or not measured, by their medians', () => {
+describe('formatTargets', () => {
+  it('says by the medians which targets are reached, not reached or not measured', () => {
     const report = reportOf([
       'ack-latency',
       row('x0x-exec-audit', OURS, {
@@ -63,7 +64,7 @@ describe('bench:compare', () => {
   const before = { p50Us: spread(10, 9, 11), maxUs: spread(50, 40, 60), syncUs: spread(5) }
   const after = { p50Us: spread(13, 11.5, 14), maxUs: spread(61, 55, 70), addedUs: spread(1) }
 
-  it('prints what moved beyond the spread, whichever way is better, and nothing else', () => {
+  it('prints the figures that moved beyond the spread, better or worse, and no others', () => {
     const old = reportOf(
       ['ack-latency', row('x0x-exec-audit', OURS, before)],
       ['throughput', row('64', OURS, { eventsPerSecond: spread(100, 90, 110) })],
@@ -83,7 +84,7 @@ describe('bench:compare', () => {
     ])
   })
 
-  it('says where the machines differ', () => {
+  it('warns about what differs between the machines', () => {
     const old = reportOf()
     const now: Report = { ...old, machine: { ...old.machine, node: '22.0.0' } }
     expect(comparedBy(old, now).slice(2)).toEqual([
@@ -104,7 +105,7 @@ describe('bench:compare', () => {
   }
 })
 
-describe("the README's tables", () => {
+describe('the tables of docs/performance.md', () => {
   const report = reportOf(
     ['ack-latency', row('raw', { contender: 'raw' }, { p50Us: spread(100), maxUs: spread(900) })],
     [
@@ -121,78 +122,78 @@ describe("the README's tables", () => {
     ],
   )
 
-  it('show what the report has, and leave blank what it has not', () => {
+  it('show the figures of the report, and leave the others blank', () => {
     expect(readmeTables(report).split('\n').slice(4)).toEqual([
       '| µs until durable, 1 in flight | p50            | p99 | p99.9 | max            |',
       '| ----------------------------- | -------------- | --- | ----- | -------------- |',
       '| raw                           | 100 (100..100) |     |       | 900 (900..900) |',
       '',
-      '| durable events of 350 B a second | 64 in flight         |',
-      '| -------------------------------- | -------------------- |',
-      '| x0x-exec-audit                   | 5,000 (5,000..5,000) |',
+      '| durable events of 350 B per second | 64 in flight         |',
+      '| ---------------------------------- | -------------------- |',
+      '| x0x-exec-audit                     | 5,000 (5,000..5,000) |',
       '',
-      '| µs until durable, at a quarter of the most | at most, a second    | knee, a second       | p50 | p99            | p99.9 |',
+      '| µs until durable, at a quarter of the most | at most, per second  | knee, per second     | p50 | p99            | p99.9 |',
       '| ------------------------------------------ | -------------------- | -------------------- | --- | -------------- | ----- |',
       '| x0x-exec-audit                             | 9,000 (9,000..9,000) | 5,000 (5,000..5,000) |     | 210 (210..210) |       |',
       '',
-      '| ns of the calling thread an event | `request`, the call | `request`, in all | `exit`, the call | `exit`, in all |',
-      '| --------------------------------- | ------------------- | ----------------- | ---------------- | -------------- |',
+      '| ns of the calling thread per event | `request`, the call | `request`, in all | `exit`, the call | `exit`, in all |',
+      '| ---------------------------------- | ------------------- | ----------------- | ---------------- | -------------- |',
     ])
   })
 
-  it('replace with the plots what stands between the marks, and nothing else', () => {
+  it('replace the text between the marks, and nothing else', () => {
     const [begin, end] = ['<!-- bench: npm run bench:peers -- --readme -->', '<!-- /bench -->']
     const text = `before\n${begin}\nold\n${end}\nafter`
     const plots = [{ name: 'a.svg', title: 'A', svg: '', isForReadme: true }]
     const tables = readmeTables(report)
     expect(withTables(text, report, plots)).toBe(
-      `before\n${begin}\n\n${tables}\n\n![A](bench/plots/a.svg)\n\n${end}\nafter`,
+      `before\n${begin}\n\n${tables}\n\n![A](plots/a.svg)\n\n${end}\nafter`,
     )
     expect(withTables(text, report, [])).toBe(`before\n${begin}\n\n${tables}\n\n${end}\nafter`)
-    expect(() => withTables('no marks', report, [])).toThrow('README.md has no')
+    expect(() => withTables('no marks', report, [])).toThrow('docs/performance.md has no')
   })
 })
 
-describe('the workload', () => {
-  it.each([350, 4_096, 65_536])('has events whose lines have %i bytes', (bytes) => {
+describe('callsOfBytes', () => {
+  it.each([350, 4_096, 65_536])('makes events whose lines have exactly %i bytes', (bytes) => {
     const calls = callsOfBytes(bytes)
     expect(calls.length).toBe(64)
     expect(new Set(calls.map((call) => Buffer.byteLength(lineOf(call))))).toEqual(new Set([bytes]))
   })
 
-  it('has short events of some 150 bytes', () => {
+  it('makes short events of about 150 bytes', () => {
     const calls = callsOfBytes(150)
     const bytes = calls.reduce((sum, call) => sum + Buffer.byteLength(lineOf(call)), 0)
     expect(Math.abs(bytes / calls.length - 150)).toBeLessThan(15)
   })
 })
 
-describe('reading back', () => {
+describe('checkLines', () => {
   const calls = callsOfBytes(350).slice(0, 3)
   const lines = calls.map(lineOf).map((line) => line.trimEnd())
   const check = (stored: string[], acknowledged: number, expected?: readonly AuditCall[]) =>
     checkLines('a', stored, { acknowledged, calls: expected, isOrdered: false })
   const [first = '', second = '', third = ''] = lines
 
-  it('takes what was acknowledged, in its order or without one', () => {
+  it('accepts the acknowledged events, in order or not', () => {
     const stored = [...lines, first]
     const found = { name: 'a', acknowledged: 4, lines: 4 }
     expect(checkLines('a', stored, { acknowledged: 4, calls, isOrdered: true })).toEqual(found)
     expect(check(stored.toReversed(), 4, calls)).toEqual(found)
   })
 
-  it('refuses an event too few, too many, twice, of another kind, or out of order', () => {
+  it('refuses a missing, an additional, a repeated, a foreign and a misplaced event', () => {
     expect(() => check(lines, 4)).toThrow('4 events were acknowledged, 3 are stored')
     expect(() => check(lines, 2)).toThrow('2 events were acknowledged, 3 are stored')
     expect(() => check([first, second, second], 3, calls)).toThrow('2 times, 1 were acknowledged')
     expect(() => check(['{"event":"request"}'], 1)).toThrow('not an event')
     const swapped = [first, third, second]
     expect(() => checkLines('a', swapped, { acknowledged: 3, calls, isOrdered: true })).toThrow(
-      'line 2 is of another event',
+      "line 2 is another event's",
     )
   })
 
-  it('refuses a file whose last line has no end', () => {
+  it('refuses a file whose last line has no newline', () => {
     writeFileSync(temp.path('whole'), `${first}\n${second}\n`)
     expect([...linesOf(temp.path('whole'))]).toEqual([first, second])
     writeFileSync(temp.path('torn'), `${first}\n${second}`)

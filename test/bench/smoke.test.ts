@@ -1,7 +1,8 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Report, Row, Spread } from '../../bench/report/report'
+import type { Spread } from '../../bench/harness/statistics'
+import type { Report, Row } from '../../bench/report/report'
 import { useTempDir } from '../support/temp-dir'
 import { elementsOf } from '../support/xml'
 
@@ -9,7 +10,7 @@ const ROOT = join(__dirname, '../..')
 const RUN = ['-r', 'esbuild-register', join('bench', 'run.ts')]
 const temp = useTempDir()
 
-/** What the benchmarks compare with where it is there, and say is missing where it is not. */
+/** The peers and tools that the benchmarks use if they are installed, and otherwise say are missing. */
 const hasPeers = existsSync(join(ROOT, 'bench/peers/node_modules'))
 const hasCompiler = isThere('cc', '--version')
 const hasJq = isThere('jq', '--version')
@@ -19,7 +20,7 @@ function isThere(command: string, ...args: string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0
 }
 
-test('every benchmark runs small, and its files hold what was acknowledged', () => {
+test('every benchmark runs at quick sizes, and its files hold the acknowledged events', () => {
   const json = temp.path('report.json')
   const plots = temp.path('plots')
   const args = [...RUN, '--quick', '--dir', temp.path(''), '--json', json, '--plots', plots]
@@ -33,6 +34,7 @@ test('every benchmark runs small, and its files hold what was acknowledged', () 
   const counts = report.benchmarks.map(({ name, rows }) => [name, rows.filter(isSure).length])
   expect(counts).toEqual([
     ['call-cost', hasPeers ? 35 : 14],
+    ['idle-call', hasPeers ? 8 : 6],
     ['ack-latency', 3 + (hasPeers ? 3 : 0) + (hasCompiler ? 2 : 0)],
     ['throughput', hasPeers ? 26 : 14],
     ['open-loop', hasPeers ? 17 : 8],
@@ -57,6 +59,8 @@ test('every benchmark runs small, and its files hold what was acknowledged', () 
   const shown = readdirSync(plots).sort()
   expect(shown).toEqual([
     'ack-latency-ecdf.svg',
+    'idle-call-call.svg',
+    'idle-call-durable.svg',
     'open-loop-p50.svg',
     'open-loop-p99.svg',
     'open-loop-percentiles.svg',
@@ -73,13 +77,13 @@ test('every benchmark runs small, and its files hold what was acknowledged', () 
   expect(printed.includes('are not installed: npm run bench:peers')).toBe(!hasPeers)
 }, 600_000)
 
-test('a name that no benchmark has is refused with the names there are', () => {
+test('an unknown benchmark is refused with a list of the known ones', () => {
   const { status, stderr } = spawnSync(process.execPath, [...RUN, 'ack-latncy'], {
     cwd: ROOT,
     encoding: 'utf8',
   })
   expect(stderr).toBe(
-    'bench: no benchmark is called "ack-latncy"; there are call-cost, ack-latency, throughput, open-loop, slow-disk, stages, cold-start, memory, handoff, gateway, verify (--help shows the usage)\n',
+    'bench: no benchmark is called "ack-latncy"; there are call-cost, idle-call, ack-latency, throughput, open-loop, slow-disk, stages, cold-start, memory, handoff, gateway, verify (--help shows the usage)\n',
   )
   expect(status).toBe(2)
 })

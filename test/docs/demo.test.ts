@@ -16,7 +16,7 @@ describe('npm start', () => {
 
   afterAll(() => rmSync(folder, { recursive: true }))
 
-  it('runs a command that succeeds, and one each that fails, is killed, cannot start, is denied', () => {
+  it('runs commands that succeed, fail, are killed, cannot start and are denied', () => {
     const ends = commands.split('\n').slice(1)
     expect(ends.map((line) => line.slice(2, 26).trim())).toEqual([
       'exit code 0',
@@ -27,7 +27,7 @@ describe('npm start', () => {
     ])
   })
 
-  it('shows the lines that landed', () => {
+  it('shows the lines of the log', () => {
     const lines = log.split('\n').slice(1)
     const events = lines.map((line): { event: string; reason?: string } => JSON.parse(line))
     expect(events.map(({ event, reason }) => reason ?? event)).toEqual([
@@ -39,7 +39,7 @@ describe('npm start', () => {
     ])
   })
 
-  it('sums up events, groups, syncs and what an acknowledgement took, on one screen', () => {
+  it('sums up events, groups, syncs and the time to an acknowledgement, on one screen', () => {
     const rows = summary.split('\n').slice(1)
     expect(rows.map((row) => row.trim().replace(/[\d.]+(?= ms| bytes)/g, 'N'))).toEqual([
       'events           13 durable, 0 failed',

@@ -1,13 +1,13 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkOptions } from '../../src/writer/options'
-import { blocksOf, runSnippet, textOf } from '../support/documents'
+import { blocksOf, DOCUMENTS, namesIn, runSnippet, tableOf, textOf } from '../support/documents'
 import { useTempDir } from '../support/temp-dir'
 
 const ROOT = join(__dirname, '../..')
-const README = textOf('README.md')
+const README_LINES_MAX = 170
+const WRITER = 'src/writer'
 
-/** A line with the time and ids taken out, which differ from run to run or are shortened. */
+/** A line without its time and ids, which differ from run to run or are shortened. */
 function shapeOf(line: string): string {
   return line
     .replace(/"ts_unix_ms":\d+/, '"ts_unix_ms":T')
@@ -19,68 +19,72 @@ describe('the README', () => {
   const dir = useTempDir()
 
   it('has a snippet that runs as it stands and writes the lines it shows', () => {
-    const [snippet = ''] = blocksOf('README.md', 'js')
+    const [snippet = '', ...others] = blocksOf('README.md', 'js')
+    expect(others).toEqual([])
     const [lines = ''] = blocksOf('README.md', 'json')
     expect(runSnippet(dir.path('.'), snippet)).toBe('0 hello\n\n')
     const written = readFileSync(dir.path('logs/exec.log'), 'utf8')
     expect(written.split('\n').map(shapeOf)).toEqual(lines.split('\n').map(shapeOf))
   })
 
-  it('shows how to record the events oneself', () => {
-    const snippets = blocksOf('README.md', 'js')
-    const snippet = snippets.find((text) => text.includes('audit.exit(')) ?? ''
-    expect(runSnippet(dir.path('.'), snippet)).toBe('')
-    const written = readFileSync(dir.path('logs/exec.log'), 'utf8').trimEnd().split('\n')
-    const events: { event: string }[] = written.map((line) => JSON.parse(line))
-    expect(events.map(({ event }) => event)).toEqual(['request', 'started', 'exit'])
+  it('is short', () => {
+    expect(textOf('README.md').split('\n').length - 1).toBeLessThanOrEqual(README_LINES_MAX)
   })
+})
 
-  it('lists the fields of each event, as they stand in the lines', () => {
-    const golden = readFileSync(join(ROOT, 'test/fixtures/exec-audit.jsonl'), 'utf8')
-    const lines = golden
-      .trimEnd()
-      .split('\n')
-      .map((call): { event: string } => {
-        const { line }: { line: string } = JSON.parse(call)
-        return JSON.parse(line)
-      })
-    const common = ['event', 'ts_unix_ms', 'request_id']
-    const written = lines.map((line) => [line.event, ...Object.keys(line)].join(' '))
-    const section = README.slice(README.indexOf('### What the lines say'))
-    const rows = [...section.matchAll(/^\| (request|started|warning|exit|denial) +\| (.*) \|$/gm)]
-    const listed = rows.map(([, event = '', fields = '']) => {
-      const names = [...fields.matchAll(/`(\w+)`/g)].map(([, name]) => name)
-      return [event, ...common, ...names].join(' ')
-    })
-    expect(listed.toSorted()).toEqual([...new Set(written)].toSorted())
+describe('the manual', () => {
+  const pages = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'))
+
+  it('is indexed, page by page, in docs/README.md and in the README', () => {
+    const others = pages.filter((name) => name !== 'README.md')
+    const [index, readme] = [textOf('docs/README.md'), textOf('README.md')]
+    expect(others.filter((name) => !index.includes(`](${name})`))).toEqual([])
+    expect(others.filter((name) => !readme.includes(`](docs/${name})`))).toEqual([])
   })
+})
 
-  it('lists every option', () => {
-    const { fsync, ...others } = checkOptions({})
-    const names = [...Object.keys(others), ...Object.keys(fsync).map((name) => `fsync.${name}`)]
-    const table = README.slice(README.indexOf('### Options'), README.indexOf('Unknown options'))
-    expect(names.filter((name) => !table.includes(`\`${name}\``))).toEqual([])
-  })
-
-  it('names only scripts that exist', () => {
+describe('the documents', () => {
+  it('name only scripts that exist', () => {
     const { scripts }: { scripts: Record<string, string> } = JSON.parse(
       readFileSync(join(ROOT, 'package.json'), 'utf8'),
     )
-    const named = [...README.matchAll(/npm run ([a-z:]+)/g)].map(([, name = '']) => name)
+    const named = DOCUMENTS.flatMap((document) =>
+      [...textOf(document).matchAll(/npm run ([a-z:]+)/g)].map(([, name = '']) => name),
+    )
     expect(named.filter((name) => scripts[name] === undefined)).toEqual([])
-    expect(named.length).toBeGreaterThan(5)
+    expect(named.length).toBeGreaterThan(10)
   })
 
-  it('shows only pictures that exist', () => {
-    const shown = [...README.matchAll(/!\[[^\]]+\]\(([^)]+)\)/g)].map(([, file = '']) => file)
-    expect(shown.filter((file) => !existsSync(join(ROOT, file)))).toEqual([])
-    expect(shown.length).toBeGreaterThan(0)
+  it('record fail-closed in every example, but for the one that shows both modes', () => {
+    const made = DOCUMENTS.filter((document) => !document.startsWith('docs/api/'))
+      .flatMap((document) => blocksOf(document, 'js'))
+      .flatMap((snippet) => snippet.match(/new ExecAudit\(.*/g) ?? [])
+    const open = made.filter((call) => !call.includes("failureMode: 'closed'"))
+    expect(open).toEqual(['new ExecAudit(policy, new ExecDiagnostics(), { failureMode, logger })'])
+    expect(made.length).toBeGreaterThan(5)
   })
 
-  it('names only files that exist in its way of the data', () => {
-    const section = README.slice(README.indexOf('## The way'), README.indexOf('## Development'))
-    const named = [...section.matchAll(/`([a-z-]+\.ts)`/g)].map(([, name = '']) => name)
-    expect(named.filter((name) => !existsSync(join(ROOT, 'src', name)))).toEqual([])
-    expect(named.length).toBeGreaterThan(15)
+  it.each(['CONTRIBUTING.md', 'docs/shipping.md'])('%s names only files that exist', (document) => {
+    const paths = namesIn(textOf(document)).filter((name) =>
+      /^(?:src|test|docs|bench)\/[\w./-]+$/.test(name),
+    )
+    expect(paths.filter((path) => !existsSync(join(ROOT, path)))).toEqual([])
+  })
+})
+
+describe('src/writer/README.md', () => {
+  it('lists every file of the writer, and none that does not exist', () => {
+    const listed = tableOf(`${WRITER}/README.md`, 'files')
+      .slice(1)
+      .flatMap(([cell]) => namesIn(cell))
+    const files = readdirSync(join(ROOT, WRITER), { encoding: 'utf8', recursive: true })
+    expect(listed.toSorted()).toEqual(files.filter((name) => name.endsWith('.ts')).toSorted())
+  })
+
+  it('says of every file which thread runs it', () => {
+    const threads = tableOf(`${WRITER}/README.md`, 'files')
+      .slice(1)
+      .map(([, thread]) => thread)
+    expect(new Set(threads)).toEqual(new Set(['caller', 'worker', 'both']))
   })
 })

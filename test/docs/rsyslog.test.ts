@@ -15,16 +15,16 @@ import { writeShipped } from '../support/shipping'
 import { useTempDir } from '../support/temp-dir'
 import { times } from '../support/times'
 import { itWithTool, TOOL_ENV } from '../support/tool'
-import { until } from '../support/until'
+import { until } from '../support/waiting'
 
 jest.setTimeout(240_000)
 
 /** More than rsyslog's queue holds, so that it has to wait. */
 const EVENTS = times('SHIPPED_EVENTS', 12_000, 200_000)
 const LONG_ARGUMENT = 'x'.repeat(300_000)
-/** Characters that shippers like to change. */
+/** Characters that shippers tend to change. */
 const ODD = '#012 %msg% \\n \t\r\n\0\u007f\u001b[31m\u0085 é 💥 \u2028 \ufeff'
-/** How long a line may take, with a whole retry of rsyslog's in it. */
+/** How long a line may take, with a whole retry of rsyslog in it. */
 const WITHIN_MS = 100_000
 const PORTS_FROM = 20_000
 const PORTS = 10_000
@@ -111,7 +111,7 @@ describe('rsyslog, as shipped', () => {
     await once(daemon, 'exit')
   }
 
-  /** What rsyslogd keeps in files: where it has read to, and what did not get off before its end. */
+  /** The files that rsyslogd keeps: how far it has read, and the lines that it could not send before it ended. */
   const spooled = () => (existsSync(dir.path('spool')) ? readdirSync(dir.path('spool')) : [])
   const isState = (name: string) => name.startsWith('imfile-state')
 
@@ -141,7 +141,7 @@ describe('rsyslog, as shipped', () => {
   itWithRsyslog(
     'waits with the log while the other machine is away, and goes on after a restart',
     async () => {
-      // Below those that the kernel gives out, so that nobody takes it before the listener does.
+      // Below the ports that the kernel hands out, so that nobody takes it before the listener does.
       const port = PORTS_FROM + (process.pid % PORTS)
       const path = dir.path('gateway/exec.log')
       const { audit } = openAudit(path)

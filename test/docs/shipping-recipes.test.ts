@@ -2,26 +2,27 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { textOf } from '../support/documents'
 import { writeSampleLog } from '../support/recipe-log'
 import { SHIPPING, shipped } from '../support/shipping'
 import { useTempDir } from '../support/temp-dir'
 import { itWithTool, TOOL_ENV } from '../support/tool'
 
-/** A command of the README, and what it says that the command prints. */
+/** A command of the page, and what the page says that it prints. */
 interface Recipe {
   readonly command: string
   readonly output: string
 }
 
 const RECIPES: readonly Recipe[] = Array.from(
-  shipped('README.md').matchAll(/```sh\n([\s\S]*?)```\n\n```text\n([\s\S]*?)```/g),
+  textOf('docs/shipping.md').matchAll(/```sh\n([\s\S]*?)```\n\n```text\n([\s\S]*?)```/g),
   ([, command = '', output = '']) => ({ command, output }),
 )
 
 const usesLnav = ({ command }: Recipe) => command.startsWith('lnav ')
 const readsRotated = ({ command }: Recipe) => command.includes('exec.log-*')
 
-describe('what docs/shipping.md shows', () => {
+describe('the recipes of docs/shipping.md', () => {
   const dir = useTempDir()
   const itWithJq = itWithTool('jq')
   const itWithLnav = itWithTool('lnav', '-V')
@@ -40,21 +41,21 @@ describe('what docs/shipping.md shows', () => {
     return dir.path('.')
   }
 
-  it('is a handful of recipes', () => {
+  it('are all found', () => {
     expect(RECIPES.filter(usesLnav).length).toBe(1)
     expect(RECIPES.filter(readsRotated).length).toBe(1)
     expect(RECIPES.length).toBe(9)
   })
 
   itWithJq.each(RECIPES.filter((recipe) => !usesLnav(recipe) && !readsRotated(recipe)))(
-    'is what is printed: $command',
+    'print what the page shows: $command',
     async ({ command, output }) => {
       expect(run(command, await sample())).toBe(output)
     },
   )
 
   itWithJq.each(RECIPES.filter(readsRotated))(
-    'is what is printed over rotated and compressed logs: $command',
+    'print what the page shows over rotated and compressed logs: $command',
     async ({ command, output }) => {
       const folder = await sample()
       const lines = readFileSync(join(folder, 'exec.log'), 'utf8').split(/(?<=\n)/)
@@ -67,7 +68,7 @@ describe('what docs/shipping.md shows', () => {
   )
 
   itWithLnav.each(RECIPES.filter(usesLnav))(
-    'is what lnav prints with the format installed: $command',
+    'print what the page shows once lnav has the format: $command',
     async ({ command, output }) => {
       const folder = await sample()
       run(`lnav -i ${join(SHIPPING, 'lnav-format.json')}`, folder)
@@ -75,47 +76,44 @@ describe('what docs/shipping.md shows', () => {
     },
   )
 
-  itWithLnav(
-    'has a format that lnav finds nothing wrong with, and levels for all events',
-    async () => {
-      const folder = await sample()
-      mkdirSync(dir.path('config/formats/exec-audit'), { recursive: true })
-      const format = shipped('lnav-format.json')
-      writeFileSync(dir.path('config/formats/exec-audit/format.json'), format)
-      expect(run(`lnav -W -C -I ${dir.path('config')} 2>&1`, folder)).toBe('')
+  itWithLnav('need a format that lnav accepts, with a level for every event', async () => {
+    const folder = await sample()
+    mkdirSync(dir.path('config/formats/exec-audit'), { recursive: true })
+    const format = shipped('lnav-format.json')
+    writeFileSync(dir.path('config/formats/exec-audit/format.json'), format)
+    expect(run(`lnav -W -C -I ${dir.path('config')} 2>&1`, folder)).toBe('')
 
-      const query =
-        'SELECT log_level, event, count(*) AS n FROM exec_audit GROUP BY log_level, event ORDER BY log_level, event'
-      const lnav = `lnav -n -q -I ${dir.path('config')}`
-      expect(run(`${lnav} -c ';${query}' -c ':write-csv-to -' exec.log`, folder)).toBe(
+    const query =
+      'SELECT log_level, event, count(*) AS n FROM exec_audit GROUP BY log_level, event ORDER BY log_level, event'
+    const lnav = `lnav -n -q -I ${dir.path('config')}`
+    expect(run(`${lnav} -c ';${query}' -c ':write-csv-to -' exec.log`, folder)).toBe(
+      [
+        'log_level,event,n',
+        'info,exit,1',
+        'info,request,6',
+        'info,started,4',
+        'warning,denial,4',
+        'warning,warning,1',
+        'error,exit,3',
+        // The blank line and the fragment.
+        'invalid,<NULL>,2',
+        '',
+      ].join('\n'),
+    )
+    const one = `SELECT log_time, log_opid, code, argv FROM exec_audit WHERE event = 'request' LIMIT 1`
+    expect(run(`${lnav} -c ";${one}" -c ':write-json-to -' exec.log`, folder)).toBe(
+      `${JSON.stringify(
         [
-          'log_level,event,n',
-          'info,exit,1',
-          'info,request,6',
-          'info,started,4',
-          'warning,denial,4',
-          'warning,warning,1',
-          'error,exit,3',
-          // The blank line and the fragment.
-          'invalid,<NULL>,2',
-          '',
-        ].join('\n'),
-      )
-      const one = `SELECT log_time, log_opid, code, argv FROM exec_audit WHERE event = 'request' LIMIT 1`
-      expect(run(`${lnav} -c ";${one}" -c ':write-json-to -' exec.log`, folder)).toBe(
-        `${JSON.stringify(
-          [
-            {
-              log_time: '2026-11-22 03:00:01.234',
-              log_opid: '00000000000000000000000000000001',
-              code: null,
-              argv: ['ls', '-la'],
-            },
-          ],
-          undefined,
-          4,
-        )}\n`,
-      )
-    },
-  )
+          {
+            log_time: '2026-11-22 03:00:01.234',
+            log_opid: '00000000000000000000000000000001',
+            code: null,
+            argv: ['ls', '-la'],
+          },
+        ],
+        undefined,
+        4,
+      )}\n`,
+    )
+  })
 })

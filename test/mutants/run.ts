@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import mutants from './mutants.json'
 
 /*
- * Breaks the writer on purpose, one promise at a time, and sees whether the tests notice:
+ * Breaks the writer on purpose, one promise at a time, and checks that a test notices:
  * `npm run test:mutants`. It works on a copy of the tree.
  */
 
@@ -21,7 +21,7 @@ const SIMULATIONS = process.env.SIMULATIONS ?? '5000'
 
 const copy = mkdtempSync(join(tmpdir(), 'exec-audit-mutants-'))
 
-/** The first of the tests that fails. */
+/** The first test that fails. */
 function catcher(): string | undefined {
   const env = { ...process.env, AUDIT_SKIP_BUILD: '1', SIMULATIONS }
   const jest = join(ROOT, 'node_modules/jest/bin/jest.js')

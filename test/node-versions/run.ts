@@ -1,12 +1,12 @@
-import { spawnSync } from 'node:child_process'
 import { delimiter, dirname, join } from 'node:path'
 import build from '../support/build'
 import { MAJORS, nodeOf } from '../support/node-binaries'
+import { runTests } from '../support/runner/run-tests'
 
 /*
  * Runs the tests under the other versions of Node.js: `npm run test:node`, or `npm run test:node -- 24`
- * for one. Without --all it leaves out the long ones whose subject is the disk, the algorithm, a tool or
- * a text, since those do not change with the version.
+ * for one. Without --all it leaves out the long tests whose subject is the disk, an algorithm, a tool or a
+ * text, since those do not change with the version.
  */
 
 const ROOT = join(__dirname, '../..')
@@ -16,6 +16,7 @@ const LEFT_OUT = [
   'cli/(?!exec/).*',
   'docs/(api-reference|documents|rsyslog|shipping-[a-z]+)',
   'rotation/.*',
+  'support/runner/.*',
   'toolkit/(plot|width)',
   '.*\\.property',
   'writer/caller/ack-order.fault',
@@ -42,21 +43,30 @@ function choose(args: readonly string[]): { majors: readonly string[]; isWhole: 
 }
 
 /** Whether the tests pass under a version. */
-function passes(major: string): boolean {
+async function passes(major: string): Promise<boolean> {
   const node = nodeOf(major)
   const path = `${dirname(node)}${delimiter}${process.env.PATH ?? ''}`
-  const left = isWhole
-    ? []
-    : ['--testPathIgnorePatterns', ...LEFT_OUT.map((name) => `/test/${name}\\.test`)]
-  const jest = [join(ROOT, 'node_modules/jest/bin/jest.js'), '--detectOpenHandles', ...left]
-  const env = { ...process.env, PATH: path, AUDIT_SKIP_BUILD: '1' }
+  const ignored = LEFT_OUT.map((name) => `/test/${name}\\.test`)
   const start = performance.now()
-  const { status } = spawnSync(node, jest, { cwd: ROOT, env, stdio: 'inherit' })
+  const code = await runTests({
+    node,
+    args: isWhole ? [] : ['--testPathIgnorePatterns', ...ignored],
+    folder: ROOT,
+    env: { ...process.env, PATH: path, AUDIT_SKIP_BUILD: '1' },
+    isRetrying: Boolean(process.env.CI),
+  })
   const seconds = Math.round((performance.now() - start) / 1000)
-  console.log(`${status === 0 ? 'ok ' : 'FAILED'} Node ${major}, ${seconds} s`)
-  return status === 0
+  console.log(`${code === 0 ? 'ok' : 'FAILED'} Node ${major}, ${seconds} s`)
+  return code === 0
 }
 
-build()
-const failed = majors.filter((major) => !passes(major))
-if (failed.length > 0) process.exitCode = 1
+async function main(): Promise<void> {
+  build()
+  // One after the other: they would make each other slow.
+  for (const major of majors) if (!(await passes(major))) process.exitCode = 1
+}
+
+main().catch((error: unknown) => {
+  console.error(error)
+  process.exitCode = 1
+})

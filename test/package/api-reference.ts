@@ -1,12 +1,22 @@
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import {
+  appendFileSync,
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { makeOptionsPage, OPTIONS_PAGE } from './options-page'
 
 /*
- * `npm run docs`: makes the reference of the API, docs/api, of the docstrings; with --check it only says
- * whether that is current. What is public and not documented is an error (typedoc.json).
+ * `npm run docs`: makes the reference of the API, docs/api, and the page of the options from the
+ * docstrings; with --check it only says whether they are current. A public name without a docstring is an
+ * error (typedoc.json).
  */
 
 const ROOT = join(__dirname, '../..')
@@ -51,17 +61,25 @@ function update(isCheck: boolean): string[] {
       rmSync(REFERENCE, { recursive: true })
       cpSync(folder, REFERENCE, { recursive: true })
     }
-    return names.filter((name) => made.get(name) !== there.get(name))
+    return names.filter((name) => made.get(name) !== there.get(name)).map((name) => `api/${name}`)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
+/** The same for the page of the options. */
+function updateOptions(isCheck: boolean): string[] {
+  const there = readFileSync(OPTIONS_PAGE, 'utf8')
+  const made = makeOptionsPage(there)
+  if (!isCheck) writeFileSync(OPTIONS_PAGE, made)
+  return made === there ? [] : ['options.md']
+}
+
 function main(): void {
   const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
-  const changed = update(values.check)
+  const changed = [...update(values.check), ...updateOptions(values.check)]
   for (const name of changed) {
-    console.log(`docs/api/${name}: ${values.check ? 'not current, run npm run docs' : 'written'}`)
+    console.log(`docs/${name}: ${values.check ? 'not current, run npm run docs' : 'written'}`)
   }
   if (values.check && changed.length > 0) process.exitCode = 1
 }

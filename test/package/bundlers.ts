@@ -7,15 +7,13 @@ import { expectSame, NAMES, RECORD, RECORDED, ROOT, run } from './project'
 const EXTENSIONS = { cjs: '.cjs', esm: '.mjs' } as const
 const WORKER_BESIDE = "{ workerFile: require('node:path').join(__dirname, 'exec-audit-worker.js') }"
 
-/** Bundles a program with the package by esbuild, in the ways the README names, and runs it. */
+/** Bundles a program with the package by esbuild, in the ways that docs/bundling.md names, and runs it. */
 export async function checkBundlers(project: string, folder: string): Promise<void> {
   const source = (options: string) =>
     `import { ${NAMES} } from 'x0x-exec-audit'\n${RECORD}record(${options})\n`
   writeFileSync(join(project, 'app.mjs'), source(WORKER_BESIDE))
   writeFileSync(join(project, 'external.mjs'), source(''))
-  const [toCommonJs = '', toModule = ''] = blocksOf('README.md', 'sh').filter((block) =>
-    block.startsWith('npx esbuild'),
-  )
+  const [toCommonJs = '', toModule = ''] = blocksOf('docs/bundling.md', 'sh')
   const [, workers = ''] = toCommonJs.split('\n')
   checkWhole(project, folder, 'cjs', toCommonJs)
   checkWhole(project, folder, 'esm', `${toModule}${workers}`)

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { checkBundlers } from './bundlers'
 import { checkEmbedder } from './embedder'
+import { checkInstall } from './install'
 import { checkNodes } from './nodes'
 import { expectSame, makeProject, ROOT, run } from './project'
 import { lint, pack } from './tarball'
@@ -26,6 +27,7 @@ async function main(): Promise<void> {
     await checkBundlers(project, folder)
     checkTypes(project)
     checkEmbedder(folder, tarball)
+    checkInstall(folder)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -1,13 +1,12 @@
 import { appendFileSync, mkdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { type AuditProblem, type AuditRecord, type FollowOptions, followAudit } from '../../src'
 import { runChild } from '../support/children/run-child'
 import { startedEvent, startedLine, startedLines } from '../support/events'
 import { openAudit } from '../support/open-audit'
 import { useTempDir } from '../support/temp-dir'
 import { times } from '../support/times'
-import { until } from '../support/until'
+import { pause, until } from '../support/waiting'
 
 const dir = useTempDir()
 const path = () => dir.path('exec.log')
@@ -137,7 +136,7 @@ describe('followAudit', () => {
     while (atEnd.pids.length === 0) {
       last++
       append(startedLine(last).slice(20) + startedLine(last + 1).slice(0, 20))
-      await setTimeout(50)
+      await pause(50)
     }
     await Promise.all([atEnd.saw(last), atOffset.saw(last)])
     const all = Array.from({ length: last + 1 }, (_, pid) => pid)

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { runChild } from '../support/children/run-child'
 import { exited, isRunning, node, openRunner, requested, started, warned } from '../support/runner'
 import { useTempDir } from '../support/temp-dir'
-import { until } from '../support/until'
+import { until } from '../support/waiting'
 
 const dir = useTempDir()
 const log = () => dir.path('exec.log')
@@ -158,7 +158,7 @@ describe('a command that runs for long', () => {
 
   it('and ends by itself keeps its warning', async () => {
     const { run, trail } = openRunner(log())
-    const argv = node('setTimeout(() => {}, 400)')
+    const argv = ['sleep', '0.4']
     const result = await run(argv, { limits: { warnDurationMs: 1 } })
     expect([result.stoppedBy, result.code]).toEqual([null, 0])
     expect(trail()).toEqual([

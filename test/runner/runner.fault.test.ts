@@ -8,6 +8,7 @@ import {
 } from '../../src'
 import { ASKED, exited, openRunner, requested, started, trailOf } from '../support/runner'
 import { useTempDir } from '../support/temp-dir'
+import { turn } from '../support/waiting'
 
 const dir = useTempDir()
 const log = () => dir.path('exec.log')
@@ -118,7 +119,7 @@ describe('an audit of another kind', () => {
     const exit = () =>
       new Promise<AuditOutcome>((resolve) => {
         settle = resolve
-        setImmediate(() => {
+        void turn().then(() => {
           expect(isOver).toBe(false)
           settle('durable')
         })

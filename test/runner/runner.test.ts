@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs'
 import { scrubbedEnvironment } from '../../src'
 import { ASKED, denied, exited, node, openRunner, requested, started } from '../support/runner'
 import { useTempDir } from '../support/temp-dir'
+import { pause, turn } from '../support/waiting'
 
 const dir = useTempDir()
 const log = () => dir.path('exec.log')
@@ -127,7 +128,7 @@ describe('a command that runs', () => {
       onSpawn: (pid) => void pids.push(pid),
       onStdout: async (chunk) => {
         most = Math.max(most, ++busy)
-        await new Promise((resolve) => setImmediate(resolve))
+        await turn()
         chunks.push(chunk)
         busy--
       },
@@ -146,7 +147,7 @@ describe('a command that runs', () => {
       cancel: cancel.signal,
       onStdout: async () => {
         // Time in which it could write a hundred times as much.
-        await new Promise((resolve) => setTimeout(resolve, 200))
+        await pause(200)
         cancel.abort()
       },
     })

@@ -5,7 +5,7 @@ const EIGHTHS = ' ▁▂▃▄▅▆▇█'
 const ROWS = 6
 const COLUMNS_MAX = 72
 
-/** What the process holds at one moment. */
+/** The process's resources at one moment. */
 export interface Sample {
   readonly rss: number
   readonly descriptors: number

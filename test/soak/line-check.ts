@@ -4,11 +4,11 @@ import { startedLine } from '../support/events'
 const CHUNK_BYTES = 256 * 1024
 const PROBLEMS_MAX = 10
 
-/** What the next file may differ in, after something was done to the one before. */
+/** How the next file may differ after a fault in the one before. */
 export interface Excuse {
-  /** It may begin again with lines that the file before, deleted since, has too. */
+  /** It may begin with lines that also stand in the file before, which was deleted. */
   readonly mayRepeat: boolean
-  /** It may begin later, but not after this event: those between were cut off with the file. */
+  /** It may begin at a later event up to this one: those between were cut off with the file. */
   readonly mayBeginBefore: number
 }
 
@@ -24,7 +24,7 @@ export class LineCheck {
   #excuse = NO_EXCUSE
   readonly #chunk = Buffer.alloc(CHUNK_BYTES)
 
-  /** The event whose line must come next. */
+  /** The event whose line must be next. */
   get next(): number {
     return this.#next
   }
@@ -41,7 +41,7 @@ export class LineCheck {
       for (const line of lines) this.#take(`${line}\n`, name)
     }
     // A copy of a file that is being written may end within a line.
-    if (rest !== '' && excuse.mayBeginBefore === 0) this.#tell(`${name} ends with '${rest}'`)
+    if (rest !== '' && excuse.mayBeginBefore === 0) this.#report(`${name} ends with '${rest}'`)
     this.#excuse = excuse
   }
 
@@ -61,12 +61,12 @@ export class LineCheck {
     if (isRepeated) this.repeated += this.#next - event
     if (isLater) this.excused += event - this.#next
     if (!(isRepeated || isLater) || line !== startedLine(event)) {
-      this.#tell(`${name}: event ${this.#next} was expected, found '${line.trimEnd()}'`)
+      this.#report(`${name}: event ${this.#next} was expected, found '${line.trimEnd()}'`)
     }
     if (Number.isInteger(event)) this.#next = event
   }
 
-  #tell(problem: string): void {
+  #report(problem: string): void {
     if (this.problems.length < PROBLEMS_MAX) this.problems.push(problem)
   }
 }

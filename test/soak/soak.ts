@@ -17,18 +17,19 @@ import type { Worker } from 'node:worker_threads'
 import { EARLY_END, untilDone } from '../../src/toolkit/early-end'
 import { REQUEST_ID } from '../support/events'
 import { randomFrom } from '../support/random'
+import { pause } from '../support/waiting'
 import { median, plot, quarter, type Sample, takeSample } from './curve'
 import { type Excuse, LineCheck, NO_EXCUSE } from './line-check'
 
 const HELP = `Usage: npm run soak -- [OPTIONS]
 
-Records events for long while the log is rotated, deleted, truncated and its worker killed, and checks
-that each line is there once and in order, that memory stays flat, and that no descriptor is left open.
+Records events for a long time while the log is rotated, deleted and truncated and the worker is killed.
+Checks that each line is there once and in order, that memory stays flat and no descriptor stays open.
 
-  --events N    how many events (default 10,000,000)
-  --seconds N   for so long instead
+  --events N    the number of events (default 10,000,000)
+  --seconds N   the time to run instead
   --seed N      replays the faults of a run
-  --dir DIR     where a temporary folder is made (default the system's)
+  --dir DIR     the folder that a temporary one is made in (default the system's)
   --help        this text`
 
 const EVENTS_DEFAULT = 10_000_000
@@ -41,8 +42,8 @@ const PLAIN_PROGRESS_MS = 5_000
 const RSS_TOLERANCE = 0.25
 const RSS_TOLERANCE_BYTES = 32 * 2 ** 20
 /**
- * A worker that is dead or starting for the moment has fewer; beyond these, each that was ended while the
- * kernel opened a file may leave that one. A leak would be one with each rotation.
+ * A worker that is dead or starting has fewer; a worker that was ended while the kernel opened a file may also
+ * leave that one open. A leak would be one per rotation.
  */
 const DESCRIPTORS_TOLERANCE = 8
 
@@ -81,7 +82,6 @@ function readLimits(): Limits | undefined {
   }
 }
 
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const thousands = (n: number) => Math.round(n).toLocaleString('en-US')
 
 class Soak {
@@ -110,7 +110,7 @@ class Soak {
     this.#audit = new ExecAudit(policy, new ExecDiagnostics(), { clock: () => 0, logger })
   }
 
-  /** Returns what was wrong. */
+  /** Returns the problems found. */
   async run(): Promise<string[]> {
     const watch = setInterval(() => this.#samples.push(takeSample(this.#workers.size)), SAMPLE_MS)
     const progressMs = process.stdout.isTTY ? 250 : PLAIN_PROGRESS_MS
@@ -128,7 +128,7 @@ class Soak {
     return [...this.#problems(), ...(drainer === 'worker' ? [] : ['the worker was given up'])]
   }
 
-  /** Ends the run early; what was recorded is checked. */
+  /** Ends the run early; the events recorded so far are checked. */
   stop(): void {
     this.#isOver = true
   }
@@ -142,13 +142,13 @@ class Soak {
     }
   }
 
-  /** One fault after another, each over before the next: all that was accepted is settled. */
+  /** One fault after another; all accepted events are settled before the next. */
   async #disturb(): Promise<void> {
     const random = randomFrom(this.#limits.seed)
     const faults = { rotate: 5, kill: 3, delete: 1, copytruncate: 1, chmod: 1 } as const
     const names = Object.entries(faults).flatMap(([name, share]) => new Array(share).fill(name))
     while (!this.#isOver) {
-      await sleep(random() * PAUSE_MS_MAX)
+      await pause(random() * PAUSE_MS_MAX)
       const name = String(names[Math.floor(random() * names.length)])
       if (this.#isOver || !existsSync(this.#path)) continue
       this.#faults[name] = (this.#faults[name] ?? 0) + 1
@@ -164,7 +164,7 @@ class Soak {
         await this.#audit.drain()
         return this.#readBack(aside, 'a rotated file')
       case 'delete': {
-        // What was in it is read through a descriptor. A group that was being written is in both.
+        // The deleted file is read through a descriptor. A group that was being written is in both files.
         const fd = openSync(this.#path, 'r')
         unlinkSync(this.#path)
         await this.#audit.drain()
@@ -172,7 +172,7 @@ class Soak {
         return closeSync(fd)
       }
       case 'copytruncate': {
-        // What is written between the two calls is lost, as it is with logrotate.
+        // Lines written between the two calls are lost, as they are with logrotate.
         copyFileSync(this.#path, aside)
         truncateSync(this.#path)
         const mayBeginBefore = this.#recorded
@@ -240,7 +240,7 @@ class Soak {
     process.stdout.write(process.stdout.isTTY ? `\r\x1b[2K${line}` : `${line}\n`)
   }
 
-  /** What was done, and the memory over time. */
+  /** The faults, and the memory over time. */
   summary(): string {
     const seconds = (performance.now() - this.#startedAt) / 1_000
     const { lines, excused, repeated } = this.#check
@@ -278,12 +278,12 @@ async function main(): Promise<void> {
   }
 }
 
-function tellEarlyEnd(): void {
+function reportEarlyEnd(): void {
   console.error(`soak: ${EARLY_END}`)
   process.exitCode = 1
 }
 
-untilDone(main(), tellEarlyEnd).catch((error: unknown) => {
+untilDone(main(), reportEarlyEnd).catch((error: unknown) => {
   // A mistake in the command line needs no stack.
   const isMistake = error instanceof RangeError || error instanceof TypeError
   console.error(isMistake ? error.message : error)

@@ -1,6 +1,6 @@
 import type { Report } from '../../bench/report/report'
 
-/** A machine, for reports that were not measured. */
+/** A made-up machine, for reports that were not measured. */
 export const MACHINE: Report['machine'] = {
   cpu: 'CPU',
   cores: 2,

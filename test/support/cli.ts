@@ -36,7 +36,7 @@ export function startCli(
   child.stderr.setEncoding('utf8').on('data', (text) => {
     output.stderr += text
   })
-  // It may end before it has read all.
+  // It may end before it has read everything.
   child.stdin.on('error', () => undefined)
   child.stdin.end(input)
   const end = new Promise<CliEnd>((resolve, reject) => {

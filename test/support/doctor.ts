@@ -7,7 +7,7 @@ interface Finding {
   readonly remedy?: string
 }
 
-/** What the doctor finds, a line each. */
+/** The doctor's findings, one line each. */
 export async function findingsOf(args: readonly string[], wrapper: readonly string[] = []) {
   const { code, stdout, stderr } = await runCli(['doctor', '--json', ...args], '', wrapper)
   expect(stderr).toBe('')
@@ -18,7 +18,7 @@ export async function findingsOf(args: readonly string[], wrapper: readonly stri
   return { code, lines }
 }
 
-/** What of it is not well; a disk may be as fast as it likes. */
+/** The findings that are not ok, without the speed of the disk, which varies. */
 export async function badOf(
   log: string,
   wrapper: readonly string[] = [],
@@ -31,7 +31,7 @@ export async function badOf(
   return { code, bad }
 }
 
-/** The lines of checks that were not tried, of which the last three write beside the log. */
+/** The lines of checks that were skipped; the last three of them write beside the log. */
 export function untried(why: string, ...checks: readonly string[]): string[] {
   return [...checks, 'append', 'sync', 'round trip'].map(
     (check) => `warn ${check}: not tried, since ${why} $ undefined`,

@@ -11,13 +11,15 @@ import { dirname, join } from 'node:path'
 
 const ROOT = join(__dirname, '../..')
 
-/** Every Markdown file that people read, by its path from the root. */
+/** Every Markdown file of the project, by its path from the root. */
 export const DOCUMENTS: readonly string[] = [
-  'README.md',
-  ...readdirSync(join(ROOT, 'docs'), { encoding: 'utf8', recursive: true })
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => join('docs', name))
-    .sort(),
+  ...readdirSync(ROOT).filter((name) => name.endsWith('.md')),
+  ...['docs', 'src', 'test'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { encoding: 'utf8', recursive: true })
+      .filter((name) => name.endsWith('.md') && !name.includes('node_modules'))
+      .map((name) => join(folder, name))
+      .sort(),
+  ),
 ]
 
 export function textOf(document: string): string {
@@ -30,7 +32,34 @@ export function blocksOf(document: string, language: string): string[] {
   return [...fences].flatMap(([, tag, text = '']) => (tag === language ? [text] : []))
 }
 
-/** Makes a folder in which the snippet stands as `snippet.mjs` and the package is installed. */
+/** What stands between `<!-- mark -->` and `<!-- /mark -->`. Throws if the document has no such marks. */
+function markedIn(document: string, mark: string): string {
+  const [, marked] =
+    new RegExp(`<!-- ${mark} -->([\\s\\S]*?)<!-- /${mark} -->`).exec(textOf(document)) ?? []
+  if (marked === undefined)
+    throw new Error(`${document} has no <!-- ${mark} --> ... <!-- /${mark} -->`)
+  return marked
+}
+
+/** The cells of the table between the marks, row by row, with the header first. */
+export function tableOf(document: string, mark: string): string[][] {
+  const rows = markedIn(document, mark)
+    .split('\n')
+    .filter((line) => line.startsWith('|') && !/^[|\s-]+$/.test(line))
+  return rows.map((line) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  )
+}
+
+/** The names in backquotes of a cell. */
+export function namesIn(cell = ''): string[] {
+  return [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name)
+}
+
+/** Makes a folder with the snippet as `snippet.mjs` and the package installed. */
 export function placeSnippet(folder: string, snippet: string): void {
   const installed = join(folder, 'node_modules/x0x-exec-audit')
   mkdirSync(dirname(installed), { recursive: true })
@@ -38,7 +67,7 @@ export function placeSnippet(folder: string, snippet: string): void {
   writeFileSync(join(folder, 'snippet.mjs'), snippet)
 }
 
-/** Runs a snippet as it stands, in a folder where the package is installed; returns what it prints. */
+/** Runs a snippet unchanged in a folder where the package is installed; returns its output. */
 export function runSnippet(folder: string, snippet: string): string {
   placeSnippet(folder, snippet)
   return execFileSync(process.execPath, ['snippet.mjs'], {

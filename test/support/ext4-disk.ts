@@ -17,7 +17,7 @@ export function useExt4Disk(): { folder(): string } {
     privileged('mount', '-o', 'loop', image, folder)
   })
   beforeEach(() => {
-    // What the test before has left behind may just be removing its own.
+    // A process that the test before has left behind may just be removing its own files.
     for (const name of readdirSync(folder)) {
       rmSync(join(folder, name), { recursive: true, force: true })
     }

@@ -2,7 +2,7 @@ import type { AuditOutcome } from '../../src'
 import { startedEvent } from './events'
 import type { AuditUnderTest } from './open-audit'
 
-/** A load that runs. */
+/** A running load. */
 export interface Load {
   /** Pids without an outcome. */
   inFlight(): number[]
@@ -12,13 +12,13 @@ export interface Load {
 
 const running = new Set<{ isStopped: boolean }>()
 
-/** Ends what a failed test has left running: else its events would follow each other for ever. */
+/** Ends the loads that a failed test has left running; otherwise they would never end. */
 export function stopLoads(): void {
   for (const state of running) state.isStopped = true
   running.clear()
 }
 
-/** Keeps 64 events in flight; sets the outcome of each pid, from the first free one on. */
+/** Keeps 64 events in flight; stores the outcome of each pid, from the first free one on. */
 export function startLoad({ audit }: AuditUnderTest, outcomes: AuditOutcome[] = []): Load {
   let next = outcomes.length
   const state = { isStopped: false }

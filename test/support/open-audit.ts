@@ -6,7 +6,7 @@ export interface Warned {
   readonly message: string
 }
 
-/** An audit under test, with what it has told its diagnostics and logger. */
+/** An audit under test, with its diagnostics and the calls of its logger. */
 export interface AuditUnderTest {
   readonly audit: ExecAudit
   readonly diagnostics: ExecDiagnostics
@@ -38,7 +38,7 @@ export function openAudit(path: string, options: ExecAuditOptions = {}): AuditUn
 export const METHODS = ['request', 'started', 'warning', 'exit', 'denial'] as const
 export type Method = (typeof METHODS)[number]
 
-/** Calls an event method with what its types would not allow. */
+/** Calls an event method with a value that its types would not allow. */
 export function call({ audit }: AuditUnderTest, method: Method, event: unknown): Promise<unknown> {
   return Reflect.apply(Reflect.get(audit, method), audit, [event])
 }

@@ -17,12 +17,12 @@ export const itWithMounts = isPrivileged
   ? it
   : skipLoudly('only root can mount a file system, so no disk is filled and no power cut')
 
-/** Runs a command such as `mount`; does nothing where the tests that need it are skipped. */
+/** Runs a command such as `mount`; does nothing if the tests that need it are skipped. */
 export function privileged(command: string, ...args: readonly string[]): void {
   if (isPrivileged) execFileSync(command, args, { stdio: 'ignore' })
 }
 
-/** Unmounts what is mounted there, if anything is. */
+/** Unmounts the file system that is mounted there, if there is one. */
 export function unmount(folder: string): void {
   try {
     privileged('mountpoint', '-q', folder)

@@ -2,7 +2,7 @@ import { appendFileSync } from 'node:fs'
 import { ExecAudit, ExecDiagnostics } from '../../src'
 
 /*
- * A small log in which everything happens once or twice: what the recipes of docs/shipping are run on.
+ * A small log in which everything happens once or twice, as the input of the recipes of docs/shipping.
  */
 
 const START_MS = Date.UTC(2026, 10, 22, 3, 0, 0)
@@ -15,7 +15,7 @@ const OUTPUT = { stdoutBytes: 345, stderrBytes: 0, truncated: false }
 /** The id of request `n`. */
 const idOf = (n: number) => String(n).padStart(32, '0')
 
-/** Writes the log; a blank line and a fragment, as a crash leaves them, stand in its middle. */
+/** Writes the log, with a blank line and a fragment in its middle, as a crash leaves them. */
 export async function writeSampleLog(path: string): Promise<void> {
   let now = START_MS
   const clock = () => {

@@ -1,4 +1,4 @@
-/** What is thrown, as `name: message`; undefined where nothing is. */
+/** The thrown error as `name: message`; undefined if nothing is thrown. */
 export function refusal(action: () => unknown): string | undefined {
   try {
     action()

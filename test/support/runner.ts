@@ -3,7 +3,7 @@ import { type AuditedRun, type ExecAuditOptions, type RunOptions, runAudited } f
 import { AGENT_ID, MACHINE_ID, REQUEST_ID } from './events'
 import { openAudit } from './open-audit'
 
-/** Who asks, and a request id that is always the same. */
+/** The agent that asks, with a fixed request id. */
 export const ASKED = { requestId: REQUEST_ID, agentId: AGENT_ID, machineId: MACHINE_ID } as const
 
 /** A runner whose trail goes to a real log. */
@@ -17,7 +17,7 @@ export function openRunner(path: string, auditOptions: ExecAuditOptions = {}) {
   }
 }
 
-/** The same with a script of this Node. */
+/** An argv that runs a script with this Node.js. */
 export const node = (script: string, ...args: readonly string[]) => [
   process.execPath,
   '-e',
@@ -25,7 +25,7 @@ export const node = (script: string, ...args: readonly string[]) => [
   ...args,
 ]
 
-/** A log's events, without the ids and the time, which the tests set, and with what differs replaced. */
+/** A log's events, without the ids and the time, and with the values replaced that differ from run to run. */
 export function trailOf(path: string): Record<string, unknown>[] {
   const lines = readFileSync(path, 'utf8').split('\n')
   if (lines.pop() !== '') throw new Error('the log ends within a line')
@@ -77,7 +77,7 @@ export const denied = (argv: readonly string[], reason: string) => ({
   reason,
 })
 
-/** Whether a process is there and is no zombie. */
+/** Whether a process exists and is no zombie. */
 export function isRunning(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')

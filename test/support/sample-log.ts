@@ -1,16 +1,16 @@
 import { ExecAudit, ExecDiagnostics } from '../../src'
 import { AGENT_ID, exitEvent, requestEvent } from './events'
 
-/** A request's id, of two digits again and again. */
+/** A request's id, made of two repeated digits. */
 export const idOf = (byte: string) => byte.repeat(16)
-/** Who asked for the second request. */
+/** The agent of the second request. */
 export const OTHER_AGENT = 'c3'.repeat(32)
 /** 2026-11-22T21:01:02.985Z. */
 export const SAMPLE_START_MS = 1_795_381_262_985
-/** What a hostile argument may try on a terminal. */
+/** A hostile argument that attacks the terminal. */
 const HOSTILE = '\x1b[31mred\u202e\n2026-01-01 fake'
 
-/** Writes a small log by the real writer: a success, a kill by signal, a denial and one that goes on. */
+/** Writes a small log by the real writer: a success, a kill by signal, a denial and an open request. */
 export async function writeSampleLog(path: string): Promise<void> {
   let now = SAMPLE_START_MS
   const audit = new ExecAudit({ enabled: true, auditLogPath: path }, new ExecDiagnostics(), {

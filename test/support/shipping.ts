@@ -9,8 +9,8 @@ export function shipped(name: string): string {
 }
 
 /**
- * Writes a shipped file to `path` as a user would after changing these texts in it. Throws for one that
- * is not there.
+ * Writes a shipped file to `path` with these texts changed in it, as a user would. Throws if one of them is
+ * not in it.
  */
 export function writeShipped(
   name: string,

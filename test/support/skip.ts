@@ -1,5 +1,5 @@
 /**
- * Says on standard error what is skipped and why; in CI nothing may be, so there it throws.
+ * Reports on standard error which tests are skipped and why. In CI it throws, since none may be skipped.
  * @returns `it.skip`, to define the tests with
  */
 export function skipLoudly(reason: string): typeof it.skip {

@@ -14,7 +14,7 @@ function isUsable(): boolean {
 /** `it` for tests that inject faults with strace: skipped loudly without it, and never in CI. */
 export const itWithStrace = isUsable()
   ? it
-  : skipLoudly('strace is missing or may not trace here, so no fault is injected')
+  : skipLoudly('strace is missing or may not trace here, so no faults are injected')
 
 /**
  * The command that runs a child with a fault in its system calls on `path`.
@@ -36,7 +36,7 @@ export function straceBeside(path: string, injection: string): string[] {
 
 /**
  * Ends the strace beside a child: a system call that it delays goes on, and later ones fail. A child that was killed
- * needs it too, since strace does not let go of a thread whose delay is not over.
+ * needs it as well, since strace holds a thread until its delay is over.
  */
 export function endStrace({ pid }: ChildProcess): void {
   for (const tracer of tracersOf(`/proc/${pid}/task`)) process.kill(tracer, 'SIGKILL')
@@ -51,7 +51,7 @@ function tracersOf(tasks: string): Set<number> {
   return pids
 }
 
-/** The kernel's description of a process or thread; empty when it is gone. */
+/** The kernel's description of a process or thread; empty if it is gone. */
 export function statusOf(folder: string): string {
   try {
     return readFileSync(`${folder}/status`, 'utf8')

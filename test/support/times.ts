@@ -1,6 +1,6 @@
 /**
- * How often a fault is tried, or how many events there are: `usual` times by default, `full` times with
- * `FULL=1`, and as often as the environment's variable of this name says.
+ * The number of trials or events of a test: `usual` by default, `full` with `FULL=1` (`npm run test:full`), or
+ * the value of the environment variable of this name.
  */
 export function times(name: string, usual: number, full: number): number {
   return Number(process.env[name] ?? (process.env.FULL ? full : usual))

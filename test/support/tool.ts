@@ -2,7 +2,7 @@ import { execFile, execFileSync } from 'node:child_process'
 import { promisify } from 'node:util'
 import { skipLoudly } from './skip'
 
-/** Where a distribution puts the programs of administrators, which is not on everybody's path. */
+/** The folders of administrators' programs, which are not on everybody's path. */
 export const TOOL_ENV = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` }
 
 function isThere(tool: string, versionOption: string): boolean {
@@ -19,7 +19,7 @@ export function itWithTool(tool: string, versionOption = '--version'): typeof it
   return isThere(tool, versionOption) ? it : skipLoudly(`${tool} is missing, so it is not run`)
 }
 
-/** What a program has said that succeeded. */
+/** The output of a program that succeeded. */
 export function runTool(tool: string, ...args: readonly string[]) {
   return promisify(execFile)(tool, [...args], { env: TOOL_ENV })
 }

@@ -1,16 +1,16 @@
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 
-/** One moment of a traced system call. A call that nothing came between is its begin and its end. */
+/** The begin or the end of a traced system call. */
 export interface TracedCall {
   readonly name: string
   /** As strace prints them; strings are escaped. */
   readonly args: string
-  /** What it returned, -1 for an error. Undefined while the call has only begun. */
+  /** Its return value, -1 for an error. Undefined at the begin. */
   readonly result: number | undefined
 }
 
-/** What is told of each call, in the order in which the kernel has seen them. */
+/** Receives the begin and end of each call, in the kernel's order. */
 export interface TraceListener {
   onBegin(call: TracedCall): void
   onEnd(call: TracedCall & { readonly result: number }): void
@@ -20,7 +20,7 @@ const WHOLE = /^(\d+) +(\w+)\((.*)\) += (-?\d+)/
 const BEGUN = /^(\d+) +(\w+)\((.*) <unfinished \.\.\.>$/
 const RESUMED = /^(\d+) +<\.\.\. \w+ resumed>.*\) += (-?\d+)/
 
-/** Reads what `strace -f -o` has written, line by line: a trace may be larger than the memory. */
+/** Reads the output of `strace -f -o` line by line, since a trace may be larger than the memory. */
 export async function readTrace(file: string, listener: TraceListener): Promise<void> {
   const begun = new Map<string, TracedCall>()
   for await (const line of createInterface({ input: createReadStream(file) })) {

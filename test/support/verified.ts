@@ -1,7 +1,7 @@
 import { type VerifyOptions, type VerifyReport, verify } from '../../src/cli/verify/verify'
 import { AGENT_ID, MACHINE_ID } from './events'
 
-/** A command, and how far it got. */
+/** A command and its progress. */
 export interface Command {
   readonly id: Uint8Array
   readonly warnings: number
@@ -13,7 +13,7 @@ export interface Line {
   readonly id: string
   readonly event: string
   readonly text: string
-  /** Whether it is the last of its request, and how that ended. */
+  /** How its request ended, if it is the last of it. */
   readonly isLast: boolean
   readonly end: Command['kind']
 }
@@ -53,7 +53,7 @@ export function lineText(event: string, id: string, tsUnixMs: number, fields: ob
   return JSON.stringify({ ...head, ...FIELDS[event], ...fields })
 }
 
-/** The lines of commands whose events come in this order of the commands. */
+/** The lines of commands, whose events stand in the given order. */
 export function linesOf(commands: readonly Command[], order: readonly number[]): Line[] {
   const left = commands.map(eventsOf)
   return order.flatMap((i, time) => {

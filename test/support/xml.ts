@@ -1,6 +1,6 @@
 const TOKEN = /<(\/?)([a-z][\w-]*)((?: [\w:-]+="[^"<]*")*)\s*(\/?)>|([^<]+)/gy
 
-/** The names of an XML document's elements, as they begin. Throws where it is not well-formed. */
+/** The names of an XML document's elements, in the order of their tags. Throws if it is not well-formed. */
 export function elementsOf(text: string): string[] {
   const names: string[] = []
   const open: string[] = []

@@ -1,15 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { type RunningChild, startChild } from '../support/children/run-child'
 import { CATCH_WORKERS } from '../support/children/worker-scripts'
+import { tableOf, textOf } from '../support/documents'
 import { startedLines } from '../support/events'
-import { leastOf } from '../support/least-of'
 import { endStrace, itWithStrace, statusOf, straceBeside } from '../support/strace'
 import { useTempDir } from '../support/temp-dir'
+import { leastOf, until } from '../support/waiting'
 
-const README = readFileSync(join(__dirname, '../../README.md'), 'utf8')
-const TITLE = '### What is kept when the process ends'
 const PENDING = 20
 const EXIT_DRAIN_MS = 300
 
@@ -24,10 +21,14 @@ function bySignal(signal: NodeJS.Signals, script = `process.kill(process.pid, '$
   return { script, code: null, signal }
 }
 
-/** The README's own handler, so that what it says of it is what is run here. */
-const HANDLER = /^for \(const signal of .*process\.exit.*$/m.exec(README)?.[0]
+/** The manual's own recipe for a shutdown, for a gateway in which no command runs. */
+const HANDLER = `
+  const server = require('node:http').createServer()
+  const stop = new AbortController()
+  const runs = new Set()
+  ${/^for \(const signal of [\s\S]*?^}$/m.exec(textOf('docs/embedding.md'))?.[0]}`
 
-/** The rows of the README's table, by their first cell. */
+/** The rows of the table in docs/guarantees.md, by their first cell. */
 const ENDINGS: Readonly<Record<string, Ending>> = {
   'nothing left to do': { script: '', code: 0, signal: null },
   '`process.exit()`': { script: 'process.exit(3)', code: 3, signal: null },
@@ -59,16 +60,12 @@ const IN_A_SYNC = `
 first().then(() => {
   accept()
   const size = ${startedLines(1).length}
-  const timer = setInterval(() => {
-    if (fs.statSync(path).size === size) return
-    clearInterval(timer)
-    end()
-  }, 1)
+  until('nothing is written', () => fs.statSync(path).size !== size).then(() => setImmediate(end))
 })`
 
 const HUNG = 'fdatasync:delay_enter=600000000:when=2+'
 
-/** The columns of the README's table. */
+/** The columns of that table. */
 const STATES: Readonly<Record<string, State>> = {
   'worker starting': { script: 'first(); accept(); end()' },
   // The loop runs empty when the session has ended.
@@ -98,17 +95,9 @@ const accept = () => { for (let pid = 1; pid <= ${PENDING}; pid++) record(pid) }
 
 const WITHOUT_CORE_DUMP = ['sh', '-c', 'ulimit -c 0; exec "$0" "$@"']
 
-/** The README's table, as [row, column, cell]. */
+/** The table of docs/guarantees.md, as [row, column, cell]. */
 function readTable(): [string, string, string][] {
-  const from = README.indexOf(TITLE)
-  const section = README.slice(from, README.indexOf('\n#', from + 1))
-  const lines = section.split('\n').filter((line) => line.startsWith('|'))
-  const [header = [], , ...rows] = lines.map((line) =>
-    line
-      .split('|')
-      .slice(1, -1)
-      .map((cell) => cell.trim()),
-  )
+  const [header = [], ...rows] = tableOf('docs/guarantees.md', 'exit-matrix')
   return rows.flatMap(([row = '', ...cells]) =>
     cells.map((cell, i): [string, string, string] => [row, header[i + 1] ?? '', cell]),
   )
@@ -136,11 +125,10 @@ describe('when the process ends', () => {
 
   /** Waits until a signal has killed all but the thread that strace holds, and has that let go. */
   const letDie = async ({ process: child }: RunningChild) => {
-    while (!/^State:\tZ/m.test(statusOf(`/proc/${child.pid}`))) {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      await setTimeout(5)
-    }
-    endStrace(child)
+    const isOver = () => child.exitCode !== null || child.signalCode !== null
+    const isZombie = () => /^State:\tZ/m.test(statusOf(`/proc/${child.pid}`))
+    await until('it does not die', () => isOver() || isZombie())
+    if (!isOver()) endStrace(child)
   }
 
   const TOLD = () =>
@@ -170,7 +158,7 @@ describe('when the process ends', () => {
       expect(lines).toBeGreaterThanOrEqual(count)
     },
 
-    async told(ending, state) {
+    async reported(ending, state) {
       const { code, signal } = ending
       const child = start(ending, state, EXIT_DRAIN_MS)
       await child.said(TOLD())
@@ -194,7 +182,7 @@ describe('when the process ends', () => {
   for (const [row, column, cell] of readTable()) {
     const [ending, state, proof] = [ENDINGS[row], STATES[column], proofs[cell]]
     if (ending === undefined || state === undefined || proof === undefined) {
-      throw new Error(`the README's table has an unknown cell: ${row}, ${column}: ${cell}`)
+      throw new Error(`the table has an unknown cell: ${row}, ${column}: ${cell}`)
     }
     const test = state.fault === undefined ? it : itWithStrace
     test(`by ${row}, ${column}: ${cell}`, () => proof(ending, state))
@@ -256,7 +244,7 @@ describe('when the process ends', () => {
           }
           for (const audit of audits) record(audit, pids)
           // Not before: this thread would drain for a worker that is asleep, and hang itself.
-          setInterval(() => { if (hung.every(isInSync)) end() }, 1)
+          until('not all are written', () => hung.every(isInSync)).then(() => setImmediate(end))
         }
         main()`
       const exitMs = await leastOf(2_900, async (run) => {
@@ -286,7 +274,7 @@ describe('when the process ends', () => {
     180_000,
   )
 
-  it('each way to end and each state of the worker is in the table of the README, once', () => {
+  it('each way to end and each state of the worker is in docs/guarantees.md, once', () => {
     const cells = Object.keys(ENDINGS).flatMap((row) =>
       Object.keys(STATES).map((column) => [row, column]),
     )

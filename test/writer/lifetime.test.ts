@@ -2,8 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { transformSync } from 'esbuild'
 import { runChild } from '../support/children/run-child'
 import { startedLines } from '../support/events'
-import { leastOf } from '../support/least-of'
 import { useTempDir } from '../support/temp-dir'
+import { leastOf } from '../support/waiting'
 
 const PENDING = 10_000
 const SECOND = 1_000
@@ -32,7 +32,7 @@ describe('the lifetime of a process', () => {
     ['process.exit()', 'process.exit(3)', 3],
     ['an uncaught exception', 'throw new Error("boom")', 1],
     ['an unhandled rejection', 'Promise.reject(new Error("boom"))', 1],
-    ['process.exit() after a while', 'setTimeout(() => process.exit(4), 150)', 4],
+    ['process.exit() after a while', 'pause(150).then(() => process.exit(4))', 4],
   ])('%s with 10,000 events pending loses none of them', async (_, ending, code) => {
     const end = await runChild(`const audit = open(); ${LOG_PENDING}${ending}`, [
       dir.path('exec.log'),

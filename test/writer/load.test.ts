@@ -1,12 +1,11 @@
 import { runClosedLoop, runOpenLoop } from '../../src/toolkit/load/open-loop'
 import { percentile, Samples, summaryOf } from '../../src/toolkit/load/samples'
 import { Schedule } from '../../src/toolkit/load/schedule'
+import { pause, stall } from '../support/waiting'
 
-const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms))
-
-/** Sleeps for 10 ms so many times: where the thread stands still, others come to their turn before the end. */
+/** Lets 10 ms pass `count` times: when the thread is held up, others get their turn before the end. */
 async function naps(count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await sleep(10)
+  for (let i = 0; i < count; i++) await pause(10)
 }
 
 describe('a schedule', () => {
@@ -82,8 +81,7 @@ describe('the open loop', () => {
     let count = 0
     const send = async () => {
       if (++count !== 50) return
-      const until = performance.now() + STALL_MS
-      while (performance.now() < until);
+      stall(STALL_MS)
     }
     const found = await runOpenLoop(1_000, { send, durationMs: 600, maxInFlight: 1_000 })
     expect(found.done).toBe(600)
@@ -134,7 +132,7 @@ describe('the closed loop', () => {
     const seen: number[] = []
     const send = async () => {
       seen.push(++inFlight)
-      await sleep(1)
+      await pause(1)
       inFlight--
     }
     const found = await runClosedLoop({ send, durationMs: 100, maxInFlight: 8 })
@@ -146,7 +144,7 @@ describe('the closed loop', () => {
   })
 
   it('sends what may be under way also where no time is left', async () => {
-    const load = { send: () => sleep(1), maxInFlight: 3 }
+    const load = { send: () => pause(1), maxInFlight: 3 }
     const closed = await runClosedLoop({ ...load, durationMs: 0 })
     expect([closed.done, closed.latenciesMs.length]).toEqual([3, 3])
     const open = await runOpenLoop(1, { ...load, durationMs: 0 })

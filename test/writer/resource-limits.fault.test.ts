@@ -32,7 +32,7 @@ const record = (audit, events) => {
 }
 const retried = async (audit) => {
   const before = audit.stats().groups.retries
-  while (audit.stats().groups.retries < before + 3) await new Promise((resolve) => setTimeout(resolve, 5))
+  await until('nothing is tried again', () => audit.stats().groups.retries >= before + 3)
 }
 const tell = async (audit) => {
   const { failures, events, file } = audit.stats()

@@ -2,6 +2,7 @@ import { createReadStream, statSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { runChild } from '../support/children/run-child'
 import { AGENT_ID, MACHINE_ID } from '../support/events'
+import { drawSeed } from '../support/seed'
 import { useTempDir } from '../support/temp-dir'
 import { times } from '../support/times'
 
@@ -11,7 +12,7 @@ const WRITERS = PROCESSES * 2
 const EVENTS = times('EVENTS', 3_000, 50_000)
 /** Lines of nearly a mebibyte for each writer. */
 const BIG_LINES = times('BIG_LINES', 2, 12)
-const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+const SEED = drawSeed()
 
 /** How many characters the writer adds to its event of this number; -1 for a `started` event. */
 function fillOf(writer: number, event: number, seed: number, bigEach: number): number {

@@ -1,8 +1,9 @@
-import { relative } from 'node:path'
+import { drawSeed, replayOf } from '../support/seed'
 import { Simulation, type Tally } from '../support/simulation/simulation'
 import { times } from '../support/times'
+import { turn } from '../support/waiting'
 
-const SEEDS = times('SIMULATIONS', 10_000, 40_000)
+const SEEDS = times('SIMULATIONS', 10_000, 100_000)
 const BATCH = 100
 
 /** Runs the seed; its failure says how to repeat it. */
@@ -11,15 +12,14 @@ function run(seed: number): Tally {
   try {
     return simulation.run()
   } catch (thrown) {
-    const file = relative(process.cwd(), expect.getState().testPath ?? '')
-    throw new Error(`SEED=${seed} npx jest ${file}\n${simulation.trace.join('\n')}`, {
+    throw new Error(`${replayOf(seed)}\n${simulation.trace.join('\n')}`, {
       cause: thrown,
     })
   }
 }
 
-it('keeps every promise in simulated runs with deaths, failures, strangers and power cuts', async () => {
-  const first = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+it('keeps every promise in simulated runs with deaths, failed calls, other processes and power cuts', async () => {
+  const first = drawSeed()
   const seeds = process.env.SEED === undefined ? SEEDS : 1
   const total: Record<string, number> = { seeds }
   for (let at = 0; at < seeds; at++) {
@@ -27,7 +27,7 @@ it('keeps every promise in simulated runs with deaths, failures, strangers and p
       total[name] = (total[name] ?? 0) + count
     }
     // sonic-boom leaves a callback for each file that it is given.
-    if (at % BATCH === 0) await new Promise(setImmediate)
+    if (at % BATCH === 0) await turn()
   }
   const counts = Object.entries(total).map(([name, count]) => `${name}=${count}`)
   process.stdout.write(`    simulated: ${counts.join(' ')} first=${first}\n`)

@@ -200,7 +200,7 @@ export function checkTail({ path }: Subject): Verdict {
     const { size } = fstatSync(fd, { bigint: true })
     if (size === 0n) return ok('the log is empty')
     if (endsWithNewline(fd, size)) return ok('the log ends with a whole line')
-    const bytes = fragmentBytes(fd, size)
+    const { bytes } = fragmentBytes(fd, size)
     return warn(
       `the log ends with a torn line of ${bytes} bytes; the first event closes it with a newline`,
       `tail -c ${bytes} ${quoteArgument(path)}`,

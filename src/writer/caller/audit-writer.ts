@@ -1,5 +1,6 @@
 import { createHistogram } from 'node:perf_hooks'
 import { types } from 'node:util'
+import { isMainThread } from 'node:worker_threads'
 import type { AuditOutcome } from '../../format/events'
 import type { AuditStats } from '../audit-stats'
 import { drainAtExit, type ExitDrained, forgetAtExit, isExiting } from '../exit-drain'
@@ -108,7 +109,14 @@ export class AuditWriter implements ExitDrained {
     const { fsync, fileMode, dirMode, onUnsafeFile, retryForMs } = this.#options
     return {
       ring: this.#memory.buffer,
-      sink: { path: this.#path, fileMode, dirMode, onUnsafeFile, syncMethod: fsync.method },
+      sink: {
+        path: this.#path,
+        fileMode,
+        dirMode,
+        onUnsafeFile,
+        syncMethod: fsync.method,
+        descriptorsOutlive: isMainThread,
+      },
       maxEvents: fsync.maxEvents,
       maxBytes: fsync.maxBytes,
       maxDelayMs: fsync.maxDelayMs,

@@ -43,8 +43,8 @@ export function warning(code: AuditWarningCode, message: string, cause?: unknown
 export function alertWarning(alert: Alert, path: string): AuditWarning {
   switch (alert.kind) {
     case 'torn-tail': {
-      const { bytes, offset } = alert
-      const text = `${path} had ${bytes} bytes without a newline at offset ${offset}, left by a crash or a full disk; they were closed with one and kept`
+      const { bytes, offset, isLonger } = alert
+      const text = `${path} had ${isLonger ? 'more than ' : ''}${bytes} bytes without a newline at offset ${offset}, left by a crash or a full disk; they were closed with one and kept`
       return warning('AUDIT_TORN_TAIL', text)
     }
     case 'unsafe-file': {

@@ -47,6 +47,11 @@ export function attempt(action: () => void): Failure | undefined {
   }
 }
 
+/** The stage at which this was thrown, if it was thrown in an {@link at}. */
+export function stageOf(thrown: unknown): Stage | undefined {
+  return thrown instanceof StageFailure ? thrown.failure.stage : undefined
+}
+
 /** The result of `action`, or undefined when it throws one of the codes. */
 export function unlessCode<T>(codes: readonly string[], action: () => T): T | undefined {
   try {

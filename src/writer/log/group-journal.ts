@@ -89,6 +89,12 @@ export class GroupJournal {
     Atomics.store(this.#words, JOURNAL_DESCRIPTOR, NO_DESCRIPTOR)
   }
 
+  /** Forgets the descriptor and the probe: their numbers may be other files' by now. */
+  dropDescriptors(): void {
+    this.dropDescriptor()
+    Atomics.store(this.#words, JOURNAL_PROBE, NO_DESCRIPTOR)
+  }
+
   /** The probe to ask; the group is doubted until {@link recordProbe}. Undefined if it is already. */
   takeProbe(): number | undefined {
     if (Atomics.load(this.#words, JOURNAL_STATE) !== BEGUN) return undefined

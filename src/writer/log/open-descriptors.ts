@@ -1,11 +1,23 @@
-import { closeSync, openSync } from 'node:fs'
-import { DESCRIPTOR_WORDS, type JournalView, NO_DESCRIPTOR } from '../ring/memory-map'
+import { closeSync, fstatSync, openSync } from 'node:fs'
+import { codeOf } from '../../base/describe'
+import {
+  DESCRIPTOR_WORDS,
+  DURABLE,
+  type JournalView,
+  NO_DESCRIPTOR,
+  OPEN_DEVICE,
+  OPEN_FOLDER,
+  OPEN_INODE,
+  type SharedMemory,
+} from '../ring/memory-map'
 import { type FilePlace, GroupJournal } from './group-journal'
 
 /*
- * What the worker has open. Its descriptors outlive it, for the sake of the journal's error probe, so
- * they are noted in shared memory for its successor. A number is taken out of the note before it is
- * closed: after that it may be another file's.
+ * What the worker has open. If the calling thread is the main one, its descriptors outlive it, for the
+ * sake of the journal's error probe; so they are noted in shared memory for its successor. A number is
+ * taken out of the note before it is closed: after that it may be another file's. For the same reason
+ * the successor compares device and inode before it closes a number, or believes it. Below another
+ * thread Node closes what a worker has left open, and the numbers are forgotten unread.
  *
  * The journal names descriptors too, those of the group that is being written. So who closes one?
  *
@@ -13,32 +25,37 @@ import { type FilePlace, GroupJournal } from './group-journal'
  *   ---------------------+---------------------------------------+----------------------------------------
  *   OPEN_* alone         | has the file open, between two groups | `discard` of its sink
  *   OPEN_* and JOURNAL_* | is in the middle of a group           | the same, once the group is over
- *   JOURNAL_* alone      | has left the file, as one that failed | `closeForeign` of the sink that takes up
- *                        | in the middle of a group, or has died | that group, or gives it up
+ *   JOURNAL_* alone      | has left the file, as one that failed | the sink that takes up that group,
+ *                        | in the middle of a group, or has died | or gives it up
  *
  * `discard` in the middle of a group closes the descriptor of the writes alone, and so turns the second
  * row's probe into the third row's. After the worker's death `closeLeftovers` does so with both, and
  * closes what belongs to no group, or to one that has its outcome already. It is called before the next
  * worker opens anything, and when there is none any more; if the calling thread drains before that, its
- * `closeForeign` finds the dead worker's in both, and takes them out of both. The calling thread keeps
+ * sink finds the dead worker's in both, and takes them out of both. The calling thread keeps
  * its own OPEN_* to itself, since nobody outlives it, and is in the journal as the worker is.
  */
 
 /** Which of the note's places a descriptor takes. */
 export type DescriptorWord = (typeof DESCRIPTOR_WORDS)[number]
 
+/** Which file a descriptor is meant to be of. */
+export type FileIdentity = Pick<FilePlace, 'device' | 'inode'>
+
 /** The note. The worker's sink keeps it in shared memory; one of the calling thread needs none. */
 export class OpenDescriptors {
   readonly #words: Int32Array
+  readonly #place: BigInt64Array
 
-  constructor(words: Int32Array) {
+  constructor({ words, place }: JournalView) {
     this.#words = words
+    this.#place = place
   }
 
   /** A note that nobody else reads. */
   static unshared(): OpenDescriptors {
-    const words = new Int32Array(Math.max(...DESCRIPTOR_WORDS) + 1)
-    return new OpenDescriptors(words.fill(NO_DESCRIPTOR))
+    const words = new Int32Array(Math.max(...DESCRIPTOR_WORDS) + 1).fill(NO_DESCRIPTOR)
+    return new OpenDescriptors({ words, place: new BigInt64Array(OPEN_INODE + 1) })
   }
 
   /** Opens a file and notes its descriptor. */
@@ -46,6 +63,24 @@ export class OpenDescriptors {
     // In one expression: a thread can be ended at each call of a function, and what is open by then
     // and not noted stays open for ever.
     return Atomics.store(this.#words, word, openSync(path, flags, mode))
+  }
+
+  /** Notes which file the open descriptors are of. */
+  identify({ device, inode }: FileIdentity): void {
+    this.#place[OPEN_DEVICE] = BigInt.asIntN(64, device)
+    this.#place[OPEN_INODE] = BigInt.asIntN(64, inode)
+  }
+
+  /** Notes that the file that is opened next is not known yet. */
+  forgetIdentity(): void {
+    this.identify({ device: 0n, inode: 0n })
+  }
+
+  /** Which file the open descriptors are of; undefined when that is not known. */
+  get identity(): FileIdentity | undefined {
+    const device = BigInt.asUintN(64, this.#place[OPEN_DEVICE] ?? 0n)
+    const inode = BigInt.asUintN(64, this.#place[OPEN_INODE] ?? 0n)
+    return inode === 0n ? undefined : { device, inode }
   }
 
   /** Takes the descriptor out of the note; it stays open. Returns {@link NO_DESCRIPTOR} for none. */
@@ -64,33 +99,83 @@ export class OpenDescriptors {
  * Closes what a dead worker has left open. What the journal notes of an unfinished group is left to the
  * drainer that takes that up, which needs it. Called by the holder of the DRAINER word alone: a number
  * is closed once.
- * @param durable the durable position
+ * @param descriptorsOutlive whether the numbers are still the worker's, see LogFileOptions
  */
-export function closeLeftovers(view: JournalView, durable: number): void {
+export function closeLeftovers(
+  { journal: view, ring }: Pick<SharedMemory, 'journal' | 'ring'>,
+  descriptorsOutlive: boolean,
+): void {
   const journal = new GroupJournal(view)
+  const descriptors = new OpenDescriptors(view)
+  if (!descriptorsOutlive) {
+    journal.dropDescriptors()
+    for (const word of DESCRIPTOR_WORDS) descriptors.forget(word)
+  }
   const noted = journal.place()
+  const durable = Atomics.load(ring.words, DURABLE)
   const isUnfinished = journal.unfinishedEnd(durable) !== undefined
   if (noted !== undefined && !isUnfinished) {
     // It died between publishing the group's outcome and forgetting the group.
+    const numbers = notedDescriptors(noted)
     journal.clear()
-    closeNoted(view, noted)
+    closeNoted(view, numbers)
   }
-  const descriptors = new OpenDescriptors(view.words)
+  const { identity } = descriptors
   for (const word of DESCRIPTOR_WORDS) {
-    const fd = descriptors.forget(word)
+    const fd = Atomics.load(view.words, word)
+    if (fd === NO_DESCRIPTOR) continue
     const isKept = noted !== undefined && [noted.fd, noted.probe].includes(fd)
-    if (fd !== NO_DESCRIPTOR && !isKept) closeQuietly(fd)
+    const isForeign = word === OPEN_FOLDER ? isNoFolder(fd) : isOther(fd, identity)
+    // Looked at first: this thread, too, may be ended before it has closed what it has forgotten.
+    if (isKept || isForeign) descriptors.forget(word)
+    else descriptors.close(word)
   }
 }
 
-/** Closes a dead drainer's descriptors that a note of the journal names; by the holder of DRAINER. */
-export function closeNoted({ words }: JournalView, { fd, probe }: FilePlace): void {
-  for (const noted of [fd, probe]) {
-    if (noted === NO_DESCRIPTOR) continue
-    for (const word of DESCRIPTOR_WORDS) {
-      Atomics.compareExchange(words, word, noted, NO_DESCRIPTOR)
-    }
-    closeQuietly(noted)
+/**
+ * The descriptors that a note of the journal names, as far as they are still of its file. To be asked
+ * before the note is forgotten: the thread that asks may be ended over it, too.
+ */
+export function notedDescriptors(noted: FilePlace): number[] {
+  const numbers = [noted.fd, noted.probe]
+  return numbers.filter((fd) => fd !== NO_DESCRIPTOR && !isOther(fd, noted))
+}
+
+/** Takes descriptors of a dead drainer out of the note of what is open, and closes them. */
+export function closeNoted({ words }: JournalView, numbers: readonly number[]): void {
+  for (const fd of numbers) {
+    for (const word of DESCRIPTOR_WORDS) Atomics.compareExchange(words, word, fd, NO_DESCRIPTOR)
+    closeQuietly(fd)
+  }
+}
+
+/** Whether the number is certain to be a descriptor of that file. */
+export function isOf(fd: number, { device, inode }: FileIdentity): boolean {
+  try {
+    const stats = fstatSync(fd, { bigint: true })
+    return stats.dev === device && stats.ino === inode
+  } catch {
+    return false
+  }
+}
+
+/** Whether the number is certain to be no descriptor of that file, or if that is not known, of a file. */
+function isOther(fd: number, identity: FileIdentity | undefined): boolean {
+  try {
+    const stats = fstatSync(fd, { bigint: true })
+    if (identity === undefined) return !stats.isFile()
+    return stats.dev !== identity.device || stats.ino !== identity.inode
+  } catch (thrown) {
+    // A disk that is broken does not make the number another file's.
+    return codeOf(thrown) === 'EBADF'
+  }
+}
+
+function isNoFolder(fd: number): boolean {
+  try {
+    return !fstatSync(fd).isDirectory()
+  } catch (thrown) {
+    return codeOf(thrown) === 'EBADF'
   }
 }
 

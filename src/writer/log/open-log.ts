@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import {
   type BigIntStats,
   chmodSync,
@@ -5,14 +6,20 @@ import {
   fchmodSync,
   fstatSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
+  readlinkSync,
+  realpathSync,
   statSync,
+  unlinkSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
-import { REASON_NOT_A_FILE, REASON_UNLINKED } from '../ring/failure-word'
+import { dirname, resolve } from 'node:path'
+import { codeOf } from '../../base/describe'
+import { REASON_NOT_A_FILE, REASON_UNLINKED, type Stage } from '../ring/failure-word'
 import { OPEN_DESCRIPTOR, OPEN_FOLDER, OPEN_PROBE } from '../ring/memory-map'
 import type { LogFileOptions, Notice } from '../ring/messages'
-import { at, Refusal, unlessCode } from './attempt'
+import { sleep } from '../ring/wake-up'
+import { at, Refusal, stageOf, unlessCode } from './attempt'
 import { distrustFile, distrustFolder } from './file-trust'
 import type { OpenDescriptors } from './open-descriptors'
 
@@ -39,6 +46,12 @@ const OPEN_FLAGS =
   constants.O_NOFOLLOW |
   constants.O_NONBLOCK |
   constants.O_NOCTTY
+/** How long another process may take from giving a new file its name to taking away the other one. */
+const LINK_MS = 20
+/** What a file system without hard links says, and what the permission model does. */
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'ERR_ACCESS_DENIED']
+/** What `readlink` says of what is no link, or of what may not be looked at. */
+const NOT_A_LINK = ['EINVAL', 'ENOENT', 'EACCES', 'EPERM', 'ERR_ACCESS_DENIED']
 /** How often the folder or file may vanish between two of our calls before that is a failure. */
 export const VANISHED_ATTEMPTS_MAX = 8
 
@@ -62,16 +75,25 @@ export class LogFileOpener {
 
   /** Opens the path, creating what is missing; throws a {@link Refusal} or the kernel's error. */
   open(): OpenedLog {
+    let stage: Stage = 'open'
     for (let attempt = 0; attempt < VANISHED_ATTEMPTS_MAX; attempt++) {
-      // Not there: the file's folder was deleted since the file was opened.
-      const opened = unlessCode(['ENOENT'], () => this.#tryOpen())
-      if (opened !== undefined) return opened
+      try {
+        const opened = this.#tryOpen()
+        if (opened !== undefined) return opened
+      } catch (thrown) {
+        // Not there: the file's folder was deleted since the file was opened.
+        if (codeOf(thrown) !== 'ENOENT') throw thrown
+        stage = stageOf(thrown) ?? stage
+      }
     }
-    throw new Refusal(REASON_UNLINKED)
+    return at(stage, () => {
+      throw new Refusal(REASON_UNLINKED)
+    })
   }
 
   /** The same, once; undefined when the file has vanished meanwhile. */
   #tryOpen(): OpenedLog | undefined {
+    this.#descriptors.forgetIdentity()
     const { fd, isCreated } = this.#openDescriptor()
     let opened: OpenedLog | undefined
     try {
@@ -79,7 +101,10 @@ export class LogFileOpener {
       at('folder', () => this.#syncFolders())
       const probe = at('open', () => this.#openProbe(stats))
       const { dev: device, ino: inode, size } = stats
-      if (probe !== undefined) opened = { fd, probe, device, inode, size }
+      if (probe === undefined) return undefined
+      // Not before: until here the two may be of different files.
+      this.#descriptors.identify({ device, inode })
+      opened = { fd, probe, device, inode, size }
       return opened
     } finally {
       if (opened === undefined) this.#close()
@@ -102,10 +127,19 @@ export class LogFileOpener {
 
   #check(fd: number, isCreated: boolean) {
     const { fileMode } = this.#options
-    const stats = fstatSync(fd, { bigint: true })
+    let stats = fstatSync(fd, { bigint: true })
     if (!stats.isFile()) throw new Refusal(REASON_NOT_A_FILE)
-    if (isCreated && permissionBits(stats.mode) !== fileMode) fchmodSync(fd, fileMode)
-    this.#checkTrust(isCreated ? [] : distrustFile(stats, fileMode))
+    if (isCreated && permissionBits(stats.mode) !== fileMode) {
+      // Some file systems (SMB, FUSE) refuse this, others ignore it: what counts is the mode after it.
+      bestEffort(() => fchmodSync(fd, fileMode))
+      stats = fstatSync(fd, { bigint: true })
+    }
+    if (stats.nlink > 1n) {
+      // Another process may be giving a file that it has made its name, see #createFor.
+      sleep(LINK_MS)
+      stats = fstatSync(fd, { bigint: true })
+    }
+    this.#checkTrust(distrustFile(stats, fileMode))
     return stats
   }
 
@@ -131,11 +165,33 @@ export class LogFileOpener {
       at('folder', () => this.#ensureFolder(dirname(path)))
       const created = at('open', () => {
         if (this.#options.onUnsafeFile === 'fail') this.#checkTrust()
-        return unlessCode(['EEXIST', 'ENOENT'], () => open(create))
+        return unlessCode(['EEXIST', 'ENOENT'], () => this.#createForOthers() ?? open(create))
       })
       if (created !== undefined) return { fd: created, isCreated: true }
     }
     throw new Refusal(REASON_UNLINKED)
+  }
+
+  /**
+   * Creates the file with its whole mode before it has its name, if the umask would take bits away: a
+   * follower of another user must never meet a file that it may not read. Returns undefined if there is
+   * no need, or if the file system has no links.
+   */
+  #createForOthers(): number | undefined {
+    const { path, fileMode } = this.#options
+    if ((fileMode & process.umask()) === 0) return undefined
+    const unnamed = `${path}.${randomBytes(8).toString('hex')}`
+    const flags = OPEN_FLAGS | constants.O_CREAT | constants.O_EXCL
+    const fd = this.#descriptors.open(OPEN_DESCRIPTOR, unnamed, flags, fileMode)
+    let isNamed = false
+    try {
+      bestEffort(() => fchmodSync(fd, fileMode))
+      isNamed = unlessCode(NO_LINKS, () => isLinked(unnamed, path)) ?? false
+    } finally {
+      bestEffort(() => unlinkSync(unnamed))
+      if (!isNamed) this.#descriptors.close(OPEN_DESCRIPTOR)
+    }
+    return isNamed ? fd : undefined
   }
 
   /** Makes a folder and those above it with the configured mode, whatever the umask. */
@@ -151,7 +207,9 @@ export class LogFileOpener {
       this.#ensureFolder(parent)
       isMade = unlessCode(['EEXIST'], make)
     }
-    if (isMade && permissionBits(statSync(folder).mode) !== dirMode) chmodSync(folder, dirMode)
+    if (isMade && permissionBits(statSync(folder).mode) !== dirMode) {
+      bestEffort(() => chmodSync(folder, dirMode))
+    }
   }
 
   /**
@@ -161,7 +219,7 @@ export class LogFileOpener {
   #syncFolders(): void {
     const { path, syncMethod } = this.#options
     if (syncMethod === 'none') return
-    for (const folder of foldersAbove(path)) {
+    for (const folder of foldersOf(path)) {
       // One above that we may not even read is one that we have not made.
       const ignored = folder === dirname(path) ? [] : ['EACCES', 'EPERM', 'ERR_ACCESS_DENIED']
       unlessCode(ignored, () => this.#syncFolder(folder))
@@ -191,7 +249,32 @@ function isPresent(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) !== undefined
 }
 
-function foldersAbove(path: string): string[] {
-  const parent = dirname(path)
-  return parent === path ? [] : [parent, ...foldersAbove(parent)]
+/** Gives the file at `from` the further name `to`. */
+function isLinked(from: string, to: string): boolean {
+  linkSync(from, to)
+  return true
+}
+
+/** Runs what may fail, as far as anyone here depends on it. */
+function bestEffort(action: () => void): void {
+  try {
+    action()
+  } catch {
+    // What comes of it is looked at afterwards.
+  }
+}
+
+/** The folders whose entries lead to `path`: those above it, and behind symbolic links the real ones. */
+function foldersOf(path: string): ReadonlySet<string> {
+  const folders = new Set<string>()
+  const visit = (folder: string): void => {
+    if (folders.has(folder)) return
+    folders.add(folder)
+    const parent = dirname(folder)
+    const target = unlessCode(NOT_A_LINK, () => readlinkSync(folder))
+    if (target !== undefined) visit(resolve(realpathSync(parent), target))
+    visit(parent)
+  }
+  visit(dirname(path))
+  return folders
 }

@@ -1,5 +1,14 @@
-import { fdatasyncSync, fstatSync, fsyncSync, readSync, statSync } from 'node:fs'
+import {
+  type BigIntStats,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  readlinkSync,
+  readSync,
+} from 'node:fs'
 import { constants } from 'node:os'
+import { basename } from 'node:path'
 import { COUNT_OPENS, COUNT_ROTATIONS, COUNT_SYNCS, FILE_END } from '../ring/counters'
 import { type Failure, REASON_UNLINKED } from '../ring/failure-word'
 import {
@@ -7,19 +16,20 @@ import {
   type JournalView,
   OPEN_DESCRIPTOR,
   OPEN_PROBE,
+  type SharedMemory,
 } from '../ring/memory-map'
 import type { LogFileOptions, Notice } from '../ring/messages'
 import { AppendStream } from './append-stream'
 import { at, attempt, Refusal } from './attempt'
-import type { FilePlace, GroupJournal } from './group-journal'
-import { closeNoted, OpenDescriptors } from './open-descriptors'
+import { type FilePlace, GroupJournal } from './group-journal'
+import { closeNoted, isOf, notedDescriptors, OpenDescriptors } from './open-descriptors'
 import { LogFileOpener, type OpenedLog, VANISHED_ATTEMPTS_MAX } from './open-log'
 import { TailRepair } from './tail-repair'
 
 const { errno } = constants
 
-/** The lines of one group. */
-export interface Group {
+/** The lines of one group, and which it is. */
+export interface GroupLines {
   /** Ring positions. */
   readonly start: number
   readonly end: number
@@ -39,6 +49,13 @@ const BROKEN_DISK = new Set<number>([
 /** No file's size: the tail of a file that was just opened is always looked at. */
 const UNKNOWN_END = -1n
 
+/** What the sink reports. */
+export interface SinkEvents {
+  /** A sync has returned, after `ms` milliseconds. */
+  onSync(ms: number): void
+  onNotice(notice: Notice): void
+}
+
 interface OpenFile extends Omit<OpenedLog, 'size'> {
   readonly stream: AppendStream
   /** Where our last line ends; elsewhere than the file does, when others append to it or truncate it. */
@@ -57,28 +74,28 @@ export class Sink {
   readonly #counters: CountersView
   readonly #journalView: JournalView
   readonly #journal: GroupJournal
-  readonly #recordSync: (ms: number) => void
+  readonly #events: SinkEvents
   readonly #opener: LogFileOpener
   readonly #tail: TailRepair
   readonly #descriptors: OpenDescriptors
   #file: OpenFile | undefined
+  /** Whether this thread made the journal's note, or has adopted it. */
+  #isNoteOwn = false
 
   constructor(
     options: LogFileOptions,
-    memory: { readonly counters: CountersView; readonly journal: JournalView },
-    journal: GroupJournal,
-    recordSync: (ms: number) => void,
-    onNotice: (notice: Notice) => void,
+    memory: Pick<SharedMemory, 'counters' | 'journal'>,
+    events: SinkEvents,
     descriptors = OpenDescriptors.unshared(),
   ) {
     this.#options = options
     this.#descriptors = descriptors
     this.#counters = memory.counters
     this.#journalView = memory.journal
-    this.#journal = journal
-    this.#recordSync = recordSync
-    this.#opener = new LogFileOpener(options, descriptors, onNotice)
-    this.#tail = new TailRepair(memory.counters, journal, onNotice)
+    this.#journal = new GroupJournal(memory.journal)
+    this.#events = events
+    this.#opener = new LogFileOpener(options, descriptors, events.onNotice)
+    this.#tail = new TailRepair(memory.counters, this.#journal, events.onNotice)
   }
 
   /**
@@ -86,12 +103,12 @@ export class Sink {
    * file that had a name after the sync. A failure leaves nothing behind but perhaps bytes in the
    * file; calling again with the same group completes or rewrites it, see journal.ts.
    */
-  append(group: Group): Failure | undefined {
+  append(group: GroupLines): Failure | undefined {
     return this.#attempt(() => {
       for (let attempt = 0; attempt < VANISHED_ATTEMPTS_MAX; attempt++) {
         if (!this.#appendOnce(group)) continue
         // The sync has succeeded: if this fails, what is in the file can be completed.
-        if (at('open', () => this.#isLinked())) return
+        if (at('open', () => this.#hasName())) return
         // Deleted under us: what was synced is gone, so the group goes to a fresh file.
         this.#count(COUNT_ROTATIONS)
         this.#discard({ keepNote: false })
@@ -105,16 +122,27 @@ export class Sink {
     return this.#attempt(() => {
       this.#discard({ keepNote: false })
       const { file, size } = this.#open()
-      file.end = this.#tail.repair(file.fd, size)
+      const { offset, guard } = this.#tail.repair(file.fd, size)
+      if (guard === '') file.end = offset
     })
+  }
+
+  /**
+   * Called when this thread becomes the drainer. Returns the end of the group that another one had begun
+   * at the durable position, if there is one.
+   */
+  takeOver(durable: number): number | undefined {
+    this.#isNoteOwn = false
+    return this.#journal.unfinishedEnd(durable)
   }
 
   /** Forgets the group that was appended, or given up. Called once its outcome is published. */
   endGroup(): void {
     const note = this.#journal.place()
     if (note === undefined) return
+    const numbers = this.#foreignDescriptors(note)
     this.#journal.clear()
-    this.#closeForeign(note)
+    closeNoted(this.#journalView, numbers)
   }
 
   /**
@@ -135,15 +163,18 @@ export class Sink {
   }
 
   /** Returns false when another process has written into the middle of the group. */
-  #appendOnce(group: Group): boolean {
+  #appendOnce(group: GroupLines): boolean {
     const noted = this.#journal.place()
-    const { file, place, present } = at('open', () => this.#place(group, noted))
+    const { file, place, present, guard } = at('open', () => this.#place(group, noted))
+    const numbers = noted === undefined ? [] : at('open', () => this.#foreignDescriptors(noted))
     if (present > 0) this.#journal.adopt(place)
     else this.#journal.begin(group.start, group.end, place)
-    if (noted !== undefined) this.#closeForeign(noted)
+    this.#isNoteOwn = true
+    closeNoted(this.#journalView, numbers)
     const { bytes } = group
     const isWhole = at('write', () => {
-      const isInOneWrite = present === bytes.length || file.stream.append(bytes.subarray(present))
+      const isInOneWrite =
+        present === bytes.length || file.stream.append(guarded(bytes.subarray(present), guard))
       // Between two parts of the group another process may have appended, and cut a line in two.
       return (present === 0 && isInOneWrite) || this.#isInFile(file, place.offset, bytes)
     })
@@ -159,25 +190,26 @@ export class Sink {
 
   /** The file at the path, where the group starts in it, and how much of it is there already. */
   #place(
-    group: Group,
+    group: GroupLines,
     noted: FilePlace | undefined,
-  ): { file: OpenFile; place: FilePlace; present: number } {
+  ): { file: OpenFile; place: FilePlace; present: number; guard: string } {
     const { file, size } = this.#current() ?? this.#open()
     const { fd, probe, device, inode } = file
     if (noted !== undefined && this.#journal.isAbout(group.start, group.end)) {
       const present = this.#presentBytes(file, size, noted, group.bytes)
-      if (present > 0) return { file, place: { ...noted, fd, probe }, present }
+      if (present > 0) return { file, place: { ...noted, fd, probe }, present, guard: '' }
     }
     // Where the file ends as we left it, there is nothing to look at.
-    const offset = size === file.end ? size : this.#tail.repair(fd, size)
-    return { file, place: { fd, probe, device, inode, offset }, present: 0 }
+    const { offset, guard } =
+      size === file.end ? { offset: size, guard: '' } : this.#tail.repair(fd, size)
+    return { file, place: { fd, probe, device, inode, offset }, present: 0, guard }
   }
 
   /** The open file and its size, if it is still the one at the path; closes it if it is not. */
   #current(): { file: OpenFile; size: bigint } | undefined {
     const file = this.#file
     if (file === undefined) return undefined
-    const stats = statSync(this.#options.path, { bigint: true, throwIfNoEntry: false })
+    const stats = statsOf(this.#options.path)
     if (stats?.ino === file.inode && stats.dev === file.device) return { file, size: stats.size }
     this.#count(COUNT_ROTATIONS)
     this.#discard({ keepNote: true })
@@ -192,7 +224,7 @@ export class Sink {
     if (noted.device !== file.device || noted.inode !== file.inode) return 0
     const length = Number(size - noted.offset)
     if (length <= 0 || length > bytes.length) return 0
-    if (!this.#isProbeClean()) return 0
+    if (!this.#isProbeClean(noted)) return 0
     return this.#isInFile(file, noted.offset, bytes.subarray(0, length)) ? length : 0
   }
 
@@ -201,10 +233,10 @@ export class Sink {
     return readSync(fd, found, 0, bytes.length, offset) === bytes.length && found.equals(bytes)
   }
 
-  #isProbeClean(): boolean {
+  #isProbeClean(noted: FilePlace): boolean {
     if (this.#options.syncMethod === 'none') return true
     const probe = this.#journal.takeProbe()
-    const isClean = probe !== undefined && canSync(probe)
+    const isClean = probe !== undefined && this.#isStillOpen(probe, noted) && canSync(probe)
     if (!isClean) this.#journal.markTailAtRisk()
     this.#journal.recordProbe(isClean)
     return isClean
@@ -225,13 +257,20 @@ export class Sink {
     if (syncMethod === 'fsync') fsyncSync(fd)
     else fdatasyncSync(fd)
     this.#journal.markTailSafe()
-    this.#recordSync(performance.now() - start)
+    this.#events.onSync(performance.now() - start)
     this.#count(COUNT_SYNCS)
   }
 
-  /** Whether the open file still has a name, anywhere. */
-  #isLinked(): boolean {
-    return this.#file !== undefined && fstatSync(this.#file.fd).nlink > 0
+  /**
+   * Whether the open file still has a name: the path, or another one after a rename. The count of links
+   * does not tell: NFS and FUSE do not delete a file that is open, they hide it under a name of their own.
+   */
+  #hasName(): boolean {
+    const file = this.#file
+    if (file === undefined) return false
+    const stats = statsOf(this.#options.path)
+    if (stats?.ino === file.inode && stats.dev === file.device) return true
+    return !isHidden(file.fd, this.#options.path) && fstatSync(file.fd).nlink > 0
   }
 
   /**
@@ -253,13 +292,44 @@ export class Sink {
     this.#descriptors.close(OPEN_DESCRIPTOR)
   }
 
-  /** Closes the descriptors of a note that are not those of the open file: their drainer is dead. */
-  #closeForeign(noted: FilePlace): void {
-    if (noted.probe !== this.#file?.probe) closeNoted(this.#journalView, noted)
+  /** The descriptors of a note that are not those of the open file: their drainer is dead. */
+  #foreignDescriptors(noted: FilePlace): readonly number[] {
+    const isForeign = noted.probe !== this.#file?.probe
+    return isForeign && this.#areNumbersKept ? notedDescriptors(noted) : []
+  }
+
+  /** Whether the numbers in the note are still those of the descriptors that they were made for. */
+  get #areNumbersKept(): boolean {
+    return this.#isNoteOwn || this.#options.descriptorsOutlive
+  }
+
+  #isStillOpen(probe: number, noted: FilePlace): boolean {
+    return this.#areNumbersKept && isOf(probe, noted)
   }
 
   #count(counter: number): void {
     Atomics.add(this.#counters.counts, counter, 1n)
+  }
+}
+
+/** What is at the path itself: a link in the log's place is not followed. */
+function statsOf(path: string): BigIntStats | undefined {
+  return lstatSync(path, { bigint: true, throwIfNoEntry: false })
+}
+
+/** The bytes behind a guard, so that both are one write. */
+function guarded(bytes: Buffer, guard: string): Buffer {
+  return guard === '' ? bytes : Buffer.concat([Buffer.from(guard), bytes])
+}
+
+/** Whether the kernel calls the open file by a dotted name, as one that was deleted, though the log has none. */
+function isHidden(fd: number, path: string): boolean {
+  try {
+    const name = basename(readlinkSync(`/proc/self/fd/${fd}`))
+    return name.startsWith('.') && !basename(path).startsWith('.')
+  } catch {
+    // Without /proc nobody knows.
+    return false
   }
 }
 

@@ -9,29 +9,44 @@ import type { GroupJournal } from './group-journal'
 /*
  * The repair of the file's end, before a group is appended where the file does not end as we left it:
  *
- *   the file ends with ...                              | is written      | told of
- *   ----------------------------------------------------+-----------------+---------
- *   a fragment that stays the same: a torn tail         | a newline       | yes
- *   a newline that a failed sync may yet lose           | another newline | no
- *   a newline, or nothing at all                        | nothing         | no
+ *   the file ends with ...                              | is written                 | reported
+ *   ----------------------------------------------------+----------------------------+---------
+ *   a fragment that stays the same: a torn tail         | a newline                  | yes
+ *   a fragment to which another process goes on adding  | a newline, with the group  | yes
+ *   a newline that a failed sync may yet lose           | another newline            | no
+ *   a newline, or nothing at all                        | nothing                    | no
  *
- * Nothing is ever taken away.
+ * Nothing is ever taken away. A process that goes on adding without newlines is waited for once, for a
+ * second; while it does not stop, each later group waits for a moment only. Its bytes may come between the
+ * repair and the group, so that newline is written together with the group.
  */
 
 /** How long a tail must stay the same to count as torn: another process may be in its `write`. */
 const SETTLE_MS = 20
+/** How long a tail to which another process adds is waited for in all. */
+const SETTLE_MS_MAX = 1_000
 /** What a disk loses or keeps as one, at the least. */
 const SECTOR_BYTES = 512n
 /** How much is read at once where the start of a fragment is looked for. */
 const SCAN_BYTES = 64 * 1024
+/** How far back the start of a fragment is looked for. */
+const SCAN_BYTES_MAX = 1024 * 1024
 const NEWLINE = 0x0a
 const NOTHING = Buffer.alloc(0)
+
+/** Where the next group starts, and what must be written in front of it, in the same write. */
+export interface RepairedTail {
+  readonly offset: bigint
+  readonly guard: '' | '\n'
+}
 
 /** Sees to it that the next line starts on a line of its own. */
 export class TailRepair {
   readonly #counters: CountersView
   readonly #journal: GroupJournal
   readonly #onNotice: (notice: Notice) => void
+  /** Whether another process was still adding when it was last waited for. */
+  #isGrowing = false
 
   constructor(counters: CountersView, journal: GroupJournal, onNotice: (notice: Notice) => void) {
     this.#counters = counters
@@ -39,30 +54,34 @@ export class TailRepair {
     this.#onNotice = onNotice
   }
 
-  /** Repairs the end of a file of `size` bytes; returns its size after that. */
-  repair(fd: number, size: bigint): bigint {
+  /** Repairs the end of a file of `size` bytes. */
+  repair(fd: number, size: bigint): RepairedTail {
     const settledSize = this.#settledSize(fd, size)
     if (isWhole(fd, settledSize)) {
-      return this.#isAtRisk(settledSize) ? this.#addNewline(fd, settledSize) : settledSize
+      this.#isGrowing = false
+      const isAtRisk = this.#isAtRisk(settledSize)
+      return { offset: isAtRisk ? this.#addNewline(fd, settledSize) : settledSize, guard: '' }
     }
-    const bytes = fragmentBytes(fd, settledSize)
-    const repairedSize = this.#addNewline(fd, settledSize)
+    const { bytes, isLonger } = fragmentBytes(fd, settledSize)
+    const offset = this.#isGrowing ? settledSize + 1n : this.#addNewline(fd, settledSize)
     Atomics.add(this.#counters.counts, COUNT_TORN_TAILS, 1n)
-    this.#onNotice({ kind: 'torn-tail', offset: Number(settledSize) - bytes, bytes })
-    return repairedSize
+    this.#onNotice({ kind: 'torn-tail', offset: Number(settledSize) - bytes, bytes, isLonger })
+    return { offset, guard: this.#isGrowing ? '\n' : '' }
   }
 
-  /** The size once the file ends with a newline, or with a fragment to which nobody adds. */
+  /** The size once the file ends with a newline, or with a fragment that is waited for no longer. */
   #settledSize(fd: number, openedSize: bigint): bigint {
     let size = openedSize
+    let slices = this.#isGrowing ? 1 : SETTLE_MS_MAX / SETTLE_MS
     while (!isWhole(fd, size)) {
       sleep(SETTLE_MS)
       // On a busy machine a write may stand still for longer. The kernel lets one write at a time into
       // a file: one of nothing returns when the other is over.
       writeSync(fd, NOTHING)
       const settled = fstatSync(fd, { bigint: true }).size
-      if (settled === size) break
+      this.#isGrowing = settled !== size
       size = settled
+      if (!this.#isGrowing || --slices <= 0) break
     }
     return size
   }
@@ -92,16 +111,20 @@ export function endsWithNewline(fd: number, size: bigint): boolean {
   return readSync(fd, byte, 0, 1, size - 1n) === 1 && byte[0] === NEWLINE
 }
 
-/** Length of what follows the last newline in a file of `size` bytes. */
-export function fragmentBytes(fd: number, size: bigint): number {
+/**
+ * Length of what follows the last newline in a file of `size` bytes; it may be longer than `bytes`, which
+ * end at a mebibyte.
+ */
+export function fragmentBytes(fd: number, size: bigint): { bytes: number; isLonger: boolean } {
   const end = Number(size)
+  const first = Math.max(0, end - SCAN_BYTES_MAX)
   const chunk = Buffer.allocUnsafe(Math.min(end, SCAN_BYTES))
-  for (let to = end; to > 0; ) {
-    const from = Math.max(0, to - chunk.length)
+  for (let to = end; to > first; ) {
+    const from = Math.max(first, to - chunk.length)
     const read = readSync(fd, chunk, 0, to - from, from)
     const newline = chunk.subarray(0, read).lastIndexOf(NEWLINE)
-    if (newline >= 0) return end - (from + newline + 1)
+    if (newline >= 0) return { bytes: end - (from + newline + 1), isLonger: false }
     to = from
   }
-  return end
+  return { bytes: end - first, isLonger: first > 0 }
 }

@@ -9,7 +9,7 @@ import { type RecordBytes, recordBytes } from './record-header'
  *
  *     +---------------+----------------+----------------+----------+---------+------------------+
  *     | ring words    | session words  | journal words  | place    | counts  | record area,     |
- *     | 7 x 128 bytes | 5 x 128 bytes  | 9 x 128 bytes  | 3 x 8    | 29 x 8  | `capacity` bytes |
+ *     | 7 x 128 bytes | 5 x 128 bytes  | 9 x 128 bytes  | 5 x 8    | 29 x 8  | `capacity` bytes |
  *     +---------------+----------------+----------------+----------+---------+------------------+
  *
  * Each part has a view of its own, so that a class is handed no more than it may touch.
@@ -95,11 +95,16 @@ const JOURNAL_WORDS = 9 * STRIDE
 export const DESCRIPTOR_WORDS = [OPEN_DESCRIPTOR, OPEN_PROBE, OPEN_FOLDER] as const
 export const NO_DESCRIPTOR = -1
 
-/** Where the noted group starts, as indexes into {@link JournalView.place}: its file and the offset. */
+/**
+ * Where the noted group starts, as indexes into {@link JournalView.place}: its file and the offset; and
+ * which file the worker's open descriptors are of, both 0 until that is known.
+ */
 export const PLACE_DEVICE = 0
 export const PLACE_INODE = 1
 export const PLACE_OFFSET = 2
-const PLACE_WORDS = 3
+export const OPEN_DEVICE = 3
+export const OPEN_INODE = 4
+const PLACE_WORDS = 5
 
 /** How far position `a` is past position `b`, in bytes; negative when it is before. */
 export function positionDelta(a: number, b: number): number {

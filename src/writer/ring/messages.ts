@@ -28,6 +28,12 @@ export interface LogFileOptions {
   readonly dirMode: number
   readonly onUnsafeFile: OnUnsafeFile
   readonly syncMethod: SyncMethod
+  /**
+   * Whether what a worker has open stays open when it ends. It does if the calling thread is the main
+   * one. Below a thread that tracks its descriptors Node closes them, and their numbers become other
+   * files': they are worth nothing then.
+   */
+  readonly descriptorsOutlive: boolean
 }
 
 /** What a drainer needs, in a form that can be posted to a worker. */
@@ -70,6 +76,8 @@ export interface TornTail {
   readonly offset: number
   /** Length of the fragment in bytes. */
   readonly bytes: number
+  /** Whether it starts before `offset`: its start is looked for in the last mebibyte alone. */
+  readonly isLonger: boolean
 }
 
 /** The file was opened and is written to, but others could tamper with it. */

@@ -1,11 +1,5 @@
 import type { DrainLoop } from '../drain/drain-loop'
-import {
-  DRAINER,
-  DRAINER_CALLER,
-  DRAINER_NONE,
-  DURABLE,
-  type SharedMemory,
-} from '../ring/memory-map'
+import { DRAINER, DRAINER_CALLER, DRAINER_NONE, type SharedMemory } from '../ring/memory-map'
 import type { DrainConfig, Notice } from '../ring/messages'
 import type { OversizeStore } from '../ring/oversize'
 import { RingConsumer } from '../ring/ring'
@@ -73,7 +67,7 @@ export class CallerDrainer {
     if (!this.#tryOwn()) return
     try {
       const { closeLeftovers } = loadOpenDescriptors()
-      closeLeftovers(this.#memory.journal, Atomics.load(this.#memory.ring.words, DURABLE))
+      closeLeftovers(this.#memory, this.#config.sink.descriptorsOutlive)
     } catch {
       // The package's files have vanished; two descriptors stay open.
     }

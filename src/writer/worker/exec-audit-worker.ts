@@ -9,7 +9,6 @@ import {
   DRAINER,
   DRAINER_NONE,
   DRAINER_WORKER,
-  DURABLE,
   FLUSH_UP_TO,
   SESSIONS_BEGUN,
   type SharedMemory,
@@ -68,9 +67,9 @@ class Worker {
 
   #restartedLoop(): DrainLoop {
     if (this.#loop === undefined) {
-      closeLeftovers(this.#memory.journal, Atomics.load(this.#memory.ring.words, DURABLE))
+      closeLeftovers(this.#memory, this.#config.sink.descriptorsOutlive)
       const notify = (notice: unknown) => this.#port?.postMessage(notice)
-      const descriptors = new OpenDescriptors(this.#memory.journal.words)
+      const descriptors = new OpenDescriptors(this.#memory.journal)
       this.#loop = new DrainLoop(this.#config, this.#inbox, notify, this.#memory, descriptors)
     } else {
       this.#loop.restart()

@@ -7,7 +7,7 @@ import { useExt4Disk } from '../../support/ext4-disk'
 import { itWithMounts, privileged, unmount } from '../../support/privileged'
 import { itWithStrace } from '../../support/strace'
 import { useTempDir } from '../../support/temp-dir'
-import { until } from '../../support/until'
+import { until } from '../../support/waiting'
 
 let mounted = ''
 // Before the folder's own clean-up, which is registered next: hooks run in that order.

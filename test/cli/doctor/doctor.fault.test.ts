@@ -13,7 +13,7 @@ import { runCli, startCli } from '../../support/cli'
 import { startedLine } from '../../support/events'
 import { useExt4Disk } from '../../support/ext4-disk'
 import { itWithMounts, privileged } from '../../support/privileged'
-import { until } from '../../support/until'
+import { until } from '../../support/waiting'
 
 const STRANGER = 65_534
 const nameOf = (uid: string) => execFileSync('id', ['-un', uid], { encoding: 'utf8' }).trim()

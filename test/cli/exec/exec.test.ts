@@ -11,7 +11,7 @@ import {
   warned,
 } from '../../support/runner'
 import { useTempDir } from '../../support/temp-dir'
-import { until } from '../../support/until'
+import { until, WAITING } from '../../support/waiting'
 
 const MAIN = join(__dirname, '../../../dist/cli/main.js')
 const PREFIX = 'x0x-exec-audit: '
@@ -219,13 +219,14 @@ describe('exec', () => {
     const held = dir.path('held.js')
     writeFileSync(
       held,
-      `const fs = require('node:fs')
+      `${WAITING}
+       const fs = require('node:fs')
        const { read } = fs
        fs.read = (fd, ...rest) => {
          if (fd !== 0) return read(fd, ...rest)
          fs.read = read
-         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2_500)
-         setTimeout(() => read(fd, ...rest), 20)
+         stall(2_500)
+         pause(20).then(() => read(fd, ...rest))
        }`,
     )
     process.env.NODE_OPTIONS = `--require=${held}`

@@ -3,9 +3,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import type { TuneReport } from '../../../src/cli/tune/report'
 import { runCli, startCli as start } from '../../support/cli'
+import { blocksOf } from '../../support/documents'
 import { itWithMounts, privileged, unmount } from '../../support/privileged'
 import { itWithStrace } from '../../support/strace'
 import { useTempDir } from '../../support/temp-dir'
+import { until } from '../../support/waiting'
 
 const run = (args: readonly string[], wrapper?: readonly string[]) => runCli(args, '', wrapper)
 
@@ -62,8 +64,9 @@ describe('tune', () => {
     expect(failed.stdout.endsWith(` more than 25 % since ${old}.\n`)).toBe(true)
   })
 
-  it('removes what it made when it is interrupted', async () => {
-    const { child, end } = start(['tune', '--dir', disk()])
+  it('takes the command of docs/tuning.md, and removes what it made when it is interrupted', async () => {
+    const [, ...args] = blocksOf('docs/tuning.md', 'sh')[0]?.trim().split(' ').slice(1) ?? []
+    const { child, end } = start(args.map((arg) => (arg === '/var/log/gateway' ? disk() : arg)))
     await madeTrial(child)
     child.kill('SIGINT')
     expect(await end).toEqual({
@@ -245,8 +248,6 @@ function expectAlone(page: string): void {
 async function madeTrial(child: ChildProcess): Promise<void> {
   const isWriting = () =>
     readdirSync(disk()).some((name) => existsSync(join(disk(), name, 'trial.log')))
-  while (!isWriting()) {
-    if (child.exitCode !== null) throw new Error('it has ended before its first trial')
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
+  await until('it writes nothing', () => isWriting() || child.exitCode !== null)
+  if (!isWriting()) throw new Error('it has ended before its first trial')
 }

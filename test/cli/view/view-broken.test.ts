@@ -2,7 +2,7 @@ import { appendFileSync, writeFileSync } from 'node:fs'
 import { runCli, startCli } from '../../support/cli'
 import { startedLine } from '../../support/events'
 import { useTempDir } from '../../support/temp-dir'
-import { until } from '../../support/until'
+import { until } from '../../support/waiting'
 
 const dir = useTempDir()
 const log = () => dir.path('exec.log')

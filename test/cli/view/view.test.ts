@@ -12,7 +12,7 @@ import { MACHINE_ID, startedEvent, startedLine, startedLines } from '../../suppo
 import { openAudit } from '../../support/open-audit'
 import { idOf, OTHER_AGENT, writeSampleLog } from '../../support/sample-log'
 import { useTempDir } from '../../support/temp-dir'
-import { until } from '../../support/until'
+import { until } from '../../support/waiting'
 
 const dir = useTempDir()
 const log = () => dir.path('exec.log')

@@ -1,15 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { AGENT_ID, MACHINE_ID, REQUEST_ID, startedLine } from '../events'
-import { randomFrom } from '../random'
+import { pause } from '../waiting'
 
 const DIST = join(__dirname, '../../../dist')
-/** Events under way at once, where they have no filling. */
+/** Events under way at once, if they have no filling. */
 const IN_FLIGHT = 64
 
 /**
- * Records events for ever, and writes the pid of each that succeeds to its output, and each torn tail
- * that it is told of.
+ * Records events without end, and prints the pid of each that succeeds and each torn tail that the writer
+ * reports.
  */
 const SCRIPT = `
 const { ExecAudit, ExecDiagnostics } = require(${JSON.stringify(DIST)})
@@ -53,17 +53,17 @@ export interface Load {
   readonly method?: 'fdatasync' | 'none'
   /** Characters that make each line longer. */
   readonly fill?: number
-  /** After so many acknowledgements each time, the log is renamed. */
+  /** The log is renamed each time after this many acknowledgements. */
   readonly rotateEach?: number
-  /** Milliseconds from the first acknowledgement, or the first of an event in a second file, to the end. */
+  /** Milliseconds from the first acknowledgement (of an event in a second file, if there is one) to the end. */
   readonly afterMs: number
-  /** Whether the end also waits for a torn tail to be told. */
+  /** Whether the end also waits for the report of a torn tail. */
   readonly isTorn?: boolean
   /** Called at the end, before the child is killed. */
   readonly atEnd?: (child: ChildProcess) => void
 }
 
-/** What a child has told before it was killed. */
+/** The output of a child before it was killed. */
 export interface LoadEnd {
   /** Pids that were acknowledged, in that order. */
   readonly acked: readonly number[]
@@ -89,7 +89,7 @@ export function loadLine(pid: number, fill = 0): string {
 export async function runUntilKilled(load: Load): Promise<LoadEnd> {
   const { path, from, method = 'fdatasync', fill = 0, rotateEach = Number.NaN } = load
   const { afterMs, isTorn = false, atEnd } = load
-  // When the log is renamed, so many more have been recorded; those that come later go to the next file.
+  // When the log is renamed, events in flight still go to the old file; later ones go to the next file.
   const ackedMin = rotateEach > 0 ? rotateEach + IN_FLIGHT : 1
   const args = ['-e', SCRIPT, '--', path, ...[from, method, fill, rotateEach].map(String)]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -108,12 +108,12 @@ export async function runUntilKilled(load: Load): Promise<LoadEnd> {
       if (isArmed || (isTorn && !/^torn .*\n/m.test(output))) return
       if ((output.match(/^\d+\n/gm)?.length ?? 0) < ackedMin) return
       isArmed = true
-      setTimeout(end, afterMs)
+      void pause(afterMs).then(end)
     })
     child.on('close', () => resolve())
   })
-  // What came through the pipe later was acknowledged before the end just as well. The last line may
-  // be cut by the kill; it counts only with its newline.
+  // Output that came through the pipe later was acknowledged before the end as well. The kill may cut the last
+  // line, which counts only with its newline.
   const lines = (atEnd === undefined ? output : atStop).split('\n').slice(0, -1)
   return {
     acked: lines.filter((line) => !line.startsWith('torn ')).map(Number),
@@ -124,11 +124,4 @@ export async function runUntilKilled(load: Load): Promise<LoadEnd> {
 /** The pids of a log's whole lines. */
 export function readPids(text: string): Set<number> {
   return new Set(Array.from(text.matchAll(/"pid":(\d+)}\n/g), ([, pid]) => Number(pid)))
-}
-
-/** A small seeded generator of numbers from 0 up to 1; prints its seed, `SEED=n` replays it. */
-export function seededRandom(): () => number {
-  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
-  process.stdout.write(`    seed: SEED=${seed}\n`)
-  return randomFrom(seed)
 }

@@ -1,10 +1,10 @@
 'use strict'
-// The storm of test/path-storm.fault.test.ts, a process of its own: takes the log away in all sorts of
-// ways, by a seeded choice. What was ever in the log ends up in the archive:
-//   renamed-N   a file that was renamed; the writer may go on in it, it has a name
-//   copied-N    what a copytruncate has copied
-//   deleted-N   a file that was deleted, as it was when its name was gone
-//   nameless-N  what was appended to it after that
+// The storm of path-storm.fault.test.ts, a process of its own: it takes the log away in all sorts of ways,
+// by a seeded choice. Everything that was ever in the log ends up in the archive:
+//   renamed-N   a file that was renamed; the writer may go on in it, since it has a name
+//   copied-N    the copy of a copytruncate
+//   deleted-N   a file that was unlinked, with its contents at that moment
+//   nameless-N  the bytes that were appended to it after that
 const fs = require('node:fs')
 const { dirname, join } = require('node:path')
 const [path, archive, seed, milliseconds, ...choices] = process.argv.slice(2)
@@ -69,7 +69,7 @@ while (performance.now() < end || done < OPERATIONS_MIN) {
 }
 fs.writeSync(1, `${done}\n`)
 
-// The writer may still be at it: what came after the names were gone is read when it has ended.
+// The writer may still write to unlinked files, so these are read when it has ended.
 process.stdin.resume().on('end', () => {
   for (const { fd, bytes, number } of deleted) {
     const text = fs.readFileSync(fd)

@@ -1,5 +1,5 @@
 'use strict'
-// The drainer of test/ring.stress.test.ts. It runs the compiled ring, as the package's own worker does.
+// The drainer of ring.stress.test.ts. It runs the compiled ring, as the package's own worker does.
 const { parentPort, workerData } = require('node:worker_threads')
 const { TAIL, viewMemory } = require('../../../dist/writer/ring/memory-map.js')
 const { LENGTH_OFFSET, REQUEST_ID_OFFSET } = require('../../../dist/writer/ring/record-header.js')
@@ -7,7 +7,7 @@ const { CORRUPT, EMPTY, RingConsumer } = require('../../../dist/writer/ring/ring
 const { park } = require('../../../dist/writer/ring/wake-up.js')
 
 const { buffer, total, parkMs, lengths, failEvery } = workerData
-/** Parks in a row without a record before the drainer takes the producer for dead. */
+/** Parks in a row without a record, after which the drainer takes the producer for dead. */
 const IDLE_PARKS_MAX = 2
 
 const { ring } = viewMemory(buffer)
@@ -15,7 +15,7 @@ const consumer = new RingConsumer(ring)
 const report = { records: 0, parks: 0, error: '' }
 let idleParks = 0
 
-/** What is wrong with the record at `index`, which should be the next in sequence; '' if nothing. */
+/** The fault of the record at `index`, which should be the next in sequence; '' if there is none. */
 function faultOf(index) {
   const { view, bytes } = consumer.records
   const sequence = report.records
@@ -29,7 +29,7 @@ function faultOf(index) {
   return ''
 }
 
-/** Reads all there is; returns false at a fault. */
+/** Reads all records there are; returns false at a fault. */
 function readAll() {
   consumer.refill()
   for (;;) {
@@ -45,7 +45,7 @@ function readAll() {
   }
 }
 
-/** Sleeps until woken; returns false when a wake-up was lost, or the producer has gone silent. */
+/** Sleeps until woken; returns false if a wake-up was lost or the producer has gone silent. */
 function sleep() {
   report.parks++
   const seenTail = consumer.copiedPosition

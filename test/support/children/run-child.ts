@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { endStrace } from '../strace'
+import { WAITING } from '../waiting'
 
 /** How a child process ended. */
 export interface ChildEnd {
@@ -13,8 +14,9 @@ export interface ChildEnd {
 
 const ROOT = join(__dirname, '../../..')
 
-/** What every script may use: the built package, one valid event of each pid, the log's path. */
+/** What every script may use: the built package, the log's path, and the ways to wait. */
 const PRELUDE = `
+${WAITING}
 const { ExecAudit, ExecDiagnostics } = require(${JSON.stringify(join(ROOT, 'dist'))})
 const path = process.argv[1]
 const requestId = '0123456789abcdef0123456789abcdef'
@@ -26,7 +28,7 @@ const open = (options = {}) =>
 export interface RunningChild {
   /** The process that was started: the wrapper's, unless that becomes the child. */
   readonly process: ChildProcess
-  /** Resolves when its standard output or error contains this; rejects when it ends without. */
+  /** Resolves when its standard output or error contains the text; rejects if it ends without. */
   said(text: string): Promise<void>
   readonly end: Promise<ChildEnd>
 }
@@ -43,7 +45,7 @@ afterEach(() => {
 /**
  * Starts a script in a child process. It finds \`open(options)\`, \`requestId\`, \`path\` and
  * \`ExecAudit\` in scope, and \`path\` is the first of \`args\`.
- * It is killed at the end of the test, should it still run.
+ * It is killed at the end of the test if it still runs.
  * @param wrapper a command that runs the child, such as strace with its options
  * @param before code that must run before the package is loaded
  */
@@ -61,16 +63,16 @@ export function startChild(
   let stdout = ''
   let stderr = ''
   const listeners = new Set<() => void>()
-  const tell = () => {
+  const notify = () => {
     for (const listener of listeners) listener()
   }
   child.stdout.setEncoding('utf8').on('data', (text) => {
     stdout += text
-    tell()
+    notify()
   })
   child.stderr.setEncoding('utf8').on('data', (text) => {
     stderr += text
-    tell()
+    notify()
   })
   const end = new Promise<ChildEnd>((resolve, reject) => {
     child.on('error', reject)

@@ -17,7 +17,7 @@ export const OFFSETS = {
 
 /**
  * To run before the package is loaded: remembers every worker thread that is started in `workers`, so
- * that a script can end it from outside, at whatever it is doing.
+ * that a script can end it from outside in the middle of its work.
  */
 export const CATCH_WORKERS = `
 const threads = require('node:worker_threads')
@@ -26,7 +26,7 @@ const { Worker } = threads
 threads.Worker = class extends Worker {
   constructor(...args) { super(...args); workers.push(this) }
 }
-// It takes Worker out of the module when it is loaded, so that must be now.
+// piscina takes Worker out of the module when it is loaded, so it must be loaded now.
 require('piscina')
 `
 
@@ -38,7 +38,7 @@ const count = (outcomes) => outcomes.reduce((sum, o) => ({ ...sum, [o]: (sum[o] 
 /**
  * To run before the package is loaded: `ringOf(bytes)` finds the shared memory of the ring with that
  * many bytes of records, so that a script can damage it, and `whileNobodyDrains(ring, action)` does so
- * before anything is read of what `action` has published.
+ * before a drainer reads any record that `action` has published.
  */
 export const CATCH_RINGS = `
 const shared = []
@@ -49,7 +49,7 @@ globalThis.SharedArrayBuffer = new Proxy(SharedArrayBuffer, {
   },
 })
 const ringOf = (bytes) => shared.find(({ byteLength }) => byteLength > bytes && byteLength < bytes + 4096)
-// While this thread stands still, a worker may start and drain: it leaves a ring alone that another holds.
+// A worker may start and drain while this thread runs, but leaves a ring alone that another thread holds.
 const whileNobodyDrains = (ring, action) => {
   const session = new Int32Array(ring, ${OFFSETS.session})
   Atomics.store(session, ${DRAINER}, ${DRAINER_CALLER})

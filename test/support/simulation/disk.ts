@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { constants as osConstants } from 'node:os'
 import type { Random } from '../random'
-import { FileNode, FolderNode, type SimulatedNode } from './nodes'
+import { FileNode, FolderNode, type SimulatedNode } from './inodes'
 
 /** The system calls that the drainer makes. */
 export type Call =
@@ -28,7 +28,7 @@ export interface Fault {
   readonly kept?: number
 }
 
-/** What may come between a call and its effect, and between its effect and its return. */
+/** Code that runs between a call and its effect, and between its effect and its return. */
 export interface Interference {
   before(call: Call, fd: number): Fault | undefined
   after(call: Call): void
@@ -36,7 +36,7 @@ export interface Interference {
 
 interface Description {
   readonly node: SimulatedNode
-  /** Who has opened it. */
+  /** The thread that has opened it. */
   readonly owner: string
   seenErrors: number
 }
@@ -66,11 +66,11 @@ export class SimulatedDisk {
   badDescriptors = 0
   /** When a sync of a file has failed, in calls. */
   readonly failedSyncs: number[] = []
-  /** When a call has told that the disk is broken, in calls. */
+  /** When a call has reported a broken disk, in calls. */
   readonly breakages: number[] = []
   owner = 'test'
   umask = 0o022
-  /** What has happened, for the reader of a failure. */
+  /** The calls and faults so far, for the reader of a failure. */
   readonly trace: string[] = []
   calls = 0
   #nextIno = FIRST_INO
@@ -104,13 +104,14 @@ export class SimulatedDisk {
     },
     fdatasyncSync: (fd: number): void => this.#sync('fdatasync', fd),
     fsyncSync: (fd: number): void => this.#sync('fsync', fd),
-    statSync: (path: string, options: StatOptions = {}): unknown => {
+    statSync: (path: string, options: StatOptions = {}): unknown => this.#stat(path, options),
+    // It has no links.
+    lstatSync: (path: string, options: StatOptions = {}): unknown => this.#stat(path, options),
+    readlinkSync: (path: string): never => {
       this.#enter('stat')
-      const node = this.find(path)
+      const isThere = this.find(path) !== undefined
       this.#interference.after('stat')
-      if (node !== undefined) return statsOf(node, options)
-      if (options.throwIfNoEntry === false) return undefined
-      throw errorOf('ENOENT', 'stat')
+      throw errorOf(isThere ? 'EINVAL' : 'ENOENT', 'readlink')
     },
     fstatSync: (fd: number, options: StatOptions = {}): unknown => {
       this.#enter('fstat', fd)
@@ -154,7 +155,16 @@ export class SimulatedDisk {
     },
   }
 
-  /** What stands at the path. */
+  #stat(path: string, options: StatOptions): unknown {
+    this.#enter('stat')
+    const node = this.find(path)
+    this.#interference.after('stat')
+    if (node !== undefined) return statsOf(node, options)
+    if (options.throwIfNoEntry === false) return undefined
+    throw errorOf('ENOENT', 'stat')
+  }
+
+  /** The file or folder at the path. */
   find(path: string): SimulatedNode | undefined {
     let node: SimulatedNode | undefined = this.root
     for (const name of path.split('/').filter(Boolean)) {
@@ -187,7 +197,7 @@ export class SimulatedDisk {
     return false
   }
 
-  /** A power cut: what is left is what was synced, and by chance more. */
+  /** A power cut: synced data stays, and by chance more. */
   cutPower(random: Random): void {
     this.#descriptions.clear()
     for (const file of this.files) {
@@ -230,7 +240,7 @@ export class SimulatedDisk {
     }
     let fd = FIRST_FD
     while (this.#descriptions.has(fd)) fd++
-    // An error that nobody was told of is told to whoever opens the file next.
+    // The next open reports an error that no description has reported yet.
     const seenErrors = node.kind === 'file' && !node.isErrorSeen ? node.errors - 1 : errorsOf(node)
     this.#descriptions.set(fd, { node, owner: this.owner, seenErrors })
     return fd

@@ -3,7 +3,7 @@ const REAL = { load, store, exchange, wait, notify }
 type Name = keyof typeof REAL
 const NAMES: readonly Name[] = ['load', 'store', 'exchange', 'wait', 'notify']
 
-/** Two threads of a few steps each: so many turns are as many as they ever take. */
+/** The most turns that two threads of a few steps each ever take. */
 const TURNS = 11
 
 const PAUSE = Symbol('pause')
@@ -40,7 +40,7 @@ class StoppableThread {
     }
   }
 
-  /** One access: an answer of before, or a fresh one, or the end of this step. */
+  /** One access: it gets a known answer, a fresh one, or ends this step. */
   access(perform: () => unknown): unknown {
     if (this.#replayed < this.#answers.length) return this.#answers[this.#replayed++]
     if (this.#hasStepped) throw PAUSE
@@ -62,7 +62,7 @@ class StoppableThread {
 let threads: readonly StoppableThread[] = []
 let current: StoppableThread | undefined
 
-/** What an access does, at the moment of its turn. */
+/** Performs an access at the moment of its turn. */
 function perform(name: Name, args: readonly unknown[]): unknown {
   if (current === undefined || !(name === 'wait' || name === 'notify')) {
     return Reflect.apply(REAL[name], Atomics, args)
@@ -76,7 +76,7 @@ function perform(name: Name, args: readonly unknown[]): unknown {
   return 'not-equal'
 }
 
-/** Runs one order of the steps of two threads; false when one of them sleeps for ever. */
+/** Runs one order of the steps of two threads; returns false if one of them sleeps for ever. */
 function run(codes: readonly (() => unknown)[], order: number): boolean {
   threads = codes.map((code) => new StoppableThread(code))
   for (let turn = 0; threads.some(({ canRun }) => canRun); turn++) {

@@ -2,19 +2,19 @@ import { strict as assert } from 'node:assert'
 import { AGENT_ID, MACHINE_ID } from '../events'
 import { Random } from '../random'
 import { type Call, type Fault, SimulatedDisk } from './disk'
-import { checkFiles, type Run } from './disk-invariants'
-import { FolderNode } from './nodes'
-import { Strangers } from './strangers'
+import { FolderNode } from './inodes'
+import { checkFiles, type Run } from './invariants'
+import { OtherProcesses } from './other-processes'
 import { type SimulatedClock, SimulatedThread, simulate } from './thread'
 import { PowerCut, SimulatedWriter, type WriterSettings } from './writer'
 
-/** What a run has seen. */
+/** Counts of one run. */
 export interface Tally {
   events: number
   durable: number
   deaths: number
   failedCalls: number
-  strangersDeeds: number
+  interventions: number
   powerCuts: number
   calls: number
 }
@@ -39,17 +39,17 @@ export const ERRNOS: Readonly<Record<Call, readonly [string, ...string[]]>> = {
   fchmod: ['EROFS', 'EIO'],
 }
 
-/** How rough a run is. */
-interface Weather {
+/** The probabilities of a run's faults. */
+interface Odds {
   /** Probability that a call fails. */
   readonly faults: number
   /** Probability that somebody touches the files before a call. */
-  readonly strangers: number
+  readonly others: number
   /** Probability that a death is planned when a drainer begins. */
   readonly deaths: number
   /** Probability that a thread at rest hands over. */
   readonly handOvers: number
-  /** When all calls of one kind fail, in milliseconds. */
+  /** A time in which all calls of one kind fail, in milliseconds. */
   readonly outage: { readonly call: Call; readonly from: number; readonly to: number }
 }
 
@@ -57,17 +57,17 @@ interface Weather {
 export class Simulation {
   readonly #random: Random
   readonly #clock: SimulatedClock = { now: 0 }
-  readonly #weather: Weather
+  readonly #odds: Odds
   readonly #thread = new SimulatedThread((call) => this.#beforeCall(call))
   readonly #disk = new SimulatedDisk(this.#thread)
-  readonly #strangers: Strangers
+  readonly #others: OtherProcesses
   readonly #settings: WriterSettings
   readonly #tally: Tally = {
     events: 0,
     durable: 0,
     deaths: 0,
     failedCalls: 0,
-    strangersDeeds: 0,
+    interventions: 0,
     powerCuts: 0,
     calls: 0,
   }
@@ -78,9 +78,9 @@ export class Simulation {
     const random = new Random(seed)
     this.#random = random
     const from = random.below(20)
-    this.#weather = {
+    this.#odds = {
       faults: random.pick([0, 0, 0.01, 0.05, 0.2]),
-      strangers: random.pick([0, 0, 0.01, 0.05]),
+      others: random.pick([0, 0, 0.01, 0.05]),
       deaths: random.pick([0, 0.3, 0.7]),
       handOvers: random.pick([0, 0, 0.1]),
       outage: {
@@ -104,16 +104,16 @@ export class Simulation {
       retryForMs: random.pick([0, 20, 1_000]),
     }
     this.#disk.umask = random.pick([0o022, 0o777])
-    this.#strangers = new Strangers(this.#disk, PATH, random)
+    this.#others = new OtherProcesses(this.#disk, PATH, random)
     this.#makeFolders()
   }
 
-  /** What has happened so far, a line each. */
+  /** The calls and faults so far, one per line. */
   get trace(): readonly string[] {
     return this.#disk.trace
   }
 
-  /** Runs it; throws when something was not as it must be. */
+  /** Runs it; throws if a promise is broken. */
   run(): Tally {
     return simulate(this.#disk, this.#thread, this.#clock, () => {
       const runs = [this.#runWriter(this.#random.below(30) + 1)]
@@ -127,7 +127,7 @@ export class Simulation {
       const events = runs.flatMap((run) => run.events)
       this.#tally.events = events.length
       this.#tally.durable = events.filter(({ outcome }) => outcome === 'durable').length
-      this.#tally.strangersDeeds = this.#strangers.touchedAt.length
+      this.#tally.interventions = this.#others.touchedAt.length
       this.#tally.calls = this.#disk.calls
       return this.#tally
     })
@@ -146,7 +146,7 @@ export class Simulation {
 
   #runWriter(events: number): Run {
     const writer = new SimulatedWriter(this.#settings, this.#disk, this.#thread)
-    this.#strangers.events = writer.events
+    this.#others.events = writer.events
     const isCut = !this.#isCalm && this.#random.chance(0.2)
     if (isCut) {
       this.#thread.isPowerCut = true
@@ -162,15 +162,15 @@ export class Simulation {
       this.#disk.cutPower(this.#random)
     }
     this.#tally.deaths += writer.deaths
-    const { notices, untold, doubts } = writer
-    const excuses = [
-      ...this.#strangers.touchedAt,
+    const { reported, unreported, unansweredProbes } = writer
+    const excusedAt = [
+      ...this.#others.touchedAt,
       ...this.#disk.failedSyncs,
       ...this.#disk.breakages,
-      ...doubts,
+      ...unansweredProbes,
     ]
-    const isQuiet = this.#strangers.touchedAt.length === 0 && this.#tally.powerCuts === 0
-    return { events: writer.events, notices, untold, excuses, isQuiet }
+    const isQuiet = this.#others.touchedAt.length === 0 && this.#tally.powerCuts === 0
+    return { events: writer.events, reported, unreported, excusedAt, isQuiet }
   }
 
   #drive(writer: SimulatedWriter, events: number): void {
@@ -187,13 +187,13 @@ export class Simulation {
     }
   }
 
-  /** What happens between two steps. */
+  /** The disturbances between two steps. */
   #disturb(writer: SimulatedWriter): void {
     const random = this.#random
-    const { strangers, handOvers, deaths } = this.#weather
+    const { others, handOvers, deaths } = this.#odds
     if (this.#isCalm) return
-    if (random.chance(strangers * 0.3)) this.#strangers.tear()
-    else if (random.chance(strangers)) this.#strangers.act()
+    if (random.chance(others * 0.3)) this.#others.tear()
+    else if (random.chance(others)) this.#others.act()
     if (writer.role === 'worker' && random.chance(deaths * 0.03)) writer.endWorker()
     if (!writer.isAtRest || !random.chance(handOvers)) return
     if (writer.role !== undefined && random.chance(0.5)) writer.closeLoop(writer.role)
@@ -203,7 +203,7 @@ export class Simulation {
   #beginDrainer(writer: SimulatedWriter): void {
     const random = this.#random
     const isMortal = !this.#thread.isPowerCut && !this.#isCalm
-    if (isMortal && random.chance(this.#weather.deaths)) {
+    if (isMortal && random.chance(this.#odds.deaths)) {
       this.#thread.pointsLeft = 1 + random.below(random.pick([8, 30, 150]))
     }
     writer.takeOver(random.chance(0.75) ? 'worker' : 'caller')
@@ -248,9 +248,9 @@ export class Simulation {
     const random = this.#random
     this.#clock.now += CALL_MS
     if (this.#isCalm) return undefined
-    // Nothing is promised of what comes between the last look and the outcome.
-    if (call !== 'close' && random.chance(this.#weather.strangers)) this.#strangers.act()
-    const { outage, faults } = this.#weather
+    // Nothing is promised about a change between the last look at the path and the outcome.
+    if (call !== 'close' && random.chance(this.#odds.others)) this.#others.act()
+    const { outage, faults } = this.#odds
     const { now } = this.#clock
     const isOut = call === outage.call && now >= outage.from && now < outage.to
     if (!isOut && !random.chance(faults)) return undefined

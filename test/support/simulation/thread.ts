@@ -8,10 +8,10 @@ import {
 } from '../../../src/writer/ring/memory-map'
 import type { Call, Fault, Interference, SimulatedDisk } from './disk'
 
-/** What ends a thread in the middle of its work. */
+/** Ends a thread in the middle of its work. */
 class Death extends Error {}
 
-/** What a simulation does between two calls: time passes, others touch the files, a call fails. */
+/** Decides what happens before a call: time passes, others touch the files, or the call fails. */
 export type World = (call: Call) => Fault | undefined
 
 const JOURNAL_WORDS_BEFORE_A_CALL: ReadonlySet<number> = new Set([
@@ -22,9 +22,9 @@ const JOURNAL_VOID = 0
 
 /**
  * The thread that drains, as far as it can be ended: before or after each of its system calls, and
- * after the stores to shared memory that a call of a function follows. What an ended thread would still
- * do runs on, since JavaScript cannot be stopped, but without effect: its system calls do nothing, and
- * the shared memory is set back to what it was in the moment of its end.
+ * after the stores to shared memory that a function call follows. The rest of an ended thread's work still runs,
+ * since JavaScript cannot be stopped, but has no effect: its system calls do nothing, and the shared memory
+ * is set back to its state at the end of the thread.
  */
 export class SimulatedThread implements Interference {
   /** Points at which the thread may still be ended before it is. */

@@ -23,7 +23,7 @@ import { OversizeStore } from '../../../src/writer/ring/oversize'
 import { RingProducer } from '../../../src/writer/ring/ring'
 import { flushUpTo } from '../../../src/writer/ring/wake-up'
 import type { SimulatedDisk } from './disk'
-import type { FileNode } from './nodes'
+import type { FileNode } from './inodes'
 import type { SimulatedThread } from './thread'
 
 export interface WriterSettings {
@@ -51,8 +51,8 @@ export interface SimulatedEvent {
   isTruncated: boolean
 }
 
-/** A fragment that was told of. */
-export interface ToldFragment extends TornTail {
+/** A fragment that was reported. */
+export interface ReportedFragment extends TornTail {
   readonly file: FileNode
 }
 
@@ -85,11 +85,11 @@ const NO_REPORTER = { isFailing: false, note: () => undefined, noteSuccess: () =
  */
 export class SimulatedWriter {
   readonly events: SimulatedEvent[] = []
-  readonly notices: ToldFragment[] = []
+  readonly reported: ReportedFragment[] = []
   /** Ends of fragments that were closed by a thread that ended before it could tell. */
-  readonly untold = new Set<string>()
+  readonly unreported = new Set<string>()
   /** When a thread ended while it asked the error probe, in calls of the disk: nobody knows the answer. */
-  readonly doubts: number[] = []
+  readonly unansweredProbes: number[] = []
   readonly memory: SharedMemory
   role: Role | undefined
   deaths = 0
@@ -137,10 +137,6 @@ export class SimulatedWriter {
 
   get isSettled(): boolean {
     return this.#settledCount === this.events.length
-  }
-
-  get isPublished(): boolean {
-    return this.#publishedCount === this.events.length
   }
 
   started(pid: number, requestId: string): void {
@@ -274,6 +270,7 @@ export class SimulatedWriter {
         dirMode: 0o700,
         onUnsafeFile: 'warn' as const,
         syncMethod: 'fdatasync' as const,
+        descriptorsOutlive: true,
       },
       maxEvents,
       maxBytes,
@@ -288,18 +285,18 @@ export class SimulatedWriter {
     }
     if (role === 'caller') return new DrainLoop(config, this.#oversize, onNotice, this.memory)
     this.#closeLeftovers()
-    const descriptors = new OpenDescriptors(this.memory.journal.words)
+    const descriptors = new OpenDescriptors(this.memory.journal)
     return new DrainLoop(config, this.#oversize, onNotice, this.memory, descriptors)
   }
 
   #closeLeftovers(): void {
-    closeLeftovers(this.memory.journal, Atomics.load(this.memory.ring.words, DURABLE))
+    closeLeftovers(this.memory, true)
   }
 
   #onTornTail(tail: TornTail): void {
     const file = this.#disk.lastWrite?.node
     if (file === undefined || this.#thread.isEnded) return
-    this.notices.push({ ...tail, file })
+    this.reported.push({ ...tail, file })
     this.#disk.lastWrite = undefined
   }
 
@@ -310,7 +307,7 @@ export class SimulatedWriter {
     const result = this.#thread.run(this.memory, work)
     if (this.#thread.isEnded && this.#thread.isPowerCut) {
       this.#publish()
-      this.#noteUntold()
+      this.#noteUnreported()
       throw new PowerCut()
     }
     if (this.#thread.isEnded) {
@@ -328,11 +325,11 @@ export class SimulatedWriter {
   #bury(closing: ReadonlySet<number>): void {
     this.deaths++
     this.#disk.trace.push('  death')
-    this.#noteUntold()
+    this.#noteUnreported()
     const { journal } = this.memory
     const noted = new GroupJournal(journal).place()
     const isDoubted = Atomics.load(journal.words, JOURNAL_STATE) === JOURNAL_DOUBTED
-    if (isDoubted) this.doubts.push(this.#disk.calls)
+    if (isDoubted) this.unansweredProbes.push(this.#disk.calls)
     const words = DESCRIPTOR_WORDS.map((word) => Atomics.load(journal.words, word))
     const known = new Set([...words, noted?.fd, noted?.probe])
     for (const fd of this.#disk.openDescriptors('worker')) {
@@ -342,9 +339,9 @@ export class SimulatedWriter {
     }
   }
 
-  #noteUntold(): void {
+  #noteUnreported(): void {
     const { lastWrite } = this.#disk
-    if (lastWrite?.isNewline) this.untold.add(endOf(lastWrite.node, lastWrite.node.size))
+    if (lastWrite?.isNewline) this.unreported.add(endOf(lastWrite.node, lastWrite.node.size))
   }
 
   #checkPositions(): void {

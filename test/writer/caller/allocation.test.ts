@@ -8,6 +8,7 @@ import {
   warningEvent,
 } from '../../support/events'
 import { useTempDir } from '../../support/temp-dir'
+import { WAITING } from '../../support/waiting'
 
 const ROOT = join(__dirname, '../../..')
 /** So that between two looks at the heap nothing is collected, swept or compiled on another thread. */
@@ -39,6 +40,7 @@ const EVENTS = {
  * the median of rounds, since V8 now and then gives back or takes some itself while one runs.
  */
 const SCRIPT = `
+${WAITING}
 const { ExecAudit, ExecDiagnostics } = require(${JSON.stringify(ROOT)})
 const [path, events] = [process.argv[1], JSON.parse(process.argv[2])]
 const CALLS = 20_000, WARM_UPS = 10, ROUNDS = 9
@@ -47,7 +49,7 @@ const audit = new ExecAudit(policy, new ExecDiagnostics(), { ringBytes: 2 ** 24,
 const held = new Array(CALLS)
 let settle
 const executor = (resolve) => { settle = resolve }
-const settled = () => audit.drain().then(() => new Promise((resolve) => setTimeout(resolve, 10)))
+const settled = () => audit.drain().then(() => pause(10))
 async function bytesOf(call) {
   for (let i = 0; i < WARM_UPS; i++) {
     for (let at = 0; at < CALLS; at++) held[at] = call()

@@ -146,7 +146,7 @@ describe('a full ring and a slow disk', () => {
     const end = await run(`
       const audit = open({ ringBytes: ${SMALL_RING} })
       for (let pid = 0; pid < 1000; pid++) audit.started({ requestId, pid })
-      setTimeout(() => process.exit(0), 60)`)
+      pause(60).then(() => process.exit(0))`)
     expect(end).toMatchObject({ code: 0, stderr: '' })
     expect(log()).toBe(startedLines(1000))
   })

@@ -14,6 +14,7 @@ import { RingProducer } from '../../../src/writer/ring/ring'
 import { startedEvent, startedLine, startedLines } from '../../support/events'
 import { openAudit } from '../../support/open-audit'
 import { useTempDir } from '../../support/temp-dir'
+import { until } from '../../support/waiting'
 
 const CHANNEL = 'x0x-exec-audit:group'
 const EVENTS = 500
@@ -99,7 +100,7 @@ describe('the channel of groups', () => {
     })
     await audit.started(startedEvent({ pid: 1 }))
     await audit.drain()
-    while (inner.length === 0) await new Promise(setImmediate)
+    await until('no group', () => inner.length > 0)
     expect(await Promise.all(inner)).toEqual(['durable'])
     await audit.close()
     expect(groups.map(({ events }) => events)).toEqual([1, 1])
@@ -117,7 +118,7 @@ describe('the channel of groups', () => {
       drained = audit.drainSync()
     })
     await audit.started(startedEvent({ pid: 0 }))
-    while (drained === undefined) await new Promise(setImmediate)
+    await until('no group', () => drained !== undefined)
     expect(drained).toBe(true)
     expect(audit.stats().worker.drainer).toBe('caller')
     expect(readFileSync(path, 'utf8')).toBe(startedLines(2))
@@ -129,7 +130,7 @@ describe('the channel of groups', () => {
     const groups = watchGroups()
     await audit.started(startedEvent({ pid: 22 }))
     await audit.reopen()
-    while (groups.length < 2) await new Promise(setImmediate)
+    await until('no second group', () => groups.length === 2)
     stop()
     await audit.started(startedEvent({ pid: 333 }))
     await audit.close()
@@ -164,6 +165,7 @@ describe('the drain loop', () => {
         dirMode: 0o700,
         onUnsafeFile: 'warn',
         syncMethod: 'none',
+        descriptorsOutlive: true,
       },
       maxEvents: 100,
       maxBytes: 1024,

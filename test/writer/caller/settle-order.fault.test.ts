@@ -28,7 +28,7 @@ describe('promises', () => {
            audit.drainSync()
            const early = settled.length
            await audit.drain()
-           await new Promise(setImmediate)
+           await turn()
            console.log(JSON.stringify({ early, settled }))
          }
          run()`,

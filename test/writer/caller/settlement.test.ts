@@ -9,6 +9,7 @@ import {
   TYPE_STARTED,
 } from '../../../src/writer/ring/record-header'
 import { RingConsumer, RingProducer } from '../../../src/writer/ring/ring'
+import { turn, until } from '../../support/waiting'
 
 const CAPACITY = 1024
 const PATH = '/var/log/exec.log'
@@ -163,8 +164,8 @@ describe('Settlement', () => {
     settlement.watch()
     settlement.watch()
     finish()
-    while (notes.length === 0) await new Promise(setImmediate)
-    await new Promise(setImmediate)
+    await until('nobody is told', () => notes.length > 0)
+    await turn()
     expect(notes).toEqual(['moved'])
   })
 

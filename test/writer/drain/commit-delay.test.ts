@@ -1,73 +1,153 @@
-import { CommitSiblings } from '../../../src/writer/drain/commit-delay'
+import { CommitDelay } from '../../../src/writer/drain/commit-delay'
+import { allocateMemory, FLUSH_UP_TO } from '../../../src/writer/ring/memory-map'
 
 const SLOW_MS = 10
+/** A ring in which nothing arrives, of which 64 bytes were seen. */
+const QUIET = { copiedPosition: 64, refill: () => false }
+const BUSY = { copiedPosition: 64, refill: () => true }
 
-/** A group of `events` is acknowledged while `waiting` wait, and the next is committed with `next`. */
-function round(siblings: CommitSiblings, events: number, waiting: number, next: number): boolean {
-  siblings.acknowledged(events, SLOW_MS, 0)
-  const areExpected = siblings.areExpected(waiting)
-  siblings.completed(next)
-  return areExpected
+function newDelay({ maxDelayMs = 0, flushUpTo = 0 } = {}): CommitDelay {
+  const { ring } = allocateMemory(1024)
+  ring.words[FLUSH_UP_TO] = flushUpTo
+  return new CommitDelay(ring, maxDelayMs)
 }
 
-describe('those who were just acknowledged', () => {
-  it('are expected back beside those who wait already, and nobody more', () => {
-    const siblings = new CommitSiblings()
-    siblings.acknowledged(3, SLOW_MS, 0)
-    expect([2, 3, 4, 5, 6].map((events) => siblings.areExpected(events))).toEqual([
-      true,
-      true,
-      true,
-      false,
-      false,
+function group(events: number, { firstAt = 0, until }: { firstAt?: number; until?: number } = {}) {
+  return { start: 0, until, events, firstAt }
+}
+
+function isWaiting(delay: CommitDelay, events: number): boolean {
+  return delay.waitMs(group(events), QUIET, 0) > 0
+}
+
+/** A group of `events` is acknowledged while `waiting` wait, and the next is committed with `next`. */
+function round(delay: CommitDelay, events: number, waiting: number, next: number): boolean {
+  delay.acknowledged(events, SLOW_MS, 0)
+  const areAwaited = isWaiting(delay, waiting)
+  delay.completed(next)
+  return areAwaited
+}
+
+describe('CommitDelay, for lingering', () => {
+  it('waits for maxDelayMs from the first event, and no longer', () => {
+    const delay = newDelay({ maxDelayMs: 5 })
+    const waits = [100, 103, 105, 110].map((now) =>
+      delay.waitMs(group(1, { firstAt: 100 }), QUIET, now),
+    )
+    expect(waits).toEqual([5, 2, 0, 0])
+  })
+
+  it.each([
+    [64, 0],
+    [8, 0],
+    // Before the group, and from the lap before.
+    [0, 5],
+    [128, 5],
+  ])('with a flush asked for up to %d waits for %d ms', (flushUpTo, waitMs) => {
+    const delay = newDelay({ maxDelayMs: 5, flushUpTo })
+    expect(delay.waitMs(group(1), QUIET, 0)).toBe(waitMs)
+  })
+})
+
+describe('CommitDelay, for returning callers', () => {
+  it('expects the acknowledged ones beside those that wait already, and nobody more', () => {
+    const delay = newDelay()
+    delay.acknowledged(3, SLOW_MS, 0)
+    expect([2, 3, 4, 5, 6].map((events) => isWaiting(delay, events))).toEqual([
+      ...[true, true, true],
+      ...[false, false],
     ])
   })
 
-  it('are waited for by shares of the sync, from the moment of their acknowledgement', () => {
-    const siblings = new CommitSiblings()
-    siblings.acknowledged(3, SLOW_MS, 500)
-    expect([siblings.firstUntil, siblings.allUntil]).toEqual([502, 507.5])
+  it('waits for the first by a share of the sync, from the acknowledgement', () => {
+    const delay = newDelay()
+    delay.acknowledged(3, SLOW_MS, 500)
+    const waits = [500, 501, 502, 503].map((now) => delay.waitMs(group(1), QUIET, now))
+    expect(waits).toEqual([2, 1, 0, 0])
   })
 
-  it('are not waited for long after a disk that stalled', () => {
-    const siblings = new CommitSiblings()
-    siblings.acknowledged(3, 10_000, 500)
-    expect([siblings.firstUntil, siblings.allUntil]).toEqual([510, 537.5])
+  it('waits for all by a larger share, as long as they keep coming', () => {
+    const delay = newDelay()
+    delay.acknowledged(3, SLOW_MS, 500)
+    const goesOn = [507.5, 507.6].map((now) => delay.isBurstGoingOn(group(1), BUSY, now))
+    expect(goesOn).toEqual([true, false])
   })
 
-  it('are not waited for where a sync takes no longer than waking them', () => {
-    const siblings = new CommitSiblings()
-    siblings.acknowledged(3, 0.39, 0)
-    expect(siblings.areExpected(1)).toBe(false)
-    siblings.acknowledged(3, 0.4, 0)
-    expect(siblings.areExpected(1)).toBe(true)
+  it('does not wait long after a disk that stalled', () => {
+    const delay = newDelay()
+    delay.acknowledged(3, 10_000, 500)
+    expect(delay.waitMs(group(1), QUIET, 500)).toBe(10)
+    const goesOn = [537.5, 537.6].map((now) => delay.isBurstGoingOn(group(1), BUSY, now))
+    expect(goesOn).toEqual([true, false])
   })
 
-  it('are waited for again and again as long as they come', () => {
-    const siblings = new CommitSiblings()
-    const rounds = Array.from({ length: 50 }, () => round(siblings, 4, 4, 6))
+  it('does not wait when syncs are fast', () => {
+    const delay = newDelay()
+    delay.acknowledged(3, 0.39, 0)
+    expect(isWaiting(delay, 1)).toBe(false)
+    delay.acknowledged(3, 0.4, 0)
+    expect(isWaiting(delay, 1)).toBe(true)
+  })
+
+  it('does not wait with a group that another drainer had begun, nor when a flush is asked for', () => {
+    const delay = newDelay()
+    delay.acknowledged(3, SLOW_MS, 0)
+    expect(delay.waitMs(group(1, { until: 128 }), QUIET, 0)).toBe(0)
+    const flushed = newDelay({ flushUpTo: 64 })
+    flushed.acknowledged(3, SLOW_MS, 0)
+    expect(isWaiting(flushed, 1)).toBe(false)
+  })
+
+  it('waits again and again as long as they come', () => {
+    const delay = newDelay()
+    const rounds = Array.from({ length: 50 }, () => round(delay, 4, 4, 6))
     expect(rounds).toEqual(Array.from({ length: 50 }, () => true))
   })
 
-  it('are left alone for ever longer, up to 16 groups, where they do not come', () => {
-    const siblings = new CommitSiblings()
-    const rounds = Array.from({ length: 100 }, () => round(siblings, 4, 4, 5))
-    const waits = rounds.flatMap((isWaiting, index) => (isWaiting ? [index] : []))
+  it('skips ever more groups, up to 16, while they do not come', () => {
+    const delay = newDelay()
+    const rounds = Array.from({ length: 100 }, () => round(delay, 4, 4, 5))
+    const waits = rounds.flatMap((areAwaited, index) => (areAwaited ? [index] : []))
     expect(waits).toEqual([0, 2, 5, 10, 19, 36, 53, 70, 87])
   })
 
-  it('are waited for as at first once they have come', () => {
-    const siblings = new CommitSiblings()
-    for (let i = 0; i < 10; i++) round(siblings, 4, 4, 5)
-    const rounds = [8, 5, 5, 5, 5].map((next) => round(siblings, 4, 4, next))
+  it('waits as at first once they have come', () => {
+    const delay = newDelay()
+    for (let i = 0; i < 10; i++) round(delay, 4, 4, 5)
+    const rounds = [8, 5, 5, 5, 5].map((next) => round(delay, 4, 4, next))
     expect(rounds).toEqual([true, true, false, true, false])
   })
 
-  it('are not missed where nobody had to wait for them', () => {
-    const siblings = new CommitSiblings()
-    siblings.acknowledged(4, SLOW_MS, 0)
-    siblings.completed(1)
-    siblings.acknowledged(4, SLOW_MS, 0)
-    expect(siblings.areExpected(1)).toBe(true)
+  it('does not count those as missing for whom no group had to wait', () => {
+    const delay = newDelay()
+    delay.acknowledged(4, SLOW_MS, 0)
+    delay.completed(1)
+    delay.acknowledged(4, SLOW_MS, 0)
+    expect(isWaiting(delay, 1)).toBe(true)
+  })
+})
+
+describe('CommitDelay, for the rest of a burst', () => {
+  const delayAfter = (events: number): CommitDelay => {
+    const delay = newDelay()
+    delay.acknowledged(events, 0, 0)
+    return delay
+  }
+
+  it('looks on only after a group of several events, and for an event of this one', () => {
+    const burst = delayAfter(2)
+    expect([0, 1].map((events) => burst.isBurstGoingOn(group(events), BUSY, 0))).toEqual([
+      ...[false, true],
+    ])
+    expect(delayAfter(1).isBurstGoingOn(group(1), BUSY, 0)).toBe(false)
+    expect(burst.isBurstGoingOn(group(1), QUIET, 0)).toBe(false)
+    expect(burst.isBurstGoingOn(group(1, { until: 128 }), BUSY, 0)).toBe(false)
+  })
+
+  it('looks on for 0.2 ms from the first event', () => {
+    const goesOn = [100.2, 100.3].map((now) =>
+      delayAfter(2).isBurstGoingOn(group(1, { firstAt: 100 }), BUSY, now),
+    )
+    expect(goesOn).toEqual([true, false])
   })
 })

@@ -31,7 +31,6 @@ const RSS_GROWTH_BYTES = 128 * 1024 * 1024
  */
 const LOAD = `
 const { monitorEventLoopDelay } = require('node:perf_hooks')
-const { setTimeout: pause } = require('node:timers/promises')
 const { once } = require('node:events')
 const { Worker } = require('node:worker_threads')
 /** A thread that answers with how late its own timers ever were. */
@@ -251,10 +250,10 @@ describe('a disk', () => {
          await record(0)
          for (let pid = 1; pid < ${EVENTS}; pid++) {
            record(pid)
-           if (pid % 100 === 0) await new Promise(setImmediate)
+           if (pid % 100 === 0) await turn()
            if (pid === 1_000) execFileSync('fsfreeze', ['-f', ${JSON.stringify(mounted)}])
          }
-         while (!isBlocked()) await new Promise(setImmediate)
+         await until('no thread is blocked', isBlocked)
          console.log('frozen', audit.drainSync(200), audit.stats().events.pending > 0)
          await audit.drain()
          await null

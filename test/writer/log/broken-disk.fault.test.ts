@@ -6,7 +6,7 @@ import { type Load, startLoad, stopLoads } from '../../support/load'
 import { type AuditUnderTest, openAudit } from '../../support/open-audit'
 import { itWithMounts, output, privileged, unmount } from '../../support/privileged'
 import { useTempDir } from '../../support/temp-dir'
-import { until } from '../../support/until'
+import { until } from '../../support/waiting'
 
 /** EXT4_IOC_SHUTDOWN with no flush of the journal: what was not synced is lost, and all I/O fails. */
 const SHUTDOWN = `

@@ -3,6 +3,7 @@ import { startedEvent, startedLine, startedLines } from '../../support/events'
 import { openAudit } from '../../support/open-audit'
 import { itWithMounts, privileged } from '../../support/privileged'
 import { useTempDir } from '../../support/temp-dir'
+import { until } from '../../support/waiting'
 
 const PAGE_BYTES = 4096
 
@@ -102,8 +103,7 @@ describe('a full disk', () => {
       const outcomes = Array.from({ length: 200 }, (_, i) =>
         audit.started(startedEvent({ pid: i + 1 })),
       )
-      while (audit.stats().groups.retries < 3)
-        await new Promise((resolve) => setTimeout(resolve, 5))
+      await until('nothing is tried again', () => audit.stats().groups.retries >= 3)
       expect(read().length).toBe(PAGE_BYTES)
 
       rmSync(`${mounted}/fill`)

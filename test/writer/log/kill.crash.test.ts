@@ -1,5 +1,6 @@
 import { appendFileSync, closeSync, openSync, readSync, statSync } from 'node:fs'
-import { loadLine, runUntilKilled, seededRandom } from '../../support/children/load-child'
+import { loadLine, runUntilKilled } from '../../support/children/load-child'
+import { seededRandom } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
 

@@ -6,7 +6,7 @@ import { writeShipped } from '../../support/shipping'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
 import { itWithTool, runTool } from '../../support/tool'
-import { until } from '../../support/until'
+import { until } from '../../support/waiting'
 
 jest.setTimeout(240_000)
 

@@ -1,12 +1,12 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import type { AuditOutcome, ExecAudit, ExecAuditOptions } from '../../../src'
-import { seededRandom } from '../../support/children/load-child'
 import { startedEvent, startedLines } from '../../support/events'
 import { openAudit } from '../../support/open-audit'
 import { itWithMounts, privileged, unmount } from '../../support/privileged'
+import { seededRandom } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
-import { until } from '../../support/until'
+import { until } from '../../support/waiting'
 
 const ROUNDS = times('ROUNDS', 8, 40)
 const BURST = 200

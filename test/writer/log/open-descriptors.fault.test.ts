@@ -1,5 +1,6 @@
 import { runChild } from '../../support/children/run-child'
 import { CATCH_WORKERS } from '../../support/children/worker-scripts'
+import { drawSeed } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
 
@@ -16,7 +17,6 @@ const random = () => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 
 const linkOf = (fd) => { try { return fs.readlinkSync('/proc/self/fd/' + fd) } catch { return '' } }
 const folder = require('node:path').dirname(path)
 const left = () => fs.readdirSync('/proc/self/fd').map(linkOf).filter((link) => link.startsWith(folder))
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const run = async () => {
   const audit = open({ logger: { warn() {} } })
   const outcomes = [audit.started({ requestId, pid: 0 })]
@@ -29,12 +29,11 @@ const run = async () => {
     if (settled > settledAtKill + 40) {
       settledAtKill = settled
       fs.rmSync(path, { force: true })
-      const until = performance.now() + random() * 3
-      while (performance.now() < until);
+      stall(random() * 3)
       workers.at(-1).terminate()
       kills++
     }
-    await sleep(1)
+    await pause(1)
   }
   await audit.close()
   const failed = (await Promise.all(outcomes)).filter((outcome) => outcome !== 'durable')
@@ -47,9 +46,7 @@ describe('what a worker has open when it is killed', () => {
   const dir = useTempDir()
 
   it(`is closed: after ${KILLS} kills in the middle of opening at most one each is left`, async () => {
-    const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
-    process.stdout.write(`    seed: SEED=${seed}\n`)
-    const args = [dir.path('exec.log'), String(seed)]
+    const args = [dir.path('exec.log'), String(drawSeed())]
     const end = await runChild(SCRIPT, args, [], CATCH_WORKERS)
     expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
     const { failed, left } = JSON.parse(end.stdout)

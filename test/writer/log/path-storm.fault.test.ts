@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import type { ExecAuditOptions } from '../../../src'
 import { startLoad, stopLoads } from '../../support/load'
 import { openAudit } from '../../support/open-audit'
+import { drawSeed } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
-import { until } from '../../support/until'
+import { until } from '../../support/waiting'
 
 const MS = times('STORM_MS', 3_000, 10_000)
-const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
 
 describe('a path that others move and delete under load', () => {
   afterEach(stopLoads)
@@ -18,14 +18,13 @@ describe('a path that others move and delete under load', () => {
 
   /** Loads a writer while the storm rages, and then until more has got through; returns all there is. */
   const rage = async (choices: readonly string[], options: ExecAuditOptions = {}) => {
-    process.stdout.write(`    seed: SEED=${SEED}\n`)
     const [path, archive] = [dir.path('logs/exec.log'), dir.path('archive')]
     mkdirSync(archive)
     const tested = openAudit(path, options)
     const { audit, diagnostics } = tested
     const load = startLoad(tested)
     const script = join(__dirname, '../../support/children/path-storm.js')
-    const args = [script, path, archive, String(SEED), String(MS), ...choices]
+    const args = [script, path, archive, String(drawSeed()), String(MS), ...choices]
     const storm = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
     const closed = once(storm, 'close')
     const [told] = await once(storm.stdout, 'data')

@@ -1,12 +1,8 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  type Load,
-  readPids,
-  runUntilKilled,
-  seededRandom,
-} from '../../support/children/load-child'
+import { type Load, readPids, runUntilKilled } from '../../support/children/load-child'
 import { itWithMounts, privileged, unmount } from '../../support/privileged'
+import { seededRandom } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
 

@@ -46,14 +46,14 @@ describe('a group that a drainer before this one had begun', () => {
     const memory = allocateMemory(1024)
     const journal = new GroupJournal(memory.journal)
     const modes = { fileMode: 0o600, dirMode: 0o700 }
-    const options = { path, ...modes, onUnsafeFile: 'warn', syncMethod: 'fdatasync' } as const
-    const sink = new Sink(
-      options,
-      memory,
-      journal,
-      () => {},
-      () => {},
-    )
+    const options = {
+      path,
+      ...modes,
+      onUnsafeFile: 'warn',
+      syncMethod: 'fdatasync',
+      descriptorsOutlive: true,
+    } as const
+    const sink = new Sink(options, memory, { onSync: () => {}, onNotice: () => {} })
     const { dev, ino } = statSync(path, { bigint: true })
     // What a dead drainer leaves behind: its place, and the descriptors it had open.
     const [fd, probe] = ['r+', 'r'].map((flags) => openSync(path, flags))
@@ -188,9 +188,15 @@ describe('a file whose end is doubted, since a sync has failed', () => {
     const journal = new GroupJournal(memory.journal)
     if (isDoubted) journal.markTailAtRisk()
     const modes = { fileMode: 0o600, dirMode: 0o700 }
-    const options = { path, ...modes, onUnsafeFile: 'warn', syncMethod: 'fdatasync' } as const
+    const options = {
+      path,
+      ...modes,
+      onUnsafeFile: 'warn',
+      syncMethod: 'fdatasync',
+      descriptorsOutlive: true,
+    } as const
     const ignore = () => {}
-    const sink = new Sink(options, memory, journal, ignore, ignore)
+    const sink = new Sink(options, memory, { onSync: ignore, onNotice: ignore })
     expect(sink.append({ start: 0, end: 64, bytes: Buffer.from(GROUP) })).toBeUndefined()
     sink.close()
     expect(readFileSync(path, 'utf8')).toBe(before + guard + GROUP)

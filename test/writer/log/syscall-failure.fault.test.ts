@@ -1,6 +1,7 @@
-import { FailingRun } from '../../support/children/failing-run'
 import type { Call } from '../../support/simulation/disk'
+import { FailingRun } from '../../support/simulation/failing-run'
 import { ERRNOS } from '../../support/simulation/simulation'
+import { turn } from '../../support/waiting'
 
 const CODES = ['EIO', 'ENOSPC', 'EROFS', 'EMFILE', 'EDQUOT', 'EINTR'] as const
 /** More calls than the scenario makes without a failure. */
@@ -24,7 +25,7 @@ describe.each([0, 500])('with retryForMs %d', (retryForMs) => {
         }
         failed += run.failed
         // sonic-boom leaves a callback for each file that it is given.
-        await new Promise(setImmediate)
+        await turn()
       }
       process.stdout.write(`    ${code}: calls=${at - 1} failedEvents=${failed}\n`)
       if (retryForMs > 0 && Number.isFinite(length)) expect(failed).toBe(0)

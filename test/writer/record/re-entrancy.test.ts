@@ -5,6 +5,7 @@ import { runChild } from '../../support/children/run-child'
 import { requestEvent, startedEvent, startedLines } from '../../support/events'
 import { openAudit } from '../../support/open-audit'
 import { useTempDir } from '../../support/temp-dir'
+import { turn, until } from '../../support/waiting'
 
 /** Every call there is, with what it comes to from wherever it is made. */
 const CALLS: Readonly<Record<string, [(audit: ExecAudit) => unknown, unknown]>> = {
@@ -195,7 +196,7 @@ describe('a call from within the audit', () => {
     expect(await recordBad(audit)).toBe('failed')
     expect(await recordGood(audit)).toBe('durable')
     isOn = false
-    while (recorded < audit.stats().failures.encode) await new Promise(setImmediate)
+    await until('not all are recorded', () => recorded >= audit.stats().failures.encode)
     expect(recorded).toBe(audit.stats().failures.encode)
     await audit.close()
   })
@@ -294,7 +295,7 @@ describe('a call from within the audit', () => {
       hook = createHook(callbacks).enable()
       for (let i = 0; i < 20; i++) {
         for (let j = 0; j < 10; j++) record()
-        await new Promise(setImmediate)
+        await turn()
       }
       hook.disable()
       const settled = await Promise.all(outcomes)

@@ -9,7 +9,14 @@ function task(oversize: readonly OversizeRecord[]): [SessionTask, MessageChannel
   const channel = new MessageChannel()
   const config = {
     ring: new SharedArrayBuffer(0),
-    sink: { path: '/', fileMode: 0, dirMode: 0, onUnsafeFile: 'warn', syncMethod: 'none' },
+    sink: {
+      path: '/',
+      fileMode: 0,
+      dirMode: 0,
+      onUnsafeFile: 'warn',
+      syncMethod: 'none',
+      descriptorsOutlive: true,
+    },
     maxEvents: 1,
     maxBytes: 1,
     maxDelayMs: 0,

@@ -13,10 +13,10 @@ import {
   OPEN_PROBE,
 } from '../../../src/writer/ring/memory-map'
 import { OVERSIZE_ID_OFFSET } from '../../../src/writer/ring/oversize'
-import { seededRandom } from '../../support/children/load-child'
 import { type ChildEnd, runChild } from '../../support/children/run-child'
 import { CATCH_RINGS, OFFSETS } from '../../support/children/worker-scripts'
 import { startedLine, startedLines } from '../../support/events'
+import { drawSeed } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
 
@@ -60,10 +60,6 @@ const offsets = ${offsets}
 const outcomes = { durable: 0, failed: 0 }
 let pending = 0
 let sent = 0
-const within = (promise) => Promise.race([
-  promise.then(() => 'ended'),
-  new Promise((resolve) => setTimeout(resolve, ${HANG_MS}, 'hangs').unref()),
-])
 const send = () => {
   pending++
   audit.request({ ...parties, argv: ['ü😀'.repeat(1 + (sent % 9))], stdinBytes: sent++ }).then((outcome) => {
@@ -79,10 +75,10 @@ const run = async () => {
   while (performance.now() < end || !(${isEnough})) {
     while (pending < 300) send()
     for (let i = draw(200); i > 0; i--) ring[offsets(draw)] = draw(256)
-    await new Promise(setImmediate)
+    await turn()
   }
-  const drained = await within(audit.drain())
-  const closed = await within(audit.close())
+  const drained = await endsWithin(audit.drain(), ${HANG_MS})
+  const closed = await endsWithin(audit.close(), ${HANG_MS})
   // In a file of its own: what hangs may still be writing.
   const policy = { enabled: true, auditLogPath: path + '.next' }
   const next = new ExecAudit(policy, new ExecDiagnostics(), { clock: () => 0 })
@@ -106,7 +102,7 @@ interface Report {
 describe('a ring that something else writes random bytes into', () => {
   const dir = useTempDir()
   const scribble = (offsets: string, isEnough = 'true'): Promise<ChildEnd> => {
-    const seed = Math.floor(seededRandom()() * 2 ** 31)
+    const seed = drawSeed()
     const script = scribbleScript(seed, offsets, isEnough)
     return runChild(script, [dir.path('exec.log')], [], CATCH_RINGS)
   }

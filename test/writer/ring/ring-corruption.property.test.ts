@@ -14,8 +14,8 @@ import { allocateMemory } from '../../../src/writer/ring/memory-map'
 import { OVERSIZE_ID_OFFSET, OversizeStore } from '../../../src/writer/ring/oversize'
 import * as header from '../../../src/writer/ring/record-header'
 import { RingProducer } from '../../../src/writer/ring/ring'
-import { seededRandom } from '../../support/children/load-child'
 import { AGENT_ID, MACHINE_ID, REQUEST_ID } from '../../support/events'
+import { seededRandom } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
 
@@ -139,7 +139,14 @@ class Rig {
     )
     const config = {
       ring: this.memory.buffer,
-      sink: { path, fileMode: 0o600, dirMode: 0o700, onUnsafeFile: 'warn', syncMethod: 'none' },
+      sink: {
+        path,
+        fileMode: 0o600,
+        dirMode: 0o700,
+        onUnsafeFile: 'warn',
+        syncMethod: 'none',
+        descriptorsOutlive: true,
+      },
       maxEvents: 3,
       maxBytes: 2 ** 20,
       maxDelayMs: 0,

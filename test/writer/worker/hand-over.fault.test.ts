@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { runChild } from '../../support/children/run-child'
 import { CATCH_WORKERS } from '../../support/children/worker-scripts'
+import { drawSeed } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
 
@@ -16,7 +17,6 @@ const seed = Number(process.argv[2])
 let state = seed
 const random = () => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 ** 32
 const pick = (...choices) => choices[Math.floor(random() * choices.length)]
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const id = 'a1'.repeat(32)
 const fs = require('node:fs')
 const linkOf = (fd) => { try { return fs.readlinkSync('/proc/self/fd/' + fd) } catch { return '' } }
@@ -38,7 +38,7 @@ const run = async () => {
     if (choice < 0.2) workers.at(-1).terminate()
     else if (choice < 0.4) audit.drainSync(pick(1, 5000))
     else if (choice < 0.45) await audit.drain()
-    if (random() < 0.7) await sleep(random() * 6)
+    if (random() < 0.7) await pause(random() * 6)
   }
   await audit.close()
   const failed = (await Promise.all(outcomes)).filter((outcome) => outcome !== 'durable')
@@ -58,7 +58,7 @@ interface Told {
 
 describe('the ring, handed from drainer to drainer', () => {
   const dir = useTempDir()
-  const first = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+  const first = drawSeed()
   const seeds = Array.from({ length: times('SEEDS', 6, 20) }, (_, i) => first + i)
 
   it.each(seeds)('loses, doubles and reorders nothing (SEED=%i)', async (seed) => {

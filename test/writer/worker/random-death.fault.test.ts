@@ -11,6 +11,7 @@ import {
   OFFSETS,
 } from '../../support/children/worker-scripts'
 import { startedLines } from '../../support/events'
+import { drawSeed } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
 
@@ -39,7 +40,6 @@ const fs = require('node:fs')
 const [, , deaths, deathsMin, seed, workerFile] = process.argv
 let state = Number(seed)
 const random = () => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 ** 32
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const dead = () => fs.statSync(deaths).size
 const options = { logger: { warn() {} }, ...(workerFile ? { workerFile } : {}) }
 // A worker is spared until it has ended what the one before it had begun: see writeDyingWorker.
@@ -62,9 +62,9 @@ const run = async () => {
     if (random() < 0.1) {
       await audit.drain()
       // Long enough for the session to end.
-      await sleep(random() * 150)
+      await pause(random() * 150)
     } else {
-      await sleep(random() * 4)
+      await pause(random() * 4)
     }
     if (audit.stats().events.pending > 10000) await audit.drain()
     if (!workerFile && random() < 0.3 && groups() > groupsAtDeath) {
@@ -88,7 +88,7 @@ interface Told {
 
 describe('a worker that dies at random points under load', () => {
   const dir = useTempDir()
-  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
+  const seed = drawSeed()
   const deathsMin = times('DEATHS', 5, 20)
   const title = `${deathsMin} times: nothing is lost, doubled or reordered (SEED=${seed})`
 

@@ -4,6 +4,12 @@ import { CATCH_WORKERS, COUNT_OUTCOMES } from '../../support/children/worker-scr
 import { startedLines } from '../../support/events'
 import { itWithStrace, strace } from '../../support/strace'
 import { useTempDir } from '../../support/temp-dir'
+import { STALLED } from '../../support/waiting'
+
+/** Whether the second group has been written, whose sync strace holds up. */
+const IS_WRITTEN = `
+const isWritten = () => require('node:fs').statSync(path).size > ${startedLines(1).length}
+`
 
 describe('a worker that dies', () => {
   const dir = useTempDir()
@@ -20,7 +26,7 @@ describe('a worker that dies', () => {
            await audit.started({ requestId, pid: 0 })
            const outcomes = []
            for (let pid = 1; pid < 500; pid++) outcomes.push(audit.started({ requestId, pid }))
-           await new Promise((resolve) => setTimeout(resolve, 100))
+           await until('nothing is written', isWritten)
            const isInTime = audit.stats().groups.count === 1
            workers.at(-1).terminate()
            console.log(isInTime, count(await Promise.all(outcomes)), audit.stats().worker.deaths)
@@ -28,7 +34,7 @@ describe('a worker that dies', () => {
          run()`,
         [path],
         strace(path, 'fdatasync:delay_enter=300000:when=2'),
-        CATCH_WORKERS + COUNT_OUTCOMES,
+        CATCH_WORKERS + COUNT_OUTCOMES + IS_WRITTEN,
       )
       // Where the machine stands still for long enough, the sync is over first.
     } while (end.stdout.startsWith('false'))
@@ -42,11 +48,11 @@ describe('a worker that dies', () => {
       `const audit = open()
        audit.started({ requestId, pid: 0 }).then(() => {
          for (let pid = 1; pid < 500; pid++) audit.started({ requestId, pid })
-         setTimeout(() => { workers.at(-1).terminate(); process.exit(0) }, 100)
+         until('nothing is written', isWritten).then(() => { workers.at(-1).terminate(); process.exit(0) })
        })`,
       [path],
       strace(path, 'fdatasync:delay_enter=300000:when=2'),
-      CATCH_WORKERS,
+      CATCH_WORKERS + IS_WRITTEN,
     )
     expect(end).toMatchObject({ code: 0, stdout: '', stderr: '' })
     expect(log()).toBe(startedLines(500))
@@ -118,7 +124,7 @@ describe('a worker that dies', () => {
     const end = await runChild(
       `const fs = require('node:fs')
        const hanging = path + '.hangs.js'
-       fs.writeFileSync(hanging, 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)')
+       fs.writeFileSync(hanging, '${STALLED}')
        const codes = []
        const audit = open({ workerFile: hanging, logger: { warn: ({ code }) => codes.push(code) } })
        audit.started({ requestId, pid: 0 })

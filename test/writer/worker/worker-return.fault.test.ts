@@ -5,6 +5,7 @@ import { type ChildEnd, runChild } from '../../support/children/run-child'
 import { COUNT_OUTCOMES } from '../../support/children/worker-scripts'
 import { startedLines } from '../../support/events'
 import { useTempDir } from '../../support/temp-dir'
+import { STALLED } from '../../support/waiting'
 
 const WORKER = join(__dirname, '../../../dist/writer/worker/exec-audit-worker.js')
 /** Longer than the pause before the first trial. */
@@ -33,7 +34,7 @@ const record = async (audit) => {
 const recordUntil = async (audit, warnings) => {
   while (codes.length < warnings) {
     await record(audit)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await pause(20)
   }
 }
 /** How often this process has the log open: the worker needs it three times, see journal.ts. */
@@ -98,7 +99,7 @@ describe('a worker that was given up', () => {
          const held = []
          while (codes.length < 2) {
            held.push(audit.started({ requestId, pid: outcomes.length + held.length }))
-           await new Promise((resolve) => setTimeout(resolve, 5))
+           await pause(5)
          }
          const { pending } = audit.stats().events
          fs.rmdirSync(path)
@@ -146,7 +147,7 @@ describe('a worker that was given up', () => {
       const own = {}
       if (!fs.existsSync(__filename + '.hangs')) throw new Error('cannot load')
       fs.writeFileSync(__filename + '.tried', '')
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)`)
+      ${STALLED}`)
     const end = await run(
       `const main = async () => {
          const audit = openTold()
@@ -185,12 +186,12 @@ describe('a worker that was given up', () => {
        const main = async () => {
          while (codes.length < 1) {
            call()
-           await new Promise((resolve) => setTimeout(resolve, 20))
+           await pause(20)
          }
          mend()
          while (codes.length < 2) {
            while (!isFull() && codes.length < 2) call()
-           await new Promise(setImmediate)
+           await turn()
          }
          outcomes.push(...(await Promise.all(calls)))
          console.log(codes, wasFull, count(outcomes))
@@ -226,7 +227,7 @@ describe('a worker that was given up', () => {
          // Longer than a trial may take, and the pause after it.
          for (const from = Date.now(); Date.now() - from < 14_500; ) {
            await record(audit)
-           await new Promise((resolve) => setTimeout(resolve, 20))
+           await pause(20)
          }
          const tried = fs.readFileSync(workerFile + '.tried', 'utf8')
          fs.writeFileSync(workerFile + '.hangs', 'no')

@@ -52,13 +52,12 @@ describe('the worker', () => {
 
   it('is one thread for the life of its ExecAudit, from one session to the next', async () => {
     const end = await runChild(
-      `const later = () => new Promise((resolve) => setTimeout(resolve, 100))
-       const main = async () => {
+      `const main = async () => {
          const [first, second] = [open(), open()]
          // A session ends a moment after its last event.
          while (first.stats().worker.sessions < 3) {
            await first.started({ requestId, pid: 0 })
-           await later()
+           await pause(100)
          }
          await second.started({ requestId, pid: 0 })
          console.log(workers.length, first.stats().worker.deaths, second.stats().worker.deaths)

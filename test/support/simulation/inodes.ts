@@ -1,8 +1,8 @@
 import type { Random } from '../random'
 
 /*
- * What the simulated disk is made of. Each file and folder has what the kernel shows (the page cache)
- * and what would be there after a power cut.
+ * The files and folders of the simulated disk. Each has two states: the one that the kernel shows (the page
+ * cache), and the one that a power cut would leave.
  */
 
 /** Whether a byte of the page cache is on the disk, waits to be written, or never will be. */
@@ -11,7 +11,7 @@ const DIRTY = 1
 const LOST = 2
 
 const FIRST_BYTES = 4096
-/** A page is written as a whole: what was lost of it waits again when another byte of it changes. */
+/** A page is written as a whole: its lost bytes are dirty again when another byte of it changes. */
 const PAGE_BYTES = 512
 
 /** Keeps count of names, so that a file knows when its last one is gone. */
@@ -26,18 +26,18 @@ abstract class Node {
 export class FileNode extends Node {
   readonly kind = 'file'
   size = 0
-  /** Failed writebacks so far, and whether any description was told of the last one. */
+  /** Failed writebacks so far, and whether any description has reported the last one. */
   errors = 0
   isErrorSeen = true
   #bytes = Buffer.alloc(FIRST_BYTES)
   #states = new Uint8Array(FIRST_BYTES)
 
-  /** What every reader sees. */
+  /** The contents that every reader sees. */
   get content(): Buffer {
     return this.#bytes.subarray(0, this.size)
   }
 
-  /** What is on the disk for certain; a byte that is not there is 0. */
+  /** The contents that are on the disk for certain; all other bytes are 0. */
   get durableContent(): Buffer {
     const image = Buffer.from(this.content)
     for (let at = 0; at < this.size; at++) if (this.#states[at] !== DURABLE) image[at] = 0
@@ -59,14 +59,14 @@ export class FileNode extends Node {
     this.size = 0
   }
 
-  /** All that waits reaches the disk. */
+  /** All dirty bytes reach the disk. */
   writeBack(): void {
     this.#settleDirty(this.size, DURABLE)
   }
 
   /**
-   * The disk refuses: of what waits the first `kept` bytes reach it; the rest is marked clean, so that
-   * nobody will write it again, and stays readable. The next sync of each description says so.
+   * A failed writeback: the first `kept` of the dirty bytes reach the disk. The rest is marked clean, so that
+   * nobody will write it again, and stays readable. The next sync of each description reports it.
    */
   failWriteBack(kept: number): void {
     this.#settleDirty(kept, LOST)
@@ -74,7 +74,7 @@ export class FileNode extends Node {
     this.isErrorSeen = false
   }
 
-  /** A power cut: `kept` bytes of what waits have reached the disk; what has not reads as zeros. */
+  /** A power cut: `kept` of the dirty bytes have reached the disk; the others read as zeros. */
   cutPower(kept: number): void {
     this.#settleDirty(kept, LOST)
     const image = this.durableContent
@@ -85,7 +85,7 @@ export class FileNode extends Node {
     this.size = size
   }
 
-  /** How many bytes wait. */
+  /** The number of bytes that wait to be written. */
   get dirtyBytes(): number {
     let count = 0
     for (let at = 0; at < this.size; at++) if (this.#states[at] === DIRTY) count++
@@ -109,7 +109,7 @@ export class FileNode extends Node {
   }
 }
 
-/** One change of a folder's entries that is not synced yet: names that go and names that come. */
+/** A change of a folder's entries that is not synced yet: the name that goes and the one that comes. */
 interface Change {
   readonly removed: string | undefined
   readonly added: string | undefined

@@ -6,12 +6,12 @@ import { type AuditCall, lineOf, submit } from '../harness/workload'
 import { Reference } from './reference'
 
 /*
- * The contenders that need nothing beyond this package. Those of other packages are in peers.ts.
+ * The contenders that need no other package. Those that do are in peers.ts.
  */
 
 const { ExecAudit, ExecDiagnostics }: typeof import('../../src') = require('../../dist')
 
-/** What the contenders that can take any number of events have in common. */
+/** The common part of contenders that take any number of events in flight. */
 const LINES = { inFlightMax: Number.POSITIVE_INFINITY, stored: linesOf } as const
 
 function ours(name: string, outcome: 'durable' | 'written', options: ExecAuditOptions): Contender {
@@ -30,7 +30,7 @@ function ours(name: string, outcome: 'durable' | 'written', options: ExecAuditOp
 
 export const OURS = ours('x0x-exec-audit', 'durable', {})
 
-/** The same without syncing: what durability costs. */
+/** The writer without syncing, which shows the price of durability. */
 export const OURS_UNSYNCED = ours("method: 'none'", 'written', { fsync: { method: 'none' } })
 
 export const REFERENCE: Contender = {
@@ -64,7 +64,7 @@ export const RAW: Contender = {
   },
 }
 
-/** How many files this process may have open; only Linux tells. */
+/** How many files this process may have open, which only Linux says. */
 function descriptorsMax(): number {
   try {
     const limits = readFileSync('/proc/self/limits', 'utf8')

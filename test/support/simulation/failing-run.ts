@@ -1,10 +1,10 @@
 import { strict as assert } from 'node:assert'
 import { AGENT_ID, MACHINE_ID } from '../events'
-import { type Call, type Fault, SimulatedDisk } from '../simulation/disk'
-import { checkFiles } from '../simulation/disk-invariants'
-import { FileNode } from '../simulation/nodes'
-import { type SimulatedClock, SimulatedThread, simulate } from '../simulation/thread'
-import { SimulatedWriter } from '../simulation/writer'
+import { type Call, type Fault, SimulatedDisk } from './disk'
+import { FileNode } from './inodes'
+import { checkFiles } from './invariants'
+import { type SimulatedClock, SimulatedThread, simulate } from './thread'
+import { SimulatedWriter } from './writer'
 
 interface FailurePlan {
   /** Which call fails first, and how many do. */
@@ -59,9 +59,9 @@ export class FailingRun {
     return simulate(this.#disk, this.#thread, this.#clock, () => {
       this.#play()
       this.#writer.close()
-      const { events, notices, untold } = this.#writer
-      const excuses = [...this.#touchedAt, ...this.#disk.failedSyncs, ...this.#disk.breakages]
-      checkFiles(this.#disk, [{ events, notices, untold, excuses, isQuiet: false }])
+      const { events, reported, unreported } = this.#writer
+      const excusedAt = [...this.#touchedAt, ...this.#disk.failedSyncs, ...this.#disk.breakages]
+      checkFiles(this.#disk, [{ events, reported, unreported, excusedAt, isQuiet: false }])
       if (!this.#isReached) assert.equal(this.failed, 0, 'failed without a failure')
       return this.#isReached
     })
@@ -97,10 +97,10 @@ export class FailingRun {
     return place.folder
   }
 
-  #touch(deed: (file: FileNode) => void): void {
+  #touch(action: (file: FileNode) => void): void {
     this.#touchedAt.push(this.#disk.calls)
     const file = this.#disk.find(PATH)
-    if (file instanceof FileNode) deed(file)
+    if (file instanceof FileNode) action(file)
   }
 
   #drain(): void {

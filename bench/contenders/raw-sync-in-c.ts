@@ -1,14 +1,15 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Context, RowBuilder } from '../harness/harness'
+import type { Context } from '../harness/benchmark'
 import { checkLines, linesOf } from '../harness/read-back'
+import { RowBuilder } from '../harness/row-builder'
 import { figuresOf, type Run, Trial } from '../harness/trial'
 import { calls, lineOf } from '../harness/workload'
 
 /*
- * The disk's limit without Node: peers/raw-sync.c, compiled when it is needed. Once on the thread that
- * wants the line written, and once handed to a second thread, as a writer must that does not block it.
+ * The disk's limit without Node: peers/raw-sync.c, compiled when it is needed. It runs once on the thread that
+ * wants the line written, and once with a second thread, as every writer must that does not block its caller.
  */
 
 export const NO_COMPILER_NOTE = 'There is no C compiler (cc), so raw in C was left out.'
@@ -40,7 +41,7 @@ function isCompilerThere(): boolean {
   }
 }
 
-/** Has it record the workload's lines, and reads them back. */
+/** Makes it record the workload's lines, and reads them back. */
 function runRawSync(
   name: string,
   program: string,

@@ -1,20 +1,20 @@
 import { strict as assert } from 'node:assert'
 import type { SimulatedDisk } from './disk'
-import type { FileNode } from './nodes'
-import { endOf, type SimulatedEvent, type ToldFragment } from './writer'
+import type { FileNode } from './inodes'
+import { endOf, type ReportedFragment, type SimulatedEvent } from './writer'
 
-/** What is known of a run when it is over. */
+/** The results of a run that is over. */
 export interface Run {
   readonly events: readonly SimulatedEvent[]
-  readonly notices: readonly ToldFragment[]
-  readonly untold: ReadonlySet<string>
+  readonly reported: readonly ReportedFragment[]
+  readonly unreported: ReadonlySet<string>
   /** When something happened after which a group is written again, in calls of the disk. */
-  readonly excuses: readonly number[]
+  readonly excusedAt: readonly number[]
   /** Whether nobody else has touched the files, and the power stayed on. */
   readonly isQuiet: boolean
 }
 
-/** What others write begins so. */
+/** The beginning of every line of another process. */
 export const FOREIGN = '{"foreign":'
 
 /** A line of a file: which event it is, if it is one. */
@@ -57,7 +57,7 @@ function linesOf(file: FileNode, byLine: ReadonlyMap<string, SimulatedEvent>): L
     })
 }
 
-/** Every line is an event's, or another's, or a fragment that was told of. */
+/** Every line is an event's, or another's, or a fragment that was reported. */
 function checkLine(
   file: FileNode,
   { text, offset, end, event }: Line,
@@ -67,16 +67,16 @@ function checkLine(
   const isAtEnd = end > file.size
   if (event !== undefined || text === '' || isAtEnd || text.includes('\0')) return
   if (text.includes(FOREIGN) && text.endsWith('}')) return
-  // A line that another process has cut in two ends behind that one's line, or where it has truncated.
+  // If another process cuts a line in two, its second part follows that one's line or begins a truncated file.
   const tail = text.replace(/^\ufffd+/, '')
   const isCutOff = runs.some(({ events }) => events.some(({ line }) => line.endsWith(`${tail}\n`)))
   if (isCutOff && (before === undefined || before.text.includes(FOREIGN))) return
-  const isTold = runs.some(
-    ({ notices, untold }) =>
-      untold.has(endOf(file, end)) ||
-      notices.some((notice) => notice.file === file && notice.offset === offset),
+  const isReported = runs.some(
+    ({ reported, unreported }) =>
+      unreported.has(endOf(file, end)) ||
+      reported.some((notice) => notice.file === file && notice.offset === offset),
   )
-  assert(isTold, `a fragment that nobody was told of: ${text.slice(0, 80)} (${text.length})`)
+  assert(isReported, `a fragment that was not reported: ${text.slice(0, 80)} (${text.length})`)
 }
 
 /**
@@ -109,14 +109,14 @@ function checkAscending(
 }
 
 /** No event stands twice, unless a sync had failed or others had touched the files meanwhile. */
-function checkCopies({ events, excuses }: Run, found: readonly SimulatedEvent[]): void {
+function checkCopies({ events, excusedAt }: Run, found: readonly SimulatedEvent[]): void {
   const copies = new Map<SimulatedEvent, number>()
   for (const event of found) copies.set(event, (copies.get(event) ?? 0) + 1)
   for (const event of events) {
     if (event.line === '') continue
     const count = copies.get(event) ?? 0
     const { index, submittedAt, publishedAt } = event
-    const isExcused = excuses.some((at) => at >= submittedAt && at <= publishedAt)
+    const isExcused = excusedAt.some((at) => at >= submittedAt && at <= publishedAt)
     assert(count < 2 || isExcused, `event ${index} stands ${count} times in the files`)
     const isThere = count > 0 || event.outcome !== 'durable' || event.isTruncated
     assert(isThere, `event ${index} was durable, and is nowhere`)

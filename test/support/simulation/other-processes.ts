@@ -1,12 +1,12 @@
 import type { Random } from '../random'
 import type { SimulatedDisk } from './disk'
-import { FOREIGN } from './disk-invariants'
-import type { FileNode, FolderNode } from './nodes'
+import type { FileNode, FolderNode } from './inodes'
+import { FOREIGN } from './invariants'
 import type { SimulatedEvent } from './writer'
 
-type Deed = 'rename' | 'rotate' | 'delete' | 'cut' | 'append' | 'write back' | 'lose' | 'folder'
+type Action = 'rename' | 'rotate' | 'delete' | 'cut' | 'append' | 'write back' | 'lose' | 'folder'
 
-const DEEDS: readonly [Deed, ...Deed[]] = [
+const ACTIONS: readonly [Action, ...Action[]] = [
   'rename',
   'rotate',
   'delete',
@@ -19,7 +19,7 @@ const DEEDS: readonly [Deed, ...Deed[]] = [
 ]
 
 /** Other processes, and the kernel behind everyone's back. */
-export class Strangers {
+export class OtherProcesses {
   /** When they have touched the files, in calls of the disk. */
   readonly touchedAt: number[] = []
   events: readonly SimulatedEvent[] = []
@@ -40,9 +40,9 @@ export class Strangers {
     const file = this.#disk.find(this.#path)
     if (place === undefined || file?.kind !== 'file') return
     this.touchedAt.push(this.#disk.calls)
-    const deed = this.#random.pick(DEEDS)
-    this.#disk.trace.push(`  stranger: ${deed}`)
-    this.#do(deed, place.folder, place.name, file)
+    const action = this.#random.pick(ACTIONS)
+    this.#disk.trace.push(`  another process: ${action}`)
+    this.#do(action, place.folder, place.name, file)
   }
 
   /** Dies in the middle of a line. */
@@ -53,9 +53,9 @@ export class Strangers {
     file.append(Buffer.from(`${FOREIGN}${++this.#names}`))
   }
 
-  #do(deed: Deed, folder: FolderNode, name: string, file: FileNode): void {
+  #do(action: Action, folder: FolderNode, name: string, file: FileNode): void {
     const newName = `${name}.${++this.#names}`
-    switch (deed) {
+    switch (action) {
       case 'rename':
         folder.rename(name, newName, file)
         return

@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { resolve } from 'node:path'
 
-/** What `read` makes of a command line; undefined, once it has said why, where that is wrong. */
+/** The result of reading a command line; undefined if it is wrong, after printing why. */
 export function orUsage<T>(command: string, read: () => T): { readonly value: T } | undefined {
   try {
     return { value: read() }
@@ -13,7 +13,7 @@ export function orUsage<T>(command: string, read: () => T): { readonly value: T 
   }
 }
 
-/** The folder, if files can be made in it. Throws the system's error: better now than after the run. */
+/** The folder, if files can be made in it; otherwise throws the system's error before the run. */
 export function usableFolder(folder: string): string {
   const path = resolve(folder)
   accessSync(path, constants.W_OK | constants.X_OK)

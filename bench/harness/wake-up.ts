@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { median } from '../harness/harness'
+import { median } from './statistics'
 
 /*
- * What a wake-up takes in each direction. The threads of a process share their monotonic clock, so each
+ * The time of a wake-up in each direction. The threads of a process share their monotonic clock, so each
  * reads it once and the round trip can be cut in two.
  */
 
@@ -13,7 +13,7 @@ const WORKER_FILE = join(__dirname, 'wake-up-worker.js')
 const WAKE = 0
 const ANSWER = 1
 const STOP = -1
-/** Before each, so that both threads sleep. */
+/** The pause before each wake-up, so that both threads sleep. */
 const PAUSE_MS = 1
 
 /** Median nanoseconds from a notify until the other thread runs. */
@@ -34,7 +34,7 @@ export async function measureWakeUps(
     if (answer.async) await answer.value
     const endedAt = process.hrtime.bigint()
     const between = Atomics.load(wokenAt, 0)
-    // The worker starts with the first, and the code is compiled after some.
+    // The worker starts during the first trips, and its code is compiled after a few more.
     if (trip <= samples) continue
     workerNs.push(Number(between - startedAt))
     callerNs.push(Number(endedAt - between))

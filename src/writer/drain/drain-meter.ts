@@ -1,0 +1,43 @@
+import {
+  COUNT_BYTES,
+  COUNT_GROUPS,
+  COUNT_RETRIES,
+  COUNT_SYNC_NS,
+  LAST_SUCCESS_AT,
+  SYNC_BUCKETS,
+  syncBucketOf,
+} from '../ring/counters'
+import type { CountersView } from '../ring/memory-map'
+import type { DrainConfig } from '../ring/messages'
+
+/** Counts what the drain loop does, where the calling thread's `stats()` finds it. */
+export class DrainMeter {
+  readonly #counts: BigInt64Array
+  readonly #histograms: Pick<DrainConfig, 'groupEvents' | 'syncNs'>
+
+  constructor({ counts }: CountersView, histograms: Pick<DrainConfig, 'groupEvents' | 'syncNs'>) {
+    this.#counts = counts
+    this.#histograms = histograms
+  }
+
+  /** A sync took `ns` nanoseconds. */
+  sync(ns: number): void {
+    this.#histograms.syncNs.record(ns)
+    Atomics.add(this.#counts, COUNT_SYNC_NS, BigInt(ns))
+    Atomics.add(this.#counts, SYNC_BUCKETS + syncBucketOf(ns), 1n)
+  }
+
+  /** A group failed and is tried again. */
+  retry(): void {
+    Atomics.add(this.#counts, COUNT_RETRIES, 1n)
+  }
+
+  /** A group of `events` has its outcome; `bytes` of lines were appended unless it failed. */
+  group(events: number, bytes: number, isFailed: boolean): void {
+    this.#histograms.groupEvents.record(events)
+    Atomics.add(this.#counts, COUNT_GROUPS, 1n)
+    if (isFailed) return
+    Atomics.add(this.#counts, COUNT_BYTES, BigInt(bytes))
+    Atomics.store(this.#counts, LAST_SUCCESS_AT, BigInt(Date.now()))
+  }
+}
