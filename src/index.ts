@@ -57,8 +57,8 @@ export {
   type RunOptions,
   scrubbedEnvironment,
 } from './runner/run-options'
+export type { TrailEntry } from './runner/run-trail'
 export type { StopReason } from './runner/supervisor'
-export type { TrailEntry } from './runner/trail'
 export type { AuditStats, HistogramSummary, SyncBucket } from './writer/audit-stats'
 export type { AuditTrail, EventRecorder } from './writer/audit-trail'
 export { ExecAudit } from './writer/exec-audit'

@@ -267,7 +267,6 @@ describe('the tests', () => {
     'support/waiting.ts': 'the one place',
     'support/children/path-storm.js': 'stands alone, and lets random times pass',
     'support/children/ring-stress-worker.js': 'waits on the ring, as a drainer does',
-    'writer/ring/ring.stress.test.ts': 'waits on the ring, as a caller does',
     'runner/runner-stop.test.ts': 'runs commands that do not end by themselves',
     'soak/soak.ts': 'takes samples',
     'toolkit/early-end.test.ts': 'collects garbage all the time',

@@ -5,7 +5,7 @@ import {
   formatPlain,
   type Series,
 } from '../../src/toolkit/chart/chart'
-import { formatMs } from '../../src/toolkit/disk/slo'
+import { formatMs } from '../../src/toolkit/text/time'
 import type { Row } from './report'
 
 /*

@@ -37,12 +37,12 @@ const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'doctor',
-    summary: 'look at a machine, a log and its disk before going live',
+    summary: 'check a machine, a log and its disk before going live',
     load: () => require('./doctor/command'),
   },
   {
     name: 'tune',
-    summary: 'measure a disk, and say which fsync options suit a load on it',
+    summary: 'measure a disk, and recommend fsync options for a load on it',
     load: () => require('./tune/command'),
   },
 ]
@@ -58,15 +58,15 @@ function newProgram(args: readonly string[]): Command {
     .description('Tools around x0x-exec-audit, the durable audit writer of exec gateways.')
     .version(version())
     .exitOverride()
-    // What is thrown says the same, and `report` tells it.
+    // The error that is thrown has the same text, and `report` prints it.
     .configureOutput({ outputError: () => undefined })
     .addHelpText('after', HELP)
-  // The first that is a command's name: what follows may be a command to run, of any name.
+  // The first argument that names a command; those after it may be a command to run, of any name.
   const asked = args.find((arg) => COMMANDS.some(({ name }) => name === arg))
   for (const { name, summary, load } of COMMANDS) {
     const command = program.command(name).summary(summary).description(capitalized(summary))
     command.exitOverride()
-    // Also for `help tune`.
+    // This also serves `help tune`.
     if (name === asked) load().configure(command)
   }
   return program
@@ -82,12 +82,12 @@ function capitalized(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
 }
 
-/** Tells the user what went wrong, and returns the exit code for it. */
+/** Reports to the user what went wrong, and returns the exit code for it. */
 function report(thrown: unknown): number {
   const label = painter(process.stderr)('red', 'x0x-exec-audit:')
   if (thrown instanceof CommanderError) {
     const { code, exitCode, message } = thrown
-    // Help that was asked for is no mistake, and help in place of a command says enough.
+    // Help that was asked for is no mistake, and help for a missing command says enough.
     const isHelp = exitCode === 0 || code === 'commander.help'
     if (!isHelp) process.stderr.write(`${label} ${usageError(commanderText(message)).message}\n`)
     return exitCode === 1 ? EXIT_USAGE : exitCode
@@ -108,12 +108,12 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(report(new CliError(`cannot write the output: ${error.message}`, EXIT_USAGE)))
 })
 
-/** Commander would show the help of all, and not say why. */
+/** Refuses an unknown topic: commander would show the general help without saying why. */
 function checkHelpTopic([first, topic]: readonly string[]): void {
   if (first !== 'help' || topic === undefined || topic.startsWith('-')) return
   const names = [...COMMANDS.map(({ name }) => name), 'help']
   if (names.includes(topic)) return
-  throw usageError(`there is no help on ${quoteArgument(topic)}, but on ${names.join(', ')}`)
+  throw usageError(`there is no help on ${quoteArgument(topic)}; topics are ${names.join(', ')}`)
 }
 
 async function run(args: readonly string[]): Promise<void> {
@@ -127,6 +127,6 @@ function reportEarlyEnd(): void {
 
 untilDone(run(process.argv.slice(2)), reportEarlyEnd).catch((thrown: unknown) => {
   process.exitCode = report(thrown)
-  // A disk that hangs may never let go of what waits for it.
+  // A disk that hangs may hold this process forever.
   setTimeout(() => process.exit(), GRACE_MS).unref()
 })

@@ -1,12 +1,12 @@
 import type { AuditStats } from '../writer/audit-stats'
 
-/** What the metrics are taken from: an `ExecAudit`. */
+/** The source of the metrics: an `ExecAudit`. */
 export interface StatsSource {
   /** Called at each scrape or collection, and once when it is registered. */
   stats(): AuditStats
 }
 
-/** A value, and what tells it from the others of its metric. */
+/** A value, and the labels that distinguish it from the others of its metric. */
 export interface Sample {
   readonly value: number
   readonly labels: Readonly<Record<string, string>>
@@ -34,7 +34,7 @@ export const SYNC_HELP = 'Duration of the syncs of the log that returned'
 
 const S_PER_MS = 1e-3
 
-/** Everything but the histogram of syncs, which each system has its own way for. */
+/** All metrics but the histogram of syncs, which each system records in its own way. */
 export const METRICS: readonly MetricDefinition[] = [
   {
     name: 'enabled',
@@ -231,7 +231,7 @@ function one(read: (stats: AuditStats) => number): MetricDefinition['samples'] {
   return (stats) => [{ value: read(stats), labels: {} }]
 }
 
-/** A value for each name. */
+/** One value per name. */
 function by(label: string, values: Readonly<Record<string, number>>): Sample[] {
   return Object.entries(values).map(([name, value]) => ({ value, labels: { [label]: name } }))
 }

@@ -1,6 +1,6 @@
 import { describe } from '../base/describe'
 
-/** Throws a TypeError for what has not all of these methods. */
+/** Throws a TypeError for a value without all of these methods. */
 export function checkMethods(
   where: string,
   value: unknown,
@@ -16,7 +16,7 @@ export function checkMethods(
   throw new TypeError(`${where}: expected ${expected}, got ${got}`)
 }
 
-/** Throws a TypeError for what has no stats. */
+/** Throws a TypeError for a value without stats. */
 export function checkSource(audit: unknown): void {
   checkMethods('audit', audit, 'an ExecAudit', ['stats'])
 }

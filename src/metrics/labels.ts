@@ -4,7 +4,7 @@ import { OWN_LABELS } from './catalogue'
 /** Labels or attributes that are put on each metric of an audit. */
 export type Labels = Readonly<Record<string, string>>
 
-/** The labels to use; throws a TypeError or RangeError for those that may not be. */
+/** The labels to use; throws a TypeError or RangeError for wrong ones. */
 export function checkLabels(where: string, labels: Labels, isAllowed: RegExp): Labels {
   const given: unknown = labels
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {

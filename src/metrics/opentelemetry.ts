@@ -2,11 +2,12 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { flag, valuesOf } from '../base/option-checks'
 import { SYNC_LIMITS_NS } from '../writer/ring/counters'
 import type { AuditGroup } from '../writer/ring/messages'
+import { GROUP_CHANNEL } from '../writer/ring/messages'
 import { METRICS, type MetricDefinition, type StatsSource, SYNC_HELP } from './catalogue'
 import { checkMethods, checkSource } from './checks'
 import { checkLabels, type Labels } from './labels'
 
-/** What is used of the OpenTelemetry API's `MetricOptions`. */
+/** The part of the OpenTelemetry API's `MetricOptions`. */
 export interface OpenTelemetryInstrumentOptions {
   /** One line for people. */
   readonly description: string
@@ -19,40 +20,40 @@ export interface OpenTelemetryInstrumentOptions {
   }
 }
 
-/** What is used of the OpenTelemetry API's `BatchObservableCallback`. */
+/** The part of the OpenTelemetry API's `BatchObservableCallback`. */
 export type OpenTelemetryBatchCallback = (result: OpenTelemetryObserver) => void
 
-/** What is used of the OpenTelemetry API's `BatchObservableResult`. */
+/** The part of the OpenTelemetry API's `BatchObservableResult`. */
 export interface OpenTelemetryObserver {
   /** Takes the value that one instrument has now, for these attributes. */
   observe(instrument: object, value: number, attributes: Record<string, string>): void
 }
 
-/** What is used of the OpenTelemetry API's `Histogram`. */
+/** The part of the OpenTelemetry API's `Histogram`. */
 export interface OpenTelemetryHistogram {
   /** Takes one value; those of the syncs are seconds. */
   record(value: number, attributes: Record<string, string>): void
 }
 
-/** What is used of the OpenTelemetry API's `Meter`. */
+/** The part of the OpenTelemetry API's `Meter`. */
 export interface OpenTelemetryMeter {
-  /** For what only grows. */
+  /** For a value that only grows. */
   createObservableCounter(name: string, options: OpenTelemetryInstrumentOptions): object
-  /** For what may fall, and adds up over several audits. */
+  /** For a value that may fall, and adds up over several audits. */
   createObservableUpDownCounter(name: string, options: OpenTelemetryInstrumentOptions): object
-  /** For what may fall, and does not add up. */
+  /** For a value that may fall, and does not add up. */
   createObservableGauge(name: string, options: OpenTelemetryInstrumentOptions): object
   /** For the time of the syncs; not called with `syncHistogram: false`. */
   createHistogram(name: string, options: OpenTelemetryInstrumentOptions): OpenTelemetryHistogram
-  /** Has the callback called at each collection, for all these instruments at once. */
+  /** Registers the callback, called once per collection for all these instruments. */
   addBatchObservableCallback(callback: OpenTelemetryBatchCallback, instruments: object[]): void
-  /** Ends that. */
+  /** Unregisters the callback. */
   removeBatchObservableCallback(callback: OpenTelemetryBatchCallback, instruments: object[]): void
 }
 
 /** Options of {@link registerOpenTelemetry}. */
 export interface OpenTelemetryOptions {
-  /** What tells this audit from others; default `{ 'log.file.path': path }`. */
+  /** Attributes that distinguish this audit from others; default `{ 'log.file.path': path }`. */
   attributes?: Labels | undefined
   /**
    * Whether the histogram `exec_audit.sync.duration` is recorded, default true. It needs a message from
@@ -76,16 +77,15 @@ const METER_METHODS = [
 ] as const satisfies readonly (keyof OpenTelemetryMeter)[]
 
 const PREFIX = 'exec_audit.'
-const CHANNEL = 'x0x-exec-audit:group'
 const ATTRIBUTE_PATTERN = /^[a-zA-Z][\w.-]*$/
 const NS_PER_S = 1e9
 
 /**
  * Registers the metrics of an audit with an OpenTelemetry meter: observable instruments, which are read
  * from `audit.stats()` when the SDK collects, and a histogram of the syncs. The meter holds the audit
- * until it is unregistered, also after `close()`.
+ * until it is unregistered, even after `close()`.
  * @returns unregisters it; the last values are not collected any more, so force a flush before
- * @throws TypeError or RangeError for what is no meter, or an option that is unknown or may not be so
+ * @throws TypeError or RangeError for a value that is no meter, or an option that is unknown or wrong
  */
 export function registerOpenTelemetry(
   audit: StatsSource,
@@ -161,8 +161,8 @@ function recordSyncs(path: string, meter: OpenTelemetryMeter, attributes: Labels
     if (!isGroup(message) || message.path !== path || message.syncNs === 0) return
     histogram.record(message.syncNs / NS_PER_S, { ...attributes })
   }
-  subscribe(CHANNEL, listener)
-  return () => void unsubscribe(CHANNEL, listener)
+  subscribe(GROUP_CHANNEL, listener)
+  return () => void unsubscribe(GROUP_CHANNEL, listener)
 }
 
 function isGroup(message: unknown): message is AuditGroup {

@@ -10,11 +10,11 @@ import {
 import { checkMethods, checkSource } from './checks'
 import { checkLabels, type Labels } from './labels'
 
-/** What is used of prom-client's `Registry`. */
+/** The part of prom-client's `Registry` that is used. */
 export interface PrometheusRegistry {
-  /** The metric of that name, of whatever origin; undefined where there is none. */
+  /** The metric of that name, of whatever origin; undefined if there is none. */
   getSingleMetric(name: string): unknown
-  /** Adds one; throws where the name is taken. */
+  /** Adds one; throws if the name is taken. */
   registerMetric(metric: object): void
   /** Takes one out, once no audit is left in it. */
   removeSingleMetric(name: string): void
@@ -24,9 +24,9 @@ export interface PrometheusRegistry {
 export interface PrometheusOptions {
   /** Where to register; default prom-client's global `register`. */
   registry?: PrometheusRegistry | undefined
-  /** What all names begin with; default `exec_audit_`. */
+  /** The prefix of all names; default `exec_audit_`. */
   prefix?: string | undefined
-  /** What tells this audit from others in the registry; default `{ path }`, the log's path. */
+  /** Labels that distinguish this audit from others in the registry; default `{ path }`, the log's path. */
   labels?: Labels | undefined
 }
 
@@ -56,10 +56,10 @@ interface Member {
   readonly labels: Labels
 }
 
-/** A sample as prom-client wants it; `metricName` where it is not the metric's. */
+/** A sample as prom-client wants it; `metricName` if it is not the metric's. */
 type NamedSample = Sample & { readonly metricName?: string }
 
-/** What a metric is to Prometheus. */
+/** The type of a metric in Prometheus. */
 interface Shape {
   readonly name: string
   readonly help: string
@@ -87,8 +87,8 @@ const scrape = new Scrape()
 
 /**
  * A metric that takes its values from the stats when it is scraped. prom-client's own counters and
- * histograms can only be added to, so this is one more of their kind: a registry asks its metrics for
- * nothing but what is here.
+ * histograms can only be added to, so this is one more kind of metric. A registry accepts it, since it
+ * asks its metrics for nothing but these members.
  */
 class ScrapedMetric {
   /** Not what it is registered by: for OpenMetrics the registry takes `_total` off. */
@@ -125,10 +125,10 @@ class ScrapedMetric {
 /**
  * Registers the metrics of an audit with a prom-client registry. They are read from `audit.stats()`
  * when they are scraped; between scrapes nothing runs. The registry holds the audit until it is
- * unregistered, also after `close()`.
+ * unregistered, even after `close()`.
  * @returns unregisters it
- * @throws TypeError or RangeError for an option that is unknown, or may not be so; Error where prom-client is not
- *   installed and no registry was given, where another metric has one of the names, or where an audit
+ * @throws TypeError or RangeError for an option that is unknown, or has a wrong value; Error if prom-client is not
+ *   installed and no registry was given, if another metric has one of the names, or if an audit
  *   with the same labels is registered
  */
 export function registerPrometheus(
@@ -148,7 +148,7 @@ export function registerPrometheus(
     labels: checkLabels('options.labels', given, LABEL_PATTERN),
   }
   const shapes = shapesOf(prefix)
-  // All are looked at before the first is changed.
+  // All are checked before the first is changed.
   for (const { name } of shapes) checkPlace(registry, name, member)
   for (const shape of shapes) metricOf(registry, shape).members.add(member)
   return () => {

@@ -11,7 +11,7 @@ export type PolicyFileErrorCode =
   | 'POLICY_FILE_MALFORMED'
   | 'POLICY_FILE_INVALID'
 
-/** Where in the file a mistake is. */
+/** The place of a mistake in the file. */
 export interface PolicyFilePlace {
   /** From 1. */
   readonly line?: number | undefined
@@ -21,15 +21,15 @@ export interface PolicyFilePlace {
 
 /** A policy file that cannot be used. Its message names the file, the line and the key. */
 export class PolicyFileError extends Error {
-  /** Tells it from other errors, where `instanceof` cannot. */
+  /** Distinguishes it from other errors if `instanceof` cannot. */
   override readonly name = 'PolicyFileError'
   /** Compare this, never the message. */
   readonly code: PolicyFileErrorCode
   /** The file, as an absolute path. */
   readonly path: string
-  /** From 1; undefined where the mistake is in no line. */
+  /** From 1; undefined if the mistake is in no line. */
   readonly line: number | undefined
-  /** Such as `exec.max_stdout_bytes`; undefined where the mistake is in no key. */
+  /** Such as `exec.max_stdout_bytes`; undefined if the mistake is in no key. */
   readonly key: string | undefined
 
   constructor(

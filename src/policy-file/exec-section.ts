@@ -1,6 +1,11 @@
 import { I32_MAX, U32_MAX } from '../base/integers'
 import { nearest } from '../base/option-checks'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../runner/limits'
+import {
+  DEFAULT_CONCURRENT_PER_AGENT,
+  DEFAULT_CONCURRENT_TOTAL,
+  DEFAULT_LOG_PATH,
+} from './defaults'
 import { PolicyFileError } from './errors'
 import { checkNotMisplaced, checkNotMisspelt } from './misspelt-section'
 import { isTable, lineOf, type Table } from './toml'
@@ -41,11 +46,7 @@ const KEYS = [
 
 type Key = (typeof KEYS)[number]
 
-const DEFAULT_LOG_PATH = '/var/log/x0x/exec.log'
-const MAX_CONCURRENT_PER_AGENT = 4
-const MAX_CONCURRENT_TOTAL = 32
-
-/** Reads the section, or returns undefined where there is none, nor one that must have been meant. */
+/** Reads the section, or returns undefined if there is none, nor one that must have been meant. */
 export function readExecSection(
   path: string,
   text: string,
@@ -87,11 +88,16 @@ class SectionReader {
       limits: this.#limits(min),
       maxConcurrentPerAgent: this.#count(
         'max_concurrent_per_agent',
-        MAX_CONCURRENT_PER_AGENT,
+        DEFAULT_CONCURRENT_PER_AGENT,
         min,
         U32_MAX,
       ),
-      maxConcurrentTotal: this.#count('max_concurrent_total', MAX_CONCURRENT_TOTAL, min, U32_MAX),
+      maxConcurrentTotal: this.#count(
+        'max_concurrent_total',
+        DEFAULT_CONCURRENT_TOTAL,
+        min,
+        U32_MAX,
+      ),
       defaultCwd: this.#pathOf('default_cwd'),
       allow: this.#allow(),
     }
@@ -99,7 +105,7 @@ class SectionReader {
     return section
   }
 
-  /** As x0x does, also where one of the two is its default; the other one is the mistake then. */
+  /** As x0x does, even if one of the two is its default; the other one is then the mistake. */
   #checkConcurrency({ maxConcurrentPerAgent: perAgent, maxConcurrentTotal: total }: ExecSection) {
     if (perAgent <= total) return
     if (this.#section.max_concurrent_per_agent === undefined) {
@@ -168,7 +174,7 @@ class SectionReader {
     return Math.min(count, Number.MAX_SAFE_INTEGER)
   }
 
-  /** Seconds as milliseconds. More than a timer takes, some 24 days, counts as that. */
+  /** Seconds as milliseconds. More than the longest time of a timer, about 24 days, counts as that. */
   #millis(key: Key, fallbackMs: number, min: number): number {
     return Math.min(this.#count(key, fallbackMs / 1_000, min) * 1_000, I32_MAX)
   }

@@ -3,25 +3,26 @@ import { resolve } from 'node:path'
 import { codeOf, describe, textOf } from '../base/describe'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../runner/limits'
 import type { ExecPolicy } from '../writer/policy'
+import { DEFAULT_CONCURRENT_PER_AGENT, DEFAULT_CONCURRENT_TOTAL } from './defaults'
 import { PolicyFileError } from './errors'
 import { type AllowEntry, type ExecSection, readExecSection } from './exec-section'
 import { isTable, parseToml } from './toml'
 
-/** Where x0x looks for its policy when it is told no path. */
+/** Where x0x looks for its policy if it is given no path. */
 export const DEFAULT_EXEC_POLICY_PATH =
   process.platform === 'darwin' ? '/usr/local/etc/x0x/exec-acl.toml' : '/etc/x0x/exec-acl.toml'
 
-/** What {@link loadExecPolicy} has found. */
+/** The result of {@link loadExecPolicy}. */
 export interface LoadedExecPolicy {
   /** For the constructor of {@link ExecAudit}. */
   readonly policy: ExecPolicy
-  /** For `runAudited`: the section's caps, in bytes and milliseconds; the defaults where disabled. */
+  /** For `runAudited`: the section's caps, in bytes and milliseconds; the defaults if disabled. */
   readonly limits: Readonly<RunLimits>
   /** `max_concurrent_per_agent` and `max_concurrent_total`: carried, and not acted on. */
   readonly concurrency: {
-    /** Commands at a time for one agent; 4 where the file does not say. */
+    /** Commands at a time for one agent; 4 if the file does not say. */
     readonly perAgent: number
-    /** Commands at a time in all; 32 where the file does not say. */
+    /** Commands at a time in all; 32 if the file does not say. */
     readonly total: number
   }
   /** `default_cwd`, for `runAudited`'s `cwd`. */
@@ -30,17 +31,17 @@ export interface LoadedExecPolicy {
   readonly allow: readonly AllowEntry[]
   /** The file, as an absolute path. */
   readonly path: string
-  /** What may be shown to whoever asks: no ids and no argv. */
+  /** A summary that may be shown to anyone: no ids and no argv. */
   summary(): ExecPolicySummary
 }
 
-/** A policy in short, for diagnostics: x0x's fields, and where and how much. */
+/** A summary of a policy for diagnostics: x0x's fields, the path of the log, and the numbers. */
 export interface ExecPolicySummary {
   /** Whether commands may run at all. */
   readonly enabled: boolean
-  /** `acl_missing`, `missing_exec_section` or `exec_disabled`; absent where enabled. */
+  /** `acl_missing`, `missing_exec_section` or `exec_disabled`; absent if enabled. */
   readonly disabledReason?: string
-  /** The file, as an absolute path, also where it is missing. */
+  /** The file, as an absolute path, even if it is missing. */
   readonly loadedFrom: string
   /** Milliseconds since 1970. */
   readonly loadedAtUnixMs: number
@@ -48,7 +49,7 @@ export interface ExecPolicySummary {
   readonly allowEntryCount: number
   /** How many commands they have together. */
   readonly commandEntryCount: number
-  /** Null where disabled. */
+  /** Null if disabled. */
   readonly auditLogPath: string | null
   /** As in {@link LoadedExecPolicy}. */
   readonly limits: Readonly<RunLimits>
@@ -61,8 +62,8 @@ const NO_SECTION: ExecSection = {
   auditLogPath: '',
   auditTasklistId: undefined,
   limits: DEFAULT_RUN_LIMITS,
-  maxConcurrentPerAgent: 4,
-  maxConcurrentTotal: 32,
+  maxConcurrentPerAgent: DEFAULT_CONCURRENT_PER_AGENT,
+  maxConcurrentTotal: DEFAULT_CONCURRENT_TOTAL,
   defaultCwd: undefined,
   allow: [],
 }
@@ -72,12 +73,12 @@ const NO_SECTION: ExecSection = {
  * x0x, a change takes a restart.
  *
  * The default file may be missing, which is a disabled policy; a file that is named may not. A mistake
- * under `[exec]` is an error also where the section is disabled, and other sections are left alone. A
+ * under `[exec]` is an error even if the section is disabled, and other sections are left alone. A
  * file without `[exec]` is a disabled policy, unless it has a section of nearly that name.
  *
  * @param path default {@link DEFAULT_EXEC_POLICY_PATH}
  * @throws PolicyFileError naming the file, the line and the key
- * @throws TypeError where `path` is no path
+ * @throws TypeError if `path` is no path
  * @example
  * const { policy, limits } = loadExecPolicy()
  * const audit = new ExecAudit(policy, new ExecDiagnostics(), { failureMode: 'closed' })
@@ -104,7 +105,7 @@ function checkPath(path: unknown): string | undefined {
   )
 }
 
-/** The file's text, or undefined where there is none. */
+/** The file's text, or undefined if there is none. */
 function readText(path: string): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path))

@@ -4,7 +4,7 @@ import { isTable, lineOf, type Table } from './toml'
 
 /*
  * Without its section a file is a disabled policy, under which everything is denied: right for a file
- * that is about something else, and a riddle to whoever has misspelt the section's name.
+ * that is about something else, and a riddle to an operator who has misspelt the section's name.
  */
 
 /** Refuses a document without a `section` that must have meant to have it. */
@@ -20,7 +20,7 @@ export function checkNotMisspelt(
   throw invalid(path, text, problem, meant)
 }
 
-/** Refuses keys of `section` that stand outside of it, at the top of the document, and so count for nothing. */
+/** Refuses keys of `section` that stand outside of it, at the top of the document, and so have no effect. */
 export function checkNotMisplaced(
   path: string,
   text: string,
@@ -30,7 +30,7 @@ export function checkNotMisplaced(
 ): void {
   const misplaced = keys.find((key) => document[key] !== undefined && !isTable(document[key]))
   if (misplaced === undefined) return
-  const problem = `it stands outside of its section, and so counts for nothing; put it under [${section}]`
+  const problem = `it stands outside its section, and so has no effect; put it under [${section}]`
   throw invalid(path, text, problem, misplaced)
 }
 

@@ -10,7 +10,7 @@ export function parseToml(path: string, text: string): Table {
   } catch (thrown) {
     if (!(thrown instanceof Error)) throw thrown
     const line = 'line' in thrown && typeof thrown.line === 'number' ? thrown.line : undefined
-    // What follows the first line is a drawing of the place.
+    // The lines after the first one are a drawing of the place.
     const problem = thrown.message.split('\n', 1)[0]?.replace(/^Invalid TOML document: /, '') ?? ''
     throw new PolicyFileError('POLICY_FILE_MALFORMED', path, `not valid TOML: ${problem}`, {
       line,
@@ -20,7 +20,7 @@ export function parseToml(path: string, text: string): Table {
 }
 
 function parse(text: string): Table {
-  // Loaded here, so that whoever needs no policy file does not load it.
+  // Loaded here, so that a program without a policy file does not load it.
   const toml: typeof import('smol-toml') = require('smol-toml')
   return toml.parse(text, { integersAsBigInt: 'asNeeded' })
 }

@@ -18,16 +18,16 @@ export interface FollowOptions extends ReadOptions {
    * at an offset in bytes where a line begins. Files that come later are read from their start.
    */
   from?: 'start' | 'end' | number | undefined
-  /** How often to look where the kernel tells of no changes: milliseconds, 10 to 60,000; default 250. */
+  /** How often to look if the kernel reports no changes: milliseconds, 10 to 60,000; default 250. */
   pollMs?: number | undefined
   /**
-   * Told when nothing stands at the path (`missing`), when its file is another one (`rotated`), and
+   * Called when nothing stands at the path (`missing`), when its file is another one (`rotated`), and
    * when it has become shorter (`truncated`), so that it is read from its start again.
    */
   onChange?: ((change: PathChange) => void) | undefined
 }
 
-/** Where to begin, or what finds that in the file once it is open. */
+/** Where to begin, or a function that finds it in the file once that is open. */
 export type FollowFrom =
   | 'start'
   | 'end'
@@ -54,7 +54,7 @@ const SETTLE_MS = 100
  * one that nobody reads from does not.
  *
  * Two things no follower of a path can see: a file that comes and goes between two looks (`pollMs`, and
- * only where the kernel tells of no changes), and a truncation after which the file has grown again
+ * only if the kernel reports no changes), and a truncation after which the file has grown again
  * beyond where it was read to.
  *
  * @throws what the file system throws, but for a missing file; AuditReadError with `onProblem: 'throw'`
@@ -159,7 +159,7 @@ class Follower {
     }
   }
 
-  /** What the file holds and was not read yet. */
+  /** The bytes of the file that were not read yet. */
   async *#rest(): AsyncGenerator<readonly LineEntry[], void, void> {
     const file = this.#file
     if (file === undefined) return

@@ -4,7 +4,7 @@ const BLOCK_BYTES = 64 * 1024
 const NEWLINE = 10
 
 /**
- * Where the last `count` whole lines of a file's first `size` bytes begin, found from its end; 0 where
+ * Where the last `count` whole lines of a file's first `size` bytes begin, found from its end; 0 if
  * it has no more. A last line without a newline is behind them and does not count.
  */
 export async function lastLinesStart(

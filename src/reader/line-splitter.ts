@@ -2,14 +2,14 @@ import { isAscii, isUtf8 } from 'node:buffer'
 import { parseLine } from '../format/parse-line'
 import { type AuditProblem, type AuditRecord, isProblem, problemAt } from '../format/records'
 
-/** One line: an event, or what is wrong with it. */
+/** One line: an event, or a problem. */
 export type LineEntry =
   | { readonly text: string; readonly record: AuditRecord; readonly problem?: undefined }
   | { readonly text: string; readonly record?: undefined; readonly problem: AuditProblem }
 
 const NEWLINE = 10
 const CARRY_BYTES_KEPT = 64 * 1024
-/** What invalid UTF-8 is decoded to. */
+/** The character that invalid UTF-8 is decoded to. */
 const REPLACEMENT = '\ufffd'
 
 /**
@@ -39,7 +39,7 @@ export class LineSplitter {
     return this.#blankLines
   }
 
-  /** Where the next line begins, in bytes: what was pushed, less what is carried. */
+  /** The offset of the next line in bytes: the bytes pushed, less those carried. */
   get offset(): number {
     return this.#offset
   }

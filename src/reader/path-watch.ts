@@ -3,7 +3,7 @@ import { type FileHandle, open, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 
 /**
- * What happened at the path that is followed:
+ * A change at the path that is followed:
  * - `missing`: nothing stands there now;
  * - `rotated`: another file stands there, and is read next;
  * - `truncated`: the file has become shorter, and is read from its start again.
@@ -18,9 +18,9 @@ export interface FoundFile {
 }
 
 /**
- * Watches a path, and opens each file that comes to stand there, also while nobody asks for it: so none
- * is missed that a rotation has renamed before its reader came to it. Woken by the kernel where it tells
- * of changes, and by a timer in any case, since some file systems never tell.
+ * Watches a path, and opens each file that comes to stand there, even while nobody asks for it. So none
+ * is missed that a rotation has renamed before its reader came to it. Woken by the kernel if it reports
+ * changes, and by a timer in any case, since some file systems never do.
  */
 export class PathWatch {
   readonly #path: string
@@ -54,7 +54,7 @@ export class PathWatch {
   /** Looks for the first time, and goes on to do so. */
   async start(): Promise<void> {
     await this.#look()
-    // It keeps no process alive: who waits for something does, see `change`.
+    // It keeps no process alive; waiting for a change does, see `change`.
     this.#timer = setInterval(() => void this.#look(), this.#pollMs).unref()
   }
 
@@ -84,7 +84,7 @@ export class PathWatch {
     if (this.#error !== undefined) throw this.#error
   }
 
-  /** Stops watching, wakes who waits, and closes the files nobody has taken. */
+  /** Stops watching, wakes the waiting reader, and closes the files that nobody has taken. */
   async end(): Promise<void> {
     this.#isEnded = true
     clearInterval(this.#timer)

@@ -7,7 +7,7 @@ import { type AuditSource, chunksOf } from './source'
 /** Options of {@link readAudit}. */
 export interface ReadOptions {
   /**
-   * Told of each line that is no event, in its place in the order; `'throw'` ends the reading with an
+   * Called with each line that is no event, in its place in the order; `'throw'` ends the reading with an
    * {@link AuditReadError} instead. Default: a process warning for each of the first ten.
    */
   onProblem?: 'throw' | ((problem: AuditProblem) => void) | undefined
@@ -34,15 +34,15 @@ export interface LineBatch {
   readonly entries: readonly LineEntry[]
   /** Empty lines since the beginning, which are legal and no entries. */
   readonly blankLines: number
-  /** Bytes read since the beginning (unpacked ones, where the file is packed). */
+  /** Bytes read since the beginning; decompressed ones if the file is compressed. */
   readonly bytes: number
 }
 
 /**
  * Reads a log's events in their order, in constant memory.
  *
- * Blank lines are skipped. A line that is no event is told to `onProblem`; a whole last line without a
- * newline is one of these, since nobody has acknowledged it. A file that gzip has packed is unpacked.
+ * Blank lines are skipped. A line that is no event is reported to `onProblem`; a whole last line without a
+ * newline is one of these, since nobody has acknowledged it. A file that gzip has compressed is decompressed.
  * Leaves no descriptor open when the loop is left.
  *
  * @throws TypeError or RangeError for a mistake in the options; what the file system throws; AuditReadError with `onProblem: 'throw'`; the signal's reason
@@ -89,7 +89,7 @@ export function checkMaxLineBytes(value: number = MAX_LINE_BYTES): number {
   )
 }
 
-/** What is done with a problem, from the option. */
+/** The function that treats a problem, from the option. */
 export function problemHandler(
   onProblem: ReadOptions['onProblem'],
 ): (problem: AuditProblem) => void {
@@ -107,7 +107,7 @@ function warnOfFirst(limit: number): (problem: AuditProblem) => void {
   let count = 0
   return (problem) => {
     if (++count > limit) return
-    const more = count === limit ? ' (further ones are not told; see onProblem)' : ''
+    const more = count === limit ? ' (further ones are not reported; see onProblem)' : ''
     const { message } = new AuditReadError(problem)
     process.emitWarning(`exec audit: ${message}${more}`, { type: 'ExecAuditWarning' })
   }

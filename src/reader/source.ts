@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { createGunzip } from 'node:zlib'
 
 /**
- * What a log is read from: a path, a file: URL, or bytes as they come (a Readable without an encoding,
+ * The source of a log: a path, a file: URL, or bytes as they come (a Readable without an encoding,
  * or any other async iterable of Uint8Arrays).
  */
 export type AuditSource = string | URL | AsyncIterable<Uint8Array>
@@ -14,7 +14,7 @@ const GZIP_MAGIC = Buffer.from([0x1f, 0x8b])
 
 /**
  * The source's bytes, chunk by chunk; a chunk is overwritten by the next one. A file that gzip has
- * packed is unpacked. Closes what it has opened, however it ends.
+ * compressed is decompressed. Closes what it has opened, however it ends.
  */
 export async function* chunksOf(
   source: AuditSource,
@@ -32,14 +32,14 @@ async function* chunksOfFile(
   const handle = await open(path)
   try {
     if (await isGzip(handle)) {
-      const packed = createReadStream('', { fd: handle, start: 0, autoClose: false })
-      const unpacked = createGunzip({ chunkSize: CHUNK_BYTES })
-      packed.on('error', (error) => unpacked.destroy(error))
+      const compressed = createReadStream('', { fd: handle, start: 0, autoClose: false })
+      const decompressed = createGunzip({ chunkSize: CHUNK_BYTES })
+      compressed.on('error', (error) => decompressed.destroy(error))
       try {
-        yield* chunksOfStream(packed.pipe(unpacked), signal)
+        yield* chunksOfStream(compressed.pipe(decompressed), signal)
       } finally {
-        packed.destroy()
-        unpacked.destroy()
+        compressed.destroy()
+        decompressed.destroy()
       }
     } else {
       yield* chunksOfHandle(handle, signal)
@@ -86,7 +86,7 @@ async function* chunksOfStream(
       yield bytesOf(result.value)
     }
   } finally {
-    // Where the source is silent its own return() would wait for ever.
+    // If the source is silent, its own return() would wait forever.
     const returned = isDone ? undefined : iterator.return?.()
     if (signal?.aborted) void returned?.catch(() => undefined)
     else await returned

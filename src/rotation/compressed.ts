@@ -1,56 +1,43 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
-import { type CliError, usageError } from '../cli/shared/errors'
-import { visible } from '../cli/shared/escape'
 
-/** A program that packs logs. */
-export interface Packer {
+/** A program that compresses logs. */
+export interface Compressor {
   readonly name: string
-  /** What unpacks to standard output. */
+  /** The command that decompresses to standard output. */
   readonly cat: string
-  /** The first bytes of what it makes; no line begins with them. */
+  /** The first bytes of its output; no line begins with them. */
   readonly magic: readonly number[]
 }
 
-/** The one that logrotate calls by itself, and that is unpacked here. */
-const GZIP: Packer = { name: 'gzip', cat: 'zcat', magic: [0x1f] }
-const PACKERS: readonly Packer[] = [
+/** The one that logrotate uses by default, and that the reader decompresses. */
+export const GZIP: Compressor = { name: 'gzip', cat: 'zcat', magic: [0x1f] }
+const COMPRESSORS: readonly Compressor[] = [
   GZIP,
   { name: 'zstd', cat: 'zstdcat', magic: [0x28, 0xb5, 0x2f, 0xfd] },
   { name: 'xz', cat: 'xzcat', magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a] },
   { name: 'bzip2', cat: 'bzcat', magic: [0x42, 0x5a, 0x68] },
 ]
-const MAGIC_BYTES_MAX = Math.max(...PACKERS.map(({ magic }) => magic.length))
+const MAGIC_BYTES_MAX = Math.max(...COMPRESSORS.map(({ magic }) => magic.length))
 
-/** Who has packed bytes that begin like this. */
-export function packerOf(bytes: Uint8Array): Packer | undefined {
-  return PACKERS.find(({ magic }) => magic.every((byte, i) => bytes[i] === byte))
+/** The compressor of bytes that begin like this. */
+export function compressorOf(bytes: Uint8Array): Compressor | undefined {
+  return COMPRESSORS.find(({ magic }) => magic.every((byte, i) => bytes[i] === byte))
 }
 
-/** Who has packed a plain file; undefined also where there is none. */
-export async function packerOfFile(file: string): Promise<Packer | undefined> {
+/** The compressor of a plain file; undefined even if there is no such file. */
+export async function compressorOfFile(file: string): Promise<Compressor | undefined> {
   const stats = await stat(file).catch(() => undefined)
   if (!stats?.isFile()) return undefined
   const handle = await open(file)
   try {
-    return await packerOfOpen(handle)
+    return await compressorOfOpen(handle)
   } finally {
     await handle.close()
   }
 }
 
-/** Who has packed an open file. */
-export async function packerOfOpen(handle: FileHandle): Promise<Packer | undefined> {
+/** The compressor of an open file. */
+export async function compressorOfOpen(handle: FileHandle): Promise<Compressor | undefined> {
   const { buffer } = await handle.read(Buffer.alloc(MAGIC_BYTES_MAX), { position: 0 })
-  return packerOf(buffer)
-}
-
-/** Its lines would be told of as garbage, and a good log as broken. */
-export function packedError(file: string | undefined, packer: Packer): CliError {
-  const { name, cat } = packer
-  if (file !== undefined) {
-    const path = visible(file)
-    return usageError(`${path} is packed by ${name}; unpack it: ${cat} ${path} | ..., and name -`)
-  }
-  const orName = packer === GZIP ? ', or name the file' : ''
-  return usageError(`standard input is packed by ${name}; unpack it (${cat})${orName}`)
+  return compressorOf(buffer)
 }

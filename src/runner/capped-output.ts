@@ -1,9 +1,9 @@
 import { constants } from 'node:buffer'
 import type { Readable } from 'node:stream'
 
-/** What to do with one output of a command. */
+/** How to treat one output of a command. */
 export interface OutputRules {
-  /** Bytes that are kept or handed on; the rest is counted alone. */
+  /** Bytes that are kept or handed on; the rest is only counted. */
   readonly cap: number
   /** Total at which `onApproach` is called; 0 for never. */
   readonly warnAt: number
@@ -37,7 +37,7 @@ export class CappedOutput {
     stream.on('data', (chunk: Buffer) => this.#take(chunk))
   }
 
-  /** Bytes read so far, also those beyond the cap. */
+  /** Bytes read so far, including those beyond the cap. */
   get total(): number {
     return this.#total
   }
@@ -57,12 +57,12 @@ export class CappedOutput {
     return this.#delivery
   }
 
-  /** What was kept, as one buffer. */
+  /** The kept bytes, as one buffer. */
   kept(): Buffer {
     return Buffer.concat(this.#chunks)
   }
 
-  /** Stops reading; who still writes gets EPIPE. */
+  /** Stops reading; a process that still writes gets EPIPE. */
   letGo(): void {
     this.#stream.destroy()
   }

@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CappedOutput } from './capped-output'
 import { ProcessGroup } from './process-group'
 import type { CheckedRun } from './run-options'
+import type { RunTrail } from './run-trail'
 import { type StopReason, Supervisor } from './supervisor'
-import type { Trail } from './trail'
 
 /** A command that was spawned. */
 export interface Spawned {
@@ -17,7 +17,7 @@ export interface Spawned {
   readonly startedAt: number
 }
 
-/** How a command has ended, and what it has said. */
+/** How a command ended, and its output. */
 export interface ChildEnd {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
@@ -28,7 +28,7 @@ export interface ChildEnd {
   readonly stdoutBytes: number
   readonly stderrBytes: number
   readonly truncated: boolean
-  /** What the embedder's callbacks have thrown. */
+  /** The errors that the embedder's callbacks have thrown. */
   readonly errors: readonly unknown[]
 }
 
@@ -59,7 +59,7 @@ function isFolder(path: string): boolean {
 /** Sees a command through to its end. Never rejects. */
 export class ChildRun {
   readonly #run: CheckedRun
-  readonly #trail: Trail
+  readonly #trail: RunTrail
   readonly #child: ChildProcess
   readonly #group: ProcessGroup
   readonly #exited: Promise<ExitStatus>
@@ -67,7 +67,7 @@ export class ChildRun {
   readonly #outputs: CappedOutput[] = []
   readonly #errors: unknown[] = []
 
-  constructor({ child, pid, startedAt }: Spawned, run: CheckedRun, trail: Trail) {
+  constructor({ child, pid, startedAt }: Spawned, run: CheckedRun, trail: RunTrail) {
     this.#run = run
     this.#trail = trail
     this.#child = child
@@ -135,9 +135,9 @@ export class ChildRun {
   }
 
   /**
-   * Waits for the rest of the output. What the command has left behind may hold it open for ever: it is
-   * let go after a silence, which is counted in turns of the event loop, since a loop that was blocked
-   * has not heard what there was; and soon after SIGKILL in any case.
+   * Waits for the rest of the output. Processes that the command has left behind may hold it open forever.
+   * It is let go after a silence, and soon after SIGKILL in any case. The silence is counted in turns of the
+   * event loop, since a loop that was blocked has not yet read the bytes that came.
    */
   async #drained(supervisor: Supervisor): Promise<void> {
     let isDone = false

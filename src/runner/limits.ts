@@ -5,7 +5,7 @@ import { integer, type Values, valuesOf } from '../base/option-checks'
 export interface RunLimits {
   /** Standard output that is kept or streamed, in bytes from 1; default 16 MiB. The rest is counted. */
   maxStdoutBytes: number
-  /** The same for standard error. */
+  /** Standard error that is kept or streamed, in bytes from 1; default 16 MiB. The rest is counted. */
   maxStderrBytes: number
   /** Largest standard input, in bytes from 1; default 1 MiB. More is denied: `stdin_too_large`. */
   maxStdinBytes: number
@@ -13,7 +13,7 @@ export interface RunLimits {
   maxDurationMs: number
   /** Total at which `stdout_approaching_cap` is recorded, in bytes; 0 for never, default 8 MiB. */
   warnStdoutBytes: number
-  /** The same for standard error. */
+  /** Total at which `stderr_approaching_cap` is recorded, in bytes; 0 for never, default 8 MiB. */
   warnStderrBytes: number
   /**
    * Age at which `duration_approaching_cap` is recorded, in milliseconds; default 60,000. With 0, or

@@ -8,7 +8,7 @@ const alive = new Set<ProcessGroup>()
  */
 export class ProcessGroup {
   readonly #leader: number
-  /** Its number may be given to processes that are none of ours from then on. */
+  /** From then on its number may be given to processes that are not ours. */
   #isGone = false
 
   constructor(leader: number) {
@@ -22,13 +22,13 @@ export class ProcessGroup {
     this.#send(signal)
   }
 
-  /** Whether any of them is left, be it as a zombie. */
+  /** Whether any of them is left, even as a zombie. */
   probe(): boolean {
     this.#send(0)
     return !this.#isGone
   }
 
-  /** Nothing is to be sent any more. */
+  /** Ends the sending of signals. */
   forget(): void {
     this.#isGone = true
     alive.delete(this)

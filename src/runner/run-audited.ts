@@ -3,10 +3,10 @@ import { type DenialReason, EVENT_NAMES, type WarningKind } from '../format/even
 import type { EventRecorder } from '../writer/audit-trail'
 import { type ChildEnd, ChildRun, type Spawned, spawnCommand } from './child-run'
 import { type CheckedRun, checkRunOptions, type RunOptions } from './run-options'
+import { type Ending, RunTrail, type TrailEntry } from './run-trail'
 import type { StopReason } from './supervisor'
-import { type Ending, Trail, type TrailEntry } from './trail'
 
-/** What came of a command. */
+/** The result of a command. */
 export interface AuditedRun {
   /**
    * - `exited`: it ran, and has ended, by itself or by a signal;
@@ -16,15 +16,15 @@ export interface AuditedRun {
   readonly outcome: 'exited' | 'denied' | 'cancelled'
   /** 32 hexadecimal digits. */
   readonly requestId: string
-  /** Why it was refused, as its `denial` event has it; null where it was not. */
+  /** Why it was refused, as in its `denial` event; null if it was not. */
   readonly denialReason: DenialReason | null
-  /** Null where there was no process. */
+  /** Null if there was no process. */
   readonly pid: number | null
-  /** The exit code; null where a signal has ended it, or it did not run. */
+  /** The exit code; null if a signal ended it, or it did not run. */
   readonly code: number | null
-  /** The signal that has ended it; null where it ended by itself, or did not run. */
+  /** The signal that ended it; null if it ended by itself, or did not run. */
   readonly signal: NodeJS.Signals | null
-  /** Why it was ended before it ended by itself; null where it was not. */
+  /** Why it was ended before it ended by itself; null if it was not. */
   readonly stoppedBy: StopReason | null
   /** From the spawn to the end of the process, in milliseconds. */
   readonly durationMs: number
@@ -32,15 +32,15 @@ export interface AuditedRun {
   readonly stdout: Buffer
   /** Standard error up to its cap; empty with `onStderr`. */
   readonly stderr: Buffer
-  /** All that was written to standard output, also beyond the cap. */
+  /** All bytes that were written to standard output, even beyond the cap. */
   readonly stdoutBytes: number
-  /** The same for standard error. */
+  /** All bytes that were written to standard error, even beyond the cap. */
   readonly stderrBytes: number
   /** Whether output was cut at a cap. */
   readonly truncated: boolean
   /** Each kind once, in order. */
   readonly warnings: readonly WarningKind[]
-  /** Every event that was recorded, in order, with what became of it. */
+  /** Every event that was recorded, in order, with its outcome. */
   readonly trail: readonly TrailEntry[]
   /** Why it was denied, with the limit and what was asked for; or what a callback threw first. */
   readonly error?: unknown
@@ -63,10 +63,10 @@ const NOTHING = {
  * durable before there is a process; `started`; `warning`s; `exit`. A command that is refused or cannot
  * be spawned leaves a `denial`.
  *
- * Rejects only where nothing has run: with a TypeError or RangeError for a mistake in the options, or
+ * Rejects only if nothing has run: with a TypeError or RangeError for a mistake in the options, or
  * as the audit does when `request` or `denial` fails (`failureMode: 'closed'`). With
- * `failureMode: 'open'` a failed `request` does not stop the command. Once the command runs, what
- * fails is told in `trail`.
+ * `failureMode: 'open'` a failed `request` does not stop the command. Once the command runs, whatever
+ * fails is reported in `trail`.
  *
  * @param audit an {@link ExecAudit}, or anything with its five event methods
  * @example
@@ -75,10 +75,10 @@ const NOTHING = {
 export async function runAudited(audit: EventRecorder, options: RunOptions): Promise<AuditedRun> {
   checkTrail(audit)
   const run = checkRunOptions(options)
-  const trail = new Trail(audit, run)
+  const trail = new RunTrail(audit, run)
   const refused = refusal(run)
   if (refused !== undefined) return denied(run, trail, refused.reason, refused.error)
-  // x0x runs nothing under a policy that is disabled, and records nothing of it.
+  // Under a disabled policy x0x runs nothing and records nothing.
   if ((await trail.request()) === 'disabled') {
     return denied(run, trail, 'exec_disabled', new Error('the policy is disabled'))
   }
@@ -114,7 +114,7 @@ function refused(reason: DenialReason, problem: string): Refusal {
   return { reason, error: new RangeError(problem) }
 }
 
-async function spawned(run: CheckedRun, trail: Trail): Promise<AuditedRun> {
+async function spawned(run: CheckedRun, trail: RunTrail): Promise<AuditedRun> {
   let command: Spawned
   try {
     command = await spawnCommand(run)
@@ -130,7 +130,7 @@ async function spawned(run: CheckedRun, trail: Trail): Promise<AuditedRun> {
 
 async function denied(
   run: CheckedRun,
-  trail: Trail,
+  trail: RunTrail,
   denialReason: DenialReason,
   error: unknown,
 ): Promise<AuditedRun> {
@@ -138,10 +138,10 @@ async function denied(
   return resultOf(run, trail, { outcome: 'denied', denialReason, error })
 }
 
-/** The request was recorded as allowed: it gets its end, too. */
+/** The request was recorded as allowed, so its end is recorded too. */
 async function cancelled(
   run: CheckedRun,
-  trail: Trail,
+  trail: RunTrail,
   kind: StopReason & WarningKind,
 ): Promise<AuditedRun> {
   trail.warn(kind)
@@ -156,7 +156,7 @@ function endingOf(end: Omit<ChildEnd, 'stdout' | 'stderr' | 'errors'>): Ending {
 
 async function resultOf(
   run: CheckedRun,
-  trail: Trail,
+  trail: RunTrail,
   known: Partial<AuditedRun> & Pick<AuditedRun, 'outcome'>,
 ): Promise<AuditedRun> {
   const entries = await trail.settled()

@@ -9,13 +9,13 @@ import { checkLimits, type RunLimits } from './limits'
 /** Takes output as it comes. While its promise is pending, the command's output is not read. */
 export type OutputListener = (chunk: Buffer) => void | Promise<void>
 
-/** What to run, for whom, and within which limits. */
+/** The command to run, for whom, and within which limits. */
 export interface RunOptions {
   /** The program, by its path or its name on `PATH`, and its arguments. No shell is involved. */
   argv: readonly string[]
-  /** Who asks: 32 bytes. */
+  /** The agent that asks: 32 bytes. */
   agentId: IdInput
-  /** From where: 32 bytes. */
+  /** The machine that it asks from: 32 bytes. */
   machineId: IdInput
   /** 16 bytes; default random. */
   requestId?: IdInput | undefined
@@ -43,11 +43,11 @@ export interface RunOptions {
   lease?: AbortSignal | undefined
   /** Ends the command, as `peer_disconnected`. */
   peer?: AbortSignal | undefined
-  /** Told of the process as soon as there is one. */
+  /** Called with the process as soon as there is one. */
   onSpawn?: ((pid: number) => void) | undefined
-  /** Takes standard output up to its cap; `stdout` of the result stays empty then. */
+  /** Takes standard output up to its cap; `stdout` of the result then stays empty. */
   onStdout?: OutputListener | undefined
-  /** The same for standard error. */
+  /** Takes standard error up to its cap; `stderr` of the result then stays empty. */
   onStderr?: OutputListener | undefined
 }
 
@@ -98,7 +98,7 @@ const OPTION_NAMES = [
   'onStderr',
 ] as const satisfies readonly (keyof RunOptions)[]
 
-/** What node:child_process, fetch and their like call it. */
+/** The name of the option in node:child_process, fetch and others. */
 const SYNONYMS: ReadonlyMap<string, (typeof OPTION_NAMES)[number]> = new Map([
   ['signal', 'cancel'],
   ['abortSignal', 'cancel'],
@@ -187,7 +187,7 @@ function cancelsOf(values: Values): ReadonlyMap<AbortSignal, CancelKind> {
   return cancels
 }
 
-/** By its shape: a polyfill's or another realm's will do. */
+/** Judged by its shape: one of a polyfill or of another realm will do. */
 function isAbortSignal(value: unknown): value is AbortSignal {
   return (
     typeof value === 'object' &&

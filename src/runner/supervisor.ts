@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import type { ProcessGroup } from './process-group'
 import type { CancelKind, CheckedRun } from './run-options'
-import type { Trail } from './trail'
+import type { RunTrail } from './run-trail'
 
 /** Why a command was ended before it ended by itself. */
 export type StopReason = CancelKind | 'timeout'
@@ -13,13 +13,13 @@ const ZERO_TIMEOUT_MS = 1_000
 export class Supervisor {
   readonly #run: CheckedRun
   readonly #group: ProcessGroup
-  readonly #trail: Trail
+  readonly #trail: RunTrail
   readonly #timers = new Set<NodeJS.Timeout>()
   readonly #unlisten: (() => void)[] = []
   #stoppedBy: StopReason | null = null
   #isKilled = false
 
-  constructor(run: CheckedRun, group: ProcessGroup, trail: Trail) {
+  constructor(run: CheckedRun, group: ProcessGroup, trail: RunTrail) {
     this.#run = run
     this.#group = group
     this.#trail = trail

@@ -49,7 +49,7 @@ export interface FailedEvent {
    * wrong, or the audit closed.
    */
   readonly line: string | undefined
-  /** Where it failed; `'encode'` for a wrong event, `'full'` and `'closed'` for a refusal. */
+  /** The stage at which it failed; `'encode'` for a wrong event, `'full'` and `'closed'` for a refusal. */
   readonly stage: FailureKind
   /** The reason that the promise was rejected with, or would have been without `failureMode: 'open'`. */
   readonly error: Error
@@ -152,7 +152,7 @@ export class MemoryAudit implements AuditTrail {
     return [...this.#failed]
   }
 
-  /** Forgets the events so far, those that failed too. */
+  /** Forgets the events so far, including those that failed. */
   clear(): void {
     this.#lines = []
     this.#failed = []

@@ -16,7 +16,7 @@ export interface FailOptions {
   /** How many events, from 0; `Infinity` for all from now on. Default 1. */
   readonly count?: number | undefined
   /**
-   * Where, and so which code the `AuditError` has; default `'write'`. `'full'` refuses them at once, as a
+   * The stage, and with it the code of the `AuditError`; default `'write'`. `'full'` refuses them at once, as a
    * ring without room does (AUDIT_RING_FULL), and `'closed'` as after `close()`; an `'encode'` is the
    * worker's (AUDIT_ENCODE_FAILED), and not the caller's mistake.
    */
@@ -43,7 +43,7 @@ const OPTION_NAMES = [
   'errno',
 ] as const satisfies readonly (keyof FailOptions)[]
 
-/** The failures that events still have before them, in the order in which they were asked for. */
+/** The failures still to come, in the order in which they were asked for. */
 export class PlannedFailures {
   readonly #path: string
   readonly #options: CheckedOptions

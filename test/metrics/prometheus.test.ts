@@ -114,7 +114,7 @@ describe('the metrics for Prometheus', () => {
     )
   })
 
-  it('tell when an event failed and when one succeeded, in seconds', async () => {
+  it('give the time of the last failure and of the last success, in seconds', async () => {
     const path = dir.path('exec.log')
     mkdirSync(path)
     const { audit } = openAudit(path)
@@ -157,7 +157,7 @@ describe('the metrics for Prometheus', () => {
     expect(register.getMetricsAsArray()).toEqual([])
   })
 
-  it('still have the last values after close, and those of zero where the policy is disabled', async () => {
+  it('still have the last values after close, and zeros if the policy is disabled', async () => {
     const { audit } = openAudit(dir.path('exec.log'))
     const registry = new Registry()
     registerPrometheus(audit, { registry, labels: { audit: 'a' } })

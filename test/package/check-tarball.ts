@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { checkBundlers } from './bundlers'
 import { checkEmbedder } from './embedder'
 import { checkInstall } from './install'
+import { checkInstalled } from './installed'
 import { checkNodes } from './nodes'
-import { expectSame, makeProject, ROOT, run } from './project'
+import { expectSame, makeProject, run } from './project'
 import { lint, pack } from './tarball'
 import { checkTypes } from './types'
 
@@ -17,10 +18,11 @@ import { checkTypes } from './types'
 async function main(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'exec-audit-package-'))
   try {
-    run(ROOT, 'npm', 'run', '--silent', 'build')
+    // npm builds it first, by the script `prepare`.
     const tarball = pack(folder)
     await lint(tarball)
     const project = makeProject(folder, tarball)
+    checkInstalled(project)
     const usage = run(project, 'npx', 'x0x-exec-audit', '--help').split('\n')[0]
     expectSame('the command', usage, 'Usage: x0x-exec-audit [options] [command]')
     checkNodes(project)

@@ -6,14 +6,15 @@ import { formatMessage } from 'publint/utils'
 import { expectSame, ROOT, run } from './project'
 
 const PAPERS = ['LICENSE', 'README.md', 'package.json']
-/** What is for the project alone, though it is compiled. */
-const KEPT_BACK = ['build']
-/** What only the command line uses, and nobody imports. */
-const TOOLS = ['cli', 'rotation', 'toolkit']
-const DIST_FILE = /^dist\/(?:([a-z-]+)\/)?(?:[a-z-]+\/)*[a-z-]+\.(js|d\.ts)$/
+/** What is for the project alone, though it is compiled, and what is bundled. */
+const KEPT_BACK = ['build', 'toolkit']
+/** The command line is bundled, and nobody imports it. */
+const CLI = 'dist/cli/'
+const COMMAND_LINE = ['main.js', 'examiner.js', 'pacer-worker.js', 'THIRD-PARTY-LICENSES.txt']
+const DIST_FILE = /^dist\/(?:([a-z-]+)\/)?(?:[a-z-]+\/)*[a-z-]+\.(?:js|d\.ts)$/
 const DOCUMENT = /^docs\/[\w/-]+\.md$/
 const SHIPPING_FILE = /^docs\/(?:shipping|plots)\/[\w-]+\.(conf|json|svg|toml|yaml)$/
-const UNPACKED_BYTES_MAX = 1_100_000
+const UNPACKED_BYTES_MAX = 1_400_000
 
 interface Packed {
   readonly filename: string
@@ -37,10 +38,9 @@ export function pack(into: string): string {
 /** The tarball holds what runs, the types of what can be imported, documents, what ships logs. */
 function isAllowed(path: string): boolean {
   if (PAPERS.includes(path) || DOCUMENT.test(path) || SHIPPING_FILE.test(path)) return true
-  const [, folder, extension] = DIST_FILE.exec(path) ?? []
-  if (extension === undefined) return false
-  if (folder === undefined) return true
-  return !KEPT_BACK.includes(folder) && (extension === 'js' || !TOOLS.includes(folder))
+  if (path.startsWith(CLI)) return COMMAND_LINE.includes(path.slice(CLI.length))
+  const [file, folder = ''] = DIST_FILE.exec(path) ?? []
+  return file !== undefined && !KEPT_BACK.includes(folder)
 }
 
 /** Asks publint and are-the-types-wrong. */

@@ -242,11 +242,11 @@ describe('a mistake in the policy file', () => {
     const error = errorOf(text)
     expect([error.code, error.line, error.key]).toEqual(['POLICY_FILE_INVALID', line, key])
     expect(error.message).toBe(
-      `${dir.path('exec-acl.toml')}:${line}: ${key}: it stands outside of its section, and so counts for nothing; put it under [exec]`,
+      `${dir.path('exec-acl.toml')}:${line}: ${key}: it stands outside its section, and so has no effect; put it under [exec]`,
     )
   })
 
-  it('of syntax is told with its line', () => {
+  it('of syntax is reported with its line', () => {
     const error = errorOf('[exec]\nenabled = \n')
     expect([error.code, error.line, error.key]).toEqual(['POLICY_FILE_MALFORMED', 2, undefined])
     expect(error.message).toBe(`${dir.path('exec-acl.toml')}:2: not valid TOML: invalid value`)

@@ -17,7 +17,7 @@ function sparse(bytes: number): void {
 }
 
 describe('a hostile log', () => {
-  it('with a line of megabytes is read: an event where it is one, told where it is none', async () => {
+  it('with a line of megabytes is read as an event if it is one, and reported otherwise', async () => {
     const megabytes = times('LINE_MIB', 20, 100)
     const argument = '\\u0000'.repeat((megabytes * MIB) / 6)
     const line = `{"event":"denial","ts_unix_ms":1,"request_id":"${REQUEST_ID}","agent_id":"${AGENT_ID}","machine_id":"${MACHINE_ID}","argv":["${argument}"],"reason":"spawn_failed"}`

@@ -99,7 +99,7 @@ function withoutPlace({ line, offset, length, ...event }: AuditRecord): object {
   return event
 }
 
-describe('what is read', () => {
+describe('the events that are read', () => {
   it('is what the real writer was given, whatever the chunks', async () => {
     const { seed } = seeded(1)
     const given = fc.sample(event, { seed, numRuns: 2_000 })
@@ -111,7 +111,7 @@ describe('what is read', () => {
     deepStrictEqual([events.map(withoutPlace), problems], [expected, []])
   })
 
-  it('is the same whatever the chunks, and stands where it is said to', async () => {
+  it('does not depend on the chunks, and stands where it is said to', async () => {
     const garbage = fc.oneof(
       fc.constantFrom('', '', 'x', '{"event":"', '{}', '\r', '\0', startedLine(1).slice(1, 50)),
       fc.string({ unit: 'binary', maxLength: 30 }).map((line) => line.replaceAll('\n', '')),
@@ -169,7 +169,7 @@ function lineOf(parsed: AuditRecord): string | undefined {
 }
 
 describe('lastLinesStart', () => {
-  it('finds where the last lines begin, as counting from the start does', async () => {
+  it('finds the start of the last lines, as counting from the start does', async () => {
     const path = dir.path('exec.log')
     await fc.assert(
       fc.asyncProperty(

@@ -61,7 +61,7 @@ describe('readAudit', () => {
     expect(events).toEqual(expected)
   })
 
-  it('takes a path, a URL, a stream, chunks of any size, and a packed file', async () => {
+  it('takes a path, a URL, a stream, chunks of any size, and a compressed file', async () => {
     const text = startedLines(50)
     const path = file(text)
     const { events } = await collect(path)
@@ -141,7 +141,7 @@ describe('readAudit', () => {
     expect(blank).toBe(3)
   })
 
-  it('tells a last line without a newline as torn, whole or not', async () => {
+  it('reports a last line without a newline as torn, whole or not', async () => {
     const line = startedLine(1).trimEnd()
     const told = async (text: string) =>
       (await collect(file(text))).problems.map(({ kind, isIncomplete, message, offset }) => [
@@ -201,7 +201,7 @@ void (async () => { for await (const _ of readAudit(path)) throw new Error('no e
     const { stdout } = await runChild(script, [file('x\n'.repeat(12))])
     expect(stdout.trimEnd().split('\n')).toEqual(
       Array.from({ length: 10 }, (_, i) => {
-        const more = i === 9 ? ' (further ones are not told; see onProblem)' : ''
+        const more = i === 9 ? ' (further ones are not reported; see onProblem)' : ''
         return `ExecAuditWarning: exec audit: line ${i + 1} at byte ${i * 2}: foreign: it is no JSON${more}`
       }),
     )

@@ -37,26 +37,26 @@ describe('the files of one rotation', () => {
   })
 
   it.each([
-    ['a.2 a', 'a.1 is not named: what was rotated into it is not read'],
-    ['a.12 a.11 a.9', 'a.10 is not named: what was rotated into it is not read'],
-    ['x/a.5.gz x/a', 'x/a.4 to x/a.1 are not named: what was rotated into them is not read'],
+    ['a.2 a', 'a.1 is not named: the events rotated into it are not read'],
+    ['a.12 a.11 a.9', 'a.10 is not named: the events rotated into it are not read'],
+    ['x/a.5.gz x/a', 'x/a.4 to x/a.1 are not named: the events rotated into them are not read'],
   ])('are missed where a number is: %s', (text, note) => {
     const named = text.split(' ')
     expect(inRotationOrder(named)).toEqual({ names: named, notes: [note] })
   })
 
-  it('have no packed copy of one that is there', () => {
+  it('leave out the compressed copy of a file that is there', () => {
     expect(inRotationOrder(['a', 'a.1', 'a.1.gz', 'a.2.gz', 'b.gz'])).toEqual({
       names: ['a', 'a.1', 'a.2.gz', 'b.gz'],
       notes: ['a.1.gz is left out, since a.1 is named too'],
     })
     expect(inRotationOrder(['\x1b[2J', '\x1b[2J.gz']).notes).toEqual([
-      '\\x1b[2J.gz is left out, since \\x1b[2J is named too',
+      '\x1b[2J.gz is left out, since \x1b[2J is named too',
     ])
   })
 })
 
-describe('what a shell makes of exec.log*', () => {
+describe('the order of exec.log* from a shell', () => {
   const dir = useTempDir()
   const all = () => ['exec.log', 'exec.log.1', 'exec.log.1.gz', 'exec.log.2.gz'].map(dir.path)
 

@@ -93,7 +93,7 @@ describe('a command that is cancelled', () => {
     expect(trail().at(-1)).toEqual(exited({ code: 42, stdout_bytes: 2 }))
   })
 
-  it('takes all that it has started with it, also what does not mind SIGTERM', async () => {
+  it('ends all processes that it has started, even those that ignore SIGTERM', async () => {
     const controller = new AbortController()
     const file = dir.path('pids')
     const child = `sh -c 'trap "" TERM; echo $$ >> ${file}; while :; do sleep 600; done'`
@@ -169,14 +169,14 @@ describe('a command that runs for long', () => {
     ])
   })
 
-  it('is warned about with the SIGTERM where no warning came before', async () => {
+  it('is warned about with the SIGTERM if no warning came before', async () => {
     const { run, trail } = openRunner(log())
     const result = await run(['sleep', '600'], { timeoutMs: 100 })
     expect([result.stoppedBy, result.warnings]).toEqual(['timeout', ['duration_approaching_cap']])
     expect(trail().length).toBe(4)
   })
 
-  it('with a limit of 0 has a second', async () => {
+  it('with a limit of 0 has one second', async () => {
     const { run, trail } = openRunner(log())
     const { stoppedBy, durationMs } = await run(['sleep', '600'], { timeoutMs: 0 })
     expect(stoppedBy).toBe('timeout')
@@ -185,7 +185,7 @@ describe('a command that runs for long', () => {
   })
 })
 
-describe('what a command leaves behind', () => {
+describe('processes that a command leaves behind', () => {
   it('is let run, and its hold on the output is not waited for longer than the linger', async () => {
     const file = dir.path('pid')
     const argv = ['sh', '-c', `sleep 600 & echo $! > ${file}; echo done`]

@@ -32,7 +32,7 @@ describe('an audit that fails', () => {
     await expect(run([])).rejects.toMatchObject({ code: 'AUDIT_OPEN_FAILED' })
   })
 
-  it('open, runs the command, and tells of each event that failed', async () => {
+  it('open, runs the command, and reports each event that failed', async () => {
     mkdirSync(log())
     const { run, diagnostics } = openRunner(log(), { failureMode: 'open' })
     const { outcome, code, trail } = await run(touch())

@@ -8,7 +8,7 @@ const dir = useTempDir()
 const log = () => dir.path('exec.log')
 
 describe('a command that runs', () => {
-  it('leaves request, started and exit, and returns what it has said', async () => {
+  it('leaves request, started and exit, and returns its output', async () => {
     const { run, trail } = openRunner(log())
     const argv = ['sh', '-c', 'printf out; printf error >&2; exit 3']
     const result = await run(argv, { matchedAcl: 'rule-1', timeoutMs: 30_000 })
@@ -36,7 +36,7 @@ describe('a command that runs', () => {
     ])
   })
 
-  it('has a request id of its own where none is given', async () => {
+  it('has a request id of its own if none is given', async () => {
     const { run } = openRunner(log())
     const runs = await Promise.all([1, 2].map(() => run(['true'], { requestId: undefined })))
     const ids = runs.map(({ requestId }) => requestId)
@@ -100,7 +100,7 @@ describe('a command that runs', () => {
     ])
   })
 
-  it('reads the end of input where none is given', async () => {
+  it('reads the end of input if none is given', async () => {
     const { run } = openRunner(log())
     const ends = await Promise.all([run(['cat']), run(['cat'], { stdin: '' })])
     expect(ends.map(({ code, stdoutBytes }) => [code, stdoutBytes])).toEqual([
@@ -155,7 +155,7 @@ describe('a command that runs', () => {
   })
 
   it.each(['onSpawn', 'onStdout', 'onStderr'])(
-    'keeps its trail when %s throws, and the first error is told',
+    'keeps its trail when %s throws, and reports the first error',
     async (name) => {
       const { run, trail } = openRunner(log())
       const argv = ['sh', '-c', 'echo out; echo error >&2']

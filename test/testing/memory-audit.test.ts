@@ -131,7 +131,7 @@ describe('MemoryAudit', () => {
     ])
   })
 
-  it('settles failed events in their order, too, if they reject', async () => {
+  it('settles failed events in their order, even if they reject', async () => {
     const audit = new MemoryAudit({ ...quiet, failureMode: 'closed' })
     const settled: unknown[] = []
     audit.hold()

@@ -183,7 +183,7 @@ describe('as SVG', () => {
     ).toEqual(['112,344', '248,344', '384,344', '520,344', '112,362', '248,362'])
   })
 
-  it('lines are told apart from the page, light or dark, and from each other', () => {
+  it('lines stand out from the page, light or dark, and from each other', () => {
     const series = Array.from({ length: 9 }, (_, i) => ({
       name: `${i}`,
       points: [[1, i] as const],

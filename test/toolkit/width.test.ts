@@ -4,7 +4,7 @@ import { reportText } from '../../src/cli/verify/command'
 import type { VerifyReport } from '../../src/cli/verify/verify'
 import type { AuditRecord } from '../../src/format/records'
 import { painter } from '../../src/toolkit/text/colour'
-import { cellCount, wrapText } from '../../src/toolkit/text/width'
+import { textWidth, wrapText } from '../../src/toolkit/text/width'
 import { AGENT_ID, MACHINE_ID, REQUEST_ID } from '../support/events'
 
 const paint = painter({ isTTY: false }, {})
@@ -37,7 +37,7 @@ describe('an event on a narrow terminal', () => {
   it('is never longer than the terminal is wide, and its id never cut from 18 cells on', () => {
     for (let width = 18; width < 120; width++) {
       const line = onTerminal(width)
-      expect([width, cellCount(line) <= width, line.includes('01234567')]).toEqual([
+      expect([width, textWidth(line) <= width, line.includes('01234567')]).toEqual([
         width,
         true,
         true,
@@ -105,18 +105,20 @@ describe("verify's report", () => {
   ${'x'.repeat(37)}…
 
 BROKEN  2 lines of 1 file: 1 foreign
-  1 line twice, as where a worker died
-    beside other writers
+  1 line twice, as happens when a worker
+    dies beside other writers
 `,
     )
   })
 
-  it('says how fast it went of a log that is large enough to tell', () => {
+  it('reports its speed if the log is large enough', () => {
     const last = (bytes: number, seconds: number) =>
       reportText({ ...report, bytes }, seconds, paint, EVERYTHING)
         .split('\n')
         .at(-2)
     expect(last(10_000_000, 0.04)).toBe('  10 MB in 0.04 s, 250 MB/s')
-    expect(last(9_999_999, 3)).toBe('  1 line twice, as where a worker died beside other writers')
+    expect(last(9_999_999, 3)).toBe(
+      '  1 line twice, as happens when a worker dies beside other writers',
+    )
   })
 })

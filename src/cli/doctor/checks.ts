@@ -24,7 +24,7 @@ import { closedText, type Subject } from './subject'
 
 type Check = (subject: Subject) => Verdict | Promise<Verdict>
 
-/** Those that need no log. */
+/** The checks that need no log. */
 const HOST_CHECKS: readonly [name: string, check: Check][] = [
   ['node', checkNode],
   ['user', checkUser],
@@ -34,7 +34,7 @@ const HOST_CHECKS: readonly [name: string, check: Check][] = [
   ['worker', checkWorker],
 ]
 
-/** From what is read to what is written, so that a disk that hangs is met late. */
+/** The checks that read come before those that write, so that a disk that hangs is met late. */
 const LOG_CHECKS: readonly [name: string, check: Check][] = [
   ['rotation', checkRotation],
   ['file system', checkFileSystem],
@@ -50,7 +50,7 @@ const LOG_CHECKS: readonly [name: string, check: Check][] = [
   ['round trip', checkRoundTrip],
 ]
 
-/** A folder that does not let this user in is told of once, whatever it hides. */
+/** A folder that does not let this user in is reported once, whatever it hides. */
 function ifSeen(check: Check): Check {
   return (subject) => {
     const { closedFolder } = subject
@@ -67,7 +67,7 @@ function checksFor(hasLog: boolean) {
   return hasLog ? [...HOST_CHECKS, ...LOG_CHECKS] : HOST_CHECKS
 }
 
-/** Runs the checks one after the other, and tells what each finds. Never rejects. */
+/** Runs the checks one after the other, and reports each finding. Never rejects. */
 export async function runChecks(subject: Subject, tell: (finding: Finding) => void): Promise<void> {
   for (const [check, run] of checksFor(subject.hasLog)) {
     tell({ check, ...(await attempt(() => run(subject), subject)) })

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type Paint, painter, widthOf } from '../../toolkit/text/colour'
-import { wrapText } from '../../toolkit/text/width'
+import { type Paint, painter } from '../../toolkit/text/colour'
+import { terminalWidth, wrapText } from '../../toolkit/text/width'
 import { logOption, namedLogs } from '../shared/arguments'
 import { EXIT_FAIL, EXIT_PASS, usageError } from '../shared/errors'
 import { visible } from '../shared/escape'
@@ -20,7 +20,7 @@ const COLORS = { ok: 'green', warn: 'yellow', fail: 'red' } as const
 const NAME_WIDTH = 12
 const HINT_COLUMN = 'fail  '.length
 const FOUND_COLUMN = HINT_COLUMN + NAME_WIDTH + 1
-/** Cells from which on findings get a column of their own. */
+/** The columns of a terminal from which on findings get a column of their own. */
 const NARROW = 60
 
 const EXAMPLES = `
@@ -29,17 +29,17 @@ Examples:
   $ x0x-exec-audit doctor /var/log/gateway/exec.log
   $ sudo -u gateway x0x-exec-audit doctor --json /var/log/gateway/exec.log
 
-Without a log it looks at the machine alone. Run it as the gateway's user, with the
-gateway's limits. The log is opened, and never written to; what is made beside it is removed.
+Without a log it looks at the machine alone. Run it as the gateway's user, with the gateway's limits.
+It opens the log and never writes to it; the files that it makes beside it are removed.
 
 Exit codes: 0 all is well, warnings included, 1 something fails, 2 a mistake in the command line.`
 
 export function configure(command: Command): void {
   command
     .description(
-      'Looks at the machine, at the log and at its disk before a gateway goes live, and says for each thing that is wrong how to mend it.',
+      'Looks at the machine, the log and its disk before a gateway goes live, and says how to fix each fault.',
     )
-    .argument('[file]', 'the log, whether it is there already or not')
+    .argument('[file]', 'the log, whether it exists yet or not')
     .addOption(logOption('the same as FILE'))
     .addOption(
       new Option('--timeout <seconds>', 'how long one check may take')
@@ -65,7 +65,7 @@ async function run(log: string | undefined, { timeout, json }: DoctorOptions): P
   if (log === '') throw usageError('FILE: expected the path of a log, got an empty string')
   const path = log === undefined ? undefined : resolve(log)
   const paint = painter(process.stdout)
-  const width = widthOf(process.stdout)
+  const width = terminalWidth(process.stdout)
   const findings: Finding[] = []
   await examine({ path, limitMs: timeout * 1_000 }, (finding) => {
     findings.push(finding)
@@ -78,7 +78,7 @@ async function run(log: string | undefined, { timeout, json }: DoctorOptions): P
   return status === 'fail' ? EXIT_FAIL : EXIT_PASS
 }
 
-/** A finding in lines of this width; a remedy stays in one, to be copied. */
+/** A finding in lines of this width; a remedy stays on one line, to be copied. */
 export function findingText(
   { check, status, found, remedy }: Finding,
   paint: Paint,
@@ -97,6 +97,6 @@ export function findingText(
 function summary(findings: readonly Finding[], paint: Paint): string {
   const count = (status: Status) => findings.filter((finding) => finding.status === status).length
   const [fails, warns] = [count('fail'), count('warn')]
-  const counts = `${count('ok')} ok, ${warns} to look at, ${fails} to mend`
+  const counts = `${count('ok')} ok, ${warns} to look at, ${fails} to fix`
   return `\n${paint(fails > 0 ? ['bold', 'red'] : 'bold', counts)}\n`
 }

@@ -2,13 +2,14 @@ import { closeSync, constants, openSync, readFileSync, statfsSync, writeSync } f
 import { join } from 'node:path'
 import { describeDisk, isPseudo, isVolatile, mountAt } from '../../toolkit/disk/disk'
 import { RawProbe, TOO_FAST_MS } from '../../toolkit/disk/raw-sync'
-import { formatMs } from '../../toolkit/disk/slo'
+import { formatBytes } from '../../toolkit/text/numbers'
+import { formatMs } from '../../toolkit/text/time'
 import { quoteArgument } from '../shared/escape'
 import { fail, merged, ok, untried, type Verdict, warn } from './finding'
 import { readProc } from './proc'
 import type { Subject } from './subject'
 
-/* The disk under the log. What must be written is written into a folder of our own beside it. */
+/* The disk under the log. The checks write into a folder of their own beside it. */
 
 const FREE_BYTES_MIN = 2 ** 20
 const FREE_BYTES_FEW = 2 ** 30
@@ -58,7 +59,7 @@ export function checkFileSystem({ nearestFolder }: Subject): Verdict {
   ])
 }
 
-/** What is wrong with how a file system is mounted. */
+/** The faults in the options of a mount. */
 export function mountFaults(
   found: string,
   options: readonly string[],
@@ -93,9 +94,9 @@ export function checkWriteCache({ nearestFolder }: Subject): Verdict {
   const meaning: Readonly<Record<string, string>> = {
     'write back': 'write back: a sync has to flush it, and the kernel knows',
     'write through':
-      'write through: the kernel flushes nothing, which is right only where the disk keeps its cache without power',
+      'write through: the kernel flushes nothing, which is right only if the disk keeps its cache without power',
   }
-  return ok(meaning[writeCache] ?? 'not told by this system')
+  return ok(meaning[writeCache] ?? 'not reported by this system')
 }
 
 export function checkSpace({ nearestFolder }: Subject): Verdict {
@@ -118,7 +119,7 @@ export function checkInodes({ nearestFolder }: Subject): Verdict {
   return ffree < FREE_INODES_FEW ? warn(found, remedy) : ok(found)
 }
 
-/** Whether what is written with O_APPEND goes to the end, wherever the writer believes to stand. */
+/** Whether bytes written with O_APPEND go to the end of the file, even beside another writer. */
 export function checkAppend(subject: Subject): Verdict {
   return inScratch(subject, (scratch) => {
     const file = join(scratch, 'append')
@@ -144,7 +145,7 @@ export function checkAppend(subject: Subject): Verdict {
 
 /** How long one append takes until it is on disk, without this package. */
 export function checkSync(subject: Subject): Verdict {
-  // Only a thread may sync under it, see the round trip.
+  // Under it only a thread may sync; see the round trip.
   if (process.permission !== undefined) return ok('not measured under the permission model of Node')
   return inScratch(subject, (scratch) => {
     const probe = new RawProbe(scratch, 'fdatasync', EVENT_BYTES)
@@ -164,13 +165,8 @@ export function checkSync(subject: Subject): Verdict {
   })
 }
 
-/** Tries something in a folder of our own beside the log, where there can be one. */
+/** Tries something in a folder of our own beside the log, if there can be one. */
 function inScratch(subject: Subject, attempt: (scratch: string) => Verdict): Verdict {
   const { hindrance } = subject
   return hindrance === undefined ? attempt(subject.scratch()) : untried(hindrance)
-}
-
-function formatBytes(bytes: number): string {
-  const [unit, name] = bytes < 2 ** 30 ? [2 ** 20, 'MiB'] : [2 ** 30, 'GiB']
-  return `${Math.floor(bytes / unit).toLocaleString('en-US')} ${name}`
 }

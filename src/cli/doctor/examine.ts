@@ -7,7 +7,7 @@ import type { Told } from './examiner'
 import { type Finding, fail, type Verdict, warn } from './finding'
 import { Subject } from './subject'
 
-/** What is asked of the doctor. */
+/** The task of the doctor. */
 export interface Examination {
   /** The log, absolute; undefined to look at the machine alone. */
   readonly path: string | undefined
@@ -16,7 +16,7 @@ export interface Examination {
 }
 
 /**
- * Examines, and tells of each finding as it comes. It ends also where the disk hangs: the checks run in
+ * Examines, and reports each finding as it comes. It ends even if the disk hangs: the checks run in
  * a process of their own, which is left behind then.
  */
 export async function examine(task: Examination, tell: (finding: Finding) => void): Promise<void> {
@@ -32,7 +32,7 @@ export async function examine(task: Examination, tell: (finding: Finding) => voi
   await runChecks(new Subject(task.path, () => undefined), tell)
 }
 
-/** Undefined where Node's permission model forbids it. */
+/** Undefined if Node's permission model forbids it. */
 function startExaminer({ path }: Examination): ChildProcess | undefined {
   const args = path === undefined ? [] : [path]
   try {

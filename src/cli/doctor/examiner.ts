@@ -3,11 +3,11 @@ import type { Finding } from './finding'
 import { Subject } from './subject'
 
 /*
- * The process in which the checks run: a disk that hangs holds this one for ever, and not the one that
+ * The process in which the checks run: a disk that hangs holds this one forever, and not the one that
  * the user waits for. When that is gone, this one removes what it has made, as soon as the disk lets it.
  */
 
-/** What this process tells the other, message by message. */
+/** The messages of this process to the other. */
 export type Told =
   | { readonly kind: 'finding'; readonly finding: Finding }
   | { readonly kind: 'scratch'; readonly folder: string }
@@ -23,7 +23,7 @@ process.on('exit', () => {
   try {
     subject.clean()
   } catch {
-    // Told of already, or there is nobody left to tell.
+    // It was reported already, or there is nobody left to report it to.
   }
 })
 process.on('disconnect', () => process.exit())

@@ -1,13 +1,13 @@
 /** How grave a finding is: `warn` is worth knowing, `fail` loses events or their durability. */
 export type Status = 'ok' | 'warn' | 'fail'
 
-/** What one check has found. */
+/** The result of one check. */
 export interface Finding {
   readonly check: string
   readonly status: Status
   /** One sentence, without its full stop. */
   readonly found: string
-  /** What to do about it: a command to paste, with `# words` where there is none; several a line each. */
+  /** The remedy: a command to paste, or `# words` if there is none; several stand on a line each. */
   readonly remedy?: string
 }
 
@@ -26,7 +26,7 @@ export function fail(found: string, remedy?: string): Verdict {
   return { status: 'fail', found, ...(remedy === undefined ? {} : { remedy }) }
 }
 
-/** What cannot be tried for a reason that another check tells of, with its remedy. */
+/** A check that cannot be tried, for a reason that another check reports with its remedy. */
 export function untried(hindrance: string): Verdict {
   return warn(`not tried, since ${hindrance}`)
 }
@@ -34,7 +34,7 @@ export function untried(hindrance: string): Verdict {
 /** The gravest of them, their texts and remedies together. */
 export function merged(verdicts: readonly [Verdict, ...Verdict[]]): Verdict {
   const status = worst(verdicts.map((verdict) => verdict.status))
-  // What is well is not worth a word beside what is not.
+  // A verdict that is well says nothing beside one that is not.
   const told = verdicts.filter((verdict) => status === 'ok' || verdict.status !== 'ok')
   const remedies = told.flatMap(({ remedy }) => remedy ?? [])
   return {

@@ -5,13 +5,13 @@ import { userName } from './owner'
 import { readProc } from './proc'
 import type { Subject } from './subject'
 
-/* The machine, the process and its user: all that can be asked without touching the log's disk. */
+/* The machine, the process and its user: the checks that do not touch the log's disk. */
 
 const NODE_OLDEST = [20, 19] as const
 /** No machine that runs this has a clock before it. */
 const OLDEST_TIME = Date.UTC(2025, 0, 1)
 const FILES_MIN = 1_024
-/** A log is let grow at least so much before the limit on its size. */
+/** The bytes that a log must be able to grow by before the limit on file sizes. */
 const FILE_ROOM_BYTES = 2 ** 30
 
 export function checkNode(): Verdict {
@@ -23,12 +23,12 @@ export function checkNode(): Verdict {
     return fail(`${found}; ${oldest} or newer is needed`, `nvm install ${oldestMajor}`)
   }
   if (process.platform === 'linux') return ok(found)
-  return warn(`${found}; what is promised of crashes and power cuts is proved on Linux alone`)
+  return warn(`${found}; the promises about crashes and power cuts are tested on Linux alone`)
 }
 
 export function checkUser(): Verdict {
   return ok(
-    `${userName()} (uid ${process.geteuid?.() ?? 'unknown'}), as which the gateway must run too`,
+    `${userName()} (uid ${process.geteuid?.() ?? 'unknown'}), and the gateway must run as this user too`,
   )
 }
 
@@ -44,7 +44,7 @@ export function checkClock(now = Date.now()): Verdict {
 /** Node's permission model: the writer needs its folder and a thread, which alone may sync. */
 export function checkPermissions({ path, folder }: Subject): Verdict {
   const { permission } = process
-  // It is there only where the model is on.
+  // It is there only if the model is on.
   if (permission === undefined) return ok('the permission model of Node is off')
   const needed: readonly [allowed: boolean, flag: string, why: string][] = [
     [
@@ -68,7 +68,7 @@ export function checkPermissions({ path, folder }: Subject): Verdict {
   )
 }
 
-/** The limits of this process, which the gateway's will be too where it is started the same way. */
+/** The limits of this process; the gateway has them too if it is started in the same way. */
 export function checkLimits({ path }: Subject): Verdict {
   const limits = readProc('/proc/self/limits', 'the limits')
   if ('verdict' in limits) return limits.verdict

@@ -13,6 +13,7 @@ import { codeOf } from '../../base/describe'
 import { isPseudo, mountAt } from '../../toolkit/disk/disk'
 import { ownReason, remedyOf } from '../../writer/failure/remedies'
 import { distrustFile, distrustFolder } from '../../writer/log/file-trust'
+import { OPEN_FLAGS } from '../../writer/log/open-log'
 import { endsWithNewline, fragmentBytes } from '../../writer/log/tail-repair'
 import {
   REASON_FILE_OWNER,
@@ -26,14 +27,12 @@ import { fail, merged, ok, untried, type Verdict, warn } from './finding'
 import { nameOf, userName } from './owner'
 import { closedText, type Subject } from './subject'
 
-/* The log and its folder as they are. Nothing here writes, nor makes what is not there. */
+/* The log and its folder as they are. Nothing here writes or creates a file. */
 
 const FILE_MODE = 0o600
 const DIR_MODE = 0o700
-const APPEND_FLAGS =
-  constants.O_RDWR | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
-/** What is at the path, and who else could change it. */
+/** Checks what is at the path, and who else could change it. */
 export function checkLog({ path }: Subject): Verdict {
   const stats = lstatSync(path, { throwIfNoEntry: false })
   if (stats === undefined) return ok(`${path} is not there; the first event makes it, mode 0600`)
@@ -52,7 +51,7 @@ export function checkLog({ path }: Subject): Verdict {
   return trusted(found, reasons, path)
 }
 
-/** The folder, or what will be made of it. */
+/** Checks the folder, or where it will be made. */
 export function checkFolder(subject: Subject): Verdict {
   const { path, folder, hasFolder, nearestFolder, closedFolder } = subject
   if (closedFolder !== undefined) return shutOut(closedFolder, folder)
@@ -62,7 +61,7 @@ export function checkFolder(subject: Subject): Verdict {
   return trusted(found, distrustFolder(folder, DIR_MODE), path)
 }
 
-/** Of the log's own folder this user wants more than to pass through. */
+/** A folder that does not let this user in; in the log's own folder passing through is not enough. */
 function shutOut(closed: string, folder: string): Verdict {
   const stats = statSync(closed)
   const name = quoteArgument(closed)
@@ -114,12 +113,12 @@ export function checkWritable(subject: Subject): Verdict {
 
 function openedLog(path: string): Verdict {
   try {
-    closeSync(openSync(path, APPEND_FLAGS))
+    closeSync(openSync(path, OPEN_FLAGS))
   } catch (thrown) {
     return fail(`the log cannot be opened: ${systemText(thrown)}`, openRemedy(thrown, path))
   }
   try {
-    // Not even opened by others than appenders: so an attribute shows without asking for it.
+    // The kernel refuses any other opening than one for appending: so the attribute shows by itself.
     closeSync(openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK))
     return ok('the log opens for appending')
   } catch (thrown) {
@@ -166,7 +165,7 @@ function folderRemedy(code: string | undefined, folder: string): string | undefi
     : `sudo chown ${userName()} ${quoteArgument(folder)}`
 }
 
-/** For the errors that are the disk's, and not of permissions. */
+/** The remedies for errors of the disk, as opposed to permissions. */
 export function spaceRemedy(code: string | undefined, path: string): string | undefined {
   const name = quoteArgument(path)
   switch (code) {
@@ -194,7 +193,7 @@ export function checkTail({ path }: Subject): Verdict {
   const stats = lstatSync(path, { throwIfNoEntry: false })
   if (!stats?.isFile()) return ok('no log, so no torn line')
   const fd = openedToRead(path)
-  // The writer reads it too, so what may write to it says this again, with its remedy.
+  // The writer reads it too, so the check of writing reports this again, with its remedy.
   if (fd === undefined) return untried('this user may not read the log')
   try {
     const { size } = fstatSync(fd, { bigint: true })
@@ -210,7 +209,7 @@ export function checkTail({ path }: Subject): Verdict {
   }
 }
 
-/** Undefined where this user may not. */
+/** Undefined if this user may not read it. */
 function openedToRead(path: string): number | undefined {
   try {
     return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
@@ -249,7 +248,7 @@ function kindOf(stats: Stats): string {
   return stats.isSocket() ? 'a socket' : 'a device'
 }
 
-/** A system error with what the writer would say to do about it. */
+/** A system error with the remedy that the writer would name. */
 export function systemText(thrown: unknown, isFolder = false): string {
   const text = thrown instanceof Error ? thrown.message : String(thrown)
   const remedy = remedyOf(codeOf(thrown), isFolder)

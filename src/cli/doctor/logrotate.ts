@@ -5,7 +5,7 @@ import { ok, type Verdict, warn } from './finding'
 import type { Subject } from './subject'
 
 /*
- * What logrotate is told to do with the log. The writer follows a rename by itself, so a rule needs no
+ * The rules of logrotate for the log. The writer follows a rename by itself, so a rule needs no
  * script; but one that truncates loses what was written while it copied.
  */
 
@@ -32,7 +32,7 @@ export function judge({ file, directives }: RotationRule): Verdict {
   const edit = (script: string) => `sudo sed -i '${script}' ${quoteArgument(file)}`
   if (has('copytruncate')) {
     return warn(
-      `${file} rotates it by copytruncate, which loses what is written while it copies; a rename is followed by itself`,
+      `${file} rotates it by copytruncate, which loses the lines written while it copies; the writer follows a rename by itself`,
       edit('/^\\s*copytruncate/d'),
     )
   }
@@ -45,7 +45,7 @@ export function judge({ file, directives }: RotationRule): Verdict {
   return ok(`${file} rotates it by rename, which the writer follows`)
 }
 
-/** The blocks of a configuration file; what stands outside of them sets defaults, and is left out. */
+/** The blocks of a configuration file; lines outside of them set defaults, and are left out. */
 export function parseRules(file: string, text: string): RotationRule[] {
   const rules: RotationRule[] = []
   let patterns = ''
@@ -66,7 +66,7 @@ export function parseRules(file: string, text: string): RotationRule[] {
   return rules
 }
 
-/** Names apart by spaces, some in quotes. */
+/** Splits names at spaces; some are in quotes. */
 function split(text: string): string[] {
   return [...text.matchAll(/"([^"]*)"|(\S+)/g)].map(([, named, name]) => named ?? name ?? '')
 }

@@ -4,33 +4,33 @@ import { join } from 'node:path'
 import { codeOf } from '../../base/describe'
 import { ExecAudit, ExecDiagnostics } from '../../index'
 import { eventMaker } from '../../toolkit/disk/audit-events'
-import { formatMs } from '../../toolkit/disk/slo'
-import { percentile } from '../../toolkit/load/samples'
+import { summaryOf } from '../../toolkit/load/samples'
+import { formatMs } from '../../toolkit/text/time'
 import { messageOf } from '../shared/errors'
 import { quoteArgument } from '../shared/escape'
 import { fail, ok, untried, type Verdict, warn } from './finding'
 import { spaceRemedy, systemText } from './log-checks'
 import { makeScratch, type Subject } from './subject'
 
-/* The writer itself, whole: its worker, and events that come back durable and are read again. */
+/* The whole writer: its worker starts, and events become durable and are read back. */
 
 const EVENT_BYTES = 350
-/** There in most containers, also where all else is read-only. */
+/** There in most containers, even if all else is read-only. */
 const MEMORY = '/dev/shm'
 /** After the first, which waits for the worker to start. */
 const EVENTS = 20
 
-/** What a writer was seen to do. */
+/** The observations of a writer. */
 interface Trip {
   readonly firstMs: number
   readonly laterMs: number
   readonly drainer: 'worker' | 'caller'
   readonly linesBack: number
-  /** What the writer has warned about. */
+  /** The writer's warnings. */
   readonly warnings: readonly string[]
 }
 
-/** Whether a worker thread starts, and drains. It needs no disk, so it is tried where there is room. */
+/** Whether a worker thread starts, and drains. It needs no disk, so it is tried wherever there is room. */
 export async function checkWorker(subject: Subject): Promise<Verdict> {
   const scratch = scratchOrReason(subject)
   if ('reason' in scratch) return warn(`not tried: ${scratch.reason}`)
@@ -49,7 +49,7 @@ export async function checkWorker(subject: Subject): Promise<Verdict> {
   }
 }
 
-/** Away from the log's disk, which may hang, as long as another folder will do. */
+/** A folder away from the log's disk, which may hang, or the reason that there is none. */
 function scratchOrReason(subject: Subject): { folder: string } | { reason: string } {
   const reasons: string[] = []
   const parents: [name: string, parent: () => string][] = [
@@ -117,7 +117,7 @@ async function travel(folder: string, method: 'fdatasync' | 'none', events: numb
     const linesBack = readFileSync(path, 'utf8').split('\n').length - 1
     return {
       firstMs,
-      laterMs: percentile(Float64Array.from(laterMs).sort(), 50),
+      laterMs: summaryOf(Float64Array.from(laterMs).sort()).p50,
       drainer,
       linesBack,
       warnings,

@@ -4,7 +4,7 @@ import { codeOf } from '../../base/describe'
 
 const PREFIX = '.x0x-exec-audit-doctor-'
 
-/** What is examined: where the log is, or will be. */
+/** The subject of the examination: the place where the log is, or will be. */
 export class Subject {
   readonly hasLog: boolean
   readonly path: string
@@ -15,7 +15,7 @@ export class Subject {
 
   /**
    * @param log its path, absolute; undefined to look at the machine alone
-   * @param onScratch told of the folder that the checks make, before anything is put into it
+   * @param onScratch called with the folder that the checks make, before anything is put into it
    */
   constructor(
     log: string | undefined,
@@ -38,7 +38,7 @@ export class Subject {
     return folder
   }
 
-  /** The folder on the way to the log that does not let this user in; undefined where all do. */
+  /** The folder on the way to the log that does not let this user in; undefined if all of them do. */
   get closedFolder(): string | undefined {
     try {
       lstatSync(this.path, { throwIfNoEntry: false })
@@ -48,7 +48,7 @@ export class Subject {
     }
   }
 
-  /** A folder of our own beside the log, made once. Throws the system's error, each time the same. */
+  /** A folder of our own beside the log, made once. Throws the system's error, the same one each time. */
   scratch(): string {
     if (this.#thrown !== undefined) throw this.#thrown
     try {
@@ -61,7 +61,7 @@ export class Subject {
     return this.#scratch
   }
 
-  /** Why nothing can be tried in a folder of our own beside the log; undefined where it can be. */
+  /** Why nothing can be tried in a folder of our own beside the log; undefined if it can be. */
   get hindrance(): string | undefined {
     const { closedFolder } = this
     if (closedFolder !== undefined) return closedText(closedFolder)
@@ -90,7 +90,7 @@ export function makeScratch(parent: string): string {
   return mkdtempSync(join(parent, PREFIX))
 }
 
-/** What is behind a closed folder is none. */
+/** A path behind a closed folder cannot be seen, and counts as missing. */
 function isFolder(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true

@@ -28,7 +28,7 @@ interface ExecOptions {
   readonly json?: string
 }
 
-/** Those of docker, env and timeout(1). */
+/** The exit codes of docker, env and timeout(1). */
 const EXIT_TIMEOUT = 124
 const EXIT_OWN = 125
 const EXIT_NOT_EXECUTABLE = 126
@@ -43,7 +43,7 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 const write = promisify(fsWrite)
 
-/** Without a policy there are no caps: all that a command says is passed on. */
+/** Without a policy there are no caps: all output of a command is passed on. */
 const NO_CAPS: Partial<RunLimits> = {
   maxStdoutBytes: Number.MAX_SAFE_INTEGER,
   maxStderrBytes: Number.MAX_SAFE_INTEGER,
@@ -55,9 +55,10 @@ const NO_CAPS: Partial<RunLimits> = {
 
 const EXAMPLES = `
 Standard input that is not a terminal is read to its end before the command starts, since the request
-records its length: at most 1 MiB, or the policy's cap. Where it never ends, as in CI
-or under ssh, give --no-stdin or </dev/null; after 2 s of silence that is said.
-SIGINT, SIGTERM and SIGHUP go to the command and to all that it has started, and SIGKILL 5 s later.
+records its length: at most 1 MiB, or the policy's cap. If it never ends, as in CI
+or under ssh, give --no-stdin or </dev/null; after 2 s of silence a note says so.
+SIGINT, SIGTERM and SIGHUP go to the command and to every process that it has started, and SIGKILL
+5 s later.
 
 Examples:
   $ x0x-exec-audit exec --log /var/log/gateway/exec.log -- systemctl restart nginx
@@ -65,8 +66,8 @@ Examples:
   $ x0x-exec-audit exec --log exec.log --no-stdin --json summary.json -- make deploy
   $ x0x-exec-audit exec --log exec.log -- psql orders < migration.sql
 
-Exit codes: the command's own, or 128 + n where signal n ended it; 124 its time was out, 125 it was not
-run or not recorded, 126 it is not executable, 127 it was not found.`
+Exit codes: the command's own, or 128 + n if signal n ended it; 124 its time was up, 125 it was not run
+or not recorded, 126 it is not executable, 127 it was not found.`
 
 export function configure(command: Command): void {
   // Options after the command's name are the command's.
@@ -77,7 +78,7 @@ export function configure(command: Command): void {
       throw new CommanderError(error.exitCode === 0 ? 0 : EXIT_OWN, error.code, error.message)
     })
     .description(
-      'Runs one command and leaves its trail in the audit log. What cannot be recorded is not run.',
+      'Runs one command and leaves its trail in the audit log. A command that cannot be recorded is not run.',
     )
     .argument('<command...>', 'the program and its arguments; no shell is involved')
     .addOption(
@@ -91,12 +92,14 @@ export function configure(command: Command): void {
         "x0x's policy file, for the log and the caps (default: x0x's own)",
       ).argParser(fileName),
     )
-    .addOption(idOption('--agent <hex>', 'who asks, as 64 hexadecimal digits'))
-    .addOption(idOption('--machine <hex>', 'from where, as 64 hexadecimal digits'))
+    .addOption(idOption('--agent <hex>', 'the agent that asks, as 64 hexadecimal digits'))
+    .addOption(
+      idOption('--machine <hex>', 'the machine that it asks from, as 64 hexadecimal digits'),
+    )
     .addOption(
       new Option(
         '--timeout <ms>',
-        "SIGTERM after so long and SIGKILL 5 s later (default: the policy's cap, or never)",
+        "send SIGTERM after this time and SIGKILL 5 s later (default: the policy's cap, or never)",
       ).argParser(millis),
     )
     .option('--no-stdin', 'give the command no standard input')
@@ -166,7 +169,7 @@ function policyOf(path: string | undefined): LoadedExecPolicy {
   )
 }
 
-/** The log's own failures are told with the outcome; other warnings here, such as of a torn tail. */
+/** Failures of the log are reported with the outcome; other warnings here, such as a torn tail. */
 function tellWarning(object: Record<string, unknown>, message: string): void {
   if (!(object.err instanceof AuditError)) tell(message)
 }
@@ -213,7 +216,7 @@ async function runThrough(
 }
 
 /**
- * Passes output on as it is. Not by way of process.stdout: a pipe that nobody reads would block this
+ * Passes output on as it is. It does not use process.stdout: a pipe that nobody reads would block this
  * thread there, and with it the time limit.
  */
 function passTo(fd: number, reader: AbortController): OutputListener {
@@ -230,7 +233,7 @@ function passTo(fd: number, reader: AbortController): OutputListener {
           continue
         }
         if (code !== 'EPIPE') tell(`the output cannot be passed on: ${messageOf(thrown)}`)
-        // What the kernel would have sent, had the command written there itself.
+        // The kernel would have sent it, had the command written there itself.
         reader.abort('SIGPIPE')
       }
     }
@@ -239,7 +242,7 @@ function passTo(fd: number, reader: AbortController): OutputListener {
 
 function tellStdin(): void {
   tell(
-    'waiting for the end of standard input, which the request records; --no-stdin or </dev/null gives the command none',
+    'waiting for the end of standard input, whose length the request records; --no-stdin or </dev/null gives the command none',
   )
 }
 
@@ -271,10 +274,10 @@ function exitCodeOf(result: AuditedRun, argv: readonly string[]): number {
   const lost = trail.find((entry) => entry.outcome === 'failed')
   if (lost !== undefined) {
     const why = lost.error === undefined ? '' : `: ${messageOf(lost.error)}`
-    throw ownError(`it was run, but its ${lost.event} is not in the log${why}`)
+    throw ownError(`it ran, but its ${lost.event} is not in the log${why}`)
   }
   if (denialReason === 'spawn_failed') throw spawnError(argv[0] ?? '', result.error)
-  if (outcome === 'cancelled') throw ownError('not run: it was cancelled before')
+  if (outcome === 'cancelled') throw ownError('not run: it was cancelled before its start')
   if (truncated) tell("its output was cut at the policy's cap")
   if (stoppedBy === 'timeout') return EXIT_TIMEOUT
   return signal === null ? (code ?? EXIT_OWN) : EXIT_SIGNAL + constants.signals[signal]
@@ -287,7 +290,7 @@ function spawnError(program: string, error: unknown): CliError {
   return ownError(`${program}: ${messageOf(error)}`)
 }
 
-/** Opened before the run, so that a mistake is told before and not after it. */
+/** Opened before the run, so that a mistake is reported before and not after it. */
 function openSummary(file: string): number {
   try {
     return openSync(file, 'w')

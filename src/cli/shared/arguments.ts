@@ -2,8 +2,9 @@ import { InvalidArgumentError, Option } from 'commander'
 import { inRotationOrder } from '../../rotation/rotation-order'
 import { parseWhen, WHEN_FORMS } from '../../toolkit/text/time'
 import { usageError } from './errors'
+import { visible } from './escape'
 
-/** Reads a whole number of a range; without `max`, any that is exact. */
+/** Reads a whole number from a range; without `max`, any that a double holds exactly. */
 export function wholeNumber(min: number, max?: number): (text: string) => number {
   const range = max === undefined ? `from ${min}` : `from ${min} to ${max}`
   return (text) => {
@@ -21,36 +22,42 @@ export function when(text: string): number {
   throw new InvalidArgumentError(`Expected a time such as ${WHEN_FORMS}.`)
 }
 
-/** Refuses a time that ends before it begins, in which nothing can be. */
+/** An id's first digits, in lower case. */
+export function hexPrefix(text: string, digits: number): string {
+  if (/^[0-9a-f]+$/i.test(text) && text.length <= digits) return text.toLowerCase()
+  throw new InvalidArgumentError(`Expected 1 to ${digits} hexadecimal digits.`)
+}
+
+/** Refuses a span of time that ends before it begins. */
 export function checkSpan(since: number | undefined, until: number | undefined): void {
   if (since !== undefined && until !== undefined && since > until) {
     throw usageError('--since is later than --until, so nothing can be between them')
   }
 }
 
-/** `--log` in place of the argument FILE, as `exec` has it; several, in their order. */
+/** `--log` in place of the argument FILE, as in `exec`; given several times, in that order. */
 export function logOption(description = 'the same as FILE; may be given several times'): Option {
   return new Option('--log <file>', description).argParser(
     (file: string, before: readonly string[] = []) => [...before, file],
   )
 }
 
-/** The logs that were named, in either way. */
+/** The logs that were named, as FILE or by `--log`. */
 export function namedLogs(
   files: readonly string[],
   log: readonly string[] | undefined,
 ): readonly string[] {
   if (log === undefined) return files
   if (files.length === 0) return log
-  throw usageError('name a log as FILE or by --log, and not in both ways')
+  throw usageError('name a log either as FILE or by --log')
 }
 
-/** The same, in the order in which they were written; says so where that is not how they were named. */
+/** The named logs in the order in which they were written; says so if they were named in another. */
 export function logsInOrder(
   files: readonly string[],
   log: readonly string[] | undefined,
 ): readonly string[] {
   const { names, notes } = inRotationOrder(namedLogs(files, log))
-  for (const note of notes) process.stderr.write(`x0x-exec-audit: ${note}\n`)
+  for (const note of notes) process.stderr.write(`x0x-exec-audit: ${visible(note)}\n`)
   return names
 }

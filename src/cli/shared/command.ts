@@ -1,14 +1,14 @@
 import type { Command } from 'commander'
 
-/** What a command's file exports: its options, help and action, added when it is the one asked for. */
+/** A command's file: it adds the options, the help and the action of the command that was asked for. */
 interface CommandModule {
   configure(command: Command): void
 }
 
-/** A command as the list of all shows it. */
+/** A command as the general help lists it. */
 export interface CommandEntry {
   readonly name: string
   readonly summary: string
-  /** Loads the command's file. Only that of the command asked for is, so that each starts fast. */
+  /** Loads the command's file. Only the command that was asked for is loaded, so that each starts fast. */
   load(): CommandModule
 }

@@ -1,6 +1,6 @@
 import { quoteArgument, visible } from './escape'
 
-/** What commander says of a mistake in the command line, as this command says the like. */
+/** Commander's message about a mistake in the command line, in the words of this command. */
 export function commanderText(message: string): string {
   const text = message
     .replace(/^error: /, '')
@@ -10,7 +10,7 @@ export function commanderText(message: string): string {
   return invalidValue(text) ?? visible(text.replace(/\.$/, ''))
 }
 
-/** `--since: expected a time such as 2h, got noon`; undefined where it is about something else. */
+/** `--since: expected a time such as 2h, got noon`; undefined if it is about something else. */
 function invalidValue(text: string): string | undefined {
   const ofOption =
     /^option '[^']*?(?<name>--[\w-]+)[^']*' argument '(?<value>.*)' is invalid\. (?<why>.*)$/s

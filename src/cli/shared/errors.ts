@@ -2,14 +2,12 @@
 export const EXIT_PASS = 0
 export const EXIT_FAIL = 1
 export const EXIT_USAGE = 2
-/** The disk, or what stands for one, cannot answer the question. */
-export const EXIT_DISK = 3
-/** What was given does not suffice for an answer. */
+/** The log or the disk that was given does not suffice for an answer. */
 export const EXIT_UNSURE = 3
 /** A mistake in this program. */
 export const EXIT_BUG = 70
 
-/** Something to tell the user in one sentence, and an exit code. */
+/** A message for the user, in one sentence, with an exit code. */
 export class CliError extends Error {
   override readonly name = 'CliError'
 
@@ -25,7 +23,7 @@ export function usageError(message: string): CliError {
   return new CliError(`${message} (--help shows the usage)`, EXIT_USAGE)
 }
 
-/** What was thrown, in words. */
+/** The message of whatever was thrown. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)
 }

@@ -1,5 +1,5 @@
 /*
- * What comes out of a log was written by strangers: an argument may hold whatever moves a terminal's
+ * The text in a log was written by strangers: an argument may hold characters that move a terminal's
  * cursor, colours its text, reverses its order, or ends a line.
  */
 
@@ -8,7 +8,7 @@
  * halves of surrogate pairs, and what Unicode leaves to private or no use.
  */
 const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}\u115f\u1160\u3164\uffa0]/gu
-/** What a shell takes literally. */
+/** An argument that a shell takes literally. */
 const PLAIN_ARGUMENT = /^[\p{L}\p{M}\p{N}_@%+=:,./-]+$/u
 const BYTE_MAX = 0xff
 const UNIT_MAX = 0xffff
@@ -35,8 +35,8 @@ export function visibleJson(json: string): string {
 }
 
 /**
- * An argument as one would type it in bash: quoted where a shell would take it apart, and as `$'…'`
- * where a character has to be escaped.
+ * An argument as one would type it in bash: quoted if a shell would take it apart, and as `$'…'`
+ * if a character has to be escaped.
  */
 export function quoteArgument(argument: string): string {
   if (PLAIN_ARGUMENT.test(argument)) return argument
@@ -45,7 +45,7 @@ export function quoteArgument(argument: string): string {
   return `$'${visible(argument.replace(/['\\]/g, '\\$&'))}'`
 }
 
-/** In place of arguments where there are none; no argument is shown so, since it would be quoted. */
+/** Shown for an empty argv; an argument of this text would be quoted. */
 export const NO_ARGUMENTS = '(empty argv)'
 
 /** Arguments with spaces between them. */

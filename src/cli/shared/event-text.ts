@@ -2,15 +2,16 @@ import { constants } from 'node:os'
 import { I32_MAX } from '../../base/integers'
 import type { AuditRecord, ExitRecord } from '../../format/records'
 import type { Paint } from '../../toolkit/text/colour'
-import { formatBytes, formatDuration, formatTime } from '../../toolkit/text/time'
+import { formatBytes } from '../../toolkit/text/numbers'
+import { formatDuration, formatTime } from '../../toolkit/text/time'
 import { cutToWidth } from '../../toolkit/text/width'
 import { quoteArgv, visible, visibleJson } from './escape'
 import { isFailure, type Parties } from './filter'
 
-/** How lines for people are made. */
+/** The style of lines for people. */
 export interface LineStyle {
   readonly paint: Paint
-  /** Cells of the terminal; longer lines are cut. */
+  /** Columns of the terminal; longer lines are cut. */
   readonly width: number
   readonly isUtc: boolean
 }
@@ -19,7 +20,7 @@ type Style = Parameters<Paint>[0]
 type Part = readonly [style: Style | undefined, text: string]
 
 const ID_DIGITS = 8
-const EVENT_CELLS = 'request'.length
+const EVENT_WIDTH = 'request'.length
 const EVENT_STYLES = {
   request: 'cyan',
   started: 'blue',
@@ -45,8 +46,8 @@ const clockOf = (time: string) => time.replace(/^\S+-\d\d-\d\d /, '')
 const secondsOf = (time: string) => clockOf(time).replace(/\.\d{3}/, '')
 
 /**
- * What stands before what an event says, from the fullest to the shortest, and the cells that it must
- * leave. The id stays, as it is what `show` needs.
+ * The forms of a line's head, from the fullest to the shortest, and the columns that each must
+ * leave. The id stays, since `show` needs it.
  */
 const HEADS: readonly {
   readonly timeOf: (time: string) => string
@@ -60,7 +61,7 @@ const HEADS: readonly {
   { timeOf: () => '', hasAgent: false, leave: 0 },
 ]
 
-/** When and whose an event is: as much of it as a terminal of this width has room for. */
+/** The time and the parties of an event, as far as a terminal of this width has room for them. */
 function headParts(
   record: AuditRecord,
   parties: Parties | undefined,
@@ -69,7 +70,7 @@ function headParts(
 ): Part[] {
   const time = formatTime(record.tsUnixMs, isUtc)
   const style = isFailure(record) ? 'red' : EVENT_STYLES[record.event]
-  const event = `${record.event.padEnd(EVENT_CELLS)}  `
+  const event = `${record.event.padEnd(EVENT_WIDTH)}  `
   const id = `${record.requestId.slice(0, ID_DIGITS)}  `
   const agent = `${(parties?.agentId.slice(0, ID_DIGITS) ?? '-').padEnd(ID_DIGITS)}  `
   let head: Part[] = []
@@ -81,13 +82,13 @@ function headParts(
       [style, event],
       [undefined, whose],
     ]
-    const cells = shown.length + 2 + event.length + whose.length
-    if (cells + leave <= width) return head
+    const used = shown.length + 2 + event.length + whose.length
+    if (used + leave <= width) return head
   }
   return head
 }
 
-/** What an event says, besides when and whose it is. */
+/** The rest of an event, besides its time and its parties. */
 export function eventParts(record: AuditRecord): Part[] {
   switch (record.event) {
     case 'request': {
@@ -116,7 +117,7 @@ export function eventParts(record: AuditRecord): Part[] {
   }
 }
 
-/** The longest that a timer has is what `exec` asks for without a limit; of 0 the runner makes 1 s. */
+/** Without a limit `exec` asks for the longest time of a timer; the runner takes 0 for 1 s. */
 function limitText(timeoutMs: number): string {
   if (timeoutMs === 0) return 'limit 0, which is 1 s'
   return timeoutMs >= I32_MAX ? 'no limit' : `limit ${formatDuration(timeoutMs)}`
@@ -143,7 +144,7 @@ function signalName(signal: number): string {
   return SIGNAL_NAMES.get(signal) ?? `signal ${signal}`
 }
 
-/** Paints the parts, in as many cells as there are. */
+/** Paints the parts, cut to the width. */
 export function paintParts(parts: readonly Part[], paint: Paint, width: number): string {
   const text = cutToWidth(parts.map(([, part]) => part).join(''), width)
   let line = ''
@@ -194,8 +195,8 @@ const CSV_COLUMNS = [
 export const CSV_HEAD = ['time', ...CSV_COLUMNS, 'file'].join(',')
 
 /**
- * An event as a row of CSV: argv as a JSON array, absent values empty, and in every row whose it is, if
- * that is known: a spreadsheet can group by agent then.
+ * An event as a row of CSV: argv is a JSON array, absent values are empty, and every row has its parties if
+ * they are known, so that a spreadsheet can group by agent.
  */
 export function csvRow(
   record: AuditRecord,
@@ -208,7 +209,7 @@ export function csvRow(
   return [time, ...cells, csvCell(file)].join(',')
 }
 
-/** A spreadsheet runs text that begins so. */
+/** A spreadsheet runs text that begins with one of these. */
 const FORMULA = /^[=+\-@]/
 const NEEDS_QUOTES = /[",]/
 

@@ -1,9 +1,9 @@
 import type { EventName } from '../../format/events'
 import type { AuditRecord } from '../../format/records'
 
-/** What is asked for; everything that is given must be so. */
+/** The events asked for: each filter that is given must match. */
 export interface FilterOptions {
-  /** Milliseconds since 1970, both included. */
+  /** Milliseconds since 1970; both ends are included. */
   readonly since?: number | undefined
   readonly until?: number | undefined
   readonly event?: readonly EventName[] | undefined
@@ -16,7 +16,7 @@ export interface FilterOptions {
   readonly grep?: RegExp | undefined
 }
 
-/** Who asked for a command. */
+/** The agent and the machine that asked for a command. */
 export interface Parties {
   readonly agentId: string
   readonly machineId: string
@@ -26,8 +26,8 @@ export interface Parties {
 const REQUESTS_MAX = 65_536
 
 /**
- * Remembers who asked for which request, since the events that follow do not say it; the last
- * {@link REQUESTS_MAX} requests that were heard of.
+ * Remembers who asked for which request, since the events that follow do not say it. It holds the last
+ * {@link REQUESTS_MAX} requests that were read.
  */
 export class PartyMemory {
   readonly #parties = new Map<string, Parties>()
@@ -37,7 +37,7 @@ export class PartyMemory {
     this.#max = max
   }
 
-  /** The event's parties, from itself or from its request. */
+  /** The event's parties, from the event itself or from its request. */
   of(record: AuditRecord): Parties | undefined {
     const { requestId } = record
     const known = 'agentId' in record ? record : this.#parties.get(requestId)
@@ -56,13 +56,13 @@ export class PartyMemory {
   }
 }
 
-/** Whether the command did not end well: another exit code than 0, a signal, or it never began. */
+/** Whether a command failed: its exit code is not 0, a signal ended it, or it could not be spawned. */
 export function isFailure(record: AuditRecord): boolean {
   if (record.event === 'exit') return record.code !== 0 || record.signal !== null
   return record.event === 'denial' && record.reason === 'spawn_failed'
 }
 
-/** Whether an event is what was asked for. `text` is its line. */
+/** Whether an event matches the filters. `text` is its line. */
 export function matches(
   record: AuditRecord,
   text: string,

@@ -3,8 +3,8 @@ import { dirname } from 'node:path'
 import type { PathChange } from '../../reader/path-watch'
 import { DEFAULT_LOG, fileName } from './log-input'
 
-/** Tells on standard error what becomes of a file that is followed, as `tail -F` does. */
-export class ChangeTeller {
+/** Reports on standard error what becomes of a file that is followed, as `tail -F` does. */
+export class FollowNotes {
   readonly #file: string
   #wasThere = false
   #isMissing = false
@@ -42,7 +42,7 @@ export class ChangeTeller {
       this.#file === DEFAULT_LOG
         ? 'If there were events, name the log: it is the auditLogPath of the policy'
         : 'If there were events, check the path'
-    return `no such file yet${folder}; waiting for it, as the first event makes it. ${hint}`
+    return `no such file yet${folder}; waiting for it, since the first event makes it. ${hint}`
   }
 
   #write(text: string): void {

@@ -7,7 +7,7 @@ import { bytesOf, DEFAULT_LOG, fileName, readError, STDIN } from './log-input'
 export interface InputFile {
   readonly name: string
   readonly source: AuditSource
-  /** Bytes; undefined where it is no plain file. */
+  /** Bytes; undefined if it is not a plain file. */
   readonly size: number | undefined
 }
 
@@ -23,7 +23,7 @@ export function inputFiles(named: readonly string[]): InputFile[] {
   })
 }
 
-/** The size of all, where it is known of all, and they are not packed. */
+/** The bytes of all files; 0 if that is unknown of one, or one is compressed. */
 export function totalBytes(files: readonly InputFile[]): number {
   const isKnown = files.every(({ name, size }) => size !== undefined && !name.endsWith('.gz'))
   return isKnown ? files.reduce((sum, { size = 0 }) => sum + size, 0) : 0

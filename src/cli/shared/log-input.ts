@@ -1,16 +1,17 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { codeOf } from '../../base/describe'
 import type { AuditProblem, AuditRecord } from '../../format/records'
+import { DEFAULT_LOG_PATH } from '../../policy-file/defaults'
 import { lastLinesStart } from '../../reader/last-lines'
 import { type LineEntry, LineSplitter } from '../../reader/line-splitter'
 import { MAX_LINE_BYTES, readBatches } from '../../reader/read-audit'
 import { CHUNK_BYTES, chunksOf } from '../../reader/source'
-import { packedError, packerOf, packerOfOpen } from '../../rotation/compressed'
-import { CliError, EXIT_USAGE, messageOf } from './errors'
+import { type Compressor, compressorOf, compressorOfOpen, GZIP } from '../../rotation/compressed'
+import { CliError, EXIT_USAGE, messageOf, usageError } from './errors'
 import { visible } from './escape'
 
-/** Where the reference, and this package's examples, have their log. */
-export const DEFAULT_LOG = '/var/log/x0x/exec.log'
+/** The log that is read when none is named: that of a policy which names none. */
+export const DEFAULT_LOG = DEFAULT_LOG_PATH
 export const STDIN = '-'
 const MESSAGE_CHARACTERS = 80
 /** Broken lines that are shown, as verify does; all are counted. */
@@ -21,24 +22,36 @@ export function fileName(file: string): string {
   return file === STDIN ? '(stdin)' : visible(file)
 }
 
-/** The batches of a file or of standard input. What cannot be read is told as the user's mistake. */
+/** The batches of a file or of standard input. Reports what cannot be read as the user's mistake. */
 export async function* readLog(file: string): AsyncGenerator<readonly LineEntry[]> {
   for await (const { entries } of readBatches(bytesOf(file))) yield entries
 }
 
-/** The bytes of a file, unpacked, or of standard input. What cannot be read is the user's mistake. */
+/** The bytes of a file, decompressed, or of standard input. Reports what cannot be read as the user's mistake. */
 export async function* bytesOf(file: string): AsyncGenerator<Buffer> {
   let isFirst = true
   try {
     for await (const chunk of chunksOf(file === STDIN ? process.stdin : file, undefined)) {
-      const packer = isFirst ? packerOf(chunk) : undefined
-      if (packer !== undefined) throw packedError(file === STDIN ? undefined : file, packer)
+      const compressor = isFirst ? compressorOf(chunk) : undefined
+      if (compressor !== undefined) throw compressedError(file, compressor)
       isFirst = false
       yield chunk
     }
   } catch (thrown) {
     throw thrown instanceof CliError ? thrown : readError(file, thrown)
   }
+}
+
+/** Without it the lines would be reported as garbage, and a good log as broken. */
+function compressedError(file: string, { name, cat }: Compressor): CliError {
+  if (file !== STDIN) {
+    const path = visible(file)
+    return usageError(
+      `${path} is compressed by ${name}; decompress it: ${cat} ${path} | ..., and name -`,
+    )
+  }
+  const orName = name === GZIP.name ? ', or name the file' : ''
+  return usageError(`standard input is compressed by ${name}; decompress it (${cat})${orName}`)
 }
 
 /** Why a log cannot be read, and what to do. */
@@ -54,12 +67,12 @@ function hintFor(file: string, code: string | undefined): string {
     return '; name the log, which is the auditLogPath of the policy, or - for standard input'
   }
   if (code === 'Z_BUF_ERROR' || code === 'Z_DATA_ERROR') {
-    return '; gzip has not packed it to its end, or it is damaged: zcat gives what can be unpacked'
+    return '; gzip has not compressed it to its end, or it is damaged; zcat gives what can be decompressed'
   }
   return ''
 }
 
-/** Tells broken lines on standard error, and counts them. */
+/** Reports broken lines on standard error, and counts them. */
 export class ProblemTeller {
   #count = 0
   #shown = 0
@@ -71,7 +84,7 @@ export class ProblemTeller {
     return this.#shown < SHOWN_MAX
   }
 
-  /** @param isLineKnown false where the reading began in the middle of the file */
+  /** @param isLineKnown false if the reading began in the middle of the file */
   tell(file: string, problem: AuditProblem, isLineKnown = true): void {
     this.#count++
     this.#files.add(file)
@@ -87,7 +100,7 @@ export class ProblemTeller {
     process.stderr.write(`${place}: ${kind}: ${message}${shown}\n`)
   }
 
-  /** Says of how many there are more, and shows the next ones again. */
+  /** Says how many more there are, and shows the next ones again. */
   rest(): void {
     if (this.#hidden > 0) {
       const lines = this.#hidden === 1 ? 'line is no event' : 'lines are no events'
@@ -97,7 +110,7 @@ export class ProblemTeller {
     this.#hidden = 0
   }
 
-  /** Says how many there were, if any. */
+  /** Says how many there were in all, if any. */
   sum(): void {
     if (this.#count === 0) return
     const lines = this.#count === 1 ? '1 line is' : `${this.#count} lines are`
@@ -183,13 +196,13 @@ export async function* readFrom(
   if (last !== undefined) yield [last]
 }
 
-/** Opens a plain file to look at its end; undefined for what has none (a pipe, a packed file). */
+/** Opens a plain file to look at its end; undefined for an input without one (a pipe, a compressed file). */
 export async function openPlain(file: string): Promise<FileHandle | undefined> {
   if (file === STDIN) return undefined
   const handle = await open(file).catch((thrown: unknown) => {
     throw readError(file, thrown)
   })
-  const isPlain = (await handle.stat()).isFile() && (await packerOfOpen(handle)) === undefined
+  const isPlain = (await handle.stat()).isFile() && (await compressorOfOpen(handle)) === undefined
   if (isPlain) return handle
   await handle.close()
   return undefined

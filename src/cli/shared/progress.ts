@@ -1,6 +1,7 @@
-import { SingleBar } from 'cli-progress'
+import type { SingleBar } from 'cli-progress'
+import { newBar } from './bar'
 
-/** A bar with the time left, on a terminal's standard error; nothing elsewhere. */
+/** A bar with the time left, if standard error is a terminal; nothing otherwise. */
 export class Progress {
   readonly #bar: SingleBar | undefined
   readonly #totalMs: number
@@ -10,25 +11,16 @@ export class Progress {
   constructor(totalMs: number, stream: NodeJS.WriteStream = process.stderr) {
     this.#totalMs = totalMs
     if (stream.isTTY !== true) return
-    this.#bar = new SingleBar({
-      stream,
-      format: '{bar} {percentage}%  {left} s left  {text}',
-      barCompleteChar: '█',
-      barIncompleteChar: '░',
-      barsize: 24,
-      hideCursor: true,
-      clearOnComplete: true,
-      gracefulExit: false,
-    })
+    this.#bar = newBar(stream, '{bar} {percentage}%  {left} s left  {text}', true)
     this.#bar.start(totalMs, 0, { left: this.#leftSeconds(), text: '' })
   }
 
-  /** Says what is being done now. */
+  /** Shows what is being done now. */
   tell(text: string): void {
     this.#bar?.update(this.#doneMs, { left: this.#leftSeconds(), text })
   }
 
-  /** So much of the plan is done. */
+  /** Advances by a part of the plan. */
   advance(ms: number): void {
     this.#doneMs = Math.min(this.#totalMs, this.#doneMs + ms)
     this.#bar?.update(this.#doneMs, { left: this.#leftSeconds() })

@@ -1,10 +1,10 @@
-/** After so long without a byte it is said what is waited for. */
+/** After this long without a byte the user is told what the command waits for. */
 const SILENT_MS = 2_000
 const SILENT_TURNS = 20
 
 /**
- * Standard input to its end, or until it is longer than may be; undefined where it is a terminal.
- * @param onSilent called once, where it neither says anything nor ends for 2 s
+ * Reads standard input to its end, or until it exceeds `maxBytes`; undefined if it is a terminal.
+ * @param onSilent called once, if it neither sends a byte nor ends for 2 s
  */
 export async function readStdin(
   maxBytes: number,
@@ -29,8 +29,8 @@ export async function readStdin(
 }
 
 /**
- * Tells of a silence, once. It is counted in turns of the event loop: a process that was held up has not heard
- * what there was.
+ * Reports a silence, once. It counts turns of the event loop, since a process that was held up has not yet
+ * read the bytes that came.
  */
 class Silence {
   readonly #timer: NodeJS.Timeout

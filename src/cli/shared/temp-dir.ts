@@ -5,10 +5,10 @@ import { CliError } from './errors'
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** The command was ended by a signal; the exit code is a shell's for that. */
+/** A signal ended the command; its exit code is the one of a shell for that. */
 class Interrupted extends CliError {
   constructor(signal: (typeof SIGNALS)[number]) {
-    super(`ended by ${signal}; what it had made is removed`, 128 + constants.signals[signal])
+    super(`ended by ${signal}; its files are removed`, 128 + constants.signals[signal])
   }
 }
 

@@ -2,13 +2,12 @@ import type { Command } from 'commander'
 import type { AuditRecord } from '../../format/records'
 import { type Paint, painter } from '../../toolkit/text/colour'
 import { formatDuration, formatTime } from '../../toolkit/text/time'
-import { logOption, namedLogs } from '../shared/arguments'
+import { hexPrefix, logOption, namedLogs } from '../shared/arguments'
 import { CliError, EXIT_FAIL, EXIT_PASS, EXIT_USAGE } from '../shared/errors'
 import { quoteArgv } from '../shared/escape'
 import { eventParts, exactJson, paintParts } from '../shared/event-text'
 import { JSON_VERSION } from '../shared/json'
 import { DEFAULT_LOG, fileName, ProblemTeller, readLog } from '../shared/log-input'
-import { hexPrefix } from '../view/command'
 
 interface ShowOptions {
   readonly log?: readonly string[]
@@ -19,9 +18,9 @@ interface ShowOptions {
 const CANDIDATES_MAX = 10
 
 const EXAMPLES = `
-REQUEST is the request id or its first digits. FILE is a log, one that gzip has packed, or - for standard
-input; name the rotated ones too if the command may be there. An event that stands in two of them, as in
-exec.log.1 and exec.log.1.gz, is shown once. Default: ${DEFAULT_LOG}
+REQUEST is the request id or its first digits. FILE is a log, one that gzip has compressed, or - for
+standard input; name the rotated ones too if the command may be there. An event that stands in two of
+them, as in exec.log.1 and exec.log.1.gz, is shown once. Default: ${DEFAULT_LOG}
 
 Examples:
   $ x0x-exec-audit show 0d4b8a5c exec.log
@@ -116,8 +115,8 @@ function keep(
   const request: FoundRequest = known ?? { events: [], logs: new Map(), copies: new Map() }
   if (known === undefined) requests.set(record.requestId, request)
   const { events, logs, copies } = request
-  // Within one log it is as it was written. In two it is a log that was named with its copy, as
-  // exec.log.1 with exec.log.1.gz.
+  // Within one log the line was written twice. In two logs, a log was named together with its copy, such
+  // as exec.log.1 with exec.log.1.gz.
   const log = logs.get(text) ?? file
   logs.set(text, log)
   if (log === file) {
@@ -154,7 +153,7 @@ function ambiguous(prefix: string, requests: Found['requests'], { utc }: ShowOpt
   return new CliError(text, EXIT_USAGE)
 }
 
-/** What is known of how a command went. */
+/** The state of a command, as far as the events say it. */
 function stateOf(events: readonly AuditRecord[]): 'ended' | 'denied' | 'running' | 'waiting' {
   if (events.some(({ event }) => event === 'exit')) return 'ended'
   if (events.some(({ event }) => event === 'denial')) return 'denied'
@@ -165,9 +164,9 @@ const STATE_TEXTS = {
   ended: 'ended',
   denied: 'denied',
   running:
-    'no exit is recorded: it runs still, or the gateway ended before it, or it is in another log',
+    'no exit is recorded: it still runs, or the gateway ended before it, or the exit is in another log',
   waiting:
-    'neither its start nor its exit is recorded: it is about to start, or the gateway ended before it, or they are in another log',
+    'neither its start nor its exit is recorded: it is about to start, or the gateway ended before it, or both are in another log',
 } as const
 
 function totalMs(events: readonly AuditRecord[]): number {
@@ -192,12 +191,12 @@ export function timeline(
     since: i === 0 ? '' : signed(tsUnixMs - first.tsUnixMs),
     gap: i === 0 ? '' : signed(tsUnixMs - (events[i - 1]?.tsUnixMs ?? tsUnixMs)),
   }))
-  const sinceCells = Math.max(...gaps.map(({ since }) => since.length))
-  const gapCells = Math.max(...gaps.map(({ gap }) => gap.length))
+  const sinceWidth = Math.max(...gaps.map(({ since }) => since.length))
+  const gapWidth = Math.max(...gaps.map(({ gap }) => gap.length))
   const lines = events.map((event, i) => {
     const time = formatTime(event.tsUnixMs, utc)
-    const since = gaps[i]?.since.padStart(sinceCells)
-    const gap = gaps[i]?.gap.padStart(gapCells)
+    const since = gaps[i]?.since.padStart(sinceWidth)
+    const gap = gaps[i]?.gap.padStart(gapWidth)
     const what = paintParts(eventParts(event), paint, Number.POSITIVE_INFINITY)
     return `${paint('dim', time)}  ${since}  ${paint('dim', gap ?? '')}  ${event.event.padEnd(7)}  ${what}\n`
   })
@@ -212,7 +211,7 @@ function head(events: readonly AuditRecord[]): string {
   const asked = events.find((event) => 'agentId' in event)
   const request = `request  ${events[0]?.requestId}\n`
   if (asked === undefined || !('agentId' in asked)) {
-    return `${request}who asked for it, and for what, is not recorded in what was searched\n`
+    return `${request}neither the agent that asked for it nor its command is in the logs searched\n`
   }
   return `${request}agent    ${asked.agentId}\nmachine  ${asked.machineId}\n`
 }

@@ -31,15 +31,15 @@ Examples:
   $ x0x-exec-audit stats --since yesterday --by hour exec.log.1 exec.log
   $ x0x-exec-audit stats --top 50 --json exec.log.2.gz exec.log.1 exec.log | jq .commands
 
-FILE is a log, or one that gzip has packed, or - for standard input; several are one log. Those of one
-rotation (exec.log*) are read the oldest first, others as they are given. Default: ${DEFAULT_LOG}
+FILE is a log, or one that gzip has compressed, or - for standard input; several are one log. Those of
+one rotation (exec.log*) are read the oldest first, others as they are given. Default: ${DEFAULT_LOG}
 Times are local unless they end in Z or an offset:
 ${WHEN_FORMS}.
 Lines that are no event are counted and left out; verify says what is wrong with them.
 
 A command is its first argument; "denied" counts all its denials, those after a failed spawn included.
-Agents and commands are exact up to 20,000 of each, and say so where they are not; 100,000 requests
-without an end are followed at once, and the others counted.
+Agents and commands are exact up to 20,000 of each, and say so beyond that; 100,000 requests
+without an end are followed at a time, and further ones are counted.
 
 Exit codes: 0 done, 2 a mistake in the command line or a file that cannot be read.`
 
@@ -50,11 +50,11 @@ export function configure(command: Command): void {
     )
     .argument('[file...]', 'the files of one log; - for standard input')
     .addOption(logOption())
-    .addOption(new Option('--since <when>', 'events from then on').argParser(when))
-    .addOption(new Option('--until <when>', 'events up to then').argParser(when))
+    .addOption(new Option('--since <when>', 'events from this time on').argParser(when))
+    .addOption(new Option('--until <when>', 'events up to this time').argParser(when))
     .addOption(new Option('--by <period>', 'also by time').choices(PERIODS))
     .addOption(
-      new Option('--top <n>', 'how many agents, commands and open requests are named')
+      new Option('--top <n>', 'how many agents, commands and open requests to list')
         .argParser(wholeNumber(1, TOP_MAX))
         .default(TOP),
     )

@@ -1,7 +1,7 @@
 /** Below it each value has a bucket of its own. */
 const EXACT_BITS = 7
 const EXACT = 2 ** EXACT_BITS
-/** Beyond it, so many buckets for each doubling. */
+/** The number of buckets per doubling beyond that. */
 const PER_DOUBLING = EXACT / 2
 const DOUBLINGS = 64
 
@@ -30,7 +30,7 @@ export class LogHistogram {
     this.#max = Math.max(this.#max, value)
   }
 
-  /** The nearest-rank percentile: the largest value of its bucket, 0 where there is none. */
+  /** The nearest-rank percentile: the largest value of its bucket, 0 if there is none. */
   percentile(p: number): number {
     const rank = Math.max(1, Math.ceil((p / 100) * this.#count - 1e-9))
     let seen = 0

@@ -6,18 +6,18 @@ import { commandOf, type OpenRequest, OpenRequests } from './open-requests'
 import { type Bucket, type Period, Timeline } from './timeline'
 import { TopCounter } from './top-counter'
 
-/** What is asked of a log. */
+/** The questions about a log. */
 export interface StatsTask {
   /** Milliseconds since 1970, both included. */
   readonly since?: number | undefined
   readonly until?: number | undefined
-  /** How many agents, commands and open requests are named. */
+  /** How many agents, commands and open requests are listed. */
   readonly top: number
   readonly by?: Period | undefined
   readonly isUtc: boolean
 }
 
-/** A name and how often it was met. */
+/** A name, and how often it occurs. */
 export interface Count {
   readonly name: string
   readonly count: number
@@ -35,15 +35,15 @@ interface Asked<Name = string> {
 /** The most frequent names. */
 export interface TopList<Name = string> {
   readonly names: number
-  /** By how much a count may be too low; 0 where all are exact. */
+  /** The most by which a count may be too low; 0 if all are exact. */
   readonly errorMax: number
   readonly top: readonly Asked<Name>[]
 }
 
-/** What a log holds, in figures. */
+/** The contents of a log in figures. */
 export interface LogStats {
   readonly events: readonly Count[]
-  /** Of the earliest and latest event, in milliseconds since 1970; null where there is none. */
+  /** Of the earliest and latest event, in milliseconds since 1970; null if there is none. */
   readonly firstMs: number | null
   readonly lastMs: number | null
   readonly eventsPerSecond: number | null
@@ -60,7 +60,7 @@ export interface LogStats {
     readonly p99: number
     readonly p999: number
     readonly max: number
-    /** `upTo` and the bound before it enclose so many durations. */
+    /** The number of durations between the bound before `upTo` and `upTo`. */
     readonly histogram: readonly { readonly upTo: number; readonly count: number }[]
   }
   /** Bytes. */
@@ -77,7 +77,7 @@ export interface LogStats {
   readonly timelineUntracked: number
 }
 
-/** Exit codes and signals that are told apart. */
+/** The most exit codes and signals that are counted apart. */
 const EXITS_MAX = 1_000
 const DECADES = 13
 const SIGNALS = new Map<number, string>(
@@ -119,7 +119,7 @@ export class LogStatsCollector {
   /** Takes the next event. */
   take(record: AuditRecord): void {
     const { tsUnixMs } = record
-    // Also of an event that is not asked for: it may be the end of one that is.
+    // Even for an event that was not asked for: it may end a request that was.
     const request = this.#open.take(record)
     this.#latestMs = Math.max(this.#latestMs, tsUnixMs)
     if (!this.#isAsked(tsUnixMs)) return
@@ -132,12 +132,12 @@ export class LogStatsCollector {
     else if (record.event === 'request') this.#takeAsked(record)
     else if (record.event === 'denial') {
       count(this.#denials, record.reason)
-      // One that was allowed first, and could not be spawned, is counted as asked for already.
+      // A command that was allowed first, and could not be spawned, was counted with its request.
       this.#takeDenied(record, request === undefined ? 1 : 0)
     }
   }
 
-  /** What was found so far. */
+  /** The figures so far. */
   stats(): LogStats {
     const spanMs = (this.#lastMs ?? 0) - (this.#firstMs ?? 0)
     const events = [...this.#events.values()].reduce((sum, times) => sum + times, 0)

@@ -4,7 +4,7 @@ import type { AuditRecord, RequestRecord } from '../../format/records'
 export interface OpenRequest {
   readonly requestId: string
   readonly agentId: string
-  /** Its first argument; null where argv is empty. */
+  /** Its first argument; null if argv is empty. */
   readonly command: string | null
   readonly tsUnixMs: number
   isStarted: boolean
@@ -28,7 +28,7 @@ export class OpenRequests {
     return this.#untracked
   }
 
-  /** Takes the next event; returns its request, where that was open. */
+  /** Takes the next event; returns its request if that was open. */
   take(record: AuditRecord): OpenRequest | undefined {
     const open = this.#open.get(record.requestId)
     if (record.event === 'request') this.#add(record)
@@ -61,14 +61,14 @@ export class OpenRequests {
   }
 }
 
-/** The command's name, which may be as long as an event; null where argv is empty. */
+/** The command's name, which may be as long as an event; null if argv is empty. */
 export function commandOf([command]: readonly string[]): string | null {
   if (command === undefined) return null
   if (command.length <= COMMAND_CHARACTERS_MAX) return command
   return `${copied(command.slice(0, COMMAND_CHARACTERS_MAX))}…`
 }
 
-/** Not the string itself, which would keep the line that it is a part of. */
+/** A copy, since the string itself would keep alive the line that it is a part of. */
 function copied(text: string): string {
   return Buffer.from(text).toString()
 }

@@ -1,8 +1,9 @@
 import { formatPlain } from '../../toolkit/chart/chart'
 import { textBars } from '../../toolkit/chart/text'
 import type { Paint } from '../../toolkit/text/colour'
+import { formatBytes, formatCount } from '../../toolkit/text/numbers'
 import { formatTable } from '../../toolkit/text/table'
-import { formatBytes, formatDuration, formatTime } from '../../toolkit/text/time'
+import { formatDuration, formatTime } from '../../toolkit/text/time'
 import { NO_ARGUMENTS, quoteArgument } from '../shared/escape'
 import type { Count, LogStats, TopList } from './log-stats'
 import type { Period } from './timeline'
@@ -11,14 +12,14 @@ const BAR_WIDTH = 30
 const ID_DIGITS = 16
 const TIME_CHARACTERS = { minute: 16, hour: 16, day: 10 } as const
 
-/** How the report is written. */
+/** The style of the report. */
 export interface TextStyle {
   readonly paint: Paint
   readonly isUtc: boolean
   readonly by: Period | undefined
 }
 
-/** The report for a terminal. Nothing in it comes from the log as it is. */
+/** The report for a terminal. All text from the log is escaped. */
 export function statsText(stats: LogStats, style: TextStyle): string {
   const { paint } = style
   const bars = (title: string, counts: readonly Count[]) =>
@@ -42,7 +43,7 @@ function timeText({ firstMs, lastMs, eventsPerSecond, events }: LogStats, style:
   if (firstMs === null || lastMs === null) return 'No events.'
   const all = events.reduce((sum, { count }) => sum + count, 0)
   const [from, to] = [firstMs, lastMs].map((ms) => formatTime(ms, style.isUtc))
-  const rate = eventsPerSecond === null ? '' : `, ${formatPlain(eventsPerSecond)} a second`
+  const rate = eventsPerSecond === null ? '' : `, ${formatPlain(eventsPerSecond)} per second`
   return `${from} to ${to}, ${formatDuration(lastMs - firstMs)}\n${formatCount(all)} events${rate}`
 }
 
@@ -56,7 +57,7 @@ function timelineText({ timeline, timelineUntracked }: LogStats, style: TextStyl
     bar(events / max),
   ])
   const head = [by, 'events', 'requests', 'denials', 'failures', '']
-  const left = `${formatCount(timelineUntracked)} events are of further periods`
+  const left = `${formatCount(timelineUntracked)} events are in further periods`
   const table = formatTable(head, rows, paint)
   return [timelineUntracked === 0 ? table : `${table}\n${left}`]
 }
@@ -131,8 +132,4 @@ function openText({ open }: LogStats, { paint, isUtc }: TextStyle): string[] {
 
 function shown(command: string | null): string {
   return command === null ? NO_ARGUMENTS : quoteArgument(command)
-}
-
-function formatCount(count: number): string {
-  return count.toLocaleString('en-US')
 }

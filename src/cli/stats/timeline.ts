@@ -1,16 +1,17 @@
 import type { AuditRecord } from '../../format/records'
+import { isFailure } from '../shared/filter'
 
 export const PERIODS = ['minute', 'hour', 'day'] as const
 export type Period = (typeof PERIODS)[number]
 
-/** What happened in a minute, an hour or a day. */
+/** The events of one minute, hour or day. */
 export interface Bucket {
   /** Its beginning, in milliseconds since 1970. */
   readonly startMs: number
   events: number
   requests: number
   denials: number
-  /** Exits with another code than 0, or by a signal. */
+  /** As {@link isFailure} says; a spawn that failed is a denial too. */
   failures: number
 }
 
@@ -50,7 +51,7 @@ export class Timeline {
     bucket.events++
     if (event === 'request') bucket.requests++
     else if (event === 'denial') bucket.denials++
-    else if (event === 'exit' && record.code !== 0) bucket.failures++
+    if (isFailure(record)) bucket.failures++
   }
 
   /** In the order of time; periods without events are left out. */
@@ -75,7 +76,7 @@ export class Timeline {
     if (this.#isUtc) start.setUTCHours(0)
     else start.setHours(0)
     const end = new Date(start)
-    // Not 24 hours where the clocks change.
+    // Not 24 hours if the clocks change.
     if (this.#isUtc) end.setUTCDate(end.getUTCDate() + 1)
     else end.setDate(end.getDate() + 1)
     this.#setRange(start.getTime(), end.getTime() - start.getTime())

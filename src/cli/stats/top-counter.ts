@@ -9,7 +9,7 @@ export interface Counted<Value> {
 
 /**
  * Counts names in a bounded memory. It is exact for up to 10,000 of them; beyond that the rarest are
- * forgotten from time to time, and a count may be too low by {@link errorMax} at most.
+ * forgotten from time to time, and a count may then be too low, by {@link errorMax} at most.
  */
 export class TopCounter<Value> {
   readonly #counts = new Map<string, { value: Value; total: number }>()
@@ -23,7 +23,7 @@ export class TopCounter<Value> {
     this.#keysMax = keysMax
   }
 
-  /** By how much a count may be too low; 0 where all are exact. */
+  /** The most by which a count may be too low; 0 if all are exact. */
   get errorMax(): number {
     return this.#errorMax
   }
@@ -39,7 +39,7 @@ export class TopCounter<Value> {
     if (counted === undefined) {
       if (this.#counts.size >= 2 * this.#keysMax) this.#forget()
       counted = { value: this.#newValue(), total: 0 }
-      // Not the string itself, which would keep the line that it is a part of.
+      // A copy, since the string itself would keep alive the line that it is a part of.
       this.#counts.set(Buffer.from(key).toString(), counted)
     }
     counted.total += times

@@ -2,13 +2,13 @@ import type { Slo } from '../../toolkit/disk/slo'
 import { LOADS, type LoadName, type Setting, settingName } from './settings'
 import type { Trial } from './trial'
 
-/** All trials of one setting; undefined where no time was left for one. */
+/** All trials of one setting; undefined if there was no time left for one of them. */
 export interface Candidate extends Readonly<Record<LoadName, Trial | undefined>> {
   readonly setting: Setting
   readonly rate: Trial
 }
 
-/** A heavier load whose latency is so much smaller was not what made the lighter one slow. */
+/** If the latency under a heavier load is smaller by this factor, the load did not slow the lighter one. */
 const DISTURBED_TIMES = 3
 /** Below this a thread that sleeps deeper under a light load may be all the difference. */
 const DISTURBED_MS = 2
@@ -42,7 +42,7 @@ export interface Disturbance {
   readonly heavier: Trial
 }
 
-/** Latency grows with the load. Where it is far smaller under a heavier one, a setting was disturbed. */
+/** Latency grows with the load. If it is far smaller under a heavier load, a setting was disturbed. */
 export function disturbancesOf({ half, rate, twice }: Candidate, slo: Slo): Disturbance[] {
   const pairs = [
     [half, rate],

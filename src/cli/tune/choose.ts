@@ -1,4 +1,5 @@
-import { formatMs, percentileName, type Slo } from '../../toolkit/disk/slo'
+import { percentileName, type Slo } from '../../toolkit/disk/slo'
+import { formatMs } from '../../toolkit/text/time'
 import {
   type Candidate,
   candidatesOf,
@@ -13,9 +14,9 @@ import type { Trial } from './trial'
 /** The end of the report. */
 export interface Verdict {
   readonly pass: boolean
-  /** Whether something else than the load has slowed what was measured, so that it tells nothing. */
+  /** Whether something other than the load has slowed the trials, so that they say nothing. */
   readonly disturbed: boolean
-  /** The one to use; the defaults where it was disturbed. */
+  /** The setting to use; the defaults if the run was disturbed. */
   readonly setting: Setting
   /** Why this one, in a sentence or two. */
   readonly reason: string
@@ -23,13 +24,13 @@ export interface Verdict {
   readonly headRoom: string
 }
 
-/** Another setting than the plainest must be better by so much, or the difference may be noise. */
+/** The share by which another setting must be better than the plainest; less may be noise. */
 const CLEARLY_BETTER = 0.75
 
 /**
- * Chooses by the given rate: what meets the SLO there, then also at twice and half the rate, then what
- * is faster than the plainest. All but the first must be clear. What was disturbed is not compared.
- * `trials` begin with the plainest setting.
+ * Chooses by the given rate: the setting that meets the SLO there, then one that also does at twice and
+ * half the rate, then one that is faster than the plainest. All but the first must be clear. Disturbed
+ * settings are not compared. `trials` begin with the plainest setting.
  */
 export function choose(trials: readonly Trial[], slo: Slo): Verdict {
   const candidates = candidatesOf(trials)
@@ -37,7 +38,7 @@ export function choose(trials: readonly Trial[], slo: Slo): Verdict {
   if (plainest === undefined) throw new RangeError('choose from no trials')
   const chosen = bestOf(plainest, candidates, slo)
   const pass = meets(chosen.rate, slo)
-  // Where more work has missed the limit too, nothing says that the rate could meet it.
+  // If more work has missed the limit too, nothing says that the rate could meet it.
   const disturbance = candidates
     .flatMap((one) => disturbancesOf(one, slo))
     .find(({ heavier }) => meets(heavier, slo))
@@ -51,7 +52,7 @@ export function choose(trials: readonly Trial[], slo: Slo): Verdict {
   }
 }
 
-/** The plainest, unless another is better; where it was disturbed, nothing can be compared with it. */
+/** The plainest setting, unless another is better; if it was disturbed, none can be compared with it. */
 function bestOf(plainest: Candidate, candidates: readonly Candidate[], slo: Slo): Candidate {
   if (isDisturbed(plainest, slo)) return plainest
   return candidates
@@ -81,7 +82,7 @@ function isBetter(one: Candidate, best: Candidate, slo: Slo): boolean {
 function decidingLoad(one: Candidate, other: Candidate, slo: Slo): ComparedLoad | undefined {
   const differs = (load: ComparedLoad) => meets(one[load], slo) !== meets(other[load], slo)
   if (differs('rate')) return 'rate'
-  // Where the rate is too much for both, it says nothing that another is not.
+  // If the rate is too much for both, a difference between them says nothing.
   return meets(one.rate, slo) ? OTHER_LOADS.find(differs) : undefined
 }
 
@@ -122,8 +123,8 @@ function plainReasonOf(plainest: Candidate, slo: Slo): string {
   const own = resultOf(plainest.rate, slo)
   const [disturbance] = disturbancesOf(plainest, slo)
   return disturbance === undefined
-    ? `No setting that holds as well at half and twice the rate was clearly better (${own}): what arrives during one sync shares the next without waiting for it.`
-    : `The defaults meet the limit (${own}). Whether another setting is better cannot be told, since the disk or the machine was disturbed: ${evidenceOf(disturbance, slo)}.`
+    ? `No setting that holds as well at half and twice the rate was clearly better (${own}): events that arrive during one sync share the next without waiting for it.`
+    : `The defaults meet the limit (${own}). Whether another setting is better is unknown, since the disk or the machine was disturbed: ${evidenceOf(disturbance, slo)}.`
 }
 
 function failureOf(chosen: Candidate, plainest: Candidate, slo: Slo): string {
@@ -132,7 +133,7 @@ function failureOf(chosen: Candidate, plainest: Candidate, slo: Slo): string {
     : `No setting meets the limit; this one comes nearest. ${reasonOf(chosen, plainest, slo)}`
 }
 
-/** What was measured, in a few words. */
+/** The measured figures, in a few words. */
 function resultOf(trial: Trial, slo: Slo): string {
   const result = `${percentileName(slo.percentile)} ${formatMs(latencyOf(trial, slo))}`
   return trial.keepsUp ? result : `${result} and a queue that grew`

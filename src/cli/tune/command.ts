@@ -9,7 +9,14 @@ import { painter } from '../../toolkit/text/colour'
 import { AuditError } from '../../writer/failure/audit-error'
 import { remedyOf } from '../../writer/failure/remedies'
 import { wholeNumber } from '../shared/arguments'
-import { CliError, EXIT_DISK, EXIT_FAIL, EXIT_PASS, messageOf, usageError } from '../shared/errors'
+import {
+  CliError,
+  EXIT_FAIL,
+  EXIT_PASS,
+  EXIT_UNSURE,
+  messageOf,
+  usageError,
+} from '../shared/errors'
 import { formatJson } from '../shared/json'
 import { Progress } from '../shared/progress'
 import { withTempDir } from '../shared/temp-dir'
@@ -33,7 +40,7 @@ interface TuneOptions {
 
 const DEFAULT_SLO: Slo = { percentile: 'p99', ms: 10 }
 const RATE_MAX = 1_000_000
-/** Room for the files of a trial, which are removed after it. */
+/** Free bytes for the files of one trial, which are removed after it. */
 const FREE_BYTES_MIN = 512 * 2 ** 20
 
 const EXAMPLES = `
@@ -43,7 +50,7 @@ Examples:
   $ x0x-exec-audit tune --dir . --quick --html report.html --save before.json
   $ x0x-exec-audit tune --dir . --quick --compare before.json
 
-PASS: the setting it ends with meets --slo. FAIL: none does. UNCLEAR: the disk or the machine was
+PASS: the recommended setting meets --slo. FAIL: none does. UNCLEAR: the disk or the machine was
 disturbed, so measure again.
 
 Exit codes: 0 PASS, 1 FAIL or UNCLEAR, 2 a mistake in the command line, 3 the disk cannot answer.`
@@ -56,7 +63,7 @@ export function configure(command: Command): void {
     .argument('[folder]', 'a folder on the disk that the log will be on')
     .option('--dir <folder>', 'the same as FOLDER')
     .addOption(
-      new Option('--rate <n>', 'events a second that are expected')
+      new Option('--rate <n>', 'the expected events per second')
         .argParser(wholeNumber(1, RATE_MAX))
         .default(1_000),
     )
@@ -66,11 +73,11 @@ export function configure(command: Command): void {
         .default(350),
     )
     .addOption(
-      new Option('--slo <p99=5ms>', 'latency asked for: p50, p99, p99.9 or max, in us, ms or s')
+      new Option('--slo <p99=5ms>', 'the limit on latency: p50, p99, p99.9 or max, in us, ms or s')
         .argParser(slo)
         .default(DEFAULT_SLO, 'p99=10ms'),
     )
-    .option('--quick', 'some ten seconds, with fewer settings')
+    .option('--quick', 'about ten seconds, with fewer settings')
     .option('--json', 'print the figures as JSON and nothing else')
     .option('--html <file>', 'write a report with charts that needs no network')
     .option('--save <file>', 'keep the figures, as JSON, for --compare')
@@ -78,7 +85,7 @@ export function configure(command: Command): void {
     .addHelpText('after', EXAMPLES)
     .action(async (named: string | undefined, options: TuneOptions) => {
       if (named !== undefined && options.dir !== undefined) {
-        throw usageError('name a folder as FOLDER or by --dir, and not in both ways')
+        throw usageError('name a folder either as FOLDER or by --dir')
       }
       const dir = named ?? options.dir
       if (dir === undefined) throw usageError('name a folder on the disk that the log will be on')
@@ -118,7 +125,7 @@ function folder(text: string): string {
   throw usageError(`${dir} is not a folder`)
 }
 
-/** What was saved, if it is of the same load: nothing else can be compared with. */
+/** The saved report, if it is about the same load; another cannot be compared with. */
 function saved(file: string, { rate, eventBytes }: TuneOptions): TuneReport {
   const before = readSavedOr(file)
   if (before.rate === rate && before.eventBytes === eventBytes) return before
@@ -135,7 +142,7 @@ function readSavedOr(file: string): TuneReport {
   }
 }
 
-/** So that a mistake is told before the measurement, and not after it. */
+/** Reports a mistake before the measurement, and not after it. */
 function checkOutput(file: string): void {
   try {
     accessSync(dirname(resolve(file)), constants.W_OK)
@@ -202,7 +209,7 @@ async function measure(dir: string, disk: Disk, options: TuneOptions): Promise<T
   }
 }
 
-/** A failure of the disk, in the words of whoever met it; anything else as it is. */
+/** A failure of the disk, in the words of the code that met it; anything else unchanged. */
 function asDiskError(thrown: unknown): unknown {
   const isSystemError = thrown instanceof Error && 'syscall' in thrown
   const isDisk = isSystemError || thrown instanceof AuditError || thrown instanceof DiskHungError
@@ -212,7 +219,7 @@ function asDiskError(thrown: unknown): unknown {
 }
 
 function diskError(message: string): CliError {
-  return new CliError(message, EXIT_DISK)
+  return new CliError(message, EXIT_UNSURE)
 }
 
 function writeOutput(file: string, text: string): void {

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
 import type { Disk } from '../../toolkit/disk/disk'
-import { formatMs } from '../../toolkit/disk/slo'
+import { parseJson } from '../../toolkit/text/json'
+import { formatBytes, formatCount } from '../../toolkit/text/numbers'
+import { formatMs } from '../../toolkit/text/time'
 import { JSON_VERSION } from '../shared/json'
-import { formatBytes, formatCount, machineLine, type TuneReport } from './report'
+import { machineLine, type TuneReport } from './report'
 import { settingName } from './settings'
 import type { Trial } from './trial'
 
@@ -11,17 +13,9 @@ const NOISE = 0.25
 
 /** Reads what `--save` has kept. Throws an Error that says what is wrong with it. */
 export function readSaved(file: string): TuneReport {
-  const saved = parsed(readFileSync(file, 'utf8'))
+  const saved = parseJson(readFileSync(file, 'utf8'))
   if (!isSaved(saved)) throw new Error(`${file} is no report of tune of version ${JSON_VERSION}`)
   return saved
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 function isSaved(value: unknown): value is TuneReport {
@@ -31,7 +25,7 @@ function isSaved(value: unknown): value is TuneReport {
   return isTune && value.version === JSON_VERSION && value.command === 'tune'
 }
 
-/** What has moved by more than the noise, a line each. */
+/** The figures that have moved by more than the noise, one per line. */
 export function movedLines(before: TuneReport, now: TuneReport): string[] {
   const raw = now.raw.flatMap((one) => {
     const old = before.raw.find(({ method, bytes }) => method === one.method && bytes === one.bytes)
@@ -77,7 +71,7 @@ export function compareText(before: TuneReport, now: TuneReport, file: string): 
   return [...otherPlaces(before, now), head, ...lines.map((line) => `  ${line}`), ''].join('\n')
 }
 
-/** Where the figures come from another machine or disk, which is the first thing to know of them. */
+/** The differences between the two machines and disks, which is the first thing to know about the figures. */
 function otherPlaces(before: TuneReport, now: TuneReport): string[] {
   const placeOf = ({ fileSystem, device, mountPoint }: Disk) =>
     `${fileSystem} on ${device} at ${mountPoint}`

@@ -53,6 +53,6 @@ function verdictText(report: TuneReport, paint: Paint): string {
     verdict.reason,
     verdict.headRoom,
   ]
-  // What was disturbed recommends nothing.
+  // A run that was disturbed recommends nothing.
   return [...lines, ...(verdict.disturbed ? [] : ['', options])].join('\n')
 }

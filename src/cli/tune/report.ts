@@ -1,12 +1,14 @@
 import type { BarChart, Chart } from '../../toolkit/chart/chart'
 import type { Disk, Machine } from '../../toolkit/disk/disk'
 import type { RawSync } from '../../toolkit/disk/raw-sync'
-import { formatMs, percentileName, type Slo } from '../../toolkit/disk/slo'
+import { percentileName, type Slo } from '../../toolkit/disk/slo'
+import { formatBytes, formatCount } from '../../toolkit/text/numbers'
+import { formatMs } from '../../toolkit/text/time'
 import type { Verdict } from './choose'
 import { LOADS, type LoadName, settingName } from './settings'
 import { MOST_IN_FLIGHT, type Trial } from './trial'
 
-/** All that a run has found: what `--json` prints and `--save` keeps. */
+/** All results of a run: `--json` prints them and `--save` keeps them. */
 export interface TuneReport {
   readonly machine: Machine
   readonly disk: Disk
@@ -27,7 +29,7 @@ export function verdictWord({ pass, disturbed }: Verdict): 'PASS' | 'FAIL' | 'UN
   return pass ? 'PASS' : 'FAIL'
 }
 
-/** What the verdict is about. */
+/** The question that the verdict answers. */
 export function askedText({ slo, rate }: TuneReport): string {
   return `${percentileName(slo.percentile)} within ${formatMs(slo.ms)} at ${rate.toLocaleString('en-US')}/s`
 }
@@ -41,7 +43,7 @@ export function diskLine({ fileSystem, mountPoint, device, writeCache, freeBytes
   return `${fileSystem} on ${device} at ${mountPoint}, write cache: ${writeCache}, ${free}`
 }
 
-/** The cells of a table: a heading, and a row for each trial. */
+/** The cells of a table: a heading, and one row per trial. */
 export interface Cells {
   readonly head: readonly string[]
   readonly rows: readonly (readonly string[])[]
@@ -111,7 +113,7 @@ export function percentileChart({ trials, verdict, slo }: TuneReport): Chart {
   }
 }
 
-/** The percentile that the SLO is about, against the rate, a line for each setting. */
+/** The SLO's percentile against the rate, one line per setting. */
 export function rateChart({ trials, slo }: TuneReport): Chart {
   const names = [...new Set(trials.map(({ setting }) => settingName(setting)))]
   const series = names.map((name) => ({
@@ -124,7 +126,7 @@ export function rateChart({ trials, slo }: TuneReport): Chart {
   }))
   return {
     title: `${percentileName(slo.percentile)} against the rate`,
-    x: { label: 'events a second', scale: 'log' },
+    x: { label: 'events per second', scale: 'log' },
     y: { label: 'latency', scale: 'log', format: formatMs },
     series,
     mark: { name: `limit: ${formatMs(slo.ms)}`, y: slo.ms },
@@ -134,7 +136,7 @@ export function rateChart({ trials, slo }: TuneReport): Chart {
 export function mostChart({ trials }: TuneReport): BarChart {
   const most = LOADS.find(({ share }) => share === undefined)?.name
   return {
-    title: 'The most durable events a second',
+    title: 'The most durable events per second',
     bars: trials
       .filter(({ load }) => load === most)
       .map(({ setting, achieved }) => ({ name: settingName(setting), value: achieved })),
@@ -151,12 +153,4 @@ export function rawChart({ raw }: TuneReport): BarChart {
     })),
     format: formatMs,
   }
-}
-
-export function formatCount(value: number): string {
-  return value.toLocaleString('en-US', { maximumFractionDigits: value < 10 ? 1 : 0 })
-}
-
-export function formatBytes(bytes: number): string {
-  return bytes < 1_024 ? `${bytes} B` : `${formatCount(bytes / 1_024)} KiB`
 }

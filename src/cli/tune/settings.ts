@@ -1,11 +1,11 @@
 /** One point of the sweep. */
 export interface Setting {
-  /** Undefined: all that wait. */
+  /** Undefined for all events that wait. */
   readonly maxEvents: number | undefined
   readonly maxDelayMs: number
 }
 
-/** The loads that each setting is put under, as a share of the rate; undefined is as much as goes. */
+/** The loads that each setting is put under, as a share of the rate; undefined is as much as possible. */
 export const LOADS = [
   { name: 'half', share: 0.5 },
   { name: 'rate', share: 1 },
@@ -14,7 +14,7 @@ export const LOADS = [
 ] as const
 export type LoadName = (typeof LOADS)[number]['name']
 
-/** Events a group at most, between one and all. */
+/** The most events per group, between one and all. */
 const SOME_EVENTS = 64
 
 /**

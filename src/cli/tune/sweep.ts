@@ -1,22 +1,23 @@
 import { type Disk, describeMachine } from '../../toolkit/disk/disk'
 import { RAW_METHODS, RawProbe, type RawSync, TOO_FAST_MS } from '../../toolkit/disk/raw-sync'
-import { formatMs, type Slo } from '../../toolkit/disk/slo'
+import type { Slo } from '../../toolkit/disk/slo'
+import { formatMs } from '../../toolkit/text/time'
 import { choose, optionsBlock } from './choose'
 import type { TuneReport } from './report'
 import { LOADS, settingName, settingsFor } from './settings'
 import { runTrial, type Trial, type TrialPlan } from './trial'
 
-/** What is asked of a run. */
+/** The task of a run. */
 export interface TuneTask {
   readonly disk: Disk
-  /** Events a second. */
+  /** Events per second. */
   readonly rate: number
   readonly eventBytes: number
   readonly slo: Slo
   readonly isQuick: boolean
 }
 
-/** Where a run may put its files, whom it tells, and what may stop it. */
+/** The surroundings of a run: the folder for its files, its progress, and the signal that stops it. */
 export interface TuneContext {
   readonly dir: string
   readonly signal: AbortSignal
@@ -37,7 +38,7 @@ const FULL: Pace = { rawMs: 350, trialMs: 1_250, warmUpMs: 150, deadlineMs: 54_0
 const QUICK: Pace = { rawMs: 80, trialMs: 300, warmUpMs: 60, deadlineMs: 11_000 }
 /** Beside the load and its warm-up, a trial starts threads and ends them. */
 const TRIAL_EXTRA_MS = 250
-/** A disk that takes longer than this for a trial does not answer. */
+/** A disk that takes longer than this for one trial does not answer. */
 const TRIAL_MS_MAX = 30_000
 
 const KIB = 1_024

@@ -11,12 +11,12 @@ import type { LoadName, Setting } from './settings'
 export interface TrialPlan {
   readonly setting: Setting
   readonly load: LoadName
-  /** Events a second; undefined for as many as go. */
+  /** Events per second; undefined for as many as possible. */
   readonly rate: number | undefined
   readonly eventBytes: number
   readonly durationMs: number
   readonly warmUpMs: number
-  /** What one sync takes on this disk, roughly. */
+  /** The rough time of one sync on this disk. */
   readonly syncMs: number
 }
 
@@ -24,7 +24,7 @@ export interface TrialPlan {
 export interface Trial {
   readonly setting: Setting
   readonly load: LoadName
-  /** Asked for, events a second; null for as many as go. */
+  /** The rate asked for, in events per second; null for as many as possible. */
   readonly rate: number | null
   readonly achieved: number
   /** Whether what came was done by the end, so that no queue was growing. */
@@ -42,11 +42,11 @@ export interface Trial {
   readonly loopDelayP99Ms: number | null
 }
 
-/** What may still be unsynced at the end of a trial takes about so long to sync. */
+/** The rough time to sync what may be unsynced at the end of a trial. */
 const BACKLOG_MS = 300
 const IN_FLIGHT_MIN = 64
 const IN_FLIGHT_MAX = 16_384
-/** As many as go: with so many under way at once. */
+/** The number of events in flight under the load of as many as possible. */
 export const MOST_IN_FLIGHT = 1_024
 /** A backlog of so few is no queue that grows. */
 const FEW_EVENTS = 16
@@ -64,7 +64,7 @@ export async function runTrial(plan: TrialPlan, dir: string, signal: AbortSignal
     failureMode: 'closed',
     // An interrupted run is not worth the wait, and its file is about to be removed.
     drainOnExit: false,
-    // Told through the rejection.
+    // The rejection reports it.
     logger: { warn: () => undefined },
   })
   const nextEvent = eventMaker(plan.eventBytes)

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { formatPlain } from '../../toolkit/chart/chart'
-import { type Paint, painter, widthOf } from '../../toolkit/text/colour'
-import { cellCount, cutToWidth, wrapText } from '../../toolkit/text/width'
+import { type Paint, painter } from '../../toolkit/text/colour'
+import { cutToWidth, terminalWidth, textWidth, wrapText } from '../../toolkit/text/width'
 import { logOption, logsInOrder, wholeNumber } from '../shared/arguments'
 import { ByteProgress } from '../shared/byte-progress'
 import { EXIT_FAIL, EXIT_PASS, EXIT_UNSURE } from '../shared/errors'
@@ -35,17 +35,17 @@ Examples:
   $ zstdcat old/*.zst | x0x-exec-audit verify --from-start -
 
 Places are FILE:LINE:BYTE. Default FILE: ${DEFAULT_LOG}
-Several files are one log: those of one rotation (exec.log*) are read the oldest first, others as they are
-given. Each line must be, byte for byte, one that the writer writes; and of each request there must be
-first its request, then its started, then its warnings and its exit, or else its denial.
+Several files are one log: those of one rotation (exec.log*) are read the oldest first, others as they
+are given. Each line must be, byte for byte, one that the writer writes. The events of a request must come
+in order: first its request, then its started, then its warnings and its exit; or else its denial.
 
-Exit codes: 0 good, 1 broken, 2 a mistake in the command line or a file that cannot be read, 3 it
-cannot be told: an event's request may stand in an older file, or the last line is not whole yet.`
+Exit codes: 0 good, 1 broken, 2 a mistake in the command line or a file that cannot be read,
+3 cannot tell: an event's request may stand in an older file, or the last line is not whole yet.`
 
 export function configure(command: Command): void {
   command
     .description(
-      "Checks each line of a log and the order of each request's events, in constant memory, and says where and why it is broken.",
+      "Checks each line of a log and the order of each request's events, in constant memory, and says where and why the log is broken.",
     )
     .argument('[file...]', 'the files of one log; - for standard input')
     .addOption(logOption())
@@ -54,8 +54,8 @@ export function configure(command: Command): void {
         .argParser(wholeNumber(0, MAX_PROBLEMS_LIMIT))
         .default(MAX_PROBLEMS),
     )
-    .option('--from-start', 'the first file is where the log began: no request is older')
-    .option('--allow-torn', 'fragments of lines that a crash has left are as good as gone')
+    .option('--from-start', 'the log began with the first file: no request is older')
+    .option('--allow-torn', 'accept the fragments of lines that a crash has left')
     .option('--json', 'print the report as JSON and nothing else')
     .addHelpText('after', EXAMPLES)
     .action(async (files: readonly string[], options: CommandOptions) => {
@@ -84,7 +84,7 @@ async function run(names: readonly string[], options: CommandOptions): Promise<n
   process.stdout.write(
     json
       ? formatJson('verify', { ...report, seconds, megabytesPerSecond })
-      : reportText(report, seconds, painter(process.stdout), widthOf(process.stdout)),
+      : reportText(report, seconds, painter(process.stdout), terminalWidth(process.stdout)),
   )
   return EXIT_CODES[report.verdict]
 }
@@ -128,7 +128,7 @@ function findingText(finding: VerifyFinding, paint: Paint, width: number): strin
   const { file, line, offset, kind, verdict, message, excerpt } = finding
   const word = verdict === 'broken' ? kind : 'cannot tell'
   const place = `${visible(file)}:${line}:${offset}`
-  const column = cellCount(`${place}: ${word}: `)
+  const column = textWidth(`${place}: ${word}: `)
   const text = wrapText(visible(message), { width, column, indent: 2 })
   const cut = cutToWidth(visible(excerpt), width - 2)
   return `${paint('bold', place)}: ${paint(COLORS[verdict], word)}: ${text}\n  ${paint('dim', cut)}`
@@ -139,14 +139,14 @@ function reasonText({ byKind }: VerifyReport): string {
   return kinds.length === 0 ? '' : `: ${kinds.join(', ')}`
 }
 
-/** What is no fault, and yet worth knowing. */
+/** Notes that are no faults, and yet worth knowing. */
 function notesOf({ notes }: VerifyReport): string[] {
   const { duplicates, stepsBack, stepBackMsMax, openRequests, tornLines } = notes
   const told: readonly [times: number, text: string][] = [
-    [openRequests, `${plural(openRequests, 'request')} without an end: running still, or lost`],
+    [openRequests, `${plural(openRequests, 'request')} without an end: still running, or lost`],
     [
       duplicates,
-      `${plural(duplicates, 'line')} twice, as where a worker died beside other writers`,
+      `${plural(duplicates, 'line')} twice, as happens when a worker dies beside other writers`,
     ],
     [tornLines, `${plural(tornLines, 'torn line')}, which nobody has acknowledged`],
     [stepsBack, `the time goes back ${plural(stepsBack, 'time')}, by ${stepBackMsMax} ms at most`],

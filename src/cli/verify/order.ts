@@ -23,7 +23,7 @@ import {
  * beginning stands in an older file that is not at hand.
  */
 
-/** What an event is in the order: undefined where it is as it should be. */
+/** The fault of an event in the order; undefined if it is as it should be. */
 export type Misplaced =
   | { readonly kind: 'impossible'; readonly message: string; readonly isRepeated: boolean }
   | { readonly kind: 'unseen'; readonly message: string }
@@ -84,14 +84,14 @@ export class OrderCheck {
     return misplaced
   }
 
-  /** Where the last event of a request stands. */
+  /** The place of a request's last event. */
   #placeOf(slot: number, file: number): string {
     const { lines, files } = this.#table
     const line = `line ${lines[slot]}`
     return files[slot] === file ? line : `${line} of ${this.#files[files[slot] ?? 0]}`
   }
 
-  /** An event of a request of which nothing was seen yet, or nothing that could stand first. */
+  /** An event of a request with no earlier event, or none that could stand first. */
   #unseen(record: AuditRecord, flags: number): Misplaced {
     const { event } = record
     if (event === 'request' || event === 'denial') return undefined
@@ -100,7 +100,7 @@ export class OrderCheck {
       const message = `${article(event)} without a request`
       return { kind: 'impossible', message, isRepeated: false }
     }
-    // One request is told of once.
+    // One request is reported once.
     if (flags === UNSEEN) return undefined
     const message = `${article(event)} without a request, which may stand in an older file`
     return { kind: 'unseen', message }
@@ -116,11 +116,11 @@ export class OrderCheck {
 
 interface BrokenRule {
   readonly message: string
-  /** Whether the event stands there twice, as it may where a group was written again. */
+  /** Whether the event stands there twice, as it may if a group was written again. */
   readonly isRepeated: boolean
 }
 
-/** The rule that an event breaks after what was seen of its request. */
+/** The rule that an event breaks, given the earlier events of its request. */
 function brokenRule(record: AuditRecord, flags: number): BrokenRule | undefined {
   if (flags === 0) return undefined
   const { event } = record

@@ -3,7 +3,7 @@ const LINES = 8_192
 const LINE_LENGTH_MAX = 4_096
 
 /**
- * The last lines. Where other processes append too, a writer whose worker died writes its last group
+ * The last lines. If other processes append too, a writer whose worker died writes its last group
  * again (at least once): that puts the same lines there twice, not farther apart than a few groups.
  */
 export class RecentLines {

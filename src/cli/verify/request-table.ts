@@ -1,4 +1,4 @@
-/** What a log has shown of a request so far, as bits. */
+/** The events of a request that the log has shown so far, as bits. */
 export const REQUESTED = 1
 export const STARTED = 2
 export const EXITED = 4
@@ -14,7 +14,7 @@ const ID_WORDS = 4
 const DIGITS_A_WORD = 8
 const CODE_OF_0 = 48
 const CODE_OF_9 = 57
-/** What the code of `a` is above 10. */
+/** The code of `a`, less its value as a digit, 10. */
 const LETTER_OFFSET = 87
 
 /**
@@ -27,7 +27,7 @@ export class RequestTable {
   #mask = 0
   #ids = new Uint32Array()
   #size = 0
-  /** Counts the events; the last one of each request tells which is oldest. */
+  /** Counts the events; the last one of each request says which is oldest. */
   #clock = 0
   #seen = new Uint32Array()
   /** By slot: the bits above; 0 for a free slot, or a request that is not known yet. */
@@ -145,7 +145,7 @@ export class RequestTable {
   }
 }
 
-/** The oldest that is kept, where so many of them are. */
+/** The clock of the oldest request that is kept when `keep` of them are. */
 function newest(ascending: Uint32Array, keep: number): number {
   const first = ascending.length - Math.max(0, Math.floor(keep))
   return first <= 0 ? 0 : (ascending[first] ?? Number.POSITIVE_INFINITY)

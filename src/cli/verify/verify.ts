@@ -6,11 +6,11 @@ import { OrderCheck } from './order'
 import { RecentLines } from './recent-lines'
 import { ENDED, RequestTable } from './request-table'
 
-/** Requests that are remembered, in some 60 MiB. */
+/** Requests that are remembered, in about 60 MiB. */
 const REQUESTS_MAX = 2 ** 19
 const LINE_BYTES_SHOWN = 120
 
-/** A file of the log, with the name it is told of by. */
+/** A file of the log, with the name that reports use. */
 export interface LogFile {
   readonly name: string
   readonly source: AuditSource
@@ -26,7 +26,7 @@ export interface VerifyOptions {
   readonly maxProblems: number
   /** Requests that are remembered at most. */
   readonly maxRequests?: number
-  /** Told of the bytes that were read since the last time. */
+  /** Called with the number of bytes that were read since the last call. */
   readonly onBytes?: (bytes: number) => void
 }
 
@@ -36,7 +36,7 @@ export interface VerifyOptions {
  */
 type FindingKind = ProblemKind | 'impossible' | 'unseen'
 
-/** Something that is wrong with a line, or that cannot be told. */
+/** A fault of a line, or what may be one. */
 export interface VerifyFinding {
   readonly file: string
   /** From 1. */
@@ -44,14 +44,14 @@ export interface VerifyFinding {
   /** Of the line's first byte, from 0. */
   readonly offset: number
   readonly kind: FindingKind
-  /** `unsure` where it may be as it should. */
+  /** `unsure` if it may be as it should. */
   readonly verdict: 'broken' | 'unsure'
   readonly message: string
   /** The line's beginning, as it is: escape it before it reaches a terminal. */
   readonly excerpt: string
 }
 
-/** What a log was found to be. */
+/** The verdict on a log. */
 export interface VerifyReport {
   readonly verdict: 'good' | 'broken' | 'unsure'
   readonly files: number
@@ -66,12 +66,12 @@ export interface VerifyReport {
     readonly blankLines: number
     /** Lines that stand there again, byte for byte, as at-least-once writing allows. */
     readonly duplicates: number
-    /** Torn lines, where they are allowed. */
+    /** Torn lines, if they are allowed. */
     readonly tornLines: number
-    /** How often the time went back from an event to the next, and by how much at most. */
+    /** How often the time went back between one event and the next, and the most by which it did. */
     readonly stepsBack: number
     readonly stepBackMsMax: number
-    /** Requests without an end: they run still, or their end was lost. */
+    /** Requests without an end: they still run, or their end was lost. */
     readonly openRequests: number
     /** Requests that had ended and were forgotten, so that a second use of their id is not seen. */
     readonly forgottenRequests: number

@@ -6,13 +6,21 @@ import type { AuditRecord } from '../../format/records'
 import { followBatches } from '../../reader/follow-audit'
 import type { LineEntry } from '../../reader/line-splitter'
 import type { PathChange } from '../../reader/path-watch'
-import { packerOfFile } from '../../rotation/compressed'
-import { painter, widthOf } from '../../toolkit/text/colour'
+import { compressorOfFile } from '../../rotation/compressed'
+import { painter } from '../../toolkit/text/colour'
 import { WHEN_FORMS } from '../../toolkit/text/time'
-import { checkSpan, logOption, logsInOrder, when, wholeNumber } from '../shared/arguments'
+import { terminalWidth } from '../../toolkit/text/width'
+import {
+  checkSpan,
+  hexPrefix,
+  logOption,
+  logsInOrder,
+  when,
+  wholeNumber,
+} from '../shared/arguments'
 import { CliError, EXIT_PASS, messageOf, usageError } from '../shared/errors'
 import { matches, PartyMemory } from '../shared/filter'
-import { ChangeTeller } from '../shared/follow-notes'
+import { FollowNotes } from '../shared/follow-notes'
 import {
   DEFAULT_LOG,
   fileName,
@@ -47,25 +55,25 @@ interface ViewOptions {
   readonly utc?: true
 }
 
-/** How many events `--follow` shows of those that are there already, as `tail -f` does. */
+/** How many of the events that are there already `--follow` shows, as `tail -f` does. */
 const FOLLOW_LINES = 10
 
 /** How far before the events of a tail their requests are looked for. */
 const LOOK_BACK_BYTES = 4 * 2 ** 20
 
 const EXAMPLES = `
-FILE is a log, or one that gzip has packed, or - for standard input. Those of one rotation (exec.log*) are
-shown the oldest first, others one after the other as they are given. Default: ${DEFAULT_LOG}
+FILE is a log, or one that gzip has compressed, or - for standard input. Those of one rotation
+(exec.log*) are shown the oldest first, others one after the other as they are given. Default: ${DEFAULT_LOG}
 
-All filters that are given must hold. started, warning and exit events carry no agent: they count as
-their request's, which is remembered for the last 65,536 requests read; -n and -f without --agent and
---machine look for it in the 4 MiB before what they show, and have - for one that is older. Times are
-local unless they end in Z or an offset:
+All filters that are given must match. started, warning and exit events carry no agent: they have that
+of their request, which is remembered for the last 65,536 requests read; -n and -f without --agent and
+--machine look for it in the 4 MiB before the events that they show, and print - if it is older.
+Times are local unless they end in Z or an offset:
 ${WHEN_FORMS}.
 
 In pretty, json, jsonl and csv, characters that could move, colour or reorder a terminal's text are shown
 as escapes; raw prints the lines as they are. csv puts a ' before text that a spreadsheet would run.
-Lines that are no event are told on standard error as FILE:LINE:BYTE, and counted at the end.
+Lines that are no event are reported on standard error as FILE:LINE:BYTE, and counted at the end.
 
 Examples:
   $ x0x-exec-audit view -f /var/log/gateway/exec.log
@@ -88,21 +96,21 @@ export function configure(command: Command): void {
         wholeNumber(0),
       ),
     )
-    .addOption(new Option('--since <when>', 'events from then on').argParser(when))
-    .addOption(new Option('--until <when>', 'events up to then').argParser(when))
+    .addOption(new Option('--since <when>', 'events from this time on').argParser(when))
+    .addOption(new Option('--until <when>', 'events up to this time').argParser(when))
     .addOption(
       new Option(
         '--event <names>',
-        `only these, with commas between them: ${EVENT_NAMES.join(', ')}`,
+        `only these, separated by commas: ${EVENT_NAMES.join(', ')}`,
       ).argParser(eventNames),
     )
     .addOption(new Option('--agent <hex>', "the agent id's first digits").argParser(hex(64)))
     .addOption(new Option('--machine <hex>', "the machine id's first digits").argParser(hex(64)))
     .addOption(new Option('--request <hex>', "the request id's first digits").argParser(hex(32)))
     .option('--denied', 'only denials')
-    .option('--failed', 'only exits with another code than 0 or by a signal, and failed spawns')
+    .option('--failed', 'only exits with a code other than 0 or by a signal, and failed spawns')
     .option('--grep <regex>', 'only events whose line, or whose arguments, this is found in')
-    .option('-i, --ignore-case', 'for --grep: upper and lower case are the same')
+    .option('-i, --ignore-case', 'for --grep: ignore the case of letters')
     .addOption(
       new Option('-o, --output <format>', 'how to print').choices(FORMATS).default('pretty'),
     )
@@ -129,12 +137,6 @@ function eventNames(text: string): readonly EventName[] {
   })
 }
 
-/** An id's first digits, in lower case. */
-export function hexPrefix(text: string, digits: number): string {
-  if (/^[0-9a-f]+$/i.test(text) && text.length <= digits) return text.toLowerCase()
-  throw new InvalidArgumentError(`Expected 1 to ${digits} hexadecimal digits.`)
-}
-
 function pattern({ grep, ignoreCase }: ViewOptions): RegExp | undefined {
   if (grep === undefined) return undefined
   try {
@@ -151,7 +153,7 @@ class View {
   readonly #parties = new PartyMemory()
   readonly #problems = new ProblemTeller()
   readonly #output: ViewOutput
-  /** With `--lines` where a file's end cannot be found: the last events so far. */
+  /** The last events so far, for `--lines` with a file whose end cannot be found. */
   #kept: Shown[] = []
 
   constructor(files: readonly string[], options: ViewOptions) {
@@ -163,7 +165,7 @@ class View {
       paint: painter(stdout),
       /** Asked for each line: the window may be another one by then. */
       get width() {
-        return options.wide ? Number.POSITIVE_INFINITY : widthOf(stdout)
+        return options.wide ? Number.POSITIVE_INFINITY : terminalWidth(stdout)
       },
       isUtc: options.utc === true,
     }
@@ -192,7 +194,7 @@ class View {
     if (output === 'json') throw usageError('--follow never ends a json document; take -o jsonl')
   }
 
-  /** Reads one file after the other; one that cannot be read is told, and the others are read. */
+  /** Reads one file after the other; reports one that cannot be read, and reads the others. */
   async #readAll(): Promise<CliError | undefined> {
     const { lines } = this.#options
     let failure: CliError | undefined
@@ -224,10 +226,10 @@ class View {
 
   async #follow(): Promise<void> {
     const [file = DEFAULT_LOG] = this.#files
-    const packer = await packerOfFile(file)
-    if (packer !== undefined) {
-      const packed = `${fileName(file)} is packed by ${packer.name}`
-      throw usageError(`--follow: ${packed}, nothing is appended to it`)
+    const compressor = await compressorOfFile(file)
+    if (compressor !== undefined) {
+      const compressed = `${fileName(file)} is compressed by ${compressor.name}`
+      throw usageError(`--follow: ${compressed}, nothing is appended to it`)
     }
     const { since, lines = since === undefined ? FOLLOW_LINES : undefined } = this.#options
     let start = 0
@@ -235,7 +237,7 @@ class View {
       start = lines === undefined ? 0 : await this.#startOfLast(handle, size, lines)
       return start
     }
-    const changes = new ChangeTeller(file)
+    const changes = new FollowNotes(file)
     const onChange = (change: PathChange) => {
       start = 0
       changes.tell(change)
@@ -261,7 +263,7 @@ class View {
     return start
   }
 
-  /** Who asked for what is about to be shown may stand shortly before it. */
+  /** The requests of the events that are about to be shown may stand shortly before them. */
   async #rememberBefore(handle: FileHandle, end: number): Promise<void> {
     const start = Math.max(0, end - LOOK_BACK_BYTES)
     for await (const entries of readBetween(handle, start, end)) {
@@ -288,7 +290,7 @@ class View {
     for (const { record, problem, text } of entries) {
       if (record === undefined) {
         if (this.#problems.shows && !isKept) {
-          // In a log of both streams it stands where it belongs, then.
+          // In a log of both streams it then stands where it belongs.
           await this.#output.show(shown)
           shown = []
         }

@@ -14,11 +14,11 @@ export interface Shown {
   readonly text: string
   readonly parties: Parties | undefined
   readonly file: string
-  /** False where only the file's end was read: then its line number is not known. */
+  /** False if only the file's end was read: then the line number is unknown. */
   readonly isLineKnown: boolean
 }
 
-/** Where text goes: it takes more when the promise has resolved. */
+/** The destination of text: it takes more once the promise has resolved. */
 export type Write = (text: string) => Promise<void>
 
 /** Writes events in one of the formats. */

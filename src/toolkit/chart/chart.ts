@@ -1,7 +1,6 @@
 import { percentile } from '../load/samples'
-import type { ScaleKind } from './scale'
 
-/** What is drawn, as SVG by svg.ts or as text by text.ts. */
+/** A chart, drawn as SVG by svg.ts or as text by text.ts. */
 export interface Chart {
   readonly title: string
   readonly x: Axis
@@ -10,6 +9,9 @@ export interface Chart {
   /** A value of the y axis to mark across the chart, such as a limit. */
   readonly mark?: { readonly name: string; readonly y: number }
 }
+
+/** How an axis maps its values: `nines` is for percentiles, each further nine as wide as the last. */
+export type ScaleKind = 'linear' | 'log' | 'nines'
 
 export interface Axis {
   readonly label: string
@@ -44,7 +46,7 @@ export function percentileCurve(ascending: ArrayLike<number>): Point[] {
   return known.map((percent) => [percent, percentile(ascending, percent)])
 }
 
-/** The share of ascending values at or below each, as points (value, share), at most so many. */
+/** The share of ascending values at or below each, as at most `pointsMax` points (value, share). */
 export function ecdf(ascending: ArrayLike<number>, pointsMax = 200): Point[] {
   const { length } = ascending
   const count = Math.min(length, pointsMax)

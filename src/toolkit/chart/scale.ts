@@ -1,7 +1,4 @@
-import type { Chart } from './chart'
-
-/** How an axis maps its values: `nines` is for percentiles, each further nine as wide as the last. */
-export type ScaleKind = 'linear' | 'log' | 'nines'
+import type { Chart, ScaleKind } from './chart'
 
 /** Maps the values of an axis to 0..1. */
 export interface Scale {
@@ -9,7 +6,7 @@ export interface Scale {
   at(value: number): number
 }
 
-/** Beyond it percentiles are not told apart. */
+/** Percentiles beyond it are drawn at one place. */
 const PERCENT_MAX = 99.999
 const LINEAR_TICKS = 5
 const LOG_TICKS_MAX = 7
@@ -51,7 +48,7 @@ function linearScale(values: readonly number[]): Scale {
   return { ticks, at: (value) => (value - low) / (high - low) }
 }
 
-/** From a power of ten, or its half or fifth, to another; with ticks at these where there is room. */
+/** From a power of ten, or its half or fifth, to another; with ticks at these if there is room. */
 function logScale(values: readonly number[]): Scale {
   const low = roundDown(Math.min(...values, Number.MAX_VALUE))
   const high = roundUp(Math.max(...values, 0) || 1)

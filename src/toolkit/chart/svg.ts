@@ -16,10 +16,10 @@ const BAR_LINE = 26
 const DOTS_MAX = 30
 /** Kept free at the right, since some fonts are wide. */
 const EDGE = 6
-/** Of a character at the font's size, roughly. */
+/** The rough width of a character at the font's size. */
 const CHARACTER = 6.6
 
-/** After Okabe and Ito, told apart by those who see few colours; readable on white and on black. */
+/** After Okabe and Ito, for colour-blind readers too; readable on white and on black. */
 const COLORS = [
   '#0072b2',
   '#d55e00',

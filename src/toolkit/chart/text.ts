@@ -68,7 +68,7 @@ function drawSeries(
   }
 }
 
-/** The cells of a straight line, one a column. */
+/** The cells of a straight line, one per column. */
 function between([fromX, fromY]: Point, [toX, toY]: Point): Point[] {
   const steps = Math.max(1, toX - fromX)
   return Array.from({ length: steps + 1 }, (_, i) => [

@@ -4,7 +4,7 @@ const AGENT_ID = 'a1'.repeat(32)
 const MACHINE_ID = 'b2'.repeat(32)
 const REQUEST_ID_BYTES = 16
 
-/** A request's line without what its one argument says, newline included. */
+/** The bytes of a request's line without its one argument, newline included. */
 const LINE_OVERHEAD = Buffer.byteLength(
   `${JSON.stringify({
     event: 'request',

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, realpathSync, statfsSync } from 'node:fs'
 import { cpus, release, totalmem, type } from 'node:os'
 import { dirname, join } from 'node:path'
 
-/** What the figures depend on beside the disk. */
+/** The machine that figures depend on, besides the disk. */
 export interface Machine {
   readonly cpu: string
   readonly cores: number
@@ -11,21 +11,21 @@ export interface Machine {
   readonly node: string
 }
 
-/** Where a folder lives. What the system does not tell is 'unknown'. */
+/** The disk of a folder. Fields that the system does not report are 'unknown'. */
 export interface Disk {
   readonly fileSystem: string
   readonly mountPoint: string
   readonly device: string
-  /** What the kernel believes of the device: 'write back' has a volatile cache, which a sync flushes. */
+  /** The kernel's belief about the device: 'write back' is a volatile cache, which a sync flushes. */
   readonly writeCache: string
   readonly freeBytes: number
 }
 
 const UNKNOWN = 'unknown'
-/** File systems in memory: what they sync is gone with the power. */
+/** File systems in memory: their files are gone with the power, synced or not. */
 const VOLATILE = ['tmpfs', 'ramfs', 'devtmpfs', 'hugetlbfs']
 
-/** The kernel's own: what looks like files there is none, and none can be made. */
+/** The kernel's own file systems: their entries are no real files, and none can be made. */
 const PSEUDO = [
   'bpf',
   'cgroup',
@@ -83,7 +83,7 @@ export interface Mount {
   readonly options: readonly string[]
 }
 
-/** The mount that a folder is on, where the system tells. Throws where there is no such folder. */
+/** The mount that a folder is on, if the system reports it. Throws if there is no such folder. */
 export function mountAt(dir: string): Mount | undefined {
   const path = realpathSync(dir)
   const table = readOr('/proc/self/mountinfo')
@@ -122,7 +122,7 @@ function unescapeOctal(text: string): string {
   )
 }
 
-/** Of a partition its disk's. */
+/** The write cache of a device; that of its disk for a partition. */
 function writeCacheOf(number: string): string {
   try {
     const block = realpathSync(join('/sys/dev/block', number))

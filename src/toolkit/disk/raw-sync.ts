@@ -10,23 +10,23 @@ import {
 import { join } from 'node:path'
 import { Samples, type Summary, summaryOf } from '../load/samples'
 
-/** Ways to have bytes on disk, without this package. */
+/** Ways to get bytes onto the disk without this package. */
 export const RAW_METHODS = ['fdatasync', 'fsync', 'O_DSYNC'] as const
 export type RawMethod = (typeof RAW_METHODS)[number]
 
-/** How long one append of so many bytes took until it was on disk, in milliseconds. */
+/** How long one append of `bytes` took until it was on disk, in milliseconds. */
 export interface RawSync {
   readonly method: RawMethod
   readonly bytes: number
   readonly ms: Summary
 }
 
-/** Below it no disk has been written to, unless its cache outlives the power. */
+/** A faster sync has not written to the disk, unless its cache outlives a power cut. */
 export const TOO_FAST_MS = 0.02
 
 const SAMPLES_MIN = 3
 
-/** Measures one way of appending so many bytes, in turns with others. */
+/** Measures one way of appending a number of bytes, in turns with others. */
 export class RawProbe {
   readonly #file: string
   readonly #fd: number

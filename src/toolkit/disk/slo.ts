@@ -1,6 +1,6 @@
 import type { Summary } from '../load/samples'
 
-/** What is asked of the acknowledgements' latency. */
+/** The limit on the latency of acknowledgements. */
 export interface Slo {
   readonly percentile: SloPercentile
   readonly ms: number
@@ -32,10 +32,4 @@ export function parseSlo(text: string): Slo | undefined {
 /** How people write a percentile. */
 export function percentileName(percentile: SloPercentile): string {
   return percentile === 'p999' ? 'p99.9' : percentile
-}
-
-/** Milliseconds with the unit that one reads. */
-export function formatMs(ms: number): string {
-  const [value, unit] = ms < 1 ? [ms * 1_000, 'µs'] : ms < 1_000 ? [ms, 'ms'] : [ms / 1_000, 's']
-  return `${value.toLocaleString('en-US', { maximumSignificantDigits: 3 })} ${unit}`
 }

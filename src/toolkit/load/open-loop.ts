@@ -7,24 +7,24 @@ export interface Load {
   /** Sends one event; resolves once it has arrived. A rejection ends the run with it. */
   send(): Promise<unknown>
   readonly durationMs: number
-  /** Events that may be under way at once. */
+  /** The most events in flight. */
   readonly maxInFlight: number
   readonly signal?: AbortSignal
 }
 
-/** What a run found. Times in milliseconds, ascending. */
+/** The results of a run. Times in milliseconds, ascending. */
 export interface LoadResult {
   /** Events that were to come. */
   readonly intended: number
   /** Events whose promise has resolved. */
   readonly done: number
-  /** Events that were under way when the last had been sent. */
+  /** Events in flight when the last one had been sent. */
   readonly backlog: number
   /** From the first intended moment to the last arrival. */
   readonly elapsedMs: number
   /**
-   * From the moment at which an event was meant to be sent until it had arrived, so that no event is
-   * let off for having been held up by those before it. One that was never sent counts with its age.
+   * Latencies of an open loop, corrected for coordinated omission: from the moment at which an event was
+   * meant to be sent until it had arrived. An event that was never sent counts with its age.
    */
   readonly latenciesMs: Float64Array
   /** How late the thread came to the events that were due: its event-loop delay. */
@@ -57,7 +57,7 @@ class Tally {
     return this.sent === 0 ? 0 : (this.#callMs * 1e6) / this.sent
   }
 
-  /** Sends up to `count` events, as many as may be under way, each with its intended moment. */
+  /** Sends up to `count` events, as many as may be in flight, each with its intended moment. */
   send(count: number, intendedMs: (i: number) => number): void {
     const before = performance.now()
     const first = this.sent
@@ -121,7 +121,7 @@ async function settle(tally: Tally): Promise<void> {
 }
 
 /**
- * Sends events at a constant rate, whether those before have arrived or not, and sleeps in between.
+ * Sends events at a constant rate, whether earlier ones have arrived or not, and sleeps in between.
  */
 export async function runOpenLoop(rate: number, load: Load): Promise<LoadResult> {
   const schedule = new Schedule(rate, load.durationMs)
@@ -157,7 +157,7 @@ export async function runOpenLoop(rate: number, load: Load): Promise<LoadResult>
   return tally.result(schedule.count, backlog, startMs)
 }
 
-/** Keeps `maxInFlight` events under way: the most that can be had; each at least once. */
+/** Keeps `maxInFlight` events in flight, which is the most that is possible; each is sent at least once. */
 export async function runClosedLoop(load: Load): Promise<LoadResult> {
   const tally = new Tally(load)
   const startMs = performance.now()

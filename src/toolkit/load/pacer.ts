@@ -6,7 +6,7 @@ import type { Schedule } from './schedule'
 export const TICK = 0
 export const STOP = 1
 
-/** What the pacer's thread is started with. */
+/** The data that the pacer's thread is started with. */
 export interface PacerTask {
   readonly memory: SharedArrayBuffer
   /** On the clock of `process.hrtime`, which all threads share. */
@@ -59,9 +59,9 @@ export class Pacer {
   }
 }
 
-/** Beside this file in the built package; in `dist` when this runs from source. */
+/** Beside the bundled command; in `dist` when this runs from source. */
 function findPacerFile(): string {
   const name = 'pacer-worker.js'
   const built = join(__dirname, name)
-  return existsSync(built) ? built : join(__dirname, '../../../dist/toolkit/load', name)
+  return existsSync(built) ? built : join(__dirname, '../../../dist/cli', name)
 }

@@ -16,16 +16,18 @@ export class Samples {
     this.#values[this.#size++] = value
   }
 
-  /** What was collected, ascending. */
+  /** The collected numbers, ascending. */
   sorted(): Float64Array {
     return this.#values.slice(0, this.#size).sort()
   }
 }
 
-/** The nearest-rank percentile of ascending values: one of them, with `p` percent at or below it. */
+/** The nearest-rank percentile of ascending values: one of them, with `p` percent at or below it. Throws a RangeError if there are none. */
 export function percentile(ascending: ArrayLike<number>, p: number): number {
   const rank = Math.max(1, Math.ceil((p / 100) * ascending.length - 1e-9))
-  return ascending[rank - 1] ?? 0
+  const value = ascending[rank - 1]
+  if (value === undefined) throw new RangeError('percentile of no values')
+  return value
 }
 
 export interface Summary {
@@ -38,6 +40,7 @@ export interface Summary {
 
 /** The usual percentiles of ascending values; all 0 when there are none. */
 export function summaryOf(ascending: ArrayLike<number>): Summary {
+  if (ascending.length === 0) return { count: 0, p50: 0, p99: 0, p999: 0, max: 0 }
   return {
     count: ascending.length,
     p50: percentile(ascending, 50),

@@ -1,14 +1,14 @@
-/** Arrivals further apart than this get a moment each; closer ones arrive together, so many a second. */
+/** The most moments per second: arrivals further apart get a moment each, closer ones arrive together. */
 const MOMENTS_PER_SECOND_MAX = 2_000
 
 /**
  * When the events of a constant arrival rate are meant to come, in milliseconds from the start. Up to
- * 2,000 events a second each has its own moment; above that they come in bursts, since no sleeping
+ * 2,000 events per second each has its own moment; above that they come in bursts, since no sleeping
  * thread can be woken for each.
  */
 export class Schedule {
   readonly momentsPerSecond: number
-  /** Events in all. */
+  /** The total number of events. */
   readonly count: number
 
   constructor(

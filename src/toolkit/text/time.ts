@@ -19,7 +19,7 @@ const CLOCK = /^(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,3}))?)?$/
 export const WHEN_FORMS = '2026-11-23, 2026-11-23T15:30, 15:30, 2h, 30m, today, yesterday or now'
 
 /**
- * A moment as people write it, in milliseconds since 1970; undefined where it is none. Without a zone
+ * A moment as people write it, in milliseconds since 1970; undefined if the text is none. Without a zone
  * it is local time; `2h` is two hours before `now`, `15:30` is today.
  */
 export function parseWhen(text: string, now: number = Date.now()): number | undefined {
@@ -76,7 +76,7 @@ export function formatTime(ms: number, isUtc = false): string {
   return isUtc ? text : text.slice(0, -1)
 }
 
-/** A length of time with the figures that tell: `12 ms`, `1.860 s`, `30 s`, `3 min 20 s`, `2 h 5 min`. */
+/** A length of time with the figures that matter: `12 ms`, `1.860 s`, `30 s`, `3 min 20 s`, `2 h 5 min`. */
 export function formatDuration(ms: number | bigint): string {
   const length = Number(ms)
   if (length < 0) return `-${formatDuration(-length)}`
@@ -97,17 +97,8 @@ function twoUnits(ms: number, large: number, name: string, small: number, smallN
   return rest === 0 ? first : `${first} ${rest} ${smallName}`
 }
 
-const KIB = 1_024
-const BYTE_UNITS = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB']
-
-/** A number of bytes: `345 B`, `1.5 MiB`. */
-export function formatBytes(bytes: number | bigint): string {
-  let value = Number(bytes)
-  if (value < KIB) return `${value} B`
-  let unit = -1
-  while (value >= KIB && unit < BYTE_UNITS.length - 1) {
-    value /= KIB
-    unit++
-  }
-  return `${value.toFixed(1)} ${BYTE_UNITS[unit]}`
+/** Milliseconds with the unit that one reads: `12 µs`, `1.5 ms`, `2 s`. */
+export function formatMs(ms: number): string {
+  const [value, unit] = ms < 1 ? [ms * 1_000, 'µs'] : ms < 1_000 ? [ms, 'ms'] : [ms / 1_000, 's']
+  return `${value.toLocaleString('en-US', { maximumSignificantDigits: 3 })} ${unit}`
 }

@@ -1,9 +1,9 @@
 import { channel } from 'node:diagnostics_channel'
 import { GROUPS_WATCHED, type SessionView } from '../ring/memory-map'
-import type { AuditGroup, GroupNotice } from '../ring/messages'
+import { type AuditGroup, GROUP_CHANNEL, type GroupNotice } from '../ring/messages'
 
 // Held for ever: a channel without subscribers may otherwise be collected, and is then another one.
-const groups = channel('x0x-exec-audit:group')
+const groups = channel(GROUP_CHANNEL)
 
 /**
  * Publishes the groups of one audit while there are subscribers; without any, the drainer sends none.

@@ -40,7 +40,7 @@ export interface OpenedLog {
 
 const PERMISSION_BITS = 0o777
 /** Append only, never through a link, never hanging on a FIFO, never a controlling terminal. */
-const OPEN_FLAGS =
+export const OPEN_FLAGS =
   constants.O_RDWR |
   constants.O_APPEND |
   constants.O_NOFOLLOW |

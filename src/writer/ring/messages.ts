@@ -87,6 +87,9 @@ interface UnsafeFile {
   readonly reasons: readonly number[]
 }
 
+/** The `diagnostics_channel` on which each {@link AuditGroup} is published. */
+export const GROUP_CHANNEL = 'x0x-exec-audit:group'
+
 /** What `diagnostics_channel` publishes on `x0x-exec-audit:group`: one group of one audit. */
 export interface AuditGroup {
   /** Absolute path of the log. */

@@ -80,7 +80,7 @@ describe('doctor, as a user who may not do what the gateway needs', () => {
   )
 })
 
-describe("doctor's worker, where the temporary folder takes no file", () => {
+describe("doctor's worker, if the temporary folder takes no file", () => {
   const NO_TMP = ['env', 'TMPDIR=/proc']
   const NO_MEMORY = [
     ...['unshare', '--mount', 'sh', '-c'],

@@ -24,7 +24,7 @@ describe('doctor, on memory', () => {
     `fail file system: tmpfs on tmpfs at ${mounted}, which is memory: nothing there survives a power cut $ findmnt -t ext4,xfs,btrfs # and put the log on one of these`
   const noRoom = () => `df -h ${mounted} && df -i ${mounted} # and free what is used up`
 
-  itWithMounts('tells of it once, and does not measure it', async () => {
+  itWithMounts('reports it once, and does not measure it', async () => {
     mountTmpfs('size=2g')
     const log = `${mounted}/exec.log`
     expect(await badOf(log)).toEqual({ code: 1, bad: [memory()] })
@@ -32,7 +32,7 @@ describe('doctor, on memory', () => {
     expect(stdout).toMatch(/\nok {4}sync {9}fdatasync .*, into memory\nok {4}round trip /)
   })
 
-  itWithMounts('tells of it also where it is read-only', async () => {
+  itWithMounts('reports it even if it is read-only', async () => {
     mountTmpfs('ro')
     const { bad } = await badOf(`${mounted}/exec.log`)
     const [found, remedies] = memory().split(' $ ')
@@ -41,7 +41,7 @@ describe('doctor, on memory', () => {
     )
   })
 
-  it('tells of files that are none, and of no room for them', async () => {
+  it('reports a file system without files, and one without room', async () => {
     const ours =
       "fail file system: proc on proc at /proc, which is the kernel's own and holds no files"
     const failed =
@@ -56,14 +56,14 @@ describe('doctor, on memory', () => {
     })
   })
 
-  itWithMounts('tells of a disk that is full', async () => {
+  itWithMounts('reports a full disk', async () => {
     mountTmpfs('size=1m')
     writeFileSync(`${mounted}/fill`, Buffer.alloc(2 ** 20))
     const { code, bad } = await badOf(`${mounted}/exec.log`)
     const full = 'ENOSPC: no space left on device, write; free space or inodes on the file system'
     expect(bad).toEqual([
       memory(),
-      `fail space: 0 MiB free (0 %); a quota is not seen here $ df -h ${mounted}`,
+      `fail space: 0 B free (0 %); a quota is not seen here $ df -h ${mounted}`,
       `fail append: ${full} $ ${noRoom()}`,
       `fail sync: ${full} $ ${noRoom()}`,
       expect.stringMatching(
@@ -74,7 +74,7 @@ describe('doctor, on memory', () => {
     expect(readdirSync(mounted)).toEqual(['fill'])
   })
 
-  itWithMounts('tells of a disk without inodes', async () => {
+  itWithMounts('reports a disk without inodes', async () => {
     mountTmpfs('size=2g,nr_inodes=2')
     writeFileSync(`${mounted}/last`, '')
     const { code, bad } = await badOf(`${mounted}/exec.log`)
@@ -99,7 +99,7 @@ describe('doctor, on a disk of its own', () => {
   afterEach(thaw)
   const log = () => `${ext4.folder()}/exec.log`
 
-  itWithMounts('tells of one that is read-only', async () => {
+  itWithMounts('reports one that is read-only', async () => {
     writeFileSync(log(), '', { mode: 0o600 })
     const folder = ext4.folder()
     privileged('mount', '-o', 'remount,ro', folder)
@@ -169,7 +169,7 @@ describe('doctor, on a disk of its own', () => {
     expect(code).toBe(1)
   })
 
-  itWithMounts('tells of a rule that truncates the log', async () => {
+  itWithMounts('reports a rule that truncates the log', async () => {
     const rules = dir.path('rules')
     mkdirSync(rules)
     writeFileSync(`${rules}/gateway`, `${ext4.folder()}/*.log {\n  weekly\n  copytruncate\n}\n`)
@@ -178,7 +178,7 @@ describe('doctor, on a disk of its own', () => {
     expect(await badOf(log(), make)).toEqual({
       code: 0,
       bad: [
-        "warn rotation: /etc/logrotate.d/gateway rotates it by copytruncate, which loses what is written while it copies; a rename is followed by itself $ sudo sed -i '/^\\s*copytruncate/d' /etc/logrotate.d/gateway",
+        "warn rotation: /etc/logrotate.d/gateway rotates it by copytruncate, which loses the lines written while it copies; the writer follows a rename by itself $ sudo sed -i '/^\\s*copytruncate/d' /etc/logrotate.d/gateway",
       ],
     })
   })
@@ -198,7 +198,7 @@ describe('doctor, on a disk of its own', () => {
     unmount(mounted)
   })
 
-  itWithStrace('tells of one that reports an error', async () => {
+  itWithStrace('passes on the error of a disk', async () => {
     const wrapper = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'inject=fdatasync:error=EIO']
     const path = dir.path('exec.log')
     const { code, bad } = await badOf(path, wrapper)
@@ -213,8 +213,8 @@ describe('doctor, on a disk of its own', () => {
   })
 })
 
-describe('doctor, where /proc cannot be read', () => {
-  itWithMounts('says what is not known for that, and how to make it so', async () => {
+describe('doctor, if /proc cannot be read', () => {
+  itWithMounts('says which facts are unknown for that, and how to change it', async () => {
     const hidden = [
       'unshare',
       '--mount',
@@ -226,8 +226,8 @@ describe('doctor, where /proc cannot be read', () => {
     const { code, bad } = await badOf(dir.path('exec.log'), hidden)
     const remedy = 'sudo mount -t proc proc /proc # in a container: start it with /proc'
     expect(bad).toEqual([
-      `warn limits: the limits cannot be told, since /proc/self/limits cannot be read (ENOENT) $ ${remedy}`,
-      `warn file system: the file system cannot be told, since /proc/self/mountinfo cannot be read (ENOENT) $ ${remedy}`,
+      `warn limits: the limits is unknown, since /proc/self/limits cannot be read (ENOENT) $ ${remedy}`,
+      `warn file system: the file system is unknown, since /proc/self/mountinfo cannot be read (ENOENT) $ ${remedy}`,
     ])
     expect(code).toBe(0)
   })
@@ -252,7 +252,7 @@ describe("doctor, under Node's permission model", () => {
     expect(code).toBe(1)
   })
 
-  it('works where all is allowed that the gateway needs', async () => {
+  it('works if all is allowed that the gateway needs', async () => {
     const flags = '--allow-fs-write=* --allow-worker --allow-child-process'
     const { code, bad } = await badOf(dir.path('exec.log'), under(flags))
     expect([code, bad.filter((text) => text.startsWith('fail'))]).toEqual([0, []])

@@ -5,6 +5,7 @@ import {
   linkSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -13,6 +14,7 @@ import { runCli, startCli } from '../../support/cli'
 import { startedLine } from '../../support/events'
 import { useExt4Disk } from '../../support/ext4-disk'
 import { itWithMounts, privileged } from '../../support/privileged'
+import { itWithStrace } from '../../support/strace'
 import { until } from '../../support/waiting'
 
 const STRANGER = 65_534
@@ -34,7 +36,7 @@ async function examined(args: readonly string[] = [], wrapper: readonly string[]
     .replaceAll(disk, 'DISK')
     .replace(/\/dev\/loop\d+/g, 'LOOP')
     .replace(/[\d.,]+ (µs|ms|s)\b/g, '# ms')
-    .replace(/\d+ (MiB|GiB) free \(\d+ %\)/g, '# $1 free')
+    .replace(/[\d.]+ (MiB|GiB) free \(\d+ %\)/g, '# $1 free')
     .replace(/\d+ free$/m, '# free')
   const findings = [...text.matchAll(/^(ok|warn|fail) {2,4}(.{12}) (.*\n(?: {6}\$ .*\n)*)/gm)].map(
     ([, status = '', check = '', found = '']) => `${status} ${check.trim()}: ${found}`,
@@ -203,7 +205,7 @@ describe('doctor, with something wrong at the path', () => {
     expect(code).toBe(0)
   })
 
-  itWithMounts('tells of a folder that keeps what was made in it', async () => {
+  itWithMounts('reports a folder whose new files cannot be removed', async () => {
     privileged('chattr', '+a', disk)
     const { code, bad } = await examined()
     const [left = ''] = readdirSync(disk)
@@ -214,5 +216,30 @@ describe('doctor, with something wrong at the path', () => {
       `fail cleaning up: what was made for the checks cannot be removed: EPERM; give this user permission on the folder\n      $ sudo chattr -a DISK && rm -r DISK/.x0x-exec-audit-doctor-*\n`,
     ])
     expect(code).toBe(1)
+  })
+})
+
+describe('doctor, beside the writer', () => {
+  itWithStrace('opens the log with the flags of the writer', async () => {
+    writeFileSync(log(), startedLine(1), { mode: 0o600 })
+    const flagsOf = async (args: readonly string[]) => {
+      const trace = `${disk}/trace`
+      await runCli(args, '', [
+        'strace',
+        '-f',
+        '-qq',
+        '-o',
+        trace,
+        '-e',
+        'trace=openat',
+        '-P',
+        log(),
+      ])
+      const calls = readFileSync(trace, 'utf8').matchAll(/, ([A-Z_|]*O_APPEND[A-Z_|]*)/g)
+      return [...new Set([...calls].map(([, flags]) => flags))]
+    }
+    const written = await flagsOf(['exec', '--log', log(), '--', 'true'])
+    expect(written).toHaveLength(1)
+    expect(await flagsOf(['doctor', log()])).toEqual(written)
   })
 })

@@ -45,14 +45,14 @@ describe('a rule of logrotate', () => {
     ])
   })
 
-  it('is warned about where it may lose lines', () => {
+  it('is warned about if it may lose lines', () => {
     expect(rules.map(judge)).toEqual([
       warn(
         'x0x compresses it at once, and may lose a line that is just being written',
         "sudo sed -i 's/^\\s*compress\\s*$/&\\n    delaycompress/' x0x",
       ),
       warn(
-        'x0x rotates it by copytruncate, which loses what is written while it copies; a rename is followed by itself',
+        'x0x rotates it by copytruncate, which loses the lines written while it copies; the writer follows a rename by itself',
         "sudo sed -i '/^\\s*copytruncate/d' x0x",
       ),
       ok('x0x rotates it by rename, which the writer follows'),
@@ -73,7 +73,7 @@ describe('a rule of logrotate', () => {
   })
 })
 
-describe('what is read of the machine', () => {
+describe('the facts read from the machine', () => {
   it('is the soft limit', () => {
     const limits =
       'Limit                     Soft Limit           Hard Limit           Units     \nMax file size             unlimited            unlimited            bytes     \nMax open files            1024                 524288               files     \n'
@@ -98,7 +98,7 @@ describe('what is read of the machine', () => {
 })
 
 describe('several findings of one check', () => {
-  it('are as grave as the gravest, and only what is wrong is told', () => {
+  it('are as grave as the gravest, and report only the faults', () => {
     expect(merged([ok('a'), ok('b')])).toEqual(ok('a; b'))
     expect(merged([ok('a'), warn('b', 'x'), fail('c', 'y')])).toEqual(fail('b; c', 'x\ny'))
     expect(merged([warn('a', 'x'), warn('b', 'x')])).toEqual(warn('a; b', 'x'))

@@ -162,7 +162,7 @@ describe('exec', () => {
     const { code, stderr } = await run(logged('sh', '-c', script))
     expect(code).toBe(125)
     expect(stderr).toMatch(
-      /^x0x-exec-audit: it was run, but its (started|exit) is not in the log: cannot .+\n$/,
+      /^x0x-exec-audit: it ran, but its (started|exit) is not in the log: cannot .+\n$/,
     )
   })
 
@@ -207,15 +207,15 @@ describe('exec', () => {
     ])
   })
 
-  it('says what it waits for where its input says nothing and does not end', async () => {
+  it('says what it waits for if its input neither sends a byte nor ends', async () => {
     const { child, end, told } = startWith('pipe', logged('cat'))
-    const waits = `${PREFIX}waiting for the end of standard input, which the request records; --no-stdin or </dev/null gives the command none\n`
+    const waits = `${PREFIX}waiting for the end of standard input, whose length the request records; --no-stdin or </dev/null gives the command none\n`
     await until('it says nothing', () => told() !== '')
     child.stdin?.end('late')
     expect(text(await end)).toEqual([0, 'late', waits])
   })
 
-  it('takes it for no silence where it was held up itself', async () => {
+  it('does not report a silence if it was held up itself', async () => {
     const held = dir.path('held.js')
     writeFileSync(
       held,

@@ -21,7 +21,7 @@ describe('a log on the command line', () => {
   )
 
   it.each([
-    [['a.log', '--log', 'b.log'], 'name a log as FILE or by --log, and not in both ways'],
+    [['a.log', '--log', 'b.log'], 'name a log either as FILE or by --log'],
     [['--log', 'a.log', '--log', 'b.log'], '--log: expected one log, got 2'],
     [['a.log', 'b.log'], "too many arguments for 'doctor': expected 1, got 2"],
     [[''], 'FILE: expected the path of a log, got an empty string'],
@@ -41,12 +41,12 @@ describe('a log on the command line', () => {
 })
 
 describe('help', () => {
-  it('on what there is none of names what there is', async () => {
+  it('on an unknown topic names the known ones', async () => {
     expect(await runCli(['help', 'exce'])).toEqual({
       code: 2,
       stdout: '',
       stderr:
-        'x0x-exec-audit: there is no help on exce, but on exec, view, show, stats, verify, doctor, tune, help (--help shows the usage)\n',
+        'x0x-exec-audit: there is no help on exce; topics are exec, view, show, stats, verify, doctor, tune, help (--help shows the usage)\n',
     })
   })
 })

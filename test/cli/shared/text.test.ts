@@ -3,7 +3,8 @@ import { csvRow, eventLine, exactJson } from '../../../src/cli/shared/event-text
 import { PartyMemory } from '../../../src/cli/shared/filter'
 import type { AuditRecord, DenialRecord } from '../../../src/format/records'
 import { painter } from '../../../src/toolkit/text/colour'
-import { formatBytes, formatDuration, formatTime, parseWhen } from '../../../src/toolkit/text/time'
+import { formatBytes } from '../../../src/toolkit/text/numbers'
+import { formatDuration, formatTime, parseWhen } from '../../../src/toolkit/text/time'
 import { AGENT_ID, MACHINE_ID, REQUEST_ID } from '../../support/events'
 
 const parties = { agentId: AGENT_ID, machineId: MACHINE_ID }
@@ -67,7 +68,7 @@ describe('a line', () => {
     return eventLine(record, parties, style).slice('1970-01-01 00:00:00.000Z  '.length)
   }
 
-  it('tells an empty argv from an argument that is empty, and from one of the same text', () => {
+  it('distinguishes an empty argv from an empty argument, and from one with the text of its mark', () => {
     expect([[], [''], ['(empty argv)']].map((argv) => plain(denial(argv)))).toEqual([
       'denial   01234567  a1a1a1a1  spawn_failed  (empty argv)',
       "denial   01234567  a1a1a1a1  spawn_failed  ''",
@@ -100,7 +101,7 @@ describe('a line on a terminal', () => {
   const START = '1970-01-01 00:00:00.000Z  denial   01234567  a1a1a1a1  spawn_failed  '
   const FILLED = `${START}${FILLER} `
 
-  it('is coloured, and not where NO_COLOR is set', () => {
+  it('is coloured, unless NO_COLOR is set', () => {
     const dim = (text: string) => `\x1b[2m${text}\x1b[22m`
     const red = (text: string) => `\x1b[31m${text}\x1b[39m`
     expect(onTerminal({}, 200, ['ls'])).toBe(
@@ -152,7 +153,7 @@ describe('times', () => {
     expect(parseWhen(text, now)).toBe(expected)
   })
 
-  it('are written with the figures that tell', () => {
+  it('are written with the figures that matter', () => {
     expect(
       [0, 999, 1_000, 1_860, 59_999, 60_000, 200_000, 7_500_000, 90_000_000, -5].map(
         formatDuration,
@@ -170,7 +171,7 @@ describe('times', () => {
 })
 
 describe('PartyMemory', () => {
-  it('knows who asked for the requests it heard of last, and forgets the others', () => {
+  it('knows who asked for the latest requests, and forgets the others', () => {
     const memory = new PartyMemory(2)
     const started = (requestId: string): AuditRecord => ({
       ...{ event: 'started', tsUnixMs: 0, requestId, pid: 1, ...place },

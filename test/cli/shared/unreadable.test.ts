@@ -8,7 +8,7 @@ const dir = useTempDir()
 const COMMANDS = [['view'], ['show', '01'], ['stats'], ['verify']]
 
 describe.each(COMMANDS)('a log that %s cannot read', (...command) => {
-  it('is named where gzip has packed only a part of it, or where it is damaged', async () => {
+  it('is named if gzip has compressed only a part of it, or if it is damaged', async () => {
     const good = dir.path('exec.log')
     await writeSampleLog(good)
     const packed = gzipSync('x'.repeat(1_000))
@@ -17,7 +17,7 @@ describe.each(COMMANDS)('a log that %s cannot read', (...command) => {
     const damaged = dir.path('damaged.gz')
     writeFileSync(damaged, packed.fill(0xff, packed.length - 8))
     const advice =
-      'gzip has not packed it to its end, or it is damaged: zcat gives what can be unpacked'
+      'gzip has not compressed it to its end, or it is damaged; zcat gives what can be decompressed'
     const ends = await Promise.all([cut, damaged].map((file) => runCli([...command, good, file])))
     expect(ends.map(({ code, stderr }) => [code, stderr.split('\n').at(-2)])).toEqual([
       [2, `x0x-exec-audit: ${cut}: unexpected end of file; ${advice}`],
@@ -25,12 +25,12 @@ describe.each(COMMANDS)('a log that %s cannot read', (...command) => {
     ])
   })
 
-  it('is no broken one where standard input is packed', async () => {
+  it('is not reported as broken if standard input is compressed', async () => {
     expect(await runCli([...command, '-'], gzipSync('x'))).toEqual({
       code: 2,
       stdout: '',
       stderr:
-        'x0x-exec-audit: standard input is packed by gzip; unpack it (zcat), or name the file (--help shows the usage)\n',
+        'x0x-exec-audit: standard input is compressed by gzip; decompress it (zcat), or name the file (--help shows the usage)\n',
     })
   })
 
@@ -45,16 +45,16 @@ describe.each(COMMANDS)('a log that %s cannot read', (...command) => {
     expect(await runCli([...command, file])).toEqual({
       code: 2,
       stdout: '',
-      stderr: `x0x-exec-audit: ${file} is packed by ${name}; unpack it: ${cat} ${file} | ..., and name - (--help shows the usage)\n`,
+      stderr: `x0x-exec-audit: ${file} is compressed by ${name}; decompress it: ${cat} ${file} | ..., and name - (--help shows the usage)\n`,
     })
     const { code, stderr } = await runCli([...command, '-'], packed)
     expect([code, stderr]).toEqual([
       2,
-      `x0x-exec-audit: standard input is packed by ${name}; unpack it (${cat}) (--help shows the usage)\n`,
+      `x0x-exec-audit: standard input is compressed by ${name}; decompress it (${cat}) (--help shows the usage)\n`,
     ])
   })
 
-  it('is told to be a folder', async () => {
+  it('is reported as a folder', async () => {
     mkdirSync(dir.path('folder'))
     const { code, stdout, stderr } = await runCli([...command, dir.path('folder')])
     expect([code, stdout]).toEqual([2, ''])

@@ -34,16 +34,16 @@ describe('show', () => {
     )
     const waiting = await runCli(['show', '12', log()])
     expect(waiting.stdout.split('\n').at(-2)).toBe(
-      '1 event in 0 ms; neither its start nor its exit is recorded: it is about to start, or the gateway ended before it, or they are in another log',
+      '1 event in 0 ms; neither its start nor its exit is recorded: it is about to start, or the gateway ended before it, or both are in another log',
     )
     writeFileSync(log(), startedLine(7))
     expect((await runCli(['show', '0123', log()])).stdout).toBe(
       `request  0123456789abcdef0123456789abcdef
-who asked for it, and for what, is not recorded in what was searched
+neither the agent that asked for it nor its command is in the logs searched
 
 1970-01-01 01:00:00.000      started  pid 7
 
-1 event in 0 ms; no exit is recorded: it runs still, or the gateway ended before it, or it is in another log
+1 event in 0 ms; no exit is recorded: it still runs, or the gateway ended before it, or the exit is in another log
 `,
     )
   })

@@ -41,6 +41,29 @@ describe('stats', () => {
     expect(stdout).toBe(REPORT)
   })
 
+  it('counts as failures what view --failed shows', async () => {
+    const endings = [
+      lineText('exit', id(1), T0, { code: 0, signal: null }),
+      lineText('exit', id(2), T0, { code: 1, signal: null }),
+      // A command that ends itself well while it is being killed.
+      lineText('exit', id(3), T0, { code: 0, signal: 15 }),
+      lineText('denial', id(4), T0, { reason: 'spawn_failed' }),
+      lineText('denial', id(5), T0, { reason: 'argv_not_allowed' }),
+    ]
+    const path = dir.path('endings.log')
+    writeFileSync(path, endings.map((line) => `${line}\n`).join(''))
+    const shown = await runCli(['view', '--failed', '-o', 'raw', path])
+    expect(shown.stdout).toBe(
+      endings
+        .slice(1, 4)
+        .map((line) => `${line}\n`)
+        .join(''),
+    )
+    const stats = await runCli(['stats', '--by', 'day', '--utc', '--json', path])
+    const [{ denials, failures }] = JSON.parse(stats.stdout).timeline
+    expect({ denials, failures }).toEqual({ denials: 2, failures: 3 })
+  })
+
   it('prints the same figures as JSON', async () => {
     const { code, stdout } = await runCli(['stats', '--utc', '--top', '1', '--json', log()])
     const figures = JSON.parse(stdout)
@@ -118,7 +141,7 @@ describe('stats', () => {
     })
   })
 
-  it('tells an empty argv from an empty argument, and names no more commands than asked for', async () => {
+  it('distinguishes an empty argv from an empty argument, and lists no more commands than asked for', async () => {
     const denied = (n: number, argv: string[]) =>
       lineText('denial', id(n), T0, { argv, reason: 'argv_not_allowed' })
     const lines = [denied(1, []), denied(2, ['']), denied(3, ['(empty argv)']), denied(4, [])]
@@ -138,7 +161,7 @@ the 2 most frequent of 3 (--top shows more)
 `)
   })
 
-  it('counts each denial as one, also where it was asked for before', async () => {
+  it('counts each denial once, even if a request came before it', async () => {
     const input = `${LINES.slice(8, 10).join('\n')}\n`
     const of = async (...args: string[]) => {
       const end = await runCli(['stats', '--json', ...args, '-'], input)
@@ -152,7 +175,7 @@ the 2 most frequent of 3 (--top shows more)
     expect(await of(...since)).toEqual([denials, [{ name, count: 0, denied: 1 }]])
   })
 
-  it('takes several files, packed ones and standard input as one log', async () => {
+  it('takes several files, compressed ones and standard input as one log', async () => {
     writeFileSync(dir.path('old.gz'), gzipSync(`${LINES.slice(0, 4).join('\n')}\n`))
     const rest = `${LINES.slice(4).join('\n')}\n`
     const { stdout, stderr } = await runCli(
@@ -178,10 +201,10 @@ the 2 most frequent of 3 (--top shows more)
 })
 
 const REPORT = `2026-11-23 10:00:00.000Z to 2026-11-23 11:00:00.002Z, 1 h
-13 events, 0.00361 a second
+13 events, 0.00361 per second
 
 hour              events  requests  denials  failures
-2026-11-23 10:00      10         3        2         1  ██████████████████████████████
+2026-11-23 10:00      10         3        2         2  ██████████████████████████████
 2026-11-23 11:00       3         2        0         0  █████████
 
 Events

@@ -72,7 +72,7 @@ describe('tune', () => {
     expect(await end).toEqual({
       code: 130,
       stdout: '',
-      stderr: 'x0x-exec-audit: ended by SIGINT; what it had made is removed\n',
+      stderr: 'x0x-exec-audit: ended by SIGINT; its files are removed\n',
     })
     expect(readdirSync(disk())).toEqual([])
   })
@@ -109,7 +109,7 @@ describe('tune', () => {
     ],
     [
       ['.', '--dir', '.'],
-      'x0x-exec-audit: name a folder as FOLDER or by --dir, and not in both ways (--help shows the usage)\n',
+      'x0x-exec-audit: name a folder either as FOLDER or by --dir (--help shows the usage)\n',
     ],
     [
       ['--dir', '/nowhere/at/all'],
@@ -175,7 +175,7 @@ describe('the command', () => {
     const help = await run(['--help'])
     expect([help.code, help.stderr]).toEqual([0, ''])
     expect(help.stdout).toMatch(/^Usage: x0x-exec-audit \[options] \[command]\n/)
-    expect(help.stdout).toMatch(/\n {2}tune +measure a disk, and say which fsync options suit/)
+    expect(help.stdout).toMatch(/\n {2}tune +measure a disk, and recommend fsync options/)
     const ofTune = await run(['help', 'tune'])
     expect(ofTune).toEqual(await run(['tune', '--help']))
     expect([ofTune.code, ofTune.stderr]).toEqual([0, ''])

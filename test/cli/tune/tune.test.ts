@@ -9,9 +9,10 @@ import { rawWarnings } from '../../../src/cli/tune/sweep'
 import type { Trial } from '../../../src/cli/tune/trial'
 import { EVENT_BYTES_MIN, eventMaker } from '../../../src/toolkit/disk/audit-events'
 import { innermostMount } from '../../../src/toolkit/disk/disk'
-import { formatMs, parseSlo } from '../../../src/toolkit/disk/slo'
+import { parseSlo } from '../../../src/toolkit/disk/slo'
 import type { Summary } from '../../../src/toolkit/load/samples'
 import { painter } from '../../../src/toolkit/text/colour'
+import { formatMs } from '../../../src/toolkit/text/time'
 import { openAudit } from '../../support/open-audit'
 import { useTempDir } from '../../support/temp-dir'
 
@@ -75,7 +76,7 @@ describe('the choice', () => {
       disturbed: false,
       setting: PLAIN,
       reason:
-        'No setting that holds as well at half and twice the rate was clearly better (p99 1 ms): what arrives during one sync shares the next without waiting for it.',
+        'No setting that holds as well at half and twice the rate was clearly better (p99 1 ms): events that arrive during one sync share the next without waiting for it.',
       headRoom:
         'At 1,000/s p99 is 5.0 times below the limit of 5 ms; at twice the rate it is 2 ms, still within it; the most was 50,000/s, 50 times the rate.',
     })
@@ -100,7 +101,7 @@ describe('the choice', () => {
     })
   })
 
-  it('fails, with the nearest setting, where none is within the limit', () => {
+  it('fails, with the nearest setting, if none is within the limit', () => {
     const all = [...trials(PLAIN, 1, 20, 40), ...trials(LINGER, 1, 10, 40)]
     const verdict = choose(all, SLO)
     expect([verdict.pass, verdict.setting]).toEqual([false, LINGER])
@@ -116,7 +117,7 @@ describe('the choice', () => {
     expect(headRoom).toMatch(/, and the queue grew; at twice the rate it is 1 ms, beyond it; /)
   })
 
-  it('is the plainest where another holds at other rates by a hair, or is faster at one alone', () => {
+  it('is the plainest if another holds at other rates by a hair, or is faster at one alone', () => {
     for (const linger of [
       trials(LINGER, 2, 2, 4.9),
       trials(LINGER, 4, 4, 2),
@@ -133,7 +134,7 @@ describe('the choice', () => {
     }
   })
 
-  it('is another that meets the limit at the rate, where the plainest does not', () => {
+  it('is another that meets the limit at the rate, if the plainest does not', () => {
     const all = [...trials(PLAIN, 5.1, 5.1, 5.1), ...trials(LINGER, 4.9, 4.9, 5.2)]
     expect(choose(all, SLO)).toMatchObject({ pass: true, setting: LINGER })
   })
@@ -153,7 +154,7 @@ describe('a disturbed measurement', () => {
   const reason =
     'The disk or the machine was disturbed: with delay 2 ms, all a sync it had p99 95 ms at 1,000/s, but p99 6.9 ms at 2,000/s, which is more work.'
 
-  it('recommends nothing, where a setting is far faster under more load', () => {
+  it('recommends nothing if a setting is far faster under more load', () => {
     expect(choose([...plain, ...linger], slo)).toEqual({
       pass: false,
       disturbed: true,
@@ -172,11 +173,11 @@ describe('a disturbed measurement', () => {
       pass: true,
       setting: PLAIN,
       reason:
-        'The defaults meet the limit (p99 3 ms). Whether another setting is better cannot be told, since the disk or the machine was disturbed: with delay 0 ms, all a sync it had p99 3 ms and a queue that grew at 500/s, but p99 3 ms at 1,000/s, which is more work.',
+        'The defaults meet the limit (p99 3 ms). Whether another setting is better is unknown, since the disk or the machine was disturbed: with delay 0 ms, all a sync it had p99 3 ms and a queue that grew at 500/s, but p99 3 ms at 1,000/s, which is more work.',
     })
   })
 
-  it('fails where what was not disturbed misses the limit too', () => {
+  it('fails if the undisturbed trials miss the limit too', () => {
     const all = [...plain, ...trials(LINGER, 80, 95, 20.1)]
     expect(choose(all, slo)).toMatchObject({ pass: false, disturbed: false, setting: PLAIN })
   })
@@ -282,7 +283,7 @@ test('a sync that is too fast to be true is warned of', () => {
   ])
 })
 
-test('a comparison tells what moved by more than a quarter', () => {
+test('a comparison shows the figures that moved by more than a quarter', () => {
   const report = (raw: number, rate: Partial<Trial>): TuneReport => ({
     ...REPORT,
     raw: [{ method: 'fsync', bytes: 350, ms: { ...ack(4), p50: raw } }],

@@ -29,7 +29,7 @@ describe('the table of requests', () => {
     expect([wrong, table.forgotten, table.lost]).toEqual([[], 0, 0])
   })
 
-  it('tells apart ids that differ in any one bit', () => {
+  it('distinguishes ids that differ in any one bit', () => {
     const table = new RequestTable(1_024)
     const ids = Array.from({ length: 128 }, (_, bit) =>
       (1n << BigInt(bit)).toString(16).padStart(32, '0'),
@@ -48,7 +48,7 @@ describe('the table of requests', () => {
     expect(has(table, 9_999)).toBe(REQUESTED | STARTED | EXITED)
   })
 
-  it('counts the open ones that it could not keep, so that the answer is that it cannot be told', async () => {
+  it('counts the open ones that it could not keep, so that the answer is "cannot tell"', async () => {
     const log = (event: string) =>
       Array.from({ length: 3_000 }, (_, n) => `${lineText(event, idOf(n), 1)}\n`).join('')
     const small = await verifyText(log('request'), { maxRequests: 1_024 })

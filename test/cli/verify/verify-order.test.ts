@@ -25,7 +25,7 @@ describe('events whose request is not in the log', () => {
     expect(await findings(started, warning, exit)).toEqual([`2 unseen: a started ${OLDER}`])
   })
 
-  it('are impossible where the request must have come later', async () => {
+  it('are impossible if the request must have come later', async () => {
     const started = lineText('started', A, 1_001 + MINUTE)
     expect(await findings(started)).toEqual(['2 impossible: a started without a request'])
     const exit = lineText('exit', A, 1_001 + 10 * MINUTE, { duration_ms: 9 * MINUTE })
@@ -38,7 +38,7 @@ describe('events whose request is not in the log', () => {
   })
 })
 
-describe('what no order allows', () => {
+describe('events that no order allows', () => {
   const line = (event: string, fields?: object) => lineText(event, A, 2_000, fields)
   const [request, started, warning, exit, denial] = [
     line('request'),

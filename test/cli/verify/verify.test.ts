@@ -29,15 +29,15 @@ async function verify(args: readonly string[], input?: string) {
 }
 
 describe('verify', () => {
-  it('says that a log is good, and what is worth knowing of it', async () => {
+  it('says that a log is good, and adds its notes', async () => {
     const lines = text(REQUEST, STARTED, EXIT, '', lineText('request', B, 400), EXIT)
     expect(await verified(lines)).toEqual({
       code: 0,
       stderr: '',
       lines: [
         'GOOD  6 lines of 1 file',
-        '  1 request without an end: running still, or lost',
-        '  1 line twice, as where a worker died beside other writers',
+        '  1 request without an end: still running, or lost',
+        '  1 line twice, as happens when a worker dies beside other writers',
         '  the time goes back 1 time, by 602 ms at most',
         '  1 blank line',
         '',
@@ -64,7 +64,7 @@ describe('verify', () => {
         `  ${lost}`,
         '',
         'BROKEN  6 lines of 1 file: 2 impossible, 1 foreign, 1 torn',
-        '  2 requests without an end: running still, or lost',
+        '  2 requests without an end: still running, or lost',
         '  the time goes back 1 time, by 1 ms at most',
         '',
       ],
@@ -121,13 +121,13 @@ describe('verify', () => {
     ])
   })
 
-  it('takes the fragments of a crash as good where it is told to', async () => {
+  it('accepts the fragments of a crash with --allow-torn', async () => {
     const { code, lines } = await verified(text(REQUEST.slice(0, 50), REQUEST), ['--allow-torn'])
     expect([code, lines.slice(0, 3)]).toEqual([
       0,
       [
         'GOOD  2 lines of 1 file',
-        '  1 request without an end: running still, or lost',
+        '  1 request without an end: still running, or lost',
         '  1 torn line, which nobody has acknowledged',
       ],
     ])
@@ -142,7 +142,7 @@ describe('verify', () => {
     expect(blank.lines).toEqual(['GOOD  1 line of 1 file', '  1 blank line', ''])
   })
 
-  it('takes several files, packed ones and standard input, as one log', async () => {
+  it('takes several files, compressed ones and standard input, as one log', async () => {
     writeFileSync(dir.path('exec.log.2.gz'), gzipSync(text(REQUEST)))
     writeFileSync(dir.path('exec.log.1'), text(STARTED))
     const args = [dir.path('exec.log.2.gz'), dir.path('exec.log.1'), '-', '--from-start']

@@ -8,7 +8,7 @@ const dir = useTempDir()
 const log = () => dir.path('exec.log')
 
 describe('view, of lines that are no events,', () => {
-  it('tells on standard error, escaped, and counts them', async () => {
+  it('reports them on standard error, escaped, and counts them', async () => {
     writeFileSync(log(), `${startedLine(1)}\x1b[2Jhello\r\n\n{"event":"st`)
     const { code, stdout, stderr } = await runCli(['view', '-o', 'raw', log()])
     const at = startedLine(1).length
@@ -29,7 +29,7 @@ x0x-exec-audit: 2 lines are no events
     ])
   })
 
-  it('shows the first 20, where they stand between the events, and counts all', async () => {
+  it('shows the first 20, at their places between the events, and counts all', async () => {
     const broken = (count: number) => '?\n'.repeat(count)
     const texts = [startedLine(1), broken(19), startedLine(2), broken(5), startedLine(3)]
     writeFileSync(log(), texts.join(''))
@@ -49,7 +49,7 @@ x0x-exec-audit: 2 lines are no events
     expect(last.stdout).toBe(expected)
   })
 
-  it('tells of a flood in short while it follows', async () => {
+  it('sums up a flood while it follows', async () => {
     writeFileSync(log(), '')
     const { output } = startCli(['view', '-f', '-o', 'raw', log()])
     appendFileSync(log(), `${'?\n'.repeat(30)}${startedLine(1)}`)

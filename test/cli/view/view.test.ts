@@ -114,24 +114,24 @@ describe('view', () => {
     ])
   })
 
-  it('follows no packed file, to which nothing is appended', async () => {
+  it('does not follow a compressed file, to which nothing is appended', async () => {
     const packed = dir.path('exec.log.2.gz')
     writeFileSync(packed, gzipSync(startedLine(1)))
     const { code, stdout, stderr } = await runCli(['view', '-f', packed])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toBe(
-      `x0x-exec-audit: --follow: ${packed} is packed by gzip, nothing is appended to it (--help shows the usage)\n`,
+      `x0x-exec-audit: --follow: ${packed} is compressed by gzip, nothing is appended to it (--help shows the usage)\n`,
     )
   })
 
-  it('knows no line numbers where it has read only the end of a file', async () => {
+  it('knows no line numbers if it has read only the end of a file', async () => {
     const path = dir.path('exec.log')
     writeFileSync(path, startedLine(1) + startedLine(2))
     const { stdout } = await runCli(['view', '-o', 'jsonl', '-n', '1', path])
     expect(JSON.parse(stdout)).toMatchObject({ pid: 2, line: null, offset: startedLine(1).length })
   })
 
-  it('knows who asked where the request stands up to 4 MiB before the end that is shown', async () => {
+  it('knows who asked if the request stands up to 4 MiB before the end that is shown', async () => {
     await writeSampleLog(log())
     const lines = readFileSync(log(), 'utf8').split('\n')
     const [request = '', exit = ''] = [lines[4], lines[5]]
@@ -154,7 +154,7 @@ describe('view', () => {
     await until('no agent', () => followed.output.stdout.includes('02020202  c3c3c3c3  killed'))
   })
 
-  it('reads standard input, packed files, and several files in the order given', async () => {
+  it('reads standard input, compressed files, and several files in the order given', async () => {
     const [packed, plain] = [dir.path('exec.log.2.gz'), log()]
     writeFileSync(packed, gzipSync(startedLine(1) + startedLine(2)))
     writeFileSync(plain, startedLine(4))
@@ -210,7 +210,7 @@ describe('view', () => {
     const path = dir.path('later/exec.log')
     const { output } = startCli(['view', '-f', '--since', '1970-01-01', '-o', 'raw', path])
     const told = `x0x-exec-audit: ${path}: `
-    const waiting = `${told}no such file yet, nor its folder; waiting for it, as the first event makes it. If there were events, check the path\n`
+    const waiting = `${told}no such file yet, nor its folder; waiting for it, since the first event makes it. If there were events, check the path\n`
     await until('not missing', () => output.stderr === waiting)
     mkdirSync(dir.path('later'))
     appendFileSync(path, startedLines(12))
@@ -235,7 +235,7 @@ describe('view', () => {
     })
   })
 
-  it('says what it expected instead of what it was given', async () => {
+  it('says what it expected and what it was given', async () => {
     const mistakes: [string[], string][] = [
       [['--since', 'noon'], '--since: expected a time such as 2026-'],
       [
@@ -251,7 +251,7 @@ describe('view', () => {
         ['--json', '-o', 'csv'],
         "option '--json' cannot be used with option '-o, --output <format>' (",
       ],
-      [['--log', 'a', 'b'], 'name a log as FILE or by --log, and not in both ways ('],
+      [['--log', 'a', 'b'], 'name a log either as FILE or by --log ('],
       [['--\x1b[31m'], "unknown option '--\\x1b[31m' ("],
     ]
     const ends = await Promise.all(mistakes.map(([args]) => runCli(['view', ...args])))

@@ -8,6 +8,7 @@ import {
   TYPE_REOPEN,
   TYPE_STARTED,
 } from '../../../src/writer/ring/record-header'
+
 import { RingConsumer, RingProducer } from '../../../src/writer/ring/ring'
 import { turn, until } from '../../support/waiting'
 

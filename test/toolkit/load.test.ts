@@ -9,7 +9,7 @@ async function naps(count: number): Promise<void> {
 }
 
 describe('a schedule', () => {
-  it('gives each event a moment of its own up to 2,000 a second', () => {
+  it('gives each event a moment of its own up to 2,000 per second', () => {
     const schedule = new Schedule(500, 10)
     expect(schedule.count).toBe(5)
     expect([0, 1, 2, 3, 4].map((i) => schedule.intendedMs(i))).toEqual([0, 2, 4, 6, 8])
@@ -62,7 +62,7 @@ describe('samples', () => {
 })
 
 describe('the open loop', () => {
-  it('sends what is due, no sooner, and counts every event', async () => {
+  it('sends the events that are due, no sooner, and counts each', async () => {
     const sentMs: number[] = []
     const startedMs = performance.now()
     const send = async () => {
@@ -143,7 +143,7 @@ describe('the closed loop', () => {
     )
   })
 
-  it('sends what may be under way also where no time is left', async () => {
+  it('keeps its events in flight even if no time is left', async () => {
     const load = { send: () => pause(1), maxInFlight: 3 }
     const closed = await runClosedLoop({ ...load, durationMs: 0 })
     expect([closed.done, closed.latenciesMs.length]).toEqual([3, 3])

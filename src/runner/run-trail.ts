@@ -8,23 +8,23 @@ import type {
 import type { EventRecorder } from '../writer/audit-trail'
 import type { CheckedRun } from './run-options'
 
-/** One event of a command's trail, and what became of it. */
+/** One event of a command's trail, and its outcome. */
 export interface TrailEntry {
   /** The method that was called. */
   readonly event: EventName
-  /** What its promise resolved with. */
+  /** The value that its promise resolved with. */
   readonly outcome: AuditOutcome
-  /** What the event's promise was rejected with; its outcome counts as `failed` then. */
+  /** The reason that its promise was rejected with; its outcome then counts as `failed`. */
   readonly error?: unknown
 }
 
-/** How a command ended, as its `exit` event tells. */
+/** How a command ended, as its `exit` event says. */
 export type Ending = Omit<ExitEvent, 'requestId'>
 
 type Settling = Promise<TrailEntry>
 
 /** The events of one command, in the order in which they are handed over. */
-export class Trail {
+export class RunTrail {
   readonly #audit: EventRecorder
   readonly #run: CheckedRun
   readonly #settling: Settling[] = []
@@ -85,7 +85,7 @@ export class Trail {
     return known
   }
 
-  /** The command runs by now: what fails is told with its result, and not in place of it. */
+  /** The command runs by now: a failure is reported with its result, and not in place of it. */
   #note(event: TrailEntry['event'], call: () => Promise<AuditOutcome>): void {
     const settle = async (): Settling => {
       try {
