@@ -4,7 +4,7 @@ import { describe, shorten } from './describe'
 import { I32_MAX, I32_MIN, U32_MAX, U64_MAX } from './integers'
 
 /*
- * One check a kind of field. Each returns the field as a primitive or throws a TypeError (wrong type)
+ * One check per kind of field. Each returns the field as a primitive or throws a TypeError (wrong type)
  * or a RangeError (wrong length or range) that names the field, what is allowed and what was given.
  * Texts never hold an argument's value: it may be a secret, and warnings go where logs go.
  */
@@ -12,7 +12,7 @@ import { I32_MAX, I32_MIN, U32_MAX, U64_MAX } from './integers'
 type InvalidEvent = TypeError | RangeError
 
 const NOT_HEX = -1
-/** What an ASCII character stands for as a hexadecimal digit. */
+/** The value of an ASCII character as a hexadecimal digit. */
 const HEX_VALUES = Int8Array.from({ length: 128 }, (_, code) => {
   const value = '0123456789abcdef'.indexOf(String.fromCharCode(code).toLowerCase())
   return value < 0 ? NOT_HEX : value
@@ -20,13 +20,13 @@ const HEX_VALUES = Int8Array.from({ length: 128 }, (_, code) => {
 
 /** A mistake in an event: which field, what is allowed, what was given. */
 export interface InvalidEventError extends Error {
-  /** Tells it from other TypeErrors and RangeErrors. */
+  /** Distinguishes it from other TypeErrors and RangeErrors. */
   readonly code: 'AUDIT_INVALID_EVENT'
   /** The field's path, such as `argv[2]`. */
   readonly field: string
 }
 
-/** The errors made here: what a getter throws may look like one of them and be anything. */
+/** The errors made here. A getter may throw anything, even something that looks like one of them. */
 const made = new WeakSet<object>()
 
 /** Makes the error for a mistake in an event. */
@@ -63,7 +63,7 @@ const byteLengthGetter = Object.getOwnPropertyDescriptor(
   'byteLength',
 )?.get
 
-/** What a subclass says of its length may be false; then bytes of an earlier id would be written. */
+/** A subclass may lie about its length; then bytes of an earlier id would be written. */
 function trueByteLength(array: Uint8Array): number {
   return Number(byteLengthGetter?.call(array))
 }
@@ -96,7 +96,7 @@ export function putId(
   target.set(value, offset)
 }
 
-/** Writes what the digits stand for. False, with the target spoilt, when there is another character. */
+/** Writes the bytes of the digits. False, with the target spoilt, if there is another character. */
 function putHex(target: Buffer, offset: number, digits: string): boolean {
   let all = 0
   // Faster than Buffer's own 'hex' (bench call-cost), which would take U+0130 for 0 as well.

@@ -2,8 +2,8 @@ import { resolve } from 'node:path'
 import { describe } from './describe'
 
 /*
- * One check a kind of option, as fields.ts has one a kind of field. Each returns the option or its default,
- * or throws a TypeError or RangeError that names the option, what is allowed and what was given.
+ * One check per kind of option, as field-checks.ts has one per kind of field. Each returns the option or its
+ * default, or throws a TypeError or RangeError that names the option, what is allowed and what was given.
  */
 
 /** An options object, by name. */
@@ -119,7 +119,7 @@ export function filePath(where: string, values: Values): string | undefined {
   return text.startsWith('file:') ? text : resolve(text)
 }
 
-/** Throws where it is no time that a blocking drain may take. */
+/** Throws if it is no time limit for a blocking drain. */
 export function checkTimeoutMs(timeoutMs: number): void {
   if (typeof timeoutMs === 'number' && timeoutMs >= 0) return
   throw new RangeError(`timeoutMs: expected a number from 0, got ${describe(timeoutMs)}`)

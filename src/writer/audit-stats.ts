@@ -4,7 +4,7 @@ import { type AuditWarningCode, noWarnings } from './failure/warnings'
 import { SYNC_LIMITS_NS } from './ring/counters'
 import type { SyncMethod } from './ring/messages'
 
-/** A histogram's figures; all 0 while it is empty. Their unit is that of what was recorded. */
+/** A histogram's figures, in the unit of the recorded values; all 0 while it is empty. */
 export interface HistogramSummary {
   /** How many values were recorded. */
   count: number
@@ -24,7 +24,7 @@ export interface HistogramSummary {
   max: number
 }
 
-/** Syncs that took no longer than `limitNs`, and longer than the limit before it. */
+/** Syncs that took at most `limitNs`, and longer than the limit of the bucket before. */
 export interface SyncBucket {
   /** Nanoseconds; Infinity in the last. Infinity has no JSON: it becomes null there. */
   limitNs: number
@@ -33,7 +33,7 @@ export interface SyncBucket {
 }
 
 /**
- * What {@link ExecAudit.stats} returns: counts since construction, and what is in flight now. Plain
+ * The result of {@link ExecAudit.stats}: counts since construction, and the events in flight now. Plain
  * data without a bigint. Times are in milliseconds since 1970, null for never.
  */
 export interface AuditStats {
@@ -60,47 +60,47 @@ export interface AuditStats {
     /** When an event failed last. */
     lastFailedAtMs: number | null
   }
-  /** Failed events by where: `encode` counts the caller's mistakes, `full` and `closed` refusals. */
+  /** Failed events by stage: `encode` counts the caller's mistakes, `full` and `closed` refusals. */
   failures: Record<FailureKind, number>
   /** Warnings, which the logger gets. */
   warnings: {
-    /** Those that are not one event's failure, also where the logger was spared them. */
+    /** Warnings that are not one event's failure, those included that were held back from the logger. */
     byCode: Record<AuditWarningCode, number>
     /**
-     * How many the logger was spared because it had just had the same, or too many; those of failed
-     * events are in it.
+     * Warnings held back from the logger because it had just had others of the same text, or too many in
+     * all; those of failed events included.
      */
     suppressed: number
   }
   /** Use of the ring, in bytes. */
   ring: {
-    /** How much it holds: `ringBytes`, rounded up. */
+    /** Its capacity: `ringBytes`, rounded up. */
     capacityBytes: number
-    /** How much of it is taken now. */
+    /** How much of it is in use now. */
     usedBytes: number
-    /** The most that was taken at a time. */
+    /** The most that was in use at one time. */
     usedBytesMax: number
   }
   /** Events outside the ring: waiting for room, or too large for it. */
   waiting: {
     /** How many wait now. */
     events: number
-    /** Bytes that they take now. */
+    /** Bytes that they use now. */
     bytes: number
-    /** The most bytes that they took at a time. */
+    /** The most bytes that they used at one time. */
     bytesMax: number
     /** The option `maxWaitingBytes`. */
     limitBytes: number
   }
-  /** Groups: what was written and synced together. */
+  /** Groups: events that were written and synced together. */
   groups: {
     /** Groups that have their outcome, failed ones too. */
     count: number
     /** Bytes of the lines of those that succeeded. */
     bytes: number
-    /** Events a group. */
+    /** Events per group. */
     events: HistogramSummary
-    /** Further tries after a failure, within `retryForMs`. */
+    /** Further attempts after a failure, within `retryForMs`. */
     retries: number
     /** When a group last succeeded. */
     lastSucceededAtMs: number | null
@@ -109,13 +109,13 @@ export interface AuditStats {
   syncs: {
     /** The option `fsync.method`; with `'none'` the figures stay 0. */
     method: SyncMethod
-    /** How many, those of failed tries included where they returned. */
+    /** How many, including those of failed attempts that returned. */
     count: number
     /** Nanoseconds of all together. */
     totalNs: number
     /** How long each took, in nanoseconds. */
     durationNs: HistogramSummary
-    /** The same by fixed limits, 50 us to 10 s and beyond, as an exporter of metrics wants it. */
+    /** The durations counted by fixed limits, 50 us to 10 s and beyond, for exporters of metrics. */
     buckets: SyncBucket[]
   }
   /** The log. */
@@ -128,14 +128,14 @@ export interface AuditStats {
     rotations: number
     /** Fragments of lines that were found at its end, and closed with a newline. */
     tornTails: number
-    /** Where the last line of this audit ended in its file; 0 before the first. */
+    /** Offset in its file at which the last line of this audit ended; 0 before the first. */
     endBytes: number
   }
   /** Who drains the ring. */
   worker: {
     /** `'caller'` while the worker has been given up, and none can be started. */
     drainer: 'worker' | 'caller'
-    /** How often the worker was set to work; a session ends 50 ms after its last event. */
+    /** How often the worker was started on the ring; a session ends 50 ms after its last event. */
     sessions: number
     /** Workers that died, and were replaced or given up. */
     deaths: number

@@ -28,15 +28,15 @@ export interface CheckedPolicy {
 const POLICY_NAMES = ['enabled', 'auditLogPath', 'auditTasklistId', 'reason']
 
 /**
- * Checks a policy. Throws a TypeError that names the property. Others than the known are left alone, since
- * a gateway may pass its whole configuration; only a known one that is written otherwise is refused.
+ * Checks a policy. Throws a TypeError that names the property. Unknown properties are left alone, since a
+ * gateway may pass its whole configuration; only a misspelt known one is refused.
  */
 export function checkPolicy(policy: ExecPolicy): CheckedPolicy {
   const input: unknown = policy
   if (typeof input !== 'object' || input === null) {
     throw new TypeError(`policy: expected an object, got ${describe(input)}`)
   }
-  // Its own properties alone: what Object.prototype was given must not switch the audit on, or off.
+  // Only its own properties: a polluted Object.prototype must not switch the audit on or off.
   const own: Record<string, unknown> = { __proto__: null, ...input }
   checkSpelling(own)
   const { enabled, auditLogPath, auditTasklistId, reason } = own
@@ -65,7 +65,7 @@ export function checkPolicy(policy: ExecPolicy): CheckedPolicy {
   return { auditLogPath: resolve(auditLogPath), tasklistId: auditTasklistId ?? undefined }
 }
 
-/** Refuses `auditTasklistID` and `audit_tasklist_id`, which would be missed without a word. */
+/** Refuses `auditTasklistID` and `audit_tasklist_id`, which would be ignored silently. */
 function checkSpelling(own: Readonly<Record<string, unknown>>): void {
   for (const name of Object.keys(own)) {
     const known = POLICY_NAMES.find((candidate) => plain(candidate) === plain(name))

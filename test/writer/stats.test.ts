@@ -55,7 +55,7 @@ describe('the stats', () => {
     })
   })
 
-  it('tell what state it is in, and for how long it has been', async () => {
+  it('have the state of the audit, and for how long it has existed', async () => {
     const { audit } = openAudit(dir.path('exec.log'))
     const { uptimeMs, state } = audit.stats()
     expect(state).toBe('open')
@@ -67,7 +67,7 @@ describe('the stats', () => {
     expect(audit.stats().uptimeMs).toBeGreaterThan(uptimeMs)
   })
 
-  it('tell the age of the event that is pending longest, in the ring or beside it', async () => {
+  it('have the age of the event that is pending longest, in the ring or beside it', async () => {
     let now = 1_000
     // The worker waits for company that does not come.
     const options = { clock: () => now, fsync: { maxDelayMs: 60_000 }, ringBytes: 1024 }
@@ -139,7 +139,7 @@ describe('the stats', () => {
     expect(audit.stats().file).toMatchObject({ rotations: 2, opens: 4 })
   })
 
-  it('tell when a group last succeeded', async () => {
+  it('have the time at which a group last succeeded', async () => {
     const { audit } = openAudit(dir.path('exec.log'))
     expect(audit.stats().groups.lastSucceededAtMs).toBeNull()
     const before = Date.now()
@@ -152,7 +152,7 @@ describe('the stats', () => {
 })
 
 describe('the buckets of syncs', () => {
-  it('take a sync that lasts as long as the limit, and none that lasts longer', () => {
+  it('take a sync that lasts as long as their limit, and none that lasts longer', () => {
     for (const [bucket, limit] of SYNC_LIMITS_NS.slice(0, -1).entries()) {
       expect([syncBucketOf(limit), syncBucketOf(limit + 1)]).toEqual([bucket, bucket + 1])
     }

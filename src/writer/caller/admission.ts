@@ -17,20 +17,20 @@ import { INSUFFICIENT_CAPACITY, type RingProducer } from '../ring/ring'
 import type { Settle } from './promise-queue'
 import type { Settlement } from './settlement'
 
-/** What an event that waits costs beside its bytes: the entry, its views, its promise. */
+/** The cost of a waiting event beside its bytes: its entry, views and promise. */
 const WAITING_OVERHEAD_BYTES = 512
 
-/** An event that was encoded and waits for room in the ring. */
+/** An encoded event that waits for room in the ring. */
 interface WaitingEvent {
   readonly record: RecordBytes
-  /** Where the record is too large for the ring and goes beside it. */
+  /** The record's memory, if it is too large for the ring and goes beside it. */
   readonly shared: SharedArrayBuffer | undefined
   readonly settle: Settle
 }
 
 /**
- * Back-pressure: brings an event into the ring, or keeps it until there is room, or says that there
- * is none. Once one event waits, all later ones do, so the order of the calls is kept.
+ * Back-pressure: puts an event into the ring, keeps it until there is room, or answers that there is
+ * none. Once one event waits, all later ones do, so the order of the calls is kept.
  */
 export class Admission {
   readonly #ring: RingProducer
@@ -116,7 +116,7 @@ export class Admission {
     return hasMoved
   }
 
-  /** Frees what was kept of the records before `durable`. */
+  /** Lets go of oversize records before `durable`. */
   releaseBefore(durable: number): void {
     this.#outsideBytes -= this.#oversize.releaseBefore(durable)
   }

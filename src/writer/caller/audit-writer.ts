@@ -32,7 +32,7 @@ import { GroupPublisher } from './group-channel'
 import type { Settle } from './promise-queue'
 import { Settlement } from './settlement'
 
-/** One for all: an async hook that records an event for each promise that is made comes to an end. */
+/** One for all refusals: an async hook that records an event per promise would never end otherwise. */
 const FAILED = Promise.resolve<AuditOutcome>('failed')
 
 /**
@@ -54,7 +54,7 @@ export class AuditWriter implements ExitDrained {
   readonly #stats: StatsCollector
   #state: 'open' | 'closing' | 'closed' = 'open'
   #closing: Promise<void> | undefined
-  /** When the process's exit stops waiting; set as it begins, and the same for all its handlers. */
+  /** When the process's exit stops waiting: one deadline for all of its handlers, set by the first. */
   #exitDeadline: number | undefined
 
   constructor(path: string, options: CheckedOptions, recorder: AuditFailureRecorder) {
@@ -179,7 +179,7 @@ export class AuditWriter implements ExitDrained {
     return this.#closing
   }
 
-  /** Blocks until every accepted event is settled or the exit has waited long enough, and says so. */
+  /** Blocks until every accepted event is settled; reports it if the exit has waited too long for that. */
   drainAtExit(sliceMs: number): boolean {
     const { exitDrainMs } = this.#options
     this.#exitDeadline ??= performance.now() + exitDrainMs
@@ -247,7 +247,7 @@ export class AuditWriter implements ExitDrained {
     return isPublished
   }
 
-  /** The prepared event goes no further. Its space in the encoder is free before foreign code is called. */
+  /** Gives up the prepared event. The encoder is free again before any foreign code runs. */
   #giveUp(kind: FailureKind, error: Error): Promise<AuditOutcome> {
     this.#encoder.release()
     return this.#refuse(kind, error)
@@ -267,7 +267,7 @@ export class AuditWriter implements ExitDrained {
     this.#reporter.flush()
   }
 
-  /** Space has come free, for events that wait; runs no foreign code. */
+  /** Moves waiting events into the space that was freed; runs no foreign code. */
   #onFreed(): void {
     this.#admission.releaseBefore(this.#ring.headPosition)
     if (!this.#admission.promote()) return
@@ -277,7 +277,7 @@ export class AuditWriter implements ExitDrained {
 
   async #close(): Promise<void> {
     this.#state = 'closing'
-    // Twice if it was called from within an event that was then accepted.
+    // A second time if close() was called from within an event that was then accepted.
     do await this.drain()
     while (this.#settlement.pending > 0)
     await this.#host.close()
@@ -301,7 +301,7 @@ export class AuditWriter implements ExitDrained {
   }
 }
 
-/** What was thrown, as an error with a message. Not `instanceof`: that may run a proxy's traps. */
+/** The thrown value, as an error with a message. Not by `instanceof`, which may run a proxy's traps. */
 function asError(thrown: unknown): Error {
   return types.isNativeError(thrown) ? thrown : new Error('the event could not be read')
 }

@@ -35,7 +35,7 @@ import type { WorkerHost } from '../worker/worker-host'
 import type { Admission } from './admission'
 import type { Settlement } from './settlement'
 
-/** Where the stats are to be found. */
+/** The objects that count. */
 export interface StatsSources {
   readonly options: CheckedOptions
   readonly config: DrainConfig
@@ -46,7 +46,7 @@ export interface StatsSources {
   readonly host: WorkerHost
 }
 
-/** Puts the stats of one audit together from those who count. */
+/** Puts the stats of one audit together. */
 export class StatsCollector {
   readonly #sources: StatsSources
   readonly #startedAt = performance.now()
@@ -132,7 +132,7 @@ export class StatsCollector {
     }
   }
 
-  /** What the drainer has counted in a word of counters.ts. */
+  /** One of the drainer's counts, by its word in counters.ts. */
   #count(word: number): number {
     return Number(Atomics.load(this.#sources.counters.counts, word))
   }

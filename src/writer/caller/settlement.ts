@@ -21,15 +21,15 @@ export interface SettlementOptions {
   readonly rejects: boolean
 }
 
-/** Takes note of outcomes, without running foreign code. */
+/** Notes outcomes, and runs no foreign code while it does. */
 export interface OutcomeReporter {
-  /** Whether an event has failed for the file's sake, and none has succeeded since. */
+  /** Whether the file has failed an event, and none has succeeded since. */
   readonly isFailing: boolean
   note(stage: Stage, error: Error): void
   noteSuccess(): void
 }
 
-/** What settlement tells its owner. */
+/** How settlement calls its owner. */
 export interface SettlementEvents {
   /** Space before the head position is free again. Called from within {@link Settlement.settle}. */
   onFreed(): void
@@ -41,7 +41,7 @@ export interface SettlementEvents {
 export interface SettlementCounts {
   /** Events that have found room, or a place to wait for it. */
   readonly accepted: number
-  /** The same by the record's type. */
+  /** The accepted events by their record's type. */
   readonly acceptedByType: Float64Array
   readonly settled: number
   readonly succeeded: number
@@ -49,7 +49,7 @@ export interface SettlementCounts {
   readonly failed: number
 }
 
-/** Someone who waits until `through` events are settled. */
+/** A `drain()` that waits until `through` events are settled. */
 interface DrainWaiter {
   readonly through: number
   readonly resolve: () => void
@@ -67,7 +67,7 @@ export class Settlement {
   readonly #events: SettlementEvents
   readonly #promises = new PromiseQueue()
   #accepted = 0
-  /** By the record's type: an object with the names as its keys takes 10 ns a call more. */
+  /** By the record's type: an object with the names as its keys costs 10 ns more per call. */
   readonly #acceptedByType = new Float64Array(RECORD_TYPES)
   #settled = 0
   #succeeded = 0
@@ -76,7 +76,7 @@ export class Settlement {
   #failureWord = 0
   #failureError: Error | undefined
   #drainWaiters: DrainWaiter[] = []
-  /** Whether {@link SettlementEvents.onMoved} is due. */
+  /** Whether a call of {@link SettlementEvents.onMoved} is arranged. */
   #isWatching = false
   /** Where {@link #capture} leaves the function that settles the promise being made. */
   #captured: Settle = () => undefined
@@ -121,7 +121,7 @@ export class Settlement {
     return new Promise(this.#capture)
   }
 
-  /** What settles the promise that {@link newPromise} made last. */
+  /** Settles the promise that {@link newPromise} made last. */
   get newSettle(): Settle {
     return this.#captured
   }
@@ -132,8 +132,8 @@ export class Settlement {
   }
 
   /**
-   * Where failures reject, they reject the promise itself. To resolve it with a rejected one would take
-   * two turns more, in which later events would settle first.
+   * If failures reject, they reject the promise itself. Resolving it with a rejected promise would take
+   * two more turns, in which later events would settle first.
    */
   #rejecting(resolve: Settle, reject: Reject): Settle {
     return (outcome) => {
@@ -158,12 +158,12 @@ export class Settlement {
     this.#promises.push(position, settle)
   }
 
-  /** Settles what the durable position has passed, in order, and frees its space. */
+  /** Settles, in order, the events that the durable position has passed, and frees their space. */
   settle(): void {
     const ring = this.#ring
     const durable = ring.durablePosition
     if (durable === ring.headPosition) return
-    // A position that is impossible was put there by something else: it vouches for nothing.
+    // Something else wrote an impossible position: it vouches for nothing.
     const isPossible = ring.isPublished(durable)
     const end = isPossible ? durable : ring.tailPosition
     const isCorrupt = !isPossible || ring.corruption(durable)
@@ -177,7 +177,7 @@ export class Settlement {
     this.#settleDrains()
   }
 
-  /** Has {@link SettlementEvents.onMoved} called, once, when the durable position moves, if it is awaited. */
+  /** Arranges one call of {@link SettlementEvents.onMoved} for when the durable position moves. */
   watch(): void {
     if (this.#isWatching || this.#promises.size === 0) return
     this.#isWatching = true
@@ -211,7 +211,7 @@ export class Settlement {
   }
 
   #noteSuccess(position: number): void {
-    // To open the path afresh says nothing of writing to it: a full disk lets one do that.
+    // Opening the path afresh proves nothing about writing to it: it also succeeds on a full disk.
     if (this.#ring.typeAt(position) !== TYPE_REOPEN) this.#reporter.noteSuccess()
   }
 

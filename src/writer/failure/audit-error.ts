@@ -22,11 +22,11 @@ export type AuditErrorCode =
   | 'AUDIT_SYNC_FAILED'
 
 /**
- * An event that could not be made durable. Event methods reject with it where
- * `failureMode` is `'closed'`, and warnings carry it as `err` in both modes.
+ * An event that could not be made durable. Event methods reject with it if `failureMode` is
+ * `'closed'`, and warnings carry it as `err` in both modes.
  */
 export class AuditError extends Error {
-  /** Tells it from other errors, where `instanceof` cannot. */
+  /** Distinguishes it from other errors if `instanceof` cannot. */
   override readonly name = 'AuditError'
   /** Which of the documented failures this is. Compare this, never the message. */
   readonly code: AuditErrorCode
@@ -51,13 +51,13 @@ function errnoName(errno: number): string {
   return named?.[0] ?? `errno ${errno}`
 }
 
-/** What the kernel said, without the system call: a stage has several. */
+/** The kernel's error without the system call, since a stage makes several. */
 function systemError(errno: number, path: string) {
   const [code, text] = getSystemErrorMap().get(-errno) ?? [errnoName(errno), 'system error']
   return Object.assign(new Error(`${code}: ${text}`), { code, errno: -errno, path })
 }
 
-/** What could not be done at a stage, with the log at `path`. */
+/** What failed at a stage, for the log at `path`. */
 const FAILED: Readonly<Record<Failure['stage'], (path: string) => string>> = {
   folder: (path) => `cannot make or sync the log's folder ${dirname(path)}`,
   encode: (path) => `cannot make the event's line for the log ${path}`,

@@ -22,7 +22,7 @@ const OWN_REASONS = new Map<number, string>([
   [REASON_NOT_A_FILE, 'not a regular file; point auditLogPath at one, or at a name that is free'],
   [
     REASON_UNLINKED,
-    'it was gone again each time it was made; see what removes it, or whether its folder is a link that leads nowhere',
+    'it disappeared each time it was created; find out what removes it, or whether its folder is a link that leads nowhere',
   ],
   [REASON_CORRUPT_RECORD, 'the record in the ring is damaged; something else wrote to its memory'],
   [
@@ -46,7 +46,7 @@ const OWN_REASONS = new Map<number, string>([
   [REASON_LINE_TOO_LONG, 'the line is longer than a string can be; lower maxEventBytes'],
 ])
 
-/** Those that are the folder's, which is named. */
+/** Reasons in the folder, which they name. */
 const FOLDER_REASONS = new Map<number, (folder: string) => string>([
   [
     REASON_FOLDER_OWNER,
@@ -60,7 +60,7 @@ const FOLDER_REASONS = new Map<number, (folder: string) => string>([
   ],
 ])
 
-/** What an operator can do about the errors that are met most. */
+/** Remedies for the most frequent errors. */
 const REMEDIES = new Map<string, string>([
   [
     'EACCES',
@@ -79,23 +79,23 @@ const REMEDIES = new Map<string, string>([
   ['ENAMETOOLONG', 'shorten the path'],
 ])
 
-/** Where it is the folder that fails. */
+/** Remedies if the folder fails. */
 const FOLDER_REMEDIES = new Map<string, string>([
   ['EACCES', 'make the folder, and give this user read, write and search permission on it'],
   ['EPERM', 'give this user permission on the folder'],
 ])
 
-/** A REASON constant in words, with what to do about it, for the log at `path`. */
+/** A REASON constant in words, with its remedy, for the log at `path`. */
 export function ownReason(reason: number, path: string): string {
   return knownReason(reason, path) ?? 'an unknown reason'
 }
 
-/** The same; undefined if it is none, but one of the kernel's own numbers. */
+/** As {@link ownReason}, but undefined for the kernel's own numbers. */
 export function knownReason(reason: number, path: string): string | undefined {
   return FOLDER_REASONS.get(reason)?.(dirname(path)) ?? OWN_REASONS.get(reason)
 }
 
-/** What an operator can do about a system error of this code, where that is known. */
+/** The remedy for a system error of this code, if there is one. */
 export function remedyOf(code: string | undefined, isFolder = false): string | undefined {
   if (code === undefined) return undefined
   return (isFolder ? FOLDER_REMEDIES.get(code) : undefined) ?? REMEDIES.get(code)

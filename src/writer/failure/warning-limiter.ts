@@ -13,7 +13,7 @@ interface TextState {
   suppressed: number
 }
 
-/** Lets the first warnings of a text pass, then one a second, which says how many it stands for. */
+/** Lets the first warnings of a text pass, then one per second, with the count of those held back. */
 export class WarningLimiter {
   readonly #texts = new Map<string, TextState>()
   #intervalAt = 0

@@ -50,12 +50,12 @@ import {
   WARNING_BYTES_OFFSET,
 } from './record-layout'
 
-/** The bytes of a record do not follow the layout: nothing of it is used. */
+/** The bytes of a record do not follow the layout, so none of them is used. */
 export class CorruptRecordError extends Error {}
 
 /**
  * Reads the record of `length` bytes at `index`. The twin of encode.ts.
- * Throws {@link CorruptRecordError} where the bytes contradict the layout.
+ * Throws {@link CorruptRecordError} if the bytes contradict the layout.
  */
 export function decode(record: RecordBytes, index: number, length: number): AuditLine {
   if (length < RECORD_HEADER_BYTES) throw new CorruptRecordError('shorter than a record')
@@ -147,7 +147,7 @@ function decodeDenial({ view, bytes }: RecordBytes, index: number, length: numbe
   }
 }
 
-/** Where the ids part in the hexadecimal text of all three. */
+/** Offsets of the second and third id in the hexadecimal text of all three. */
 const AGENT_AT = (AGENT_ID_OFFSET - REQUEST_ID_OFFSET) * 2
 const MACHINE_AT = (MACHINE_ID_OFFSET - REQUEST_ID_OFFSET) * 2
 

@@ -70,7 +70,7 @@ function codesOf(names: readonly string[]): ReadonlyMap<string, number> {
   return new Map(names.map((name, code) => [name, code]))
 }
 
-/** What goes through the ring: an event, or the wish that the drainer open the path afresh. */
+/** The records of the ring: events, and the request that the drainer open the path afresh. */
 export type RecordName = EventName | 'reopen'
 
 const KIND_CODES = codesOf(WARNING_KINDS)
@@ -91,7 +91,7 @@ export function reentryError(): InvalidEventError {
   return invalidEvent(new TypeError(text), 'event')
 }
 
-/** What the encoder needs to know of the options. */
+/** The options that the encoder needs. */
 export interface EncoderOptions extends RedactOptions {
   readonly maxEventBytes: number
   /** Milliseconds since 1970. */
@@ -105,14 +105,14 @@ export interface EncoderOptions extends RedactOptions {
  *
  * It holds one event at a time, and foreign code runs while it does: getters, `redact`, the clock, and
  * callbacks of async_hooks when the event's promise is made. So it is *taken* from `prepare` until `write`
- * or `release`, and whoever records an event asks {@link EventEncoder.isTaken} before.
+ * or `release`; check {@link EventEncoder.isTaken} before `prepare`.
  *
  * decode.ts is the twin of this file.
  */
 export class EventEncoder {
   readonly #options: EncoderOptions
   #isTaken = false
-  /** The field that is being read, for what a getter throws. */
+  /** The field that is being read, to name it if its getter throws. */
   #field = 'event'
   #type = 0
   #flags = 0
@@ -160,7 +160,7 @@ export class EventEncoder {
     this.#isTaken = false
   }
 
-  /** The record type of what is prepared. */
+  /** The record type of the prepared event. */
   get type(): number {
     return this.#type
   }
@@ -177,8 +177,8 @@ export class EventEncoder {
   }
 
   /**
-   * Writes the prepared event, once, as a record at `index`, where there is room for {@link maxBytes} or
-   * {@link exactBytes}; the ring's own words are left alone. Returns the record's length in bytes.
+   * Writes the prepared event, once, as a record at `index`, which must have room for {@link maxBytes} or
+   * {@link exactBytes} bytes; it leaves the ring's own words alone. Returns the record's length in bytes.
    */
   write({ view, bytes }: RecordBytes, index: number): number {
     this.#isTaken = false
@@ -221,7 +221,7 @@ export class EventEncoder {
     return this.#fixedBytes + written
   }
 
-  /** Resets what is prepared and takes the time, which is that of the call. */
+  /** Resets the encoder and takes the time, which is that of the call. */
   #reset(type: number): void {
     this.#field = 'event'
     this.#type = type
@@ -304,7 +304,7 @@ export class EventEncoder {
     putId(this.#ids, machineAt, PARTY_ID_BYTES, this.#at('machineId'), event.machineId)
   }
 
-  /** Notes the field that is read next, and returns its name. Stands before the reading of its value. */
+  /** Notes the field that is read next, and returns its name. Must be called before its value is read. */
   #at(field: string): string {
     this.#field = field
     return field
@@ -340,7 +340,7 @@ export class EventEncoder {
     return true
   }
 
-  /** What was thrown while a field was read, as an error that names it. */
+  /** An error that names the field, for one that was thrown while the field was read. */
   #named(thrown: unknown): unknown {
     if (isInvalidEvent(thrown)) return thrown
     const text = `${this.#field}: expected a readable value, but reading it threw`

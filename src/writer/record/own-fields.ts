@@ -8,7 +8,7 @@ import { invalidEvent } from '../../base/field-checks'
 
 const EMPTY_OBJECT: object = {}
 
-/** The event, without what a polluted Object.prototype would lend it. */
+/** The event, without the fields that a polluted Object.prototype would lend it. */
 export function fieldsOf(input: unknown): Record<string, unknown> {
   if (!isObject(input)) {
     const text = `event: expected an object with the event's fields, got ${describe(input)}`
@@ -19,7 +19,7 @@ export function fieldsOf(input: unknown): Record<string, unknown> {
 
 /**
  * Whether a plain object has a field of an event by inheritance. Each is asked for by its name: a loop
- * over all there are costs more, and would not meet what is lent without being enumerable.
+ * over all properties costs more, and would miss those that are not enumerable.
  */
 function isFieldLent(empty: object): boolean {
   return (

@@ -7,7 +7,7 @@ const CAPACITY_KEPT_MAX = 4096
 /**
  * Strings in one run, and the length of each in UTF-16 units: so that they are encoded by one native
  * call, and no array of them is made on the way. The run itself is all that a call allocates beside its
- * promise and the time: a call for each string would be slower.
+ * promise and the time; one native call per string would be slower.
  */
 export class StringRun {
   #text = ''

@@ -7,7 +7,7 @@ import { RingConsumer } from '../ring/ring'
 /** What a {@link CallerDrainer} reports. */
 export interface CallerDrainerEvents {
   onNotice(notice: Notice): void
-  /** Neither thread could run the drain loop: all that was pending has failed. */
+  /** Neither thread could run the drain loop: every pending event has failed. */
   onRingGivenUp(cause: unknown): void
 }
 
@@ -61,7 +61,7 @@ export class CallerDrainer {
     this.#loop = undefined
   }
 
-  /** Closes what the dead worker had open, as its successor. */
+  /** Closes the descriptors that the dead worker left open, as its successor. */
   closeLeftovers(): void {
     const wasOwner = this.#isOwner
     if (!this.#tryOwn()) return
@@ -89,7 +89,7 @@ export class CallerDrainer {
     Atomics.store(this.#memory.session.session, DRAINER, DRAINER_NONE)
   }
 
-  /** The last resort, as the owner: the drain loop itself fails here, so all that is pending does. */
+  /** The last resort of the owner: the drain loop itself fails here, so every pending event does. */
   #giveUpRing(cause: unknown): void {
     this.close()
     const consumer = new RingConsumer(this.#memory.ring)
@@ -107,8 +107,8 @@ export class CallerDrainer {
 }
 
 /*
- * What belongs to the drainer is loaded late, here alone: the calling thread seldom needs it. But soon after
- * the start, since an upgrade in place may have replaced the package's files by the time it does.
+ * The drainer's modules are loaded late, and only here, since the calling thread seldom needs them. But they
+ * are loaded soon after the start: an upgrade in place may have replaced the package's files later.
  */
 
 function loadDrainLoop(): typeof import('../drain/drain-loop') {

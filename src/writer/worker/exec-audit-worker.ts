@@ -21,14 +21,14 @@ import { park } from '../ring/wake-up'
 import { currentThreadId } from './thread-liveness'
 
 /*
- * The worker's entry, run by piscina. Not named worker.js: in a bundle that would collide with
- * piscina's own. It is the one worker of its ExecAudit, so its drain loop, with the open file, is kept
- * from one session to the next.
+ * The worker's entry, run by piscina. It is not named worker.js, which would collide with piscina's own in a
+ * bundle. It is the only worker of its ExecAudit, so it keeps its drain loop, with the open file, from one
+ * session to the next.
  */
 
 /**
- * Files opened in one session at most. Each leaves a callback of sonic-boom's for the event loop, which
- * turns only between sessions: on a disk that fails each group they would pile up.
+ * Files opened per session at most. Each leaves the event loop a callback of sonic-boom's, and the event loop
+ * turns only between sessions: on a disk that fails every group they would pile up.
  */
 const OPENS_PER_SESSION_MAX = 256
 

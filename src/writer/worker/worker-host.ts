@@ -54,7 +54,7 @@ import { SESSION_START_MS_MAX, type SessionDeath, WorkerSession } from './worker
  * What keeps the process alive; in IDLE nothing does:
  *
  *   STARTING, DRAINING        | piscina's port, to which the answer of a session comes; for its first
- *                             | seconds also the timer that looks whether it has begun
+ *                             | seconds also the timer that checks whether it has begun
  *   the same, worker dead     | the worker: piscina refs it when its port closes, until its exit is reported.
  *                             | (A piscina without that would let the process end with events pending.)
  *   DRAINED HERE, FALLEN BACK | the immediate or the timer of the next step, while something is pending;
@@ -66,15 +66,15 @@ import { SESSION_START_MS_MAX, type SessionDeath, WorkerSession } from './worker
 const FRUITLESS_DEATHS_MAX = 3
 /** How long a blocking wait sleeps before it looks around again. */
 const BLOCKING_SLICE_MS = 20
-/** How long a blocked `drainSync` leaves the ring to a worker that has not taken it up. */
+/** How long a blocked `drainSync` leaves the ring to a worker that has not taken it. */
 export const DRAIN_PATIENCE_MS = 2
 /**
- * The same for a blocked call: it leaves time for a worker to start, since to drain here may block for
- * longer than the call is allowed to.
+ * How long a blocked event method does so. It leaves a worker time to start, since draining here may block
+ * for longer than the call may take.
  */
 export const CALL_PATIENCE_MS = 1_000
 
-/** What the host tells its owner. */
+/** How the host calls its owner. */
 export interface HostEvents extends CallerDrainerEvents {
   /** Outcomes may have been published. */
   onProgress(): void
@@ -133,7 +133,7 @@ export class WorkerHost {
     this.#session?.offer(record)
   }
 
-  /** Sees to it that what was published gets drained. Cheap when a session is running. */
+  /** Makes sure that somebody drains the published events. Cheap while a session runs. */
   wake(): void {
     if (this.#isDrainedHere) {
       this.#scheduleStep(0)
@@ -146,7 +146,7 @@ export class WorkerHost {
   /**
    * Blocks the calling thread until the durable position leaves `seenDurable`, at most `timeoutMs`.
    * Drains on this thread when the worker has not taken up the ring for `patienceMs`: while this
-   * thread blocks, a worker may be unable to start, or may be dead without our hearing of it.
+   * thread blocks, a worker may be unable to start, or may have died without this thread learning of it.
    */
   waitForProgress(seenDurable: number, timeoutMs: number, patienceMs: number): void {
     if (!this.#isDrainedHere) {
@@ -167,7 +167,7 @@ export class WorkerHost {
       this.#patienceLeftMs = patienceMs
       const sliceMs = Math.min(BLOCKING_SLICE_MS, timeoutMs)
       const isWoken = waitDurable(ring, seenDurable, sliceMs)
-      // Only a ring that the worker was seen to hold: no other worker can have taken it meanwhile.
+      // Only if the worker was seen to hold the ring: no other worker can have taken it meanwhile.
       if (!isWoken && isThreadGone(Atomics.load(session, WORKER_THREAD))) this.#disownWorker()
       return true
     }
@@ -179,8 +179,8 @@ export class WorkerHost {
   }
 
   /**
-   * Ends a time of blocking waits: takes the notices that the event loop could not deliver, and closes
-   * what this thread had open to drain, unless it is in the middle of a group.
+   * Ends a time of blocking waits: delivers the notices that the event loop could not, and closes the file
+   * that this thread opened to drain, unless it is in the middle of a group.
    */
   endBlocking(): void {
     this.#session?.receiveNotices()
@@ -221,7 +221,7 @@ export class WorkerHost {
     return pool
   }
 
-  /** The pool, or undefined where no worker may be started: then the calling thread drains. */
+  /** The pool, or undefined if no worker may be started: then the calling thread drains. */
   #ensurePool(): WorkerPool | undefined {
     try {
       this.#pool ??= this.#newPool()
@@ -290,15 +290,15 @@ export class WorkerHost {
     })
   }
 
-  /** Looks whether a worker can be used again. It has nothing to do with the ring before it has answered. */
+  /** Tries whether a worker can be used again. It does not touch the ring before it has answered. */
   async #tryRestart(): Promise<void> {
     this.#backoff.begin()
     try {
       this.#pool = this.#newPool()
       await within(SESSION_START_MS_MAX, this.#pool.run(undefined, { name: READY_TASK }))
     } catch {
-      // Why was told when the worker was given up. A thread that hangs in the kernel cannot be ended: then
-      // this waits, so that no other one joins it there.
+      // The cause was reported when the worker was given up. A thread that hangs in the kernel cannot be
+      // ended: then this waits, so that no further thread hangs there as well.
       await this.#destroyPool()
       this.#backoff.failed()
       return
@@ -315,9 +315,9 @@ export class WorkerHost {
   async #destroyPool(): Promise<void> {
     const pool = this.#pool
     this.#pool = undefined
-    // Its rejection would say that the worker is gone, which is what is wanted.
+    // A rejection would mean that the worker is gone, as intended.
     await pool?.destroy().catch(() => undefined)
-    // Otherwise async_hooks, and so jest --detectOpenHandles, takes the pool for open for ever.
+    // Otherwise async_hooks, and so jest --detectOpenHandles, would count the pool as open for ever.
     pool?.emitDestroy()
   }
 

@@ -10,22 +10,22 @@ export const SESSION_START_MS_MAX = 10_000
 /** How a session ended that was rejected: the worker died, could not load, or its drain loop threw. */
 export interface SessionDeath {
   readonly cause: unknown
-  /** Whether nothing had got its outcome since the session was started. */
+  /** Whether no event has got its outcome since the session was started. */
   readonly isFruitless: boolean
 }
 
-/** What a session tells its owner. */
+/** How a session calls its owner. */
 export interface SessionEvents {
   onNotice(notice: Notice): void
   /** It has not begun in time. */
   onLate(): void
-  /** It is over; its notices have been told. */
+  /** It is over, and its notices were delivered. */
   onEnd(death: SessionDeath | undefined): void
 }
 
 /**
- * One session of the worker, from the calling thread's side: the task that piscina was given to run, the
- * port to it, and the timer that looks whether it has begun.
+ * One session of the worker, from the calling thread's side: piscina's task, the port to it, and the timer
+ * that checks whether it has begun.
  */
 export class WorkerSession {
   readonly #memory: SharedMemory
@@ -35,7 +35,7 @@ export class WorkerSession {
   #port: MessagePort | undefined
   #ended: Promise<void> | undefined
 
-  /** Makes no promise, and nothing else that async hooks hear of: see {@link start}. */
+  /** Makes no promise, nor anything else that calls async hooks: see {@link start}. */
   constructor(memory: SharedMemory, events: SessionEvents) {
     this.#memory = memory
     this.#events = events
@@ -49,8 +49,8 @@ export class WorkerSession {
   }
 
   /**
-   * Gives the worker its task. Apart from the constructor, since async hooks run in here: an event that
-   * one of them records must find that there is a session, or it would start another one.
+   * Gives the worker its task. Not part of the constructor, since async hooks run in here: if one of them
+   * records an event, the owner must already hold this session, or it would start another one.
    */
   start(pool: WorkerPool, config: DrainConfig, oversize: OversizeStore): void {
     const { port1, port2 } = new MessageChannel()
@@ -73,12 +73,12 @@ export class WorkerSession {
       )
   }
 
-  /** Gives the worker an oversize record; those that were there at the start came with its task. */
+  /** Gives the worker an oversize record; its task brought those that existed at the start. */
   offer(record: OversizeRecord): void {
     this.#port?.postMessage(record)
   }
 
-  /** Takes the notices that the event loop has not delivered. */
+  /** Delivers the notices that the event loop has not delivered. */
   receiveNotices(): void {
     const port = this.#port
     if (port === undefined) return

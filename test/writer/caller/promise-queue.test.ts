@@ -31,7 +31,7 @@ describe('PromiseQueue', () => {
     expect(() => queue.shift()).toThrow(new Error('shift of an empty queue'))
   })
 
-  it('keeps the order when it grows while its oldest entry stands in the middle', () => {
+  it('keeps the order when it grows while its oldest entry is in the middle', () => {
     const queue = new PromiseQueue()
     const notes: number[] = []
     const positions: number[] = []

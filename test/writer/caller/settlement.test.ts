@@ -157,7 +157,7 @@ describe('Settlement', () => {
     expect(order).toEqual(['drained', 'both'])
   })
 
-  it('tells once that the durable position has moved, and only if an event is in the ring', async () => {
+  it('reports once that the durable position has moved, and only if an event is in the ring', async () => {
     const { settlement, notes, publish, finish } = rig()
     settlement.watch()
     finish()
@@ -165,7 +165,7 @@ describe('Settlement', () => {
     settlement.watch()
     settlement.watch()
     finish()
-    await until('it does not say so', () => notes.length > 0)
+    await until('the move is not reported', () => notes.length > 0)
     await turn()
     expect(notes).toEqual(['moved'])
   })

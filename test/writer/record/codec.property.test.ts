@@ -154,7 +154,7 @@ function jsonOf(line: object): string {
   return `{${members.join(',')}}\n`
 }
 
-/** Decodes bytes that may be damaged; undefined where they are refused as they should be. */
+/** Decodes bytes that may be damaged; undefined if they are refused as they should be. */
 function decodeDamaged(
   record: header.RecordBytes,
   index: number,

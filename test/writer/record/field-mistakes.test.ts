@@ -8,7 +8,7 @@ interface Mistake {
   readonly error: typeof TypeError | typeof RangeError
   readonly allowed: string
   readonly values: readonly unknown[]
-  /** What the error names, where that is not the field itself. */
+  /** The name in the error, if it is not the field itself. */
   readonly named?: string
 }
 
@@ -115,7 +115,7 @@ function name(...names: string[]): Mistake[] {
 }
 
 const NO_STRINGS = [7, Number.NaN, 7n, true, {}, ['x'], Symbol('s'), Object('x'), ...NULLS]
-/** With a hole where its second element should be. */
+/** With a hole in place of its second element. */
 const holey: unknown[] = ['a']
 holey[2] = 'c'
 const ARGV: readonly Mistake[] = [

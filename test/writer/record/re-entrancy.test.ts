@@ -7,7 +7,7 @@ import { openAudit } from '../../support/open-audit'
 import { useTempDir } from '../../support/temp-dir'
 import { turn, until } from '../../support/waiting'
 
-/** Every call there is, with what it comes to from wherever it is made. */
+/** Every call, with its result outside of other events. */
 const CALLS: Readonly<Record<string, [(audit: ExecAudit) => unknown, unknown]>> = {
   request: [(audit) => audit.request(requestEvent()), 'durable'],
   started: [(audit) => audit.started(startedEvent({ pid: 1 })), 'durable'],
@@ -25,7 +25,7 @@ type Trigger = (audit: ExecAudit) => Promise<unknown>
 const recordBad: Trigger = (audit) => audit.started(startedEvent({ pid: -1 }))
 const recordGood: Trigger = (audit) => audit.started(startedEvent({ pid: 2 }))
 
-/** Where the embedder's code runs inside the audit, and which event makes it run. */
+/** The places at which the embedder's code runs inside the audit, and the event that makes it run. */
 const PLACES: Readonly<Record<string, (once: Once) => [ExecAuditOptions, Trigger]>> = {
   'the logger': (once) => [{ logger: { warn: once } }, recordBad],
   redact: (once) => [
@@ -88,9 +88,9 @@ const PLACES: Readonly<Record<string, (once: Once) => [ExecAuditOptions, Trigger
   ],
 }
 
-/** There an event holds the encoder: another one is refused, and closing comes before it is accepted. */
+/** At these places an event holds the encoder: another one is refused, and close() comes before it. */
 const WHILE_TAKEN = ['redact', 'a getter', 'the clock', 'the clock of a reopen', 'an async hook']
-/** What needs the encoder. */
+/** The calls that need the encoder. */
 const ENCODED = ['request', 'started', 'reopen']
 
 const REENTRY =
@@ -163,7 +163,7 @@ describe('a call from within the audit', () => {
     await audit.close()
   })
 
-  it('a logger that records a bad event for each warning is asked no more than the limit', async () => {
+  it('a logger that records a bad event per warning is called no more often than the limit', async () => {
     let warnings = 0
     const logger = {
       warn: () => {
@@ -182,7 +182,7 @@ describe('a call from within the audit', () => {
     expect(await recordGood(audit)).toBe('durable')
   })
 
-  it('diagnostics that record a bad event for each failure leave turns to the event loop', async () => {
+  it('diagnostics that record a bad event per failure leave turns to the event loop', async () => {
     let recorded = 0
     let isOn = true
     const recorder = {
@@ -261,7 +261,7 @@ describe('a call from within the audit', () => {
     },
   )
 
-  it('an async hook that records an event for each promise comes to an end', async () => {
+  it('an async hook that records an event per promise comes to an end', async () => {
     const { audit } = openAudit(dir.path('exec.log'), { logger: { warn: () => undefined } })
     let outcome: Promise<unknown> | undefined
     const record = () => void audit.started(startedEvent({ pid: 1 }))
@@ -276,7 +276,7 @@ describe('a call from within the audit', () => {
   })
 
   it.each(['wait', 'block', 'fail'] as const)(
-    'what async hooks record is in the file when its outcome says so, with onFull: %s',
+    'an event of an async hook is in the file if its outcome says so, with onFull: %s',
     async (onFull) => {
       // So small that events wait, and that room is made while another one is in the encoder.
       const options = { ringBytes: 1024, onFull, logger: { warn: () => undefined } }
@@ -342,7 +342,7 @@ describe('a call from within the audit', () => {
          const drained = audit.drain()
          audit.started({ requestId, pid: 2 })
          await drained
-         // Promises are settled only where the process does not end.
+         // Promises are settled only if the process does not end.
          console.log(await audit.started({ requestId, pid: 3 }))
          await audit.close()
        }

@@ -36,7 +36,7 @@ describe('a worker that dies', () => {
         strace(path, 'fdatasync:delay_enter=300000:when=2'),
         CATCH_WORKERS + COUNT_OUTCOMES + IS_WRITTEN,
       )
-      // Where the machine stands still for long enough, the sync is over first.
+      // If the machine stands still for long enough, the sync is over first.
     } while (end.stdout.startsWith('false'))
     expect(end).toMatchObject({ code: 0, stdout: 'true { durable: 499 } 1\n', stderr: '' })
     expect(log()).toBe(startedLines(500))
