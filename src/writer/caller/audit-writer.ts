@@ -108,7 +108,6 @@ export class AuditWriter implements ExitDrained {
   #drainConfig(): DrainConfig {
     const { fsync, fileMode, dirMode, onUnsafeFile, retryForMs } = this.#options
     return {
-      ring: this.#memory.buffer,
       sink: {
         path: this.#path,
         fileMode,
@@ -159,13 +158,13 @@ export class AuditWriter implements ExitDrained {
   /** Blocks until every accepted event is settled, at most `timeoutMs`; whether it is. */
   drainSync(timeoutMs: number): boolean {
     const deadline = performance.now() + timeoutMs
-    this.#settlement.settle()
+    this.#settle()
     while (this.#settlement.pending > 0) {
       const leftMs = deadline - performance.now()
       if (leftMs <= 0) break
       flushUpTo(this.#memory.ring, this.#ring.tailPosition)
       this.#host.waitForProgress(this.#ring.headPosition, leftMs, DRAIN_PATIENCE_MS)
-      this.#settlement.settle()
+      this.#settle()
     }
     this.#host.endBlocking()
     this.#reporter.flush()
@@ -220,7 +219,7 @@ export class AuditWriter implements ExitDrained {
     const encoder = this.#encoder
     if (this.#admission.tryPublish(encoder, settle)) return true
     // Outcomes that have arrived meanwhile free their space.
-    this.#settlement.settle()
+    this.#settle()
     if (this.#admission.tryPublish(encoder, settle)) return true
     flushUpTo(this.#memory.ring, this.#ring.tailPosition)
     switch (this.#options.onFull) {
@@ -239,7 +238,7 @@ export class AuditWriter implements ExitDrained {
     let isPublished = false
     for (let leftMs = this.#options.maxBlockMs; !isPublished && leftMs > 0; ) {
       this.#host.waitForProgress(this.#ring.headPosition, leftMs, CALL_PATIENCE_MS)
-      this.#settlement.settle()
+      this.#settle()
       isPublished = this.#admission.tryPublish(this.#encoder, settle)
       leftMs = deadline - performance.now()
     }
@@ -261,8 +260,13 @@ export class AuditWriter implements ExitDrained {
     return this.#options.failureMode === 'closed' ? Promise.reject(error) : FAILED
   }
 
-  #onProgress(): void {
+  #settle(): void {
     this.#settlement.settle()
+    if (this.#settlement.pending === 0) this.#host.rest()
+  }
+
+  #onProgress(): void {
+    this.#settle()
     this.#settlement.watch()
     this.#reporter.flush()
   }

@@ -70,7 +70,7 @@ describe('a worker that dies', () => {
        const throwingWorker = path + '.throws.js'
        const exitingWorker = path + '.exits.js'
        fs.writeFileSync(throwingWorker, 'throw new Error("cannot load")')
-       fs.writeFileSync(exitingWorker, 'exports.drain = () => process.exit(7)')
+       fs.writeFileSync(exitingWorker, 'module.exports = () => process.exit(7)')
        const codes = []
        const audit = open({ workerFile: ${file}, logger: { warn: ({ code }) => codes.push(code) } })
        const outcomes = []
