@@ -78,7 +78,7 @@ class TracedSettlement extends Settlement {
   }
 }
 
-/** Failures are looked at in the ring, and nobody is told of them. */
+/** The simulation looks at failures in the ring itself. */
 const NO_REPORTER = { isFailing: false, note: () => undefined, noteSuccess: () => undefined }
 
 /**
@@ -166,7 +166,7 @@ export class SimulatedWriter {
     this.#submit(undefined)
   }
 
-  /** What the calling thread does when it hears of progress. */
+  /** The calling thread learns of progress. */
   settle(): void {
     this.#settlement.settle()
   }
@@ -232,7 +232,7 @@ export class SimulatedWriter {
       this.#admission.releaseBefore(this.#ring.headPosition)
       if (this.#admission.promote()) this.flush()
     }
-    // The simulation says when the calling thread hears of progress.
+    // The simulation decides when the calling thread learns of progress.
     const events = { onFreed, onMoved: () => undefined }
     return new TracedSettlement(this.memory.ring, this.#ring, options, NO_REPORTER, events)
   }
