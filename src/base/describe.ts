@@ -1,9 +1,9 @@
 /*
- * What was thrown, which may be anything. Not asked by class: an error that passes through a test
- * runner or a worker is another realm's.
+ * These read what was thrown, which may be anything. They do not ask for its class: an error that passes
+ * through a test runner or a worker belongs to another realm.
  */
 
-/** As text. */
+/** The thrown value as text. */
 export function textOf(thrown: unknown): string {
   try {
     return String(thrown)
@@ -20,7 +20,7 @@ export function codeOf(thrown: unknown): string | undefined {
 
 const SHOWN_CHARACTERS = 40
 
-/** A value's type, with what of it is safe to show. */
+/** A value's type, with as much of the value as is safe to show. */
 export function describe(value: unknown): string {
   if (value === null) return 'null'
   if (typeof value === 'string') return `a string of ${value.length} characters`

@@ -4,7 +4,7 @@ import { describe, shorten } from './describe'
 import { I32_MAX, I32_MIN, U32_MAX } from './integers'
 
 /*
- * One check a kind of field. Each returns the field as a primitive or throws a TypeError (wrong type)
+ * One check per kind of field. Each returns the field as a primitive or throws a TypeError (wrong type)
  * or a RangeError (wrong length or range) that names the field, what is allowed and what was given.
  * Texts never hold an argument's value: it may be a secret, and warnings go where logs go.
  */
@@ -13,21 +13,21 @@ type InvalidEvent = TypeError | RangeError
 
 const U64_MAX = 2n ** 64n - 1n
 const NOT_HEX = -1
-/** What an ASCII character stands for as a hexadecimal digit. */
+/** The value of an ASCII character as a hexadecimal digit. */
 const HEX_VALUES = Int8Array.from({ length: 128 }, (_, code) => {
   const value = '0123456789abcdef'.indexOf(String.fromCharCode(code).toLowerCase())
   return value < 0 ? NOT_HEX : value
 })
 
-/** A mistake in an event: which field, what is allowed, what was given. */
+/** A mistake in an event; the message says which field, what is allowed and what was given. */
 export interface InvalidEventError extends Error {
-  /** Tells it from other TypeErrors and RangeErrors. */
+  /** Distinguishes it from other TypeErrors and RangeErrors. */
   readonly code: 'AUDIT_INVALID_EVENT'
   /** The field's path, such as `argv[2]`. */
   readonly field: string
 }
 
-/** The errors made here: what a getter throws may look like one of them and be anything. */
+/** The errors made here. A getter may throw something that only looks like one of them. */
 const made = new WeakSet<object>()
 
 /** Makes the error for a mistake in an event. */
@@ -36,7 +36,7 @@ export function invalidEvent(error: InvalidEvent, field: string): InvalidEvent &
   return Object.assign(error, { code: 'AUDIT_INVALID_EVENT' as const, field })
 }
 
-/** Whether {@link invalidEvent} has made this. Looks at none of its properties. */
+/** Whether {@link invalidEvent} made this. Looks at none of its properties. */
 export function isInvalidEvent(thrown: unknown): thrown is InvalidEvent & InvalidEventError {
   return typeof thrown === 'object' && thrown !== null && made.has(thrown)
 }
@@ -52,7 +52,7 @@ function wrongRange(field: string, expected: string, got: string): InvalidEvent 
   return invalidEvent(new RangeError(`${field}: expected ${expected}, got ${got}`), field)
 }
 
-/** No number at all, or one that is not allowed. */
+/** The error for a value that is no number, or a number that is not allowed. */
 function wrongNumber(field: string, expected: string, value: unknown): InvalidEvent {
   return typeof value === 'number'
     ? wrongRange(field, expected, describe(value))
@@ -64,7 +64,7 @@ const byteLengthGetter = Object.getOwnPropertyDescriptor(
   'byteLength',
 )?.get
 
-/** What a subclass says of its length may be false; then bytes of an earlier id would be written. */
+/** The real length. A subclass may report a false one, and bytes of an earlier id would be written. */
 function trueByteLength(array: Uint8Array): number {
   return Number(byteLengthGetter?.call(array))
 }
@@ -97,7 +97,7 @@ export function putId(
   target.set(value, offset)
 }
 
-/** Writes what the digits stand for. False, with the target spoilt, when there is another character. */
+/** Writes the bytes that the digits stand for. Another character spoils the target and returns false. */
 function putHex(target: Buffer, offset: number, digits: string): boolean {
   let all = 0
   // Faster than Buffer's own 'hex' (bench call-cost), which would take U+0130 for 0 as well.
@@ -191,7 +191,7 @@ export function strings(field: string, value: unknown): string[] {
   return copy
 }
 
-/** The number of one of `names`. */
+/** The code that `names` has for a name. */
 export function nameCode(
   field: string,
   names: ReadonlyMap<string, number>,

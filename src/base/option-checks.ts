@@ -2,8 +2,8 @@ import { resolve } from 'node:path'
 import { describe } from './describe'
 
 /*
- * One check a kind of option, as fields.ts has one a kind of field. Each returns the option or its default,
- * or throws a TypeError or RangeError that names the option, what is allowed and what was given.
+ * One check per kind of option, as field-checks.ts has one per kind of field. Each returns the option or its
+ * default, or throws a TypeError or RangeError that names the option, what is allowed and what was given.
  */
 
 /** An options object, by name. */
@@ -13,7 +13,7 @@ export type Fn<A extends unknown[], R> = (...args: A) => R
 
 /**
  * The own properties of an options object.
- * @param aliases what an option may be looked for as, such as its name in other libraries, and its name here
+ * @param aliases other names that an option may be given by mistake, each with its name here
  */
 export function valuesOf(
   where: string,
@@ -41,7 +41,7 @@ function lastName(where: string): string {
   return where.slice(where.lastIndexOf('.') + 1)
 }
 
-/** Throws the error for an option that is something else than expected. */
+/** Throws the error for an option whose value is not the expected one. */
 export function refuse(where: string, value: unknown, expected: string): never {
   const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : describe(value)
   const text = `${where}: expected ${expected}, got ${shown}`
@@ -90,7 +90,7 @@ export function oneOf<const Name extends string>(
   return value === undefined ? names[0] : nameFrom(where, value, names)
 }
 
-/** The one of the names that the value is. */
+/** The value, checked to be one of the names. */
 export function nameFrom<const Name extends string>(
   where: string,
   value: unknown,
@@ -119,7 +119,7 @@ export function filePath(where: string, values: Values): string | undefined {
   return text.startsWith('file:') ? text : resolve(text)
 }
 
-/** Throws where it is no time that a blocking drain may take. */
+/** Throws if it cannot limit the time of a blocking drain. */
 export function checkTimeoutMs(timeoutMs: number): void {
   if (typeof timeoutMs === 'number' && timeoutMs >= 0) return
   throw new RangeError(`timeoutMs: expected a number from 0, got ${describe(timeoutMs)}`)

@@ -29,7 +29,7 @@ import {
   TYPE_WARNING,
 } from './ring/record-header'
 
-/** A histogram's figures; all 0 while it is empty. Their unit is that of what was recorded. */
+/** A histogram's figures, in the unit of the recorded values; all 0 while it is empty. */
 export interface HistogramSummary {
   /** How many values were recorded. */
   count: number
@@ -51,18 +51,18 @@ export interface HistogramSummary {
 
 /** Syncs that took no longer than `limitNs`, and longer than the limit before it. */
 export interface SyncBucket {
-  /** Nanoseconds; Infinity in the last. Infinity has no JSON: it becomes null there. */
+  /** Nanoseconds; Infinity in the last bucket, which JSON turns into null. */
   limitNs: number
-  /** How many; those of the buckets below are not in it. */
+  /** How many, without those of the buckets below. */
   count: number
 }
 
 /**
- * What {@link ExecAudit.stats} returns: counts since construction, and what is in flight now. Plain
+ * Returned by {@link ExecAudit.stats}: counts since construction, and what is in flight now. Plain
  * data without a bigint. Times are in milliseconds since 1970, null for never.
  */
 export interface AuditStats {
-  /** `closing` from the call of `close()` until it has resolved; `disabled` when the policy is. */
+  /** `closing` from the call of `close()` until it has resolved; `disabled` if the policy is. */
   state: 'open' | 'closing' | 'closed' | 'disabled'
   /** Milliseconds since construction. */
   uptimeMs: number
@@ -70,13 +70,13 @@ export interface AuditStats {
   events: {
     /** Events (and `reopen()`s) that passed validation and found room. */
     accepted: number
-    /** The accepted events by method; a `reopen()` is in none. */
+    /** The accepted events by method; a `reopen()` counts in none. */
     byType: Record<EventName, number>
-    /** Of those accepted: settled, with any outcome. */
+    /** Accepted events that are settled, with any outcome. */
     settled: number
-    /** Of those accepted: not settled yet. */
+    /** Accepted events that are not settled yet. */
     pending: number
-    /** Age of the event that is pending longest, by the audit's clock; 0 when none is. */
+    /** Age of the event that is pending longest, by the audit's clock; 0 if none is. */
     oldestPendingMs: number
     /** Events whose outcome was `'durable'` (or `'written'`, with `fsync.method: 'none'`). */
     succeeded: number
@@ -85,15 +85,15 @@ export interface AuditStats {
     /** When an event failed last. */
     lastFailedAtMs: number | null
   }
-  /** Failed events by where: `encode` counts the caller's mistakes, `full` and `closed` refusals. */
+  /** Failed events by stage: `encode` counts the caller's mistakes, `full` and `closed` refusals. */
   failures: Record<FailureKind, number>
   /** Warnings, which the logger gets. */
   warnings: {
-    /** Those that are not one event's failure, also where the logger was spared them. */
+    /** Warnings that are not one event's failure, including those that the logger did not get. */
     byCode: Record<AuditWarningCode, number>
     /**
-     * How many the logger was spared because it had just had the same, or too many; those of failed
-     * events are in it.
+     * How many the logger did not get because it had just had the same warning, or too many; those of
+     * failed events included.
      */
     suppressed: number
   }
@@ -101,29 +101,29 @@ export interface AuditStats {
   ring: {
     /** How much it holds: `ringBytes`, rounded up. */
     capacityBytes: number
-    /** How much of it is taken now. */
+    /** How much of the ring is taken now. */
     usedBytes: number
-    /** The most that was taken at a time. */
+    /** The most that was ever taken. */
     usedBytesMax: number
   }
   /** Events outside the ring: waiting for room, or too large for it. */
   waiting: {
     /** How many wait now. */
     events: number
-    /** Bytes that they take now. */
+    /** How many bytes they take now. */
     bytes: number
-    /** The most bytes that they took at a time. */
+    /** The most bytes that they ever took. */
     bytesMax: number
     /** The option `maxWaitingBytes`. */
     limitBytes: number
   }
-  /** Groups: what was written and synced together. */
+  /** Groups of events that were written and synced together. */
   groups: {
     /** Groups that have their outcome, failed ones too. */
     count: number
-    /** Bytes of the lines of those that succeeded. */
+    /** Bytes of the lines of the groups that succeeded. */
     bytes: number
-    /** Events a group. */
+    /** Events per group. */
     events: HistogramSummary
     /** Further tries after a failure, within `retryForMs`. */
     retries: number
@@ -134,24 +134,24 @@ export interface AuditStats {
   syncs: {
     /** The option `fsync.method`; with `'none'` the figures stay 0. */
     method: SyncMethod
-    /** How many, those of failed tries included where they returned. */
+    /** How many returned, those of failed tries included. */
     count: number
-    /** Nanoseconds of all together. */
+    /** Nanoseconds of all syncs together. */
     totalNs: number
     /** How long each took, in nanoseconds. */
     durationNs: HistogramSummary
-    /** The same by fixed limits, 50 us to 10 s and beyond, as an exporter of metrics wants it. */
+    /** The durations by fixed limits, 50 us to 10 s and beyond, for exporters of metrics. */
     buckets: SyncBucket[]
   }
   /** The log. */
   file: {
-    /** Absolute; undefined when the policy is disabled. */
+    /** Absolute; undefined if the policy is disabled. */
     path: string | undefined
-    /** How often it was opened, the first time included. */
+    /** How often the log was opened, the first time included. */
     opens: number
     /** How often the file was found renamed, deleted or replaced, and the path was followed. */
     rotations: number
-    /** Fragments of lines that were found at its end, and closed with a newline. */
+    /** Fragments of lines that were found at the log's end, and closed with a newline. */
     tornTails: number
     /** Where the last line of this audit ended in its file; 0 before the first. */
     endBytes: number

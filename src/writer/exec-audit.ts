@@ -20,16 +20,16 @@ const DRAIN_SYNC_MS = 10_000
 const DISABLED = Promise.resolve<AuditOutcome>('disabled')
 
 /**
- * The audit trail of an exec gateway: one JSON line an event, appended to a file, each acknowledged
+ * The audit trail of an exec gateway: one JSON line per event, appended to a file, each acknowledged
  * when an fdatasync that began after the whole line was written has returned.
  *
  * The rules are those of x0x 0.19.47's `ExecAudit`. Each event method takes its event as it is at the
  * call and returns a promise of its {@link AuditOutcome}:
  *
- * - with `failureMode: 'open'` (default) it never throws and never rejects: what goes wrong is counted
- *   in the diagnostics, warned about, and the outcome is `'failed'`;
- * - with `failureMode: 'closed'` it rejects: with an AuditError where the event could not be made
- *   durable, with a TypeError or RangeError where the event itself is wrong.
+ * - with `failureMode: 'open'` (default) it never throws and never rejects: a failure is counted in the
+ *   diagnostics and warned about, and the outcome is `'failed'`;
+ * - with `failureMode: 'closed'` it rejects with an AuditError if the event could not be made durable,
+ *   and with a TypeError or RangeError if the event itself is wrong.
  *
  * Lines stand in the file in the order of the calls. Pending events keep the process alive; an idle
  * `ExecAudit` does not.
@@ -39,13 +39,13 @@ const DISABLED = Promise.resolve<AuditOutcome>('disabled')
  * await audit.started({ requestId, pid: child.pid })
  */
 export class ExecAudit implements AuditTrail {
-  /** The policy's `auditTasklistId`; undefined when it has none or is disabled. Not acted on. */
+  /** The policy's `auditTasklistId`; undefined if it has none or is disabled. Not acted on. */
   readonly tasklistId: string | undefined
   readonly #writer: AuditWriter | undefined
 
   /**
    * Starts the worker; the file is opened with the first event.
-   * @param diagnostics told of each failed event, once
+   * @param diagnostics gets each failed event, once
    * @throws TypeError or RangeError for a mistake in the policy or the options, naming it
    */
   constructor(policy: ExecPolicy, diagnostics: AuditFailureRecorder, options?: ExecAuditOptions) {
@@ -84,18 +84,18 @@ export class ExecAudit implements AuditTrail {
   }
 
   /**
-   * Resolves when every event accepted so far is settled, with whatever outcome. Ends the wait for
-   * company that `fsync.maxDelayMs` asks for. Never rejects.
+   * Resolves when every event accepted so far is settled, with whatever outcome. Ends the wait that
+   * `fsync.maxDelayMs` asks for. Never rejects.
    */
   drain(): Promise<void> {
     return this.#writer?.drain() ?? Promise.resolve()
   }
 
   /**
-   * As {@link drain}, but blocks the calling thread: for `process.on('exit')`, where no promise is
-   * settled any more. Where the worker does not drain, this thread does.
+   * Like {@link drain}, but blocks the calling thread, for `process.on('exit')`, when promises settle no
+   * more. If the worker does not drain, this thread does.
    * @param timeoutMs milliseconds, from 0; default 10,000
-   * @returns true when no event is pending, false when the time ran out
+   * @returns true if no event is pending, false if the time ran out
    * @throws RangeError for a `timeoutMs` that is no number from 0
    */
   drainSync(timeoutMs: number = DRAIN_SYNC_MS): boolean {
@@ -104,7 +104,7 @@ export class ExecAudit implements AuditTrail {
   }
 
   /**
-   * Closes the file and opens the path afresh, creating it where it is missing; for a SIGHUP handler.
+   * Closes the file and opens the path afresh, creating it if it is missing; for a SIGHUP handler.
    * It takes its place in the order of the calls. Not needed for rotation by rename: the path is
    * followed anyway. Resolves and rejects as an event does.
    */
@@ -120,7 +120,7 @@ export class ExecAudit implements AuditTrail {
     return this.#writer?.close() ?? Promise.resolve()
   }
 
-  /** Same as {@link close}, for `await using`. */
+  /** Calls {@link close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

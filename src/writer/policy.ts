@@ -4,7 +4,7 @@ import { describe } from '../base/describe'
 /** Whether and where to audit; x0x's `[exec]` section. */
 export type ExecPolicy =
   | {
-      /** Audits. */
+      /** Events are recorded. */
       enabled: true
       /** The log file. A relative path is taken from the working directory at construction. */
       auditLogPath: string
@@ -18,9 +18,9 @@ export type ExecPolicy =
       reason?: string | undefined
     }
 
-/** A policy that was checked. */
+/** A checked policy. */
 export interface CheckedPolicy {
-  /** Absolute, or undefined when the policy is disabled. */
+  /** Absolute, or undefined if the policy is disabled. */
   readonly auditLogPath: string | undefined
   readonly tasklistId: string | undefined
 }
@@ -28,15 +28,15 @@ export interface CheckedPolicy {
 const POLICY_NAMES = ['enabled', 'auditLogPath', 'auditTasklistId', 'reason']
 
 /**
- * Checks a policy. Throws a TypeError that names the property. Others than the known are left alone, since
- * a gateway may pass its whole configuration; only a known one that is written otherwise is refused.
+ * Checks a policy. Throws a TypeError that names the property. Unknown properties are left alone, since a
+ * gateway may pass its whole configuration; only a misspelt known one is refused.
  */
 export function checkPolicy(policy: ExecPolicy): CheckedPolicy {
   const input: unknown = policy
   if (typeof input !== 'object' || input === null) {
     throw new TypeError(`policy: expected an object, got ${describe(input)}`)
   }
-  // Its own properties alone: what Object.prototype was given must not switch the audit on, or off.
+  // Its own properties alone: a polluted Object.prototype must not switch the audit on, or off.
   const own: Record<string, unknown> = { __proto__: null, ...input }
   checkSpelling(own)
   const { enabled, auditLogPath, auditTasklistId, reason } = own
@@ -65,11 +65,11 @@ export function checkPolicy(policy: ExecPolicy): CheckedPolicy {
   return { auditLogPath: resolve(auditLogPath), tasklistId: auditTasklistId ?? undefined }
 }
 
-/** Refuses `auditTasklistID` and `audit_tasklist_id`, which would be missed without a word. */
+/** Refuses `auditTasklistID` and `audit_tasklist_id`, which would be silently ignored. */
 function checkSpelling(own: Readonly<Record<string, unknown>>): void {
   for (const name of Object.keys(own)) {
     const known = POLICY_NAMES.find((candidate) => plain(candidate) === plain(name))
-    // Beside the known one it is the caller's own affair.
+    // Beside the correct one it is the caller's own affair.
     if (known === undefined || Object.hasOwn(own, known)) continue
     throw new TypeError(`policy.${name}: unknown property; did you mean ${known}?`)
   }

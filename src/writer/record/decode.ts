@@ -55,7 +55,7 @@ export class CorruptRecordError extends Error {}
 
 /**
  * Reads the record of `length` bytes at `index`. The twin of encode.ts.
- * Throws {@link CorruptRecordError} where the bytes contradict the layout.
+ * Throws {@link CorruptRecordError} if the bytes contradict the layout.
  */
 export function decode(record: RecordBytes, index: number, length: number): AuditLine {
   if (length < RECORD_HEADER_BYTES) throw new CorruptRecordError('shorter than a record')

@@ -69,7 +69,7 @@ function codesOf(names: readonly string[]): ReadonlyMap<string, number> {
   return new Map(names.map((name, code) => [name, code]))
 }
 
-/** What goes through the ring: an event, or the wish that the drainer open the path afresh. */
+/** The records of the ring: events, and the request that the drainer open the path afresh. */
 export type RecordName = EventName | 'reopen'
 
 const KIND_CODES = codesOf(WARNING_KINDS)
@@ -86,7 +86,7 @@ const TYPES = {
 /** How deep events may be recorded from within a getter, `redact` or the clock of one another. */
 const NESTING_MAX = 8
 
-/** What the encoder needs to know of the options. */
+/** The options that the encoder uses. */
 export interface EncoderOptions extends RedactOptions {
   readonly maxEventBytes: number
   /** Milliseconds since 1970. */
@@ -105,14 +105,14 @@ export class EventEncoder {
   readonly #depth: number
   #nested: EventEncoder | undefined
   #isPreparing = false
-  /** The field that is being read, for what a getter throws. */
+  /** The field that is being read, to name it if its getter throws. */
   #field = 'event'
   #type = 0
   #flags = 0
   #code = 0
   #time = 0
   readonly #ids = Buffer.alloc(ALL_IDS_BYTES)
-  /** The first of them: Buffer.copy would make such a view for each event. */
+  /** The request's part of them: Buffer.copy would make such a view per event. */
   readonly #requestId = this.#ids.subarray(0, REQUEST_ID_BYTES)
   #number0: number | bigint = 0
   #number1: number | bigint = 0
@@ -156,7 +156,7 @@ export class EventEncoder {
     }
   }
 
-  /** The record type of what is prepared. */
+  /** The record type of the prepared event. */
   get type(): number {
     return this.#type
   }
@@ -173,7 +173,7 @@ export class EventEncoder {
   }
 
   /**
-   * Writes the prepared event, once, as a record at `index`, where there is room for {@link maxBytes} or
+   * Writes the prepared event, once, as a record at `index`, which must have room for {@link maxBytes} or
    * {@link exactBytes}; the ring's own words are left alone. Returns the record's length in bytes.
    */
   write({ view, bytes }: RecordBytes, index: number): number {
@@ -207,16 +207,16 @@ export class EventEncoder {
     }
     view.setUint32(index + STRING_COUNT_OFFSET, this.#strings.count, true)
     this.#strings.writeLengths(view, index + STRING_LENGTHS_OFFSET)
-    // The room is at least that of the text, so this never stops short.
+    // There is room for the whole text, so this never stops short.
     const { text } = this.#strings
     const written = text === '' ? 0 : bytes.write(text, index + this.#fixedBytes, 'utf8')
     view.setUint32(index + TEXT_BYTES_OFFSET, written, true)
-    // An event of megabytes must not be held until the next one comes.
+    // An event of megabytes must not be kept until the next one comes.
     this.#strings.clear()
     return this.#fixedBytes + written
   }
 
-  /** Resets what is prepared and takes the time, which is that of the call. */
+  /** Forgets the previous event and takes the time, which is that of the call. */
   #reset(type: number): void {
     this.#field = 'event'
     this.#type = type
@@ -299,7 +299,7 @@ export class EventEncoder {
     putId(this.#ids, machineAt, PARTY_ID_BYTES, this.#at('machineId'), event.machineId)
   }
 
-  /** Notes the field that is read next, and returns its name. Stands before the reading of its value. */
+  /** Notes the field that is read next, and returns its name. Called before the value is read. */
   #at(field: string): string {
     this.#field = field
     return field
@@ -335,7 +335,7 @@ export class EventEncoder {
     return true
   }
 
-  /** What was thrown while a field was read, as an error that names it. */
+  /** The error of reading a field, as one that names the field. */
   #named(thrown: unknown): unknown {
     if (isInvalidEvent(thrown)) return thrown
     const text = `${this.#field}: expected a readable value, but reading it threw`

@@ -16,7 +16,7 @@ export const EXIT_BYTES = 72
 
 /**
  * request and denial: the ids stand beside the request id (80 bytes in a row), then numbers, then
- * a u32 for each string with its length in UTF-16 units, then all text as UTF-8.
+ * a u32 per string with its length in UTF-16 units, then all text as UTF-8.
  */
 export const AGENT_ID_OFFSET = 40
 export const MACHINE_ID_OFFSET = 72
@@ -52,7 +52,7 @@ export function putU64(view: DataView, offset: number, value: number | bigint): 
   view.setUint32(offset + HIGH_WORD, Math.floor(value / 2 ** 32), true)
 }
 
-/** Reads an unsigned 64-bit integer: a number where that is exact, else a bigint. */
+/** Reads an unsigned 64-bit integer: a number if that is exact, else a bigint. */
 export function getU64(view: DataView, offset: number): number | bigint {
   const low = view.getUint32(offset, true)
   const high = view.getUint32(offset + HIGH_WORD, true)

@@ -1,18 +1,18 @@
 import { types } from 'node:util'
 import { invalidEvent, isInvalidEvent, strings } from '../../base/field-checks'
 
-/** What {@link redactArgv} needs to know of the options. */
+/** The options that {@link redactArgv} uses. */
 export interface RedactOptions {
   readonly redact: ((argv: readonly string[]) => unknown) | undefined
-  /** Goes on with an argv without its values where `redact` fails, instead of refusing the event. */
+  /** If `redact` fails, goes on with an argv without its values instead of refusing the event. */
   readonly withholdOnRedactError: boolean
-  /** Told why `redact` has failed, in either case. */
+  /** Gets the reason why `redact` failed, in either case. */
   readonly onRedactError: (error: Error) => void
 }
 
 /**
- * Argv as the option `redact` wants it written. Where that throws, or returns something else than an array
- * of strings, argv as it was must not be written, and nothing may quote it.
+ * Argv as the option `redact` wants it written. If that throws, or returns anything but an array of
+ * strings, argv as it was must not be written, and nothing may quote it.
  */
 export function redactArgv(argv: string[], options: RedactOptions): readonly string[] {
   const { redact, withholdOnRedactError, onRedactError } = options
@@ -34,7 +34,7 @@ function redactError(thrown: unknown): Error {
   return invalidEvent(new TypeError(text, { cause: withoutText(thrown) }), 'redact(argv)')
 }
 
-/** Where it was thrown, without its text, which may quote an argument: warnings go where logs go. */
+/** The stack of an error without its text, which may quote an argument: warnings go where logs go. */
 function withoutText(thrown: unknown): Error {
   const error = new Error('its text is withheld, as it may quote an argument')
   error.stack = `Error: ${error.message}${framesOf(thrown)}`

@@ -1,20 +1,20 @@
 import { STRING_LENGTH_BYTES } from './record-layout'
 
-/** Room for the lengths of an event's strings: to begin with, and kept from one event to the next. */
+/** Room for the lengths of an event's strings: at first, and the most that is kept for the next event. */
 const CAPACITY_FIRST = 64
 const CAPACITY_KEPT_MAX = 4096
 
 /**
- * Strings in one run, and the length of each in UTF-16 units: so that they are encoded by one native
- * call, and no array of them is made on the way. The run itself is all that a call allocates beside its
- * promise and the time: a call for each string would be slower.
+ * Strings in one run, and the length of each in UTF-16 units, so that one native call encodes them and no
+ * array of them is made on the way. Beside its promise and the time, a call allocates only the run; a
+ * native call per string would be slower.
  */
 export class StringRun {
   #text = ''
   #lengths = new Uint32Array(CAPACITY_FIRST)
   #count = 0
 
-  /** All strings, one behind the other. */
+  /** All strings, one after another. */
   get text(): string {
     return this.#text
   }
