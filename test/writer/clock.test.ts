@@ -18,7 +18,7 @@ describe('the time of an event', () => {
     expect(times()).toEqual([1_700_000_000_000, 1_600_000_000_000, 0, 0, 2 ** 53 - 1, 2 ** 53 - 1])
   })
 
-  it('is the system time where the clock throws or gives no number', async () => {
+  it('is the system time if the clock throws or returns no number', async () => {
     const clocks = [
       () => {
         throw new Error('broken')

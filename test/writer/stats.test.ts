@@ -55,7 +55,7 @@ describe('the stats', () => {
     })
   })
 
-  it('tell what state it is in, and for how long it has been', async () => {
+  it('have the state of the audit, and its uptime', async () => {
     const { audit } = openAudit(dir.path('exec.log'))
     const { uptimeMs, state } = audit.stats()
     expect(state).toBe('open')
@@ -67,9 +67,9 @@ describe('the stats', () => {
     expect(audit.stats().uptimeMs).toBeGreaterThan(uptimeMs)
   })
 
-  it('tell the age of the event that is pending longest, in the ring or beside it', async () => {
+  it('have the age of the event that is pending longest, in the ring or beside it', async () => {
     let now = 1_000
-    // The worker waits for company that does not come.
+    // The worker waits for more events, which do not come.
     const options = { clock: () => now, fsync: { maxDelayMs: 60_000 }, ringBytes: 1024 }
     const { audit } = openAudit(dir.path('exec.log'), options)
     expect(audit.stats().events.oldestPendingMs).toBe(0)
@@ -85,7 +85,7 @@ describe('the stats', () => {
     expect(audit.stats().events).toMatchObject({ pending: 0, oldestPendingMs: 0 })
   })
 
-  it('may be asked for by the clock', async () => {
+  it('may be read by the clock', async () => {
     const ages: number[] = []
     const clock = (): number => {
       ages.push(audit.stats().events.oldestPendingMs)
@@ -139,7 +139,7 @@ describe('the stats', () => {
     expect(audit.stats().file).toMatchObject({ rotations: 2, opens: 4 })
   })
 
-  it('tell when a group last succeeded', async () => {
+  it('have the time at which a group last succeeded', async () => {
     const { audit } = openAudit(dir.path('exec.log'))
     expect(audit.stats().groups.lastSucceededAtMs).toBeNull()
     const before = Date.now()

@@ -148,7 +148,7 @@ describe('a mistake in an event', () => {
       'requestId: expected a Uint8Array of 16 bytes or 32 hexadecimal digits, got undefined'
     expect(emitted.mock.calls.map(([text]) => text)).toEqual([
       'exec audit: recordAuditFailure threw: Error: broken',
-      `exec audit: ${mistake} [told here, for the logger threw: Error: broken]`,
+      `exec audit: ${mistake} [reported here, for the logger threw: Error: broken]`,
     ])
     emitted.mockRestore()
     expect(await tested.audit.started(startedEvent({ pid: 0 }))).toBe('durable')

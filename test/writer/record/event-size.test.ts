@@ -52,7 +52,7 @@ describe('the size of an event', () => {
   })
 
   it.each([[1], [0], [-1], [8]])(
-    'at the limit of what the ring takes itself, %i bytes beside it',
+    "at the limit of the ring's own records, %i bytes beside it",
     async (beside) => {
       const ringBytes = 4 * KIB
       const { audit } = openAudit(dir.path('exec.log'), { ringBytes })
@@ -148,7 +148,7 @@ describe('redact', () => {
     return text.split('\n').map((line): string[] => JSON.parse(line).argv)
   }
 
-  it('changes what is logged, and not what the caller holds', async () => {
+  it("changes the logged argv, and not the caller's", async () => {
     const { audit } = openAudit(dir.path('exec.log'), {
       redact: (argv) => argv.map((argument) => argument.replace(/token=.*/, 'token=***')),
     })
@@ -204,15 +204,15 @@ describe('redact', () => {
     },
   )
 
-  it('that throws is told of by the place, and not by its text, which may quote an argument', async () => {
+  it('that throws is reported with the stack, and not with the text, which may quote an argument', async () => {
     const { audit, warned } = open({
       redact: function ofTheGateway(): never {
         throw new Error('cannot parse\n    at token=s3cret')
       },
     })
     await audit.request(requestEvent({ argv: ['token=s3cret'] }))
-    const told = inspect(warned, { depth: 9 })
-    expect(told).not.toContain('s3cret')
-    expect(told).toMatch(/^ +at .*ofTheGateway/m)
+    const reported = inspect(warned, { depth: 9 })
+    expect(reported).not.toContain('s3cret')
+    expect(reported).toMatch(/^ +at .*ofTheGateway/m)
   })
 })

@@ -3,12 +3,12 @@ import { startedEvent, startedLines, VALID_EVENTS } from '../../support/events'
 import { call, METHODS, type Method, openAudit } from '../../support/open-audit'
 import { useTempDir } from '../../support/temp-dir'
 
-/** Values that a field must not have, the error each is answered with, and what that says is allowed. */
+/** Values that a field must not have, the error for each, and the values it says are allowed. */
 interface Mistake {
   readonly error: typeof TypeError | typeof RangeError
   readonly allowed: string
   readonly values: readonly unknown[]
-  /** What the error names, where that is not the field itself. */
+  /** The name in the error, if it is not the field itself. */
   readonly named?: string
 }
 
