@@ -26,7 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['writer/options', 'writer/audit-stats', 'writer/exit-drain'],
   ],
   'writer/audit-trail': ['format', 'writer/audit-stats'],
-  'writer/audit-stats': ['base', 'format', 'writer/ring', 'writer/failure'],
+  'writer/audit-stats': ['format', 'writer/ring', 'writer/failure'],
   'writer/options': ['base', 'writer/ring'],
   'writer/policy': ['base'],
   'writer/exit-drain': [],
@@ -57,6 +57,8 @@ const CALLER_SIDE = /^writer\/(caller|failure)\/|^writer\/(record\/encode|worker
 interface Import {
   readonly module: string
   readonly isTypeOnly: boolean
+  /** By a `require` or `import()` of its own, when it runs. */
+  readonly isLate: boolean
 }
 
 const modules = new Map(
@@ -71,17 +73,18 @@ function importsOf(name: string): Import[] {
   const text = readFileSync(path, 'utf8')
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest, true)
   const found: Import[] = []
-  const add = (specifier: ts.Node | undefined, isTypeOnly: boolean) => {
+  const add = (specifier: ts.Node | undefined, isTypeOnly: boolean, isLate = false) => {
     if (specifier === undefined || !ts.isStringLiteralLike(specifier)) return
     if (!specifier.text.startsWith('.')) return
-    found.push({ module: moduleAt(join(dirname(name), specifier.text)), isTypeOnly })
+    const module = moduleAt(join(dirname(name), specifier.text))
+    found.push({ module, isTypeOnly, isLate })
   }
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, isTypesOnly(node.importClause))
     else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, areTypesOnly(node))
     else if (ts.isImportTypeNode(node)) {
       add(ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined, true)
-    } else if (ts.isCallExpression(node) && isLoad(node)) add(node.arguments[0], false)
+    } else if (ts.isCallExpression(node) && isLoad(node)) add(node.arguments[0], false, true)
     ts.forEachChild(node, visit)
   }
   visit(file)
@@ -139,13 +142,12 @@ function isAllowed(from: string, to: string): boolean {
   return [rule, ...(MAY_IMPORT[rule] ?? [])].some((folder) => isUnder(to, folder))
 }
 
-/** The modules that a module loads, all the way down; late loads are followed if they are asked for. */
-function loadedBy(root: string, isEnd: (module: string) => boolean = () => false): Set<string> {
+/** The modules that a module loads when it is loaded itself, all the way down. */
+function loadedBy(root: string): Set<string> {
   const seen = new Set<string>()
   const visit = (module: string) => {
-    if (isEnd(module)) return
-    for (const { module: next, isTypeOnly } of modules.get(module) ?? []) {
-      if (isTypeOnly || seen.has(next)) continue
+    for (const { module: next, isTypeOnly, isLate } of modules.get(module) ?? []) {
+      if (isTypeOnly || isLate || seen.has(next)) continue
       seen.add(next)
       visit(next)
     }
@@ -204,10 +206,21 @@ describe('the import table', () => {
 
 describe('the two threads', () => {
   it('keep what only the drainer runs out of what the calling thread loads', () => {
-    const lateLoad = 'writer/worker/caller-drainer'
-    const loaded = loadedBy('index', (module) => module === lateLoad)
-    expect(loaded).toContain(lateLoad)
+    const loaded = loadedBy('index')
+    expect(loaded).toContain('writer/worker/caller-drainer')
     expect([...loaded].filter((module) => DRAINER_SIDE.test(module))).toEqual([])
+  })
+
+  it('have one place where the calling thread loads the drainer late', () => {
+    const loads = [...modules].flatMap(([from, imports]) =>
+      imports
+        .filter(({ module: to, isLate }) => isLate && DRAINER_SIDE.test(to))
+        .map(({ module: to }) => `${from} loads ${to}`),
+    )
+    expect(loads).toEqual([
+      'writer/worker/caller-drainer loads writer/drain/drain-loop',
+      'writer/worker/caller-drainer loads writer/log/open-descriptors',
+    ])
   })
 
   it('keep what only the calling thread runs out of what the worker loads', () => {

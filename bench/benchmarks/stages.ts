@@ -21,7 +21,7 @@ import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { SonicBoom } from 'sonic-boom'
 import type { AuditLine } from '../../src/format/line'
-import type { Settle } from '../../src/writer/caller/settlement'
+import type { RingView } from '../../src/writer/ring/memory-map'
 import type { RingProducer } from '../../src/writer/ring/ring'
 import type { Benchmark, Context, Plot } from '../harness/benchmark'
 import { checkLines, linesOf } from '../harness/read-back'
@@ -35,8 +35,7 @@ import type { FileCheck, Result, Row } from '../report/report'
 import { formatNumber } from '../report/table'
 
 const {
-  Acks,
-  acknowledge,
+  Settlement,
 }: typeof import('../../src/writer/caller/settlement') = require('../../dist/writer/caller/settlement')
 const {
   decode,
@@ -50,6 +49,7 @@ const {
 const {
   LENGTH_OFFSET,
   recordBytes,
+  TYPE_REQUEST,
 }: typeof import('../../src/writer/ring/record-header') = require('../../dist/writer/ring/record-header')
 const ring: typeof import('../../src/writer/ring/ring') = require('../../dist/writer/ring/ring')
 const {
@@ -226,20 +226,28 @@ function serializeBurst(): () => number {
   return () => lines.reduce((length, line) => length + serialize(line).length, 0)
 }
 
+function newSettlement(view: RingView, producer: RingProducer) {
+  const options = { path: '', success: 'durable', rejects: false } as const
+  const reporter = { isFailing: false, note: () => undefined, noteSuccess: () => undefined }
+  const events = { onFreed: () => undefined, onMoved: () => undefined }
+  return new Settlement(view, producer, options, reporter, events)
+}
+
 async function acknowledgeNs(samples: number): Promise<number> {
   const { memory, producer, fill } = newRing()
   const consumer = new ring.RingConsumer(memory.ring)
-  const acks = new Acks()
-  const settleOne = (settle: Settle) => settle('durable')
+  const settlement = newSettlement(memory.ring, producer)
   const before = async () => {
     fill((position) => {
-      void new Promise((settle: Settle) => acks.push(position, settle))
+      void settlement.newPromise()
+      settlement.countAccepted(TYPE_REQUEST)
+      settlement.expect(position, settlement.newSettle)
     })
     consumer.publish(producer.tailPosition)
   }
   const burst = () => {
-    acknowledge(producer, acks, settleOne)
-    if (acks.size > 0) throw new Error('stages: a promise was left over')
+    settlement.settle()
+    if (settlement.pending > 0) throw new Error('stages: a promise was left over')
   }
   return await burstNs(burst, { samples, before })
 }

@@ -1,6 +1,6 @@
 /*
- * These read what was thrown, which may be anything. They do not ask for its class: an error that passes
- * through a test runner or a worker belongs to another realm.
+ * For thrown values, which may be anything. Not by class: an error that passes through a test
+ * runner or a worker is another realm's.
  */
 
 /** The thrown value as text. */
@@ -20,7 +20,7 @@ export function codeOf(thrown: unknown): string | undefined {
 
 const SHOWN_CHARACTERS = 40
 
-/** A value's type, with as much of the value as is safe to show. */
+/** A value's type, and as much of the value as is safe to show. */
 export function describe(value: unknown): string {
   if (value === null) return 'null'
   if (typeof value === 'string') return `a string of ${value.length} characters`

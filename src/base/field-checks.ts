@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { types } from 'node:util'
 import { describe, shorten } from './describe'
-import { I32_MAX, I32_MIN, U32_MAX } from './integers'
+import { I32_MAX, I32_MIN, U32_MAX, U64_MAX } from './integers'
 
 /*
  * One check per kind of field. Each returns the field as a primitive or throws a TypeError (wrong type)
@@ -11,7 +11,6 @@ import { I32_MAX, I32_MIN, U32_MAX } from './integers'
 
 type InvalidEvent = TypeError | RangeError
 
-const U64_MAX = 2n ** 64n - 1n
 const NOT_HEX = -1
 /** The value of an ASCII character as a hexadecimal digit. */
 const HEX_VALUES = Int8Array.from({ length: 128 }, (_, code) => {
@@ -27,7 +26,7 @@ export interface InvalidEventError extends Error {
   readonly field: string
 }
 
-/** The errors made here. A getter may throw something that only looks like one of them. */
+/** The errors made here. A getter may throw anything, even something that looks like one of them. */
 const made = new WeakSet<object>()
 
 /** Makes the error for a mistake in an event. */
@@ -64,7 +63,7 @@ const byteLengthGetter = Object.getOwnPropertyDescriptor(
   'byteLength',
 )?.get
 
-/** The real length. A subclass may report a false one, and bytes of an earlier id would be written. */
+/** A subclass may lie about its length; then bytes of an earlier id would be written. */
 function trueByteLength(array: Uint8Array): number {
   return Number(byteLengthGetter?.call(array))
 }
@@ -97,7 +96,7 @@ export function putId(
   target.set(value, offset)
 }
 
-/** Writes the bytes that the digits stand for. Another character spoils the target and returns false. */
+/** Writes the bytes of the digits. False, with the target spoilt, if there is another character. */
 function putHex(target: Buffer, offset: number, digits: string): boolean {
   let all = 0
   // Faster than Buffer's own 'hex' (bench call-cost), which would take U+0130 for 0 as well.
@@ -202,55 +201,4 @@ export function nameCode(
   const allowed = `one of ${[...names.keys()].join(', ')}`
   if (typeof value !== 'string') throw wrongType(field, allowed, value)
   throw wrongRange(field, allowed, JSON.stringify(shorten(value)))
-}
-
-const EMPTY_OBJECT: object = {}
-
-/** The event, without what a polluted Object.prototype would lend it. */
-export function fieldsOf(input: unknown): Record<string, unknown> {
-  if (!isObject(input)) {
-    const text = `event: expected an object with the event's fields, got ${describe(input)}`
-    throw invalidEvent(new TypeError(text), 'event')
-  }
-  return isFieldLent(EMPTY_OBJECT) ? ownFields(input) : input
-}
-
-/**
- * Whether a plain object has a field of an event by inheritance. Each is asked for by its name: a loop
- * over all there are costs more, and would not meet what is lent without being enumerable.
- */
-function isFieldLent(empty: object): boolean {
-  return (
-    'requestId' in empty ||
-    'agentId' in empty ||
-    'machineId' in empty ||
-    'argv' in empty ||
-    'matchedAcl' in empty ||
-    'stdinBytes' in empty ||
-    'timeoutMs' in empty ||
-    'pid' in empty ||
-    'kind' in empty ||
-    'bytes' in empty ||
-    'code' in empty ||
-    'signal' in empty ||
-    'durationMs' in empty ||
-    'stdoutBytes' in empty ||
-    'stderrBytes' in empty ||
-    'truncated' in empty ||
-    'reason' in empty
-  )
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
-}
-
-/** The event's own fields, and those of its class, but none that Object.prototype was given. */
-function ownFields(event: Record<string, unknown>): Record<string, unknown> {
-  return new Proxy(event, {
-    get(target, name) {
-      const isPolluted = name in Object.prototype && !Object.hasOwn(target, name)
-      return isPolluted ? undefined : Reflect.get(target, name)
-    },
-  })
 }

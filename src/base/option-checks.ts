@@ -119,7 +119,7 @@ export function filePath(where: string, values: Values): string | undefined {
   return text.startsWith('file:') ? text : resolve(text)
 }
 
-/** Throws if it cannot limit the time of a blocking drain. */
+/** Throws if it is no time limit for a blocking drain. */
 export function checkTimeoutMs(timeoutMs: number): void {
   if (typeof timeoutMs === 'number' && timeoutMs >= 0) return
   throw new RangeError(`timeoutMs: expected a number from 0, got ${describe(timeoutMs)}`)

@@ -1,4 +1,4 @@
-import { I32_MAX, I32_MIN, U32_MAX } from '../base/integers'
+import { I32_MAX, I32_MIN, U32_MAX, U64_MAX } from '../base/integers'
 import { DENIAL_REASONS, type DenialReason, WARNING_KINDS, type WarningKind } from './events'
 import { explainLine } from './explain-line'
 import { type AuditProblem, type AuditRecord, type LinePlace, problemAt, type U64 } from './records'
@@ -39,8 +39,7 @@ const KINDS = new Map<string, WarningKind>(WARNING_KINDS.map((name) => [name, na
 const REASONS = new Map<string, DenialReason>(DENIAL_REASONS.map((name) => [name, name]))
 const EVENT_AT = '{"event":"'.length
 
-const U64_MAX = 2n ** 64n - 1n
-/** A number of at most this many digits is a safe integer. */
+/** Any number of so few digits is a safe integer. */
 const SAFE_DIGITS = 15
 /** A string cut from a longer line is copied, so that keeping it does not keep the line. */
 const CUT_FROM_MAX = 512

@@ -27,7 +27,7 @@ import { redactWarning } from '../writer/failure/warnings'
 import { type CheckedOptions, checkOptions, type ExecAuditOptions } from '../writer/options'
 import { type CheckedPolicy, checkPolicy, type ExecPolicy } from '../writer/policy'
 import { decode } from '../writer/record/decode'
-import { EventEncoder } from '../writer/record/encode'
+import { EventEncoder, reentryError } from '../writer/record/encode'
 import { recordBytes } from '../writer/ring/record-header'
 import { checkCount, type Failing, type FailOptions, PlannedFailures } from './planned-failures'
 
@@ -35,7 +35,7 @@ import { checkCount, type Failing, type FailOptions, PlannedFailures } from './p
 export interface MemoryAuditOptions extends ExecAuditOptions {
   /**
    * As for `ExecAudit`; default an enabled one. With a disabled one each event's outcome is `'disabled'`,
-   * and nothing is kept. The path only stands in messages.
+   * and nothing is kept. The path appears only in messages.
    */
   policy?: ExecPolicy | undefined
 }
@@ -45,13 +45,13 @@ export interface FailedEvent {
   /** Which method was called. */
   readonly event: EventName
   /**
-   * The line as it would be in the file, without the newline; undefined if it never came to that: the event was
+   * The line for the file, without its newline; undefined if there was none to write: the event was
    * wrong, or the audit closed.
    */
   readonly line: string | undefined
   /** The stage at which it failed; `'encode'` for a wrong event, `'full'` and `'closed'` for a refusal. */
   readonly stage: FailureKind
-  /** The error that the promise was rejected with, or with `failureMode: 'open'` would have been. */
+  /** The reason that the promise was rejected with, or would have been without `failureMode: 'open'`. */
   readonly error: Error
 }
 
@@ -68,8 +68,8 @@ const DISABLED = Promise.resolve<AuditOutcome>('disabled')
 
 /**
  * An audit for unit tests: the events stay in memory, with no worker and no file. Events are checked,
- * cut, redacted and written as lines by the very code of `ExecAudit`, so that a wrong event is treated
- * just as there in both failure modes.
+ * cut, redacted and made into lines by the code of `ExecAudit` itself, so that a wrong event is treated
+ * as there in both failure modes.
  *
  * @example
  * const audit = new MemoryAudit({ failureMode: 'closed' })
@@ -98,7 +98,7 @@ export class MemoryAudit implements AuditTrail {
   /**
    * @param options those of `ExecAudit`, of which those about the file, the ring and the worker change
    *   nothing; and its policy
-   * @param diagnostics notified of each failed event, once
+   * @param diagnostics records each failed event, once
    * @throws TypeError or RangeError for a mistake in the options, naming it
    */
   constructor(
@@ -142,7 +142,7 @@ export class MemoryAudit implements AuditTrail {
     return [...this.#lines]
   }
 
-  /** Events that are held back, see {@link hold}. */
+  /** How many events are held back, see {@link hold}. */
   get heldEvents(): number {
     return this.#pending.length
   }
@@ -159,16 +159,15 @@ export class MemoryAudit implements AuditTrail {
   }
 
   /**
-   * Has the next events fail: resolve `'failed'`, or reject with an AuditError. Wrong events are not
-   * counted. Further calls add to it: an event fails as the first call says that is
-   * about its name.
+   * Makes the next events fail: resolve `'failed'`, or reject with an AuditError. Wrong events are not
+   * counted. Further calls add to the plan: an event takes the first planned failure that matches its name.
    * @throws TypeError or RangeError for a mistake in the options, naming it
    */
   failNext(options: FailOptions = {}): void {
     this.#planned.add(options)
   }
 
-  /** Takes back what is left of {@link failNext}: the disk works again. */
+  /** Drops the planned failures that have not happened yet: the disk works again. */
   clearFailures(): void {
     this.#planned.clear()
   }
@@ -179,8 +178,8 @@ export class MemoryAudit implements AuditTrail {
   }
 
   /**
-   * Settles the first `count` events that are held, in their order; all of them ends the hold.
-   * @throws TypeError or RangeError for a count that is neither an integer from 0 nor Infinity
+   * Settles the first `count` held events, in order; without a count, all of them, which ends the hold.
+   * @throws TypeError or RangeError if `count` is neither an integer from 0 nor Infinity
    */
   release(count: number = Number.POSITIVE_INFINITY): void {
     checkCount('count', count)
@@ -224,9 +223,9 @@ export class MemoryAudit implements AuditTrail {
 
   reopen(): Promise<AuditOutcome> {
     if (this.#isDisabled) return DISABLED
-    return this.#isClosed
-      ? this.#refuse({ stage: 'closed', error: closedError() })
-      : Promise.resolve<AuditOutcome>(this.#outcome)
+    if (this.#isClosed) return this.#refuse({ stage: 'closed', error: closedError() })
+    if (this.#encoder.isTaken) return this.#refuse({ stage: 'encode', error: reentryError() })
+    return Promise.resolve<AuditOutcome>(this.#outcome)
   }
 
   async close(): Promise<void> {
@@ -265,10 +264,13 @@ export class MemoryAudit implements AuditTrail {
   #submit(event: EventName, input: unknown): Promise<AuditOutcome> {
     if (this.#isDisabled) return DISABLED
     if (this.#isClosed) return this.#refuse({ stage: 'closed', error: closedError() }, event)
+    if (this.#encoder.isTaken)
+      return this.#refuse({ stage: 'encode', error: reentryError() }, event)
     let line: string
     try {
       line = this.#encode(event, input)
     } catch (thrown) {
+      this.#encoder.release()
       const error = isInvalidEvent(thrown) ? thrown : new Error(textOf(thrown))
       return this.#refuse({ stage: 'encode', error }, event)
     }
@@ -285,7 +287,7 @@ export class MemoryAudit implements AuditTrail {
   }
 
   #encode(name: EventName, input: unknown): string {
-    const encoder = this.#encoder.idle()
+    const encoder = this.#encoder
     encoder.prepare(name, input)
     const record = recordBytes(new ArrayBuffer(encoder.exactBytes))
     const length = encoder.write(record, 0)
@@ -312,7 +314,7 @@ export class MemoryAudit implements AuditTrail {
     return this.#rejects ? Promise.reject(failing.error) : Promise.resolve('failed')
   }
 
-  /** Notes a failure; without an event, the failure of a `reopen()`. */
+  /** Notes a failure; without an event, that of a `reopen()`. */
   #fail({ stage, error }: Failing, event: EventName | undefined, line: string | undefined): void {
     if (event !== undefined) this.#failed.push({ event, line, stage, error })
     this.#reporter.note(stage, error)

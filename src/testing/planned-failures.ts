@@ -25,7 +25,7 @@ export interface FailOptions {
   readonly errno?: ErrnoName | undefined
 }
 
-/** Why an event fails, and where. */
+/** The stage at which an event fails, and its error. */
 export interface Failing {
   readonly stage: FailureKind
   readonly error: Error
@@ -96,7 +96,7 @@ export class PlannedFailures {
   }
 }
 
-/** A count; throws a TypeError or RangeError for a value that is none. */
+/** Checks a count; throws a TypeError or RangeError if it is none. */
 export function checkCount(where: string, value: unknown): number {
   const isCount =
     typeof value === 'number' &&

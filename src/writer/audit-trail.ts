@@ -23,20 +23,20 @@ export interface EventRecorder {
 }
 
 /**
- * The part of an audit that a gateway uses: type against this, and pass an `ExecAudit`, or in unit tests
- * the `MemoryAudit` of `x0x-exec-audit/testing`. Each method is documented at `ExecAudit`.
+ * All that a gateway needs of its audit: type against this, and pass an `ExecAudit`, or in unit tests the
+ * `MemoryAudit` of `x0x-exec-audit/testing`. Each method is documented at `ExecAudit`.
  */
 export interface AuditTrail extends EventRecorder, AsyncDisposable {
-  /** The policy's, carried and not acted on. */
+  /** The policy's `auditTasklistId`; carried, not acted on. */
   readonly tasklistId: string | undefined
   /** Resolves when every event accepted so far is settled. Never rejects. */
   drain(): Promise<void>
-  /** Like `drain`, but blocks, for at most `timeoutMs` milliseconds; true if no event is pending. */
+  /** As {@link drain}, but blocks, for at most `timeoutMs` milliseconds; true if no event is pending. */
   drainSync(timeoutMs?: number): boolean
   /** Opens the path afresh, in the order of the calls; resolves and rejects as an event does. */
   reopen(): Promise<AuditOutcome>
   /** Settles every pending event and ends; idempotent. Never rejects. */
   close(): Promise<void>
-  /** Counters since construction, and what is in flight now, as plain data. */
+  /** The counts so far and the events in flight now, as plain data. */
   stats(): AuditStats
 }

@@ -20,8 +20,8 @@ const DRAIN_SYNC_MS = 10_000
 const DISABLED = Promise.resolve<AuditOutcome>('disabled')
 
 /**
- * The audit trail of an exec gateway: one JSON line per event, appended to a file, each acknowledged
- * when an fdatasync that began after the whole line was written has returned.
+ * The audit trail of an exec gateway: one JSON line per event, appended to a file, and acknowledged once
+ * an fdatasync that began after the whole line was written has returned.
  *
  * The rules are those of x0x 0.19.47's `ExecAudit`. Each event method takes its event as it is at the
  * call and returns a promise of its {@link AuditOutcome}:
@@ -31,7 +31,7 @@ const DISABLED = Promise.resolve<AuditOutcome>('disabled')
  * - with `failureMode: 'closed'` it rejects with an AuditError if the event could not be made durable,
  *   and with a TypeError or RangeError if the event itself is wrong.
  *
- * Lines stand in the file in the order of the calls. Pending events keep the process alive; an idle
+ * The lines are in the order of the calls. Pending events keep the process alive; an idle
  * `ExecAudit` does not.
  *
  * @example
@@ -45,7 +45,7 @@ export class ExecAudit implements AuditTrail {
 
   /**
    * Starts the worker; the file is opened with the first event.
-   * @param diagnostics gets each failed event, once
+   * @param diagnostics records each failed event, once
    * @throws TypeError or RangeError for a mistake in the policy or the options, naming it
    */
   constructor(policy: ExecPolicy, diagnostics: AuditFailureRecorder, options?: ExecAuditOptions) {
@@ -92,11 +92,11 @@ export class ExecAudit implements AuditTrail {
   }
 
   /**
-   * Like {@link drain}, but blocks the calling thread, for `process.on('exit')`, when promises settle no
-   * more. If the worker does not drain, this thread does.
+   * As {@link drain}, but blocks the calling thread: for `process.on('exit')`, in which promises are no
+   * longer settled. If the worker does not drain, this thread does.
    * @param timeoutMs milliseconds, from 0; default 10,000
-   * @returns true if no event is pending, false if the time ran out
-   * @throws RangeError for a `timeoutMs` that is no number from 0
+   * @returns true when no event is pending, false when the time ran out
+   * @throws RangeError if `timeoutMs` is not a number from 0
    */
   drainSync(timeoutMs: number = DRAIN_SYNC_MS): boolean {
     checkTimeoutMs(timeoutMs)
@@ -104,17 +104,17 @@ export class ExecAudit implements AuditTrail {
   }
 
   /**
-   * Closes the file and opens the path afresh, creating it if it is missing; for a SIGHUP handler.
-   * It takes its place in the order of the calls. Not needed for rotation by rename: the path is
-   * followed anyway. Resolves and rejects as an event does.
+   * Closes the file and opens the path afresh, creating the file if it is missing; for a SIGHUP
+   * handler. It takes its place in the order of the calls. Rotation by rename does not need it, since the
+   * path is followed anyway. It resolves and rejects as an event does.
    */
   reopen(): Promise<AuditOutcome> {
     return this.#writer?.submit('reopen') ?? DISABLED
   }
 
   /**
-   * Settles every pending event, closes the file and ends the worker. Idempotent. Events that come
-   * after the call fail with `AUDIT_CLOSED`. Never rejects.
+   * Settles every pending event, closes the file and ends the worker. Idempotent. Events that are
+   * recorded after the call fail with `AUDIT_CLOSED`. Never rejects.
    */
   close(): Promise<void> {
     return this.#writer?.close() ?? Promise.resolve()
@@ -125,7 +125,7 @@ export class ExecAudit implements AuditTrail {
     return this.close()
   }
 
-  /** Counters since construction, what is in flight, and the group and sync histograms. */
+  /** Counters since construction, the events in flight, and histograms of groups and syncs. */
   stats(): AuditStats {
     return this.#writer?.stats() ?? disabledStats()
   }

@@ -1,8 +1,8 @@
 /** Something that must be drained before the process ends. */
 export interface ExitDrained {
   /**
-   * Called in the process's `exit` event: blocks until it is drained or has used up its own time, but no
-   * longer than `sliceMs`. Returns whether there is nothing left to wait for.
+   * Called in the process's `exit` event: blocks until it is drained or its limit on waiting is reached, but
+   * for at most `sliceMs`. Returns whether there is nothing left to wait for.
    */
   drainAtExit(sliceMs: number): boolean
 }

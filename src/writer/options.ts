@@ -12,7 +12,7 @@ import {
 } from '../base/option-checks'
 import type { OnUnsafeFile, SyncMethod } from './ring/messages'
 
-/** The receiver of warnings: anything with pino's `warn(obj, msg)`. */
+/** A logger for warnings: anything with pino's `warn(obj, msg)`. */
 export interface WarnLogger {
   /**
    * Takes one warning: its fields, such as `code` and `err`, and a text for people. If it throws, the
@@ -212,7 +212,7 @@ const FSYNC_NAMES = [
   'method',
 ] as const satisfies readonly (keyof FsyncOptions)[]
 
-/** Their paths, for the error if one stands a level too high. */
+/** Their full paths, for a caller who puts one a level too high. */
 const FSYNC_PATHS = new Map(FSYNC_NAMES.map((name) => [name, `fsync.${name}`]))
 
 function redactOf(values: Values): CheckedOptions['redact'] {
@@ -242,7 +242,7 @@ function warnThrough(logger: { warn: unknown }, object: object, message: string)
 
 /**
  * The clock as the line format wants it: whole milliseconds, 0 before 1970. One that throws or gives
- * no number must not cost an event, so the system's time is the fallback. It is normalized as well,
+ * no number must not cost an event: the system's time is used instead. That is normalised as well,
  * since `Date.now` may have been replaced too.
  */
 function clockOf(values: Values): () => number {

@@ -36,7 +36,7 @@ export function checkPolicy(policy: ExecPolicy): CheckedPolicy {
   if (typeof input !== 'object' || input === null) {
     throw new TypeError(`policy: expected an object, got ${describe(input)}`)
   }
-  // Its own properties alone: a polluted Object.prototype must not switch the audit on, or off.
+  // Only its own properties: a polluted Object.prototype must not switch the audit on or off.
   const own: Record<string, unknown> = { __proto__: null, ...input }
   checkSpelling(own)
   const { enabled, auditLogPath, auditTasklistId, reason } = own
@@ -65,7 +65,7 @@ export function checkPolicy(policy: ExecPolicy): CheckedPolicy {
   return { auditLogPath: resolve(auditLogPath), tasklistId: auditTasklistId ?? undefined }
 }
 
-/** Refuses `auditTasklistID` and `audit_tasklist_id`, which would be silently ignored. */
+/** Refuses `auditTasklistID` and `audit_tasklist_id`, which would be ignored silently. */
 function checkSpelling(own: Readonly<Record<string, unknown>>): void {
   for (const name of Object.keys(own)) {
     const known = POLICY_NAMES.find((candidate) => plain(candidate) === plain(name))

@@ -26,7 +26,7 @@ async function recordCommand(audit: AuditTrail): Promise<unknown[]> {
 
 describe('MemoryAudit.failNext', () => {
   it.each(['open', 'closed'] as const)(
-    'fails as the real writer does where the folder cannot be made, %s',
+    'fails as the real writer does if the folder cannot be made, %s',
     async (failureMode) => {
       writeFileSync(dir.path('file'), '')
       const path = dir.path('file/sub/exec.log')
@@ -62,7 +62,7 @@ describe('MemoryAudit.failNext', () => {
     const options = { ...quiet, ...full, ringBytes: 1_024, failureMode: 'closed' } as const
     const { audit, diagnostics } = openAudit(dir.path('exec.log'), options)
     const all: Promise<unknown>[] = []
-    // In one turn, in which the worker cannot sync so many.
+    // In one turn, in which the worker cannot sync them all.
     for (let i = 0; i < 100_000 && diagnostics.auditFailures === 0; i++) {
       all.push(settled(audit.started(startedEvent())))
     }
@@ -102,7 +102,7 @@ describe('MemoryAudit.failNext', () => {
     expect(audit.failed.map(({ event }) => event)).toEqual(['exit', 'started', 'exit', 'started'])
   })
 
-  it('keeps what several calls ask for, the first of them first, until the disk is mended', async () => {
+  it('keeps what several calls ask for, the first of them first, until the failures are cleared', async () => {
     const audit = new MemoryAudit({ ...quiet, failureMode: 'closed' })
     audit.failNext({ event: 'exit', stage: 'sync', errno: 'EIO' })
     audit.failNext({ count: 0, stage: 'open' })
@@ -124,7 +124,7 @@ describe('MemoryAudit.failNext', () => {
     expect(audit.failed).toEqual([])
   })
 
-  it('has wrong events fail by themselves, seen but not counted', async () => {
+  it('lets wrong events fail by themselves, seen but not counted', async () => {
     const audit = new MemoryAudit(quiet)
     audit.failNext()
     await audit.started(startedEvent({ pid: -1 }))

@@ -148,6 +148,22 @@ describe('MemoryAudit', () => {
     ])
   })
 
+  it('refuses what is recorded from within another event, as the real writer does', async () => {
+    const inner: Promise<unknown>[] = []
+    const audit: MemoryAudit = new MemoryAudit({
+      ...quiet,
+      redact: (argv) => {
+        inner.push(audit.started(startedEvent()), audit.reopen())
+        return argv
+      },
+    })
+    expect(await audit.request(requestEvent())).toBe('durable')
+    expect(await Promise.all(inner)).toEqual(['failed', 'failed'])
+    expect(audit.failed.map(({ error }) => codeOf(error))).toEqual(['AUDIT_INVALID_EVENT'])
+    expect(audit.stats().events).toMatchObject({ accepted: 1, succeeded: 1, failed: 2 })
+    expect(await audit.request(requestEvent({ argv: [] }))).toBe('durable')
+  })
+
   it('stands for an ExecAudit in a type, and is closed like one', async () => {
     await using audit: AuditTrail = new MemoryAudit(quiet)
     expect(await audit.reopen()).toBe('durable')

@@ -106,7 +106,7 @@ describe('the lifetime of a process', () => {
     expect(end).toMatchObject({ code: 0, stdout: 'durable\n', stderr: '' })
   })
 
-  it('close() settles every pending event, and a second call does nothing more', async () => {
+  it('close() settles every pending event, and a second call returns the same promise', async () => {
     const end = await runChild(
       `// So small a ring that most of them wait outside it.
        const audit = open({ ringBytes: 64 * 1024 }); ${LOG_PENDING}
@@ -159,7 +159,7 @@ describe('the lifetime of a process', () => {
     expect(log()).toBe(startedLines(1))
   })
 
-  it('reports at exit what the worker found, such as a torn line', async () => {
+  it('reports at exit what the worker has found, such as a torn line', async () => {
     writeFileSync(dir.path('exec.log'), 'torn')
     const end = await runChild(
       `const audit = open()

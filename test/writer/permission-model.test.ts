@@ -32,7 +32,7 @@ describe("under Node's permission model", () => {
     expect(readFileSync(dir.path('exec.log'), 'utf8')).toBe(startedLine(0))
   })
 
-  it('without it no sync is allowed: the event fails, and the warning says why', async () => {
+  it('without it no sync is allowed: the event fails, with the reason', async () => {
     const end = await run('', 'undefined')
     expect(end).toMatchObject({
       code: 0,
@@ -41,7 +41,7 @@ describe("under Node's permission model", () => {
     })
   })
 
-  it("without it the calling thread still writes with method 'none'", async () => {
+  it('without it the calling thread still writes, if no sync is asked for', async () => {
     const end = await run('', "{ method: 'none' }")
     expect(end).toMatchObject({ code: 0, stdout: 'written AUDIT_WORKER_LOST\n', stderr: '' })
     expect(readFileSync(dir.path('exec.log'), 'utf8')).toBe(startedLine(0))

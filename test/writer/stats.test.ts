@@ -55,7 +55,7 @@ describe('the stats', () => {
     })
   })
 
-  it('have the state of the audit, and its uptime', async () => {
+  it('have the state of the audit, and for how long it has existed', async () => {
     const { audit } = openAudit(dir.path('exec.log'))
     const { uptimeMs, state } = audit.stats()
     expect(state).toBe('open')
@@ -152,7 +152,7 @@ describe('the stats', () => {
 })
 
 describe('the buckets of syncs', () => {
-  it('take a sync that lasts as long as the limit, and none that lasts longer', () => {
+  it('take a sync that lasts as long as their limit, and none that lasts longer', () => {
     for (const [bucket, limit] of SYNC_LIMITS_NS.slice(0, -1).entries()) {
       expect([syncBucketOf(limit), syncBucketOf(limit + 1)]).toEqual([bucket, bucket + 1])
     }

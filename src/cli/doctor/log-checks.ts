@@ -11,7 +11,7 @@ import {
 import { dirname, join } from 'node:path'
 import { codeOf } from '../../base/describe'
 import { isPseudo, mountAt } from '../../toolkit/disk/disk'
-import { ownReason, remedyOf } from '../../writer/failure/audit-error'
+import { ownReason, remedyOf } from '../../writer/failure/remedies'
 import { distrustFile, distrustFolder } from '../../writer/log/file-trust'
 import { OPEN_FLAGS } from '../../writer/log/open-log'
 import { endsWithNewline, fragmentBytes } from '../../writer/log/tail-repair'

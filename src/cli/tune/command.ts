@@ -6,7 +6,8 @@ import { EVENT_BYTES_MAX, EVENT_BYTES_MIN } from '../../toolkit/disk/audit-event
 import { type Disk, describeDisk, isPseudo, isVolatile } from '../../toolkit/disk/disk'
 import { parseSlo, type Slo } from '../../toolkit/disk/slo'
 import { painter } from '../../toolkit/text/colour'
-import { AuditError, remedyOf } from '../../writer/failure/audit-error'
+import { AuditError } from '../../writer/failure/audit-error'
+import { remedyOf } from '../../writer/failure/remedies'
 import { wholeNumber } from '../shared/arguments'
 import {
   CliError,

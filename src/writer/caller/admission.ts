@@ -14,26 +14,27 @@ import {
   TYPE_OVERSIZE,
 } from '../ring/record-header'
 import { INSUFFICIENT_CAPACITY, type RingProducer } from '../ring/ring'
-import type { Acks, Settle } from './settlement'
+import type { Settle } from './promise-queue'
+import type { Settlement } from './settlement'
 
-/** What an event that waits costs beside its bytes: the entry, its views, its promise. */
+/** The cost of a waiting event beside its bytes: its entry, views and promise. */
 const WAITING_OVERHEAD_BYTES = 512
 
-/** An event that was encoded and waits for room in the ring. */
+/** An encoded event that waits for room in the ring. */
 interface WaitingEvent {
   readonly record: RecordBytes
-  /** Where the record is too large for the ring and goes beside it. */
+  /** The record's memory, if it is too large for the ring and goes beside it. */
   readonly shared: SharedArrayBuffer | undefined
   readonly settle: Settle
 }
 
 /**
- * Back-pressure: brings an event into the ring, or keeps it until there is room, or says that there
- * is none. Once one event waits, all later ones do, so the order of the calls is kept.
+ * Back-pressure: puts an event into the ring, keeps it until there is room, or answers that there is
+ * none. Once one event waits, all later ones do, so the order of the calls is kept.
  */
 export class Admission {
   readonly #ring: RingProducer
-  readonly #acks: Acks
+  readonly #settlement: Settlement
   readonly #oversize: OversizeStore
   readonly #offer: (record: OversizeRecord) => void
   readonly #maxWaitingBytes: number
@@ -47,13 +48,13 @@ export class Admission {
   /** `offer` gives the drainer an oversize record before its reference is published. */
   constructor(
     ring: RingProducer,
-    acks: Acks,
+    settlement: Settlement,
     oversize: OversizeStore,
     offer: (record: OversizeRecord) => void,
     maxWaitingBytes: number,
   ) {
     this.#ring = ring
-    this.#acks = acks
+    this.#settlement = settlement
     this.#oversize = oversize
     this.#offer = offer
     this.#maxWaitingBytes = maxWaitingBytes
@@ -74,11 +75,6 @@ export class Admission {
   get ringUse(): { capacityBytes: number; usedBytes: number; usedBytesMax: number } {
     const { capacity, usedBytes } = this.#ring
     return { capacityBytes: capacity, usedBytes, usedBytesMax: this.#ringBytesMax }
-  }
-
-  /** The time of the event that is pending longest, in milliseconds since 1970; undefined for none. */
-  get oldestTime(): number | undefined {
-    return this.#acks.size === 0 ? undefined : this.#ring.timeAt(this.#acks.firstPosition)
   }
 
   /** Publishes the prepared event if there is room now and none waits before it. */
@@ -120,7 +116,7 @@ export class Admission {
     return hasMoved
   }
 
-  /** Frees what was kept of the records before `durable`. */
+  /** Lets go of oversize records before `durable`. */
   releaseBefore(durable: number): void {
     this.#outsideBytes -= this.#oversize.releaseBefore(durable)
   }
@@ -177,7 +173,7 @@ export class Admission {
 
   #commit(length: number, settle: Settle): number {
     const position = this.#ring.commit(length)
-    this.#acks.push(position, settle)
+    this.#settlement.expect(position, settle)
     this.#ringBytesMax = Math.max(this.#ringBytesMax, this.#ring.usedBytes)
     return position
   }

@@ -6,7 +6,7 @@ import { type AuditGroup, GROUP_CHANNEL, type GroupNotice } from '../ring/messag
 const groups = channel(GROUP_CHANNEL)
 
 /**
- * Publishes the groups of one audit while there are subscribers; without any the drainer tells nothing.
+ * Publishes the groups of one audit while there are subscribers; without any, the drainer sends none.
  * Subscribers are foreign code and may call the audit, so they run once the stack is left.
  */
 export class GroupPublisher {
@@ -20,7 +20,7 @@ export class GroupPublisher {
     this.#session = session
   }
 
-  /** Has the drainer tell of the groups from now on, or stop it, as there are subscribers or not. */
+  /** Makes the drainer report its groups if there are subscribers, and stop if there are none. */
   update(): void {
     if (groups.hasSubscribers === this.#isWatched) return
     this.#isWatched = groups.hasSubscribers
@@ -32,7 +32,7 @@ export class GroupPublisher {
     if (this.#queue.length === 1) queueMicrotask(() => this.flush())
   }
 
-  /** Publishes what has been added, in order. */
+  /** Publishes the added groups, in order. */
   flush(): void {
     const queue = this.#queue
     this.#queue = []

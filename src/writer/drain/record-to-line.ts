@@ -1,7 +1,12 @@
 import { serialize } from '../../format/serialize-line'
 import { CorruptRecordError, decode } from '../record/decode'
 import { REASON_CORRUPT_RECORD, REASON_LINE_TOO_LONG, REASON_UNKNOWN } from '../ring/failure-word'
-import { OVERSIZE_BYTES, OVERSIZE_ID_OFFSET, OVERSIZE_LENGTH_OFFSET } from '../ring/oversize'
+import {
+  OVERSIZE_BYTES,
+  OVERSIZE_ID_OFFSET,
+  OVERSIZE_LENGTH_OFFSET,
+  type OversizeSource,
+} from '../ring/oversize'
 import {
   LENGTH_OFFSET,
   RECORD_HEADER_BYTES,
@@ -16,11 +21,7 @@ import {
  * From a record to its line: decode and serialize, whether the record stands in the ring or beside it.
  */
 
-/** Where the records are that were too large for the ring. */
-export interface OversizeSource {
-  /** The bytes of the record, by the id in its reference; undefined when there is none such. */
-  get(id: number): SharedArrayBuffer | undefined
-}
+export type { OversizeSource }
 
 /** Whether the record asks for the path to be opened afresh, and so has no line. */
 export function isReopen({ view }: RecordBytes, index: number): boolean {

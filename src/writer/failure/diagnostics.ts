@@ -1,22 +1,22 @@
 import { codeOf, describe } from '../../base/describe'
 import { FailureCounts, type FailureKind } from './failure-counts'
 
-/** One event that failed, as {@link ExecAudit} tells its diagnostics. */
+/** One failed event, as {@link ExecAudit} reports it to its diagnostics. */
 export interface AuditFailure {
   /** Where it failed; `encode` is the caller's mistake, `full` and `closed` are refusals. */
   readonly stage: FailureKind
   /**
    * An AuditError, or for a mistake in the event a TypeError or RangeError with a `field`. All events
-   * of a group fail with the same one.
+   * of a group fail with one and the same error.
    */
   readonly error: Error
   /** Absolute path of the log. */
   readonly path: string
 }
 
-/** Counts one failed audit event. What {@link ExecAudit} needs of its diagnostics. */
+/** Counts failed events. This is all that {@link ExecAudit} needs of its diagnostics. */
 export interface AuditFailureRecorder {
-  /** Called once for each event that failed, whatever the reason. What it throws is warned about. */
+  /** Called once per failed event, whatever the reason. If it throws, that is warned about. */
   recordAuditFailure(failure?: AuditFailure): void
 }
 
@@ -26,7 +26,7 @@ export interface LastAuditFailure {
   readonly stage: FailureKind
   /** Such as `'AUDIT_SYNC_FAILED'`; `'AUDIT_INVALID_EVENT'` for a mistake in the event. */
   readonly code: string | null
-  /** The kernel's name for the error, such as `'ENOSPC'`; null where it is not the kernel's. */
+  /** The kernel's name for the error, such as `'ENOSPC'`; null if it is not the kernel's. */
   readonly cause: string | null
   /** For people; compare `code`. It names types and lengths, never an argument. */
   readonly message: string
@@ -36,11 +36,11 @@ export interface LastAuditFailure {
   readonly at: string
 }
 
-/** What {@link ExecDiagnostics.snapshot} returns: plain data, with no bigint, ready for JSON. */
+/** The result of {@link ExecDiagnostics.snapshot}: plain data without a bigint, ready for JSON. */
 export interface DiagnosticsSnapshot {
   /** Events that failed so far. */
   readonly auditFailures: number
-  /** Of those, how many failed where; one that was recorded without its failure is in none. */
+  /** Failed events by stage; one that was recorded without its failure is in none. */
   readonly auditFailuresByStage: Readonly<Record<FailureKind, number>>
   /** Null when there was none. */
   readonly lastAuditFailure: LastAuditFailure | null
@@ -62,7 +62,7 @@ export class ExecDiagnostics implements AuditFailureRecorder {
     return this.#last === undefined ? null : plain(this.#last.failure, this.#last.atMs)
   }
 
-  /** Counts one failed event; without its failure, the event counts and nothing more is known of it. */
+  /** Counts one failed event. Without its failure the event still counts, but in no stage. */
   recordAuditFailure(failure?: AuditFailure): void {
     this.#auditFailures++
     if (failure === undefined) return
@@ -85,7 +85,7 @@ export class ExecDiagnostics implements AuditFailureRecorder {
   }
 }
 
-/** Throws a TypeError for what cannot be told of failures. */
+/** Throws a TypeError for an object that failures cannot be reported to. */
 export function checkRecorder(diagnostics: unknown): void {
   const isRecorder =
     typeof diagnostics === 'object' &&

@@ -1,11 +1,11 @@
 import { STAGES, type Stage } from '../ring/failure-word'
 
-/** Where an event can fail: the five stages of its line, and before it is accepted. */
+/** Where an event can fail: at one of the five stages of its line, or before it is accepted. */
 export type FailureKind = Stage | 'closed' | 'full'
 
 export const FAILURE_KINDS: readonly FailureKind[] = [...STAGES, 'closed', 'full']
 
-/** Failed events, by where. */
+/** Counts of failed events by stage. */
 export class FailureCounts {
   readonly #counts = new Map<FailureKind, number>()
 

@@ -3,91 +3,31 @@ import { isExiting } from '../exit-drain'
 import type { WarnLogger } from '../options'
 import type { AuditFailure, AuditFailureRecorder } from './diagnostics'
 import { FailureCounts, type FailureKind } from './failure-counts'
+import { WarningLimiter } from './warning-limiter'
 import { type AuditWarning, type AuditWarningCode, noWarnings, recoveredWarning } from './warnings'
 
-/** A failed event, or with no kind an error that is not one event's. */
+/** A failed event; without a kind, an error that is not one event's. */
 interface Noted {
   readonly kind: FailureKind | undefined
   readonly error: Error
-  /** What is limited with others like it: the text, but for figures in it. */
+  /** Warnings of one subject are limited together: the text without its figures. */
   readonly subject: string
 }
 
-/** A time in which the file takes no events. */
+/** A period in which the file takes no events. */
 interface Outage {
   readonly since: number
   failed: number
 }
 
-/** Where an event fails for the file's sake, and not for its own or the audit's. */
+/** Failures of the file, and not of the event or the audit. */
 const FILE_KINDS: ReadonlySet<FailureKind> = new Set(['folder', 'open', 'write', 'sync'])
 
-/** Warnings of one text that pass before the text is limited. */
-const WARNING_BURST = 10
-/** Once limited, one warning of a text passes in this time. */
-const WARNING_INTERVAL_MS = 1_000
-/** Warnings of all texts that pass in that time. */
-const WARNINGS_PER_INTERVAL_MAX = 200
-/** Texts that are remembered; beyond it all are forgotten at once. */
-const WARNING_TEXTS_MAX = 256
-
 /**
- * How often in a row what the logger and diagnostics cause themselves is told; the rest is left to a
- * later turn of the event loop, since they may never stop.
+ * Rounds of reports per flush, if the logger and the diagnostics cause further ones themselves; the rest is
+ * left to a later turn of the event loop, since they may never stop.
  */
 const ROUNDS_MAX = 100
-
-interface TextState {
-  burst: number
-  lastAt: number
-  suppressed: number
-}
-
-/** Lets the first warnings of a text pass, then one a second, which says how many it stands for. */
-class WarningLimiter {
-  readonly #texts = new Map<string, TextState>()
-  #intervalAt = 0
-  #inInterval = 0
-  #suppressed = 0
-
-  /** Warnings held back so far, of all texts. */
-  get suppressed(): number {
-    return this.#suppressed
-  }
-
-  /** How many warnings of this text were held back before this one, or undefined to hold it back. */
-  pass(text: string, now: number): number | undefined {
-    const state = this.#stateOf(text)
-    const isDue = state.burst < WARNING_BURST || now - state.lastAt >= WARNING_INTERVAL_MS
-    if (!isDue || !this.#takesOne(now)) {
-      state.suppressed++
-      this.#suppressed++
-      return undefined
-    }
-    const { suppressed } = state
-    state.burst++
-    state.lastAt = now
-    state.suppressed = 0
-    return suppressed
-  }
-
-  #stateOf(text: string): TextState {
-    const known = this.#texts.get(text)
-    if (known !== undefined) return known
-    if (this.#texts.size >= WARNING_TEXTS_MAX) this.#texts.clear()
-    const fresh = { burst: 0, lastAt: 0, suppressed: 0 }
-    this.#texts.set(text, fresh)
-    return fresh
-  }
-
-  #takesOne(now: number): boolean {
-    if (now - this.#intervalAt >= WARNING_INTERVAL_MS) {
-      this.#intervalAt = now
-      this.#inInterval = 0
-    }
-    return this.#inInterval++ < WARNINGS_PER_INTERVAL_MAX
-  }
-}
 
 /**
  * Makes failures visible: each one counted, and warned about with a limit on the text alone. What
@@ -113,7 +53,7 @@ export class FailureReporter {
     this.#logger = logger
   }
 
-  /** Events that failed so far, by where. */
+  /** Failed events so far, by stage. */
   get counts(): Record<FailureKind, number> {
     return this.#counts.toRecord()
   }
@@ -143,7 +83,7 @@ export class FailureReporter {
     this.#outage.failed++
   }
 
-  /** Notes that the file has taken an event: said once where it had failed others before. */
+  /** Notes that the file has taken an event: reported once if it had failed others before. */
   noteSuccess(): void {
     const outage = this.#outage
     if (outage === undefined) return
@@ -159,7 +99,7 @@ export class FailureReporter {
     this.#pending.push({ kind: undefined, error, subject })
   }
 
-  /** Tells of what was noted, unless it does so already further down the stack. Never throws. */
+  /** Reports the notes, unless it already does so further down the stack. Never throws. */
   flush(): void {
     if (this.#isFlushing || this.#pending.length === 0) return
     this.#isFlushing = true
@@ -187,7 +127,7 @@ export class FailureReporter {
     }
   }
 
-  /** The embedder's logger may throw: what it was to tell must not be lost with it. */
+  /** The embedder's logger may throw: the warning must not be lost with it. */
   #warnThrough(logger: WarnLogger, { kind: stage, error: err, subject }: Noted): void {
     const suppressed = this.#limiter.pass(subject, performance.now())
     if (suppressed === undefined) return
@@ -199,7 +139,7 @@ export class FailureReporter {
     } catch (thrown) {
       PROCESS_WARNINGS.warn(
         details,
-        `${message} [told here, for the logger threw: ${textOf(thrown)}]`,
+        `${message} [reported here because the logger threw: ${textOf(thrown)}]`,
       )
     }
   }

@@ -1,9 +1,9 @@
 import { textOf } from '../../base/describe'
 import type { Alert } from '../ring/messages'
-import { ownReason } from './audit-error'
+import { ownReason } from './remedies'
 
 /*
- * What an operator is warned of, beside the failures of events: every such warning and its text.
+ * Every warning that is not one event's failure, with its text.
  */
 
 /** Codes of warnings that are not one event's failure; they come as the `code` of the warning. */
@@ -16,12 +16,12 @@ export type AuditWarningCode =
   | 'AUDIT_REDACT_FAILED'
   | 'AUDIT_EXIT_TIMEOUT'
 
-/** What is behind a warning that is not one event's failure. */
+/** The error behind a warning that is not one event's failure. */
 export interface AuditWarning extends Error {
   readonly code: AuditWarningCode
 }
 
-/** A count for each code. */
+/** A count per code, all 0. */
 export function noWarnings(): Record<AuditWarningCode, number> {
   return {
     AUDIT_TORN_TAIL: 0,
@@ -39,12 +39,12 @@ export function warning(code: AuditWarningCode, message: string, cause?: unknown
   return Object.assign(new Error(message, cause === undefined ? {} : { cause }), { code })
 }
 
-/** What the drainer has found about the log at `path`. */
+/** The drainer has found something wrong with the log at `path`. */
 export function alertWarning(alert: Alert, path: string): AuditWarning {
   switch (alert.kind) {
     case 'torn-tail': {
-      const { bytes, offset, isLonger } = alert
-      const text = `${path} had ${isLonger ? 'more than ' : ''}${bytes} bytes without a newline at offset ${offset}, left by a crash or a full disk; they were closed with one and kept`
+      const { bytes, offset, mayBeLonger } = alert
+      const text = `${path} had ${mayBeLonger ? 'at least ' : ''}${bytes} bytes without a newline at offset ${offset}, left by a crash or a full disk; they were closed with one and kept`
       return warning('AUDIT_TORN_TAIL', text)
     }
     case 'unsafe-file': {
@@ -79,10 +79,10 @@ export function ringGivenUpWarning(cause: unknown, path: string): AuditWarning {
   return warning('AUDIT_WORKER_LOST', text, cause)
 }
 
-/** The option `redact` has failed; what became of the event depends on the failure mode. */
+/** The option `redact` has failed; the failure mode decides what happens to the event. */
 export function redactWarning(error: Error, failureMode: 'open' | 'closed'): AuditWarning {
   const fate = failureMode === 'open' ? 'argv was withheld from the log' : 'the event was refused'
-  return warning('AUDIT_REDACT_FAILED', `${error.message}; ${fate}: mend redact`, error)
+  return warning('AUDIT_REDACT_FAILED', `${error.message}; ${fate}: fix redact`, error)
 }
 
 /** The process ends with events pending. */

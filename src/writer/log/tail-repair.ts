@@ -62,10 +62,10 @@ export class TailRepair {
       const isAtRisk = this.#isAtRisk(settledSize)
       return { offset: isAtRisk ? this.#addNewline(fd, settledSize) : settledSize, guard: '' }
     }
-    const { bytes, isLonger } = fragmentBytes(fd, settledSize)
+    const { bytes, mayBeLonger } = fragmentBytes(fd, settledSize)
     const offset = this.#isGrowing ? settledSize + 1n : this.#addNewline(fd, settledSize)
     Atomics.add(this.#counters.counts, COUNT_TORN_TAILS, 1n)
-    this.#onNotice({ kind: 'torn-tail', offset: Number(settledSize) - bytes, bytes, isLonger })
+    this.#onNotice({ kind: 'torn-tail', offset: Number(settledSize) - bytes, bytes, mayBeLonger })
     return { offset, guard: this.#isGrowing ? '\n' : '' }
   }
 
@@ -115,7 +115,7 @@ export function endsWithNewline(fd: number, size: bigint): boolean {
  * Length of the fragment after the last newline in a file of `size` bytes; it may be longer than `bytes`,
  * which end at a mebibyte.
  */
-export function fragmentBytes(fd: number, size: bigint): { bytes: number; isLonger: boolean } {
+export function fragmentBytes(fd: number, size: bigint): { bytes: number; mayBeLonger: boolean } {
   const end = Number(size)
   const first = Math.max(0, end - SCAN_BYTES_MAX)
   const chunk = Buffer.allocUnsafe(Math.min(end, SCAN_BYTES))
@@ -123,8 +123,8 @@ export function fragmentBytes(fd: number, size: bigint): { bytes: number; isLong
     const from = Math.max(first, to - chunk.length)
     const read = readSync(fd, chunk, 0, to - from, from)
     const newline = chunk.subarray(0, read).lastIndexOf(NEWLINE)
-    if (newline >= 0) return { bytes: end - (from + newline + 1), isLonger: false }
+    if (newline >= 0) return { bytes: end - (from + newline + 1), mayBeLonger: false }
     to = from
   }
-  return { bytes: end - first, isLonger: first > 0 }
+  return { bytes: end - first, mayBeLonger: first > 0 }
 }

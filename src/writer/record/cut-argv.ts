@@ -12,9 +12,9 @@ const SPACE = 0x20
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
-/** The length of a line without its strings, and some to spare, in UTF-16 units. */
+/** Room for a line's parts beside its strings, and some to spare, in UTF-16 units. */
 const LINE_REST_UNITS = 1024
-/** The room for all strings of a line, escaped: the line must be a string itself. */
+/** Room for all strings of a line, escaped: the line must be a string itself. */
 const LINE_UNITS_MAX = constants.MAX_STRING_LENGTH - LINE_REST_UNITS
 /** A control character takes six units in a line, `\u0001`; no other byte takes more. */
 const LINE_UNITS_PER_BYTE = 6
@@ -34,10 +34,10 @@ export function utf8Bytes(text: string): number {
 }
 
 /**
- * Argv or, if the event would be larger than `maxEventBytes`, its leading arguments that fit and a last
- * element that says what was cut. An event is never dropped for its size: a huge argv would then evade the
- * audit; so would one whose line is longer than a string can be. Throws a RangeError if `matchedAcl` alone
- * is too large.
+ * Argv; if the event would be larger than `maxEventBytes`, its leading arguments that fit and a last element
+ * that says how much was cut. An event is never dropped for its size, since a huge argv would then evade the
+ * audit, and nor is one whose line would be longer than a string can be. Throws a RangeError if `matchedAcl`
+ * alone is too large.
  */
 export function cutToSize(
   argv: readonly string[],
@@ -72,7 +72,7 @@ function encodedBytes(text: string): number {
   return STRING_LENGTH_BYTES + utf8Bytes(text)
 }
 
-/** The most units that a string takes in a line: its quotes, a comma, and its escapes. */
+/** How many units a string takes in a line at most, with its quotes, a comma and its escapes. */
 function lineUnits(text: string): number {
   let units = text.length + 3
   for (let i = 0; i < text.length; i++) {

@@ -50,7 +50,7 @@ import {
   WARNING_BYTES_OFFSET,
 } from './record-layout'
 
-/** The bytes of a record do not follow the layout: nothing of it is used. */
+/** The bytes of a record do not follow the layout, so none of them is used. */
 export class CorruptRecordError extends Error {}
 
 /**
@@ -147,7 +147,7 @@ function decodeDenial({ view, bytes }: RecordBytes, index: number, length: numbe
   }
 }
 
-/** Where the ids part in the hexadecimal text of all three. */
+/** Offsets of the second and third id in the hexadecimal text of all three. */
 const AGENT_AT = (AGENT_ID_OFFSET - REQUEST_ID_OFFSET) * 2
 const MACHINE_AT = (MACHINE_ID_OFFSET - REQUEST_ID_OFFSET) * 2
 

@@ -2,7 +2,7 @@ import {
   array,
   boolean,
   element,
-  fieldsOf,
+  type InvalidEventError,
   invalidEvent,
   isInvalidEvent,
   nameCode,
@@ -32,6 +32,7 @@ import {
   TYPE_WARNING,
 } from '../ring/record-header'
 import { cutToSize, LINE_SAFE_BYTES, UTF8_BYTES_PER_UNIT, utf8Bytes } from './cut-argv'
+import { fieldsOf } from './own-fields'
 import {
   AGENT_ID_OFFSET,
   ALL_IDS_BYTES,
@@ -83,10 +84,14 @@ const TYPES = {
   denial: TYPE_DENIAL,
   reopen: TYPE_REOPEN,
 } as const
-/** How deep events may be recorded from within a getter, `redact` or the clock of one another. */
-const NESTING_MAX = 8
+/** Makes the error for an event, or a reopen, that meets the encoder taken. */
+export function reentryError(): InvalidEventError {
+  const text =
+    'event: recorded from within a getter, redact, the clock or an async hook of another event; record it once the call for that one has returned'
+  return invalidEvent(new TypeError(text), 'event')
+}
 
-/** The options that the encoder uses. */
+/** The options that the encoder needs. */
 export interface EncoderOptions extends RedactOptions {
   readonly maxEventBytes: number
   /** Milliseconds since 1970. */
@@ -98,13 +103,15 @@ export interface EncoderOptions extends RedactOptions {
  * keeps it as a primitive: a mistake throws here, before anything is claimed. `write` then copies the
  * prepared event and cannot fail. Between the two the caller finds room.
  *
+ * It holds one event at a time, and foreign code runs while it does: getters, `redact`, the clock, and
+ * callbacks of async_hooks when the event's promise is made. So it is *taken* from `prepare` until `write`
+ * or `release`; check {@link EventEncoder.isTaken} before `prepare`.
+ *
  * decode.ts is the twin of this file.
  */
 export class EventEncoder {
   readonly #options: EncoderOptions
-  readonly #depth: number
-  #nested: EventEncoder | undefined
-  #isPreparing = false
+  #isTaken = false
   /** The field that is being read, to name it if its getter throws. */
   #field = 'event'
   #type = 0
@@ -124,36 +131,33 @@ export class EventEncoder {
   #fixedBytes = 0
   #exactBytes = -1
 
-  constructor(options: EncoderOptions, depth = 0) {
+  constructor(options: EncoderOptions) {
     this.#options = options
-    this.#depth = depth
+  }
+
+  /** Whether it holds an event that is not written yet. */
+  get isTaken(): boolean {
+    return this.#isTaken
   }
 
   /**
-   * This encoder, or another one while it prepares: a getter, `redact` or the clock has called the
-   * audit. Throws when they go on doing so, which would never end.
+   * Prepares an event, or a reopen, and takes the encoder for it. Throws a TypeError or RangeError that
+   * names the field, and is free again then.
    */
-  idle(): EventEncoder {
-    if (!this.#isPreparing) return this
-    if (this.#depth === NESTING_MAX) {
-      const text = `event: recorded from within a getter, redact or the clock of another event, more than ${NESTING_MAX} deep`
-      throw invalidEvent(new RangeError(text), 'event')
-    }
-    this.#nested ??= new EventEncoder(this.#options, this.#depth + 1)
-    return this.#nested.idle()
-  }
-
-  /** Prepares an event, or a reopen. Throws a TypeError or RangeError that names the field. */
   prepare(name: RecordName, input?: unknown): void {
-    this.#isPreparing = true
+    this.#isTaken = true
     try {
       this.#prepare(name, input)
     } catch (thrown) {
-      this.#strings.clear()
+      this.release()
       throw this.#named(thrown)
-    } finally {
-      this.#isPreparing = false
     }
+  }
+
+  /** Forgets a prepared event that will not be written. */
+  release(): void {
+    this.#strings.clear()
+    this.#isTaken = false
   }
 
   /** The record type of the prepared event. */
@@ -174,9 +178,10 @@ export class EventEncoder {
 
   /**
    * Writes the prepared event, once, as a record at `index`, which must have room for {@link maxBytes} or
-   * {@link exactBytes}; the ring's own words are left alone. Returns the record's length in bytes.
+   * {@link exactBytes} bytes; it leaves the ring's own words alone. Returns the record's length in bytes.
    */
   write({ view, bytes }: RecordBytes, index: number): number {
+    this.#isTaken = false
     view.setUint8(index + TYPE_OFFSET, this.#type)
     view.setUint8(index + FLAGS_OFFSET, this.#flags)
     view.setUint8(index + CODE_OFFSET, this.#code)
@@ -216,7 +221,7 @@ export class EventEncoder {
     return this.#fixedBytes + written
   }
 
-  /** Forgets the previous event and takes the time, which is that of the call. */
+  /** Resets the encoder and takes the time, which is that of the call. */
   #reset(type: number): void {
     this.#field = 'event'
     this.#type = type
@@ -299,7 +304,7 @@ export class EventEncoder {
     putId(this.#ids, machineAt, PARTY_ID_BYTES, this.#at('machineId'), event.machineId)
   }
 
-  /** Notes the field that is read next, and returns its name. Called before the value is read. */
+  /** Notes the field that is read next, and returns its name. Must be called before its value is read. */
   #at(field: string): string {
     this.#field = field
     return field
@@ -335,7 +340,7 @@ export class EventEncoder {
     return true
   }
 
-  /** The error of reading a field, as one that names the field. */
+  /** An error that names the field, for one that was thrown while the field was read. */
   #named(thrown: unknown): unknown {
     if (isInvalidEvent(thrown)) return thrown
     const text = `${this.#field}: expected a readable value, but reading it threw`

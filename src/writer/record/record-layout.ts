@@ -15,8 +15,8 @@ export const EXIT_STDERR_OFFSET = 64
 export const EXIT_BYTES = 72
 
 /**
- * request and denial: the ids stand beside the request id (80 bytes in a row), then numbers, then
- * a u32 per string with its length in UTF-16 units, then all text as UTF-8.
+ * request and denial: the ids follow the request id (80 bytes in a row), then numbers, then
+ * a u32 for each string with its length in UTF-16 units, then all text as UTF-8.
  */
 export const AGENT_ID_OFFSET = 40
 export const MACHINE_ID_OFFSET = 72

@@ -1,18 +1,18 @@
 import { types } from 'node:util'
 import { invalidEvent, isInvalidEvent, strings } from '../../base/field-checks'
 
-/** The options that {@link redactArgv} uses. */
+/** The options that {@link redactArgv} needs. */
 export interface RedactOptions {
   readonly redact: ((argv: readonly string[]) => unknown) | undefined
-  /** If `redact` fails, goes on with an argv without its values instead of refusing the event. */
+  /** Whether the event goes on with its argv withheld if `redact` fails; otherwise it is refused. */
   readonly withholdOnRedactError: boolean
-  /** Gets the reason why `redact` failed, in either case. */
+  /** Called with the reason if `redact` has failed, in either case. */
   readonly onRedactError: (error: Error) => void
 }
 
 /**
- * Argv as the option `redact` wants it written. If that throws, or returns anything but an array of
- * strings, argv as it was must not be written, and nothing may quote it.
+ * Argv as the option `redact` returns it. If that throws, or returns anything but an array of strings, the
+ * original argv must not be written, and nothing may quote it.
  */
 export function redactArgv(argv: string[], options: RedactOptions): readonly string[] {
   const { redact, withholdOnRedactError, onRedactError } = options
@@ -34,7 +34,7 @@ function redactError(thrown: unknown): Error {
   return invalidEvent(new TypeError(text, { cause: withoutText(thrown) }), 'redact(argv)')
 }
 
-/** The stack of an error without its text, which may quote an argument: warnings go where logs go. */
+/** Its stack without its text, which may quote an argument: warnings go where logs go. */
 function withoutText(thrown: unknown): Error {
   const error = new Error('its text is withheld, as it may quote an argument')
   error.stack = `Error: ${error.message}${framesOf(thrown)}`

@@ -5,9 +5,9 @@ const CAPACITY_FIRST = 64
 const CAPACITY_KEPT_MAX = 4096
 
 /**
- * Strings in one run, and the length of each in UTF-16 units, so that one native call encodes them and no
- * array of them is made on the way. Beside its promise and the time, a call allocates only the run; a
- * native call per string would be slower.
+ * Strings in one run, and the length of each in UTF-16 units: so that they are encoded by one native
+ * call, and no array of them is made on the way. The run itself is all that a call allocates beside its
+ * promise and the time; one native call per string would be slower.
  */
 export class StringRun {
   #text = ''

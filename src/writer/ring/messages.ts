@@ -76,8 +76,8 @@ export interface TornTail {
   readonly offset: number
   /** Length of the fragment in bytes. */
   readonly bytes: number
-  /** Whether it starts before `offset`: its start is looked for in the last mebibyte alone. */
-  readonly isLonger: boolean
+  /** Whether it may start before `offset`: its start is looked for in the last mebibyte alone. */
+  readonly mayBeLonger: boolean
 }
 
 /** The file was opened and is written to, but others could tamper with it. */

@@ -4,22 +4,22 @@ import type { DrainConfig, Notice } from '../ring/messages'
 import type { OversizeStore } from '../ring/oversize'
 import { RingConsumer } from '../ring/ring'
 
-/** What a stand-in tells. */
-export interface StandInEvents {
+/** What a {@link CallerDrainer} reports. */
+export interface CallerDrainerEvents {
   onNotice(notice: Notice): void
-  /** Neither thread could run the drain loop: all that was pending has failed. */
+  /** Neither thread could run the drain loop: every pending event has failed. */
   onRingGivenUp(cause: unknown): void
 }
 
 /**
  * The calling thread in the worker's place. It holds the DRAINER word from the first step of a group
- * until that has its outcome, and the file until {@link StandIn.close}.
+ * until that has its outcome, and the file until {@link CallerDrainer.close}.
  */
-export class StandIn {
+export class CallerDrainer {
   readonly #memory: SharedMemory
   readonly #config: DrainConfig
   readonly #oversize: OversizeStore
-  readonly #events: StandInEvents
+  readonly #events: CallerDrainerEvents
   #loop: DrainLoop | undefined
   #isOwner = false
 
@@ -27,13 +27,13 @@ export class StandIn {
     memory: SharedMemory,
     config: DrainConfig,
     oversize: OversizeStore,
-    events: StandInEvents,
+    events: CallerDrainerEvents,
   ) {
     this.#memory = memory
     this.#config = config
     this.#oversize = oversize
     this.#events = events
-    setImmediate(preloadCallerDrain).unref()
+    setImmediate(preload).unref()
   }
 
   /** Whether this thread holds the DRAINER word: it is in the middle of a group. */
@@ -61,12 +61,13 @@ export class StandIn {
     this.#loop = undefined
   }
 
-  /** Closes what the dead worker had open, as its successor. */
+  /** Closes the descriptors that the dead worker left open, as its successor. */
   closeLeftovers(): void {
     const wasOwner = this.#isOwner
     if (!this.#tryOwn()) return
     try {
-      loadCallerDrain().closeLeftovers(this.#memory, this.#config.sink.descriptorsOutlive)
+      const { closeLeftovers } = loadOpenDescriptors()
+      closeLeftovers(this.#memory, this.#config.sink.descriptorsOutlive)
     } catch {
       // The package's files have vanished; two descriptors stay open.
     }
@@ -88,7 +89,7 @@ export class StandIn {
     Atomics.store(this.#memory.session.session, DRAINER, DRAINER_NONE)
   }
 
-  /** The last resort, as the owner: the drain loop itself fails here, so all that is pending does. */
+  /** The last resort of the owner: the drain loop itself fails here, so every pending event does. */
   #giveUpRing(cause: unknown): void {
     this.close()
     const consumer = new RingConsumer(this.#memory.ring)
@@ -100,23 +101,29 @@ export class StandIn {
 
   #openLoop(): DrainLoop {
     const onNotice = (notice: Notice) => this.#events.onNotice(notice)
-    const { DrainLoop } = loadCallerDrain()
+    const { DrainLoop } = loadDrainLoop()
     return new DrainLoop(this.#config, this.#oversize, onNotice, this.#memory)
   }
 }
 
-/**
- * The drain loop for this thread. Loaded apart, since it is seldom needed; but soon after the start,
- * since an upgrade in place may have replaced the package's files by the time it is.
+/*
+ * The drainer's modules are loaded late, and only here, since the calling thread seldom needs them. But they
+ * are loaded soon after the start: an upgrade in place may have replaced the package's files later.
  */
-function loadCallerDrain(): typeof import('./caller-drain-loop') {
-  return require('./caller-drain-loop')
+
+function loadDrainLoop(): typeof import('../drain/drain-loop') {
+  return require('../drain/drain-loop')
 }
 
-function preloadCallerDrain(): void {
+function loadOpenDescriptors(): typeof import('../log/open-descriptors') {
+  return require('../log/open-descriptors')
+}
+
+function preload(): void {
   try {
-    loadCallerDrain()
+    loadDrainLoop()
+    loadOpenDescriptors()
   } catch {
-    // Told of if it is ever needed.
+    // Reported if it is ever needed.
   }
 }

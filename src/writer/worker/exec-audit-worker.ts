@@ -1,8 +1,7 @@
 /// <reference types="node" preserve="true" />
 
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import type { MessagePort } from 'node:worker_threads'
 import { DrainLoop, IDLE } from '../drain/drain-loop'
-import type { OversizeSource } from '../drain/record-to-line'
 import { closeLeftovers, OpenDescriptors } from '../log/open-descriptors'
 import { COUNT_OPENS } from '../ring/counters'
 import {
@@ -16,56 +15,22 @@ import {
   viewMemory,
   WORKER_THREAD,
 } from '../ring/memory-map'
-import { type OversizeRecord, SESSION_LINGER_MS, type SessionTask } from '../ring/messages'
+import { SESSION_LINGER_MS, type SessionTask } from '../ring/messages'
+import { OversizeInbox } from '../ring/oversize'
 import { park } from '../ring/wake-up'
 import { currentThreadId } from './thread-liveness'
 
 /*
- * The worker's entry, run by piscina. Not named worker.js: in a bundle that would collide with
- * piscina's own. It is the one worker of its ExecAudit, so its drain loop, with the open file, is kept
- * from one session to the next.
+ * The worker's entry, run by piscina. It is not named worker.js, which would collide with piscina's own in a
+ * bundle. It is the only worker of its ExecAudit, so it keeps its drain loop, with the open file, from one
+ * session to the next.
  */
 
 /**
- * Files opened in one session at most. Each leaves a callback of sonic-boom's for the event loop, which
- * turns only between sessions: on a disk that fails each group they would pile up.
+ * Files opened per session at most. Each leaves the event loop a callback of sonic-boom's, and the event loop
+ * turns only between sessions: on a disk that fails every group they would pile up.
  */
 const OPENS_PER_SESSION_MAX = 256
-
-/** Oversize records, as they came with the session or have come through its port since. */
-class OversizeInbox implements OversizeSource {
-  readonly #records = new Map<number, SharedArrayBuffer>()
-  #port: MessagePort | undefined
-
-  begin({ port, oversize }: SessionTask): void {
-    this.#port = port
-    this.#records.clear()
-    for (const { id, buffer } of oversize) this.#records.set(id, buffer)
-  }
-
-  get(id: number): SharedArrayBuffer | undefined {
-    // The producer posts a record before it publishes the reference: what we need is here.
-    for (let message = this.#receive(); message !== undefined; message = this.#receive()) {
-      this.#records.set(message.id, message.buffer)
-    }
-    const found = this.#records.get(id)
-    // A damaged id must not cost the records that others refer to.
-    if (found === undefined) return undefined
-    for (const known of this.#records.keys()) if (known < id) this.#records.delete(known)
-    return found
-  }
-
-  end(): void {
-    this.#records.clear()
-    this.#port?.close()
-  }
-
-  #receive(): OversizeRecord | undefined {
-    const received: { message: OversizeRecord } | undefined =
-      this.#port && receiveMessageOnPort(this.#port)
-    return received?.message
-  }
-}
 
 class Worker {
   readonly #memory: SharedMemory

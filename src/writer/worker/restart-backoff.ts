@@ -1,29 +1,29 @@
 /*
  * A worker that was given up may have failed for a passing reason: no thread or memory was left while the
- * gateway's commands ran. So it is tried again, and less and less often while that fails: what it costs must
- * not add up. Each trial holds the calling thread up for some milliseconds, and where no thread can be
+ * gateway's commands ran. So it is restarted, and less and less often while that fails: what it costs must
+ * not add up. Each attempt holds the calling thread up for some milliseconds, and if no thread can be
  * started Node keeps 40 KB of it for ever.
  */
 
 const PAUSE_MS_FIRST = 1_000
 const PAUSE_MS_MAX = 600_000
 
-/** When a worker that was given up is tried again. */
-export class WorkerTrials {
+/** When the next attempt to restart a worker that was given up is due. */
+export class RestartBackoff {
   #pauseMs = PAUSE_MS_FIRST
   #nextAt = Number.POSITIVE_INFINITY
 
   /** Whether the pause after the last failure is over. */
-  get areDue(): boolean {
+  get isDue(): boolean {
     return performance.now() >= this.#nextAt
   }
 
-  /** A trial begins: none is due before {@link failed} is told. */
+  /** An attempt begins: none is due before {@link failed} is called. */
   begin(): void {
     this.#nextAt = Number.POSITIVE_INFINITY
   }
 
-  /** The worker was given up, or the trial has failed. */
+  /** The worker was given up, or the attempt has failed. */
   failed(): void {
     this.#nextAt = performance.now() + this.#pauseMs
     this.#pauseMs = Math.min(this.#pauseMs * 2, PAUSE_MS_MAX)

@@ -1,12 +1,12 @@
 import { existsSync, readlinkSync } from 'node:fs'
 
 /*
- * While the calling thread blocks, the exit of a worker is invisible to it: Node tells of it through
+ * While the calling thread blocks, the exit of a worker is invisible to it: Node reports it through
  * the event loop. On Linux the kernel knows better, so a blocking wait can tell a slow disk (wait on)
  * from a dead worker (take over). Elsewhere the answer is always "alive", and waits run to their limit.
  */
 
-/** The kernel's id of this thread, or 0 where it cannot be known. */
+/** The kernel's id of this thread, or 0 if it cannot be known. */
 export function currentThreadId(): number {
   try {
     return Number(readlinkSync('/proc/thread-self').split('/').at(-1)) || 0

@@ -1,52 +1,51 @@
-import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import {
   CLOSING,
   DRAINER,
   DRAINER_NONE,
   DRAINER_WORKER,
   DURABLE,
-  SESSIONS_BEGUN,
   type SharedMemory,
   TAIL,
   WORKER_THREAD,
 } from '../ring/memory-map'
-import type { DrainConfig, Notice, OversizeRecord, SessionTask } from '../ring/messages'
+import type { DrainConfig, OversizeRecord } from '../ring/messages'
 import type { OversizeStore } from '../ring/oversize'
 import { sleep, unpark, waitDurable } from '../ring/wake-up'
-import { StandIn, type StandInEvents } from './caller-drainer'
-import { WorkerTrials } from './restart-backoff'
+import { CallerDrainer, type CallerDrainerEvents } from './caller-drainer'
+import { RestartBackoff } from './restart-backoff'
 import { isThreadGone } from './thread-liveness'
 import { openWorkerPool, READY_TASK, type WorkerPool } from './worker-pool'
+import { SESSION_START_MS_MAX, type SessionDeath, WorkerSession } from './worker-session'
 
 /*
- * Who drains. DRAINER, in the ring's memory, names the thread that drains now; `#session` is what piscina
- * was given to run; `#drainer` is the thread that is meant to drain.
+ * Who drains. DRAINER, in the shared memory, names the thread that drains now; `#session` is the session
+ * that piscina was given to run; `#drainer` is the thread that is meant to drain.
  *
- *   state       | DRAINER        | #session | #drainer | who drains
- *   ------------+----------------+----------+----------+--------------------------------------------
- *   IDLE        | NONE           | none     | worker   | nobody: nothing is pending
- *   STARTING    | NONE           | one      | worker   | nobody: the worker has yet to begin, or has died
- *   DRAINING    | WORKER         | one      | worker   | the worker
- *   STANDING IN | CALLER         | any      | worker   | this thread, to the end of its group
- *   FALLEN BACK | NONE or CALLER | any      | caller   | this thread, until a trial succeeds
+ *   state        | DRAINER        | #session | #drainer | who drains
+ *   -------------+----------------+----------+----------+--------------------------------------------
+ *   IDLE         | NONE           | none     | worker   | nobody: nothing is pending
+ *   STARTING     | NONE           | one      | worker   | nobody: the worker has yet to begin, or has died
+ *   DRAINING     | WORKER         | one      | worker   | the worker
+ *   DRAINED HERE | CALLER         | any      | worker   | this thread, to the end of its group
+ *   FALLEN BACK  | NONE or CALLER | any      | caller   | this thread, until an attempt to restart succeeds
  *
- *   state       | event                                                 | next state
- *   ------------+-------------------------------------------------------+----------------------------
- *   IDLE        | an event is published, or close()                     | STARTING
- *   IDLE        | the same, but no thread may be started                | FALLEN BACK
- *   IDLE        | the worker dies                                       | IDLE; another one is next
- *   STARTING    | the session takes DRAINER                             | DRAINING
- *   STARTING    | it has not begun after SESSION_START_MS_MAX           | FALLEN BACK
- *   STARTING    | this thread blocks, and its patience runs out         | STANDING IN
- *   DRAINING    | the session ends: after its linger, or by close()     | IDLE
- *   DRAINING    | this thread blocks, and the kernel knows of no such   | STARTING: of the session's end
- *               | worker any more                                       | we hear when we do not block
- *   STARTING or | piscina tells that the worker has died or cannot load | IDLE; FALLEN BACK after the
- *   DRAINING    |                                                       | third in a row with no outcome
- *   STANDING IN | a session begins                                      | STANDING IN; it ends at once
- *   STANDING IN | the group has its outcome                             | STARTING; IDLE with no session
- *   FALLEN BACK | an event is published, a trial is due, and a new      | IDLE; STANDING IN where this thread
- *               | worker answers it                                     | is in the middle of a group
+ *   state        | event                                                 | next state
+ *   -------------+-------------------------------------------------------+----------------------------
+ *   IDLE         | an event is published, or close()                     | STARTING
+ *   IDLE         | the same, but no thread may be started                | FALLEN BACK
+ *   IDLE         | the worker dies                                       | IDLE; another one is next
+ *   STARTING     | the session takes DRAINER                             | DRAINING
+ *   STARTING     | it has not begun after SESSION_START_MS_MAX           | FALLEN BACK
+ *   STARTING     | this thread blocks, and its patience runs out         | DRAINED HERE
+ *   DRAINING     | the session ends: after its linger, or by close()     | IDLE
+ *   DRAINING     | this thread blocks, and the kernel knows of no such   | STARTING: we learn of the session's
+ *                | worker any more                                       | end when we do not block
+ *   STARTING or  | piscina reports that the worker has died or cannot    | IDLE; FALLEN BACK after the
+ *   DRAINING     | load                                                  | third in a row with no outcome
+ *   DRAINED HERE | a session begins                                      | DRAINED HERE; it ends at once
+ *   DRAINED HERE | the group has its outcome                             | STARTING; IDLE with no session
+ *   FALLEN BACK  | an event is published, an attempt is due, and a new   | IDLE; DRAINED HERE if this thread
+ *                | worker answers it                                     | is in the middle of a group
  *
  * From IDLE with something pending it goes on at once. After FALLEN BACK a worker that was only slow may
  * hold DRAINER until its pool has ended. Patience (`#patienceLeftMs`) is how long blocking waits, taken
@@ -54,31 +53,29 @@ import { openWorkerPool, READY_TASK, type WorkerPool } from './worker-pool'
  *
  * What keeps the process alive; in IDLE nothing does:
  *
- *   STARTING, DRAINING       | piscina's port, to which the answer of a session comes; for its first
- *                            | seconds also the timer that looks whether it has begun
- *   the same, worker dead    | the worker: piscina refs it when its port closes, until its exit is told.
- *                            | (A piscina without that would let the process end with events pending.)
- *   STANDING IN, FALLEN BACK | the immediate or the timer of the next step, while something is pending;
- *                            | piscina's port, while a trial is unanswered
- *   close()                  | the last session, then the worker until it has ended
+ *   STARTING, DRAINING        | piscina's port, to which the answer of a session comes; for its first
+ *                             | seconds also the timer that checks whether it has begun
+ *   the same, worker dead     | the worker: piscina refs it when its port closes, until its exit is reported.
+ *                             | (A piscina without that would let the process end with events pending.)
+ *   DRAINED HERE, FALLEN BACK | the immediate or the timer of the next step, while something is pending;
+ *                             | piscina's port, while an attempt is unanswered
+ *   close()                   | the last session, then the worker until it has ended
  */
 
-/** How long a session may take to begin before the worker counts as unable to start. */
-const SESSION_START_MS_MAX = 10_000
 /** Deaths in a row without one published group before the worker counts as unable to run. */
 const FRUITLESS_DEATHS_MAX = 3
 /** How long a blocking wait sleeps before it looks around again. */
 const BLOCKING_SLICE_MS = 20
-/** How long a blocked `drainSync` leaves the ring to a worker that has not taken it up. */
+/** How long a blocked `drainSync` leaves the ring to a worker that has not taken it. */
 export const DRAIN_PATIENCE_MS = 2
 /**
- * The same for a blocked call: it leaves time for a worker to start, since to drain here may block for
- * longer than the call is allowed to.
+ * How long a blocked event method does so. It leaves a worker time to start, since draining here may block
+ * for longer than the call may take.
  */
 export const CALL_PATIENCE_MS = 1_000
 
-/** What the host tells its owner. */
-export interface HostEvents extends StandInEvents {
+/** How the host calls its owner. */
+export interface HostEvents extends CallerDrainerEvents {
   /** Outcomes may have been published. */
   onProgress(): void
   /** The worker cannot be used; from now on the calling thread drains the ring. */
@@ -96,13 +93,12 @@ export class WorkerHost {
   readonly #config: DrainConfig
   readonly #oversize: OversizeStore
   readonly #events: HostEvents
-  readonly #standIn: StandIn
+  readonly #callerDrainer: CallerDrainer
   readonly #workerFile: string
-  readonly #trials = new WorkerTrials()
+  readonly #backoff = new RestartBackoff()
   #pool: WorkerPool | undefined
   #drainer: Drainer = 'worker'
-  #session: Promise<void> | undefined
-  #port: MessagePort | undefined
+  #session: WorkerSession | undefined
   #isStepScheduled = false
   /** How long blocking waits still leave the ring to a worker; spent once, until one is seen again. */
   #patienceLeftMs = CALL_PATIENCE_MS
@@ -123,7 +119,7 @@ export class WorkerHost {
     this.#oversize = oversize
     this.#events = events
     this.#workerFile = workerFile
-    this.#standIn = new StandIn(memory, config, oversize, events)
+    this.#callerDrainer = new CallerDrainer(memory, config, oversize, events)
     this.#ensurePool()
   }
 
@@ -134,15 +130,15 @@ export class WorkerHost {
 
   /** Gives the worker an oversize record before the reference to it is published. */
   offer(record: OversizeRecord): void {
-    this.#port?.postMessage(record)
+    this.#session?.offer(record)
   }
 
-  /** Sees to it that what was published gets drained. Cheap when a session is running. */
+  /** Makes sure that somebody drains the published events. Cheap while a session runs. */
   wake(): void {
     if (this.#isDrainedHere) {
       this.#scheduleStep(0)
       // Not while a session of the worker before is still to end: it would be taken for the new one's.
-      if (this.#session === undefined && this.#trials.areDue) void this.#tryWorker()
+      if (this.#session === undefined && this.#backoff.isDue) void this.#tryRestart()
     } else if (this.#session === undefined) this.#startSession()
     else unpark(this.#memory.ring)
   }
@@ -150,7 +146,7 @@ export class WorkerHost {
   /**
    * Blocks the calling thread until the durable position leaves `seenDurable`, at most `timeoutMs`.
    * Drains on this thread when the worker has not taken up the ring for `patienceMs`: while this
-   * thread blocks, a worker may be unable to start, or may be dead without our hearing of it.
+   * thread blocks, a worker may be unable to start, or may have died without this thread learning of it.
    */
   waitForProgress(seenDurable: number, timeoutMs: number, patienceMs: number): void {
     if (!this.#isDrainedHere) {
@@ -171,7 +167,7 @@ export class WorkerHost {
       this.#patienceLeftMs = patienceMs
       const sliceMs = Math.min(BLOCKING_SLICE_MS, timeoutMs)
       const isWoken = waitDurable(ring, seenDurable, sliceMs)
-      // Only a ring that the worker was seen to hold: no other worker can have taken it meanwhile.
+      // Only if the worker was seen to hold the ring: no other worker can have taken it meanwhile.
       if (!isWoken && isThreadGone(Atomics.load(session, WORKER_THREAD))) this.#disownWorker()
       return true
     }
@@ -183,22 +179,12 @@ export class WorkerHost {
   }
 
   /**
-   * Ends a time of blocking waits: takes the notices that the event loop could not deliver, and closes
-   * what this thread had open to drain, unless it is in the middle of a group.
+   * Ends a time of blocking waits: delivers the notices that the event loop could not, and closes the file
+   * that this thread opened to drain, unless it is in the middle of a group.
    */
   endBlocking(): void {
-    this.#receiveNotices()
-    if (!this.#isDrainedHere) this.#standIn.close()
-  }
-
-  #receiveNotices(): void {
-    const port = this.#port
-    if (port === undefined) return
-    for (;;) {
-      const received: { message: Notice } | undefined = receiveMessageOnPort(port)
-      if (received === undefined) return
-      this.#events.onNotice(received.message)
-    }
+    this.#session?.receiveNotices()
+    if (!this.#isDrainedHere) this.#callerDrainer.close()
   }
 
   /** Ends the worker. Everything must have its outcome. Idempotent through its owner. */
@@ -210,16 +196,16 @@ export class WorkerHost {
       // One last session, so that the worker closes its file.
       if (this.#session === undefined && this.#pool !== undefined) this.#startSession()
       unpark(ring)
-      await this.#session
+      await this.#session?.ended
     }
-    this.#standIn.close()
+    this.#callerDrainer.close()
     await this.#destroyPool()
-    this.#standIn.closeLeftovers()
+    this.#callerDrainer.closeLeftovers()
   }
 
   /** Whether this thread drains: there is no worker, or it is in the middle of a group. */
   get #isDrainedHere(): boolean {
-    return this.#drainer === 'caller' || this.#standIn.isOwner
+    return this.#drainer === 'caller' || this.#callerDrainer.isOwner
   }
 
   /** Whether something waits to be drained. Never after the end, whatever the ring's words say. */
@@ -235,7 +221,7 @@ export class WorkerHost {
     return pool
   }
 
-  /** The pool, or undefined where no worker may be started: then the calling thread drains. */
+  /** The pool, or undefined if no worker may be started: then the calling thread drains. */
   #ensurePool(): WorkerPool | undefined {
     try {
       this.#pool ??= this.#newPool()
@@ -246,61 +232,42 @@ export class WorkerHost {
   }
 
   #startSession(): void {
+    const session = new WorkerSession(this.#memory, {
+      onNotice: (notice) => this.#events.onNotice(notice),
+      onLate: () => this.#onLateSession(),
+      onEnd: (death) => this.#onSessionEnd(death),
+    })
+    this.#session = session
     const pool = this.#ensurePool()
-    if (pool === undefined) return
-    const { port1, port2 } = new MessageChannel()
-    port1.on('message', (notice: Notice) => this.#events.onNotice(notice))
-    port1.unref()
-    this.#port = port1
-    this.#sessions++
-    const durable = Atomics.load(this.#memory.ring.words, DURABLE)
-    // It also keeps the process alive while the first session may never begin.
-    const begun = Atomics.load(this.#memory.session.session, SESSIONS_BEGUN)
-    const watchdog = setTimeout(() => this.#checkBegun(begun), SESSION_START_MS_MAX)
-    const task: SessionTask = {
-      config: this.#config,
-      port: port2,
-      oversize: this.#oversize.all(),
+    if (pool === undefined) {
+      this.#session = undefined
+      return
     }
-    this.#session = pool
-      .run(task, { transferList: [port2] })
-      .then(
-        () => this.#onGoodEnd(),
-        (thrown: unknown) => this.#onDeath(thrown, durable),
-      )
-      .then(() => {
-        clearTimeout(watchdog)
-        this.#receiveNotices()
-        port1.close()
-        this.#onSessionEnd()
-      })
+    this.#sessions++
+    session.start(pool, this.#config, this.#oversize)
   }
 
-  #onSessionEnd(): void {
+  #onSessionEnd(death: SessionDeath | undefined): void {
     this.#session = undefined
-    this.#port = undefined
+    if (death !== undefined) this.#onDeath(death)
+    else {
+      this.#fruitlessDeaths = 0
+      this.#backoff.succeeded()
+    }
     this.#events.onProgress()
     if (this.#isPending) this.wake()
   }
 
-  #onGoodEnd(): void {
-    this.#fruitlessDeaths = 0
-    this.#trials.succeeded()
-  }
-
-  /** A session was rejected: the worker died, could not load, or its drain loop threw. */
-  #onDeath(cause: unknown, durableBefore: number): void {
+  #onDeath({ cause, isFruitless }: SessionDeath): void {
     if (this.#drainer === 'caller') return
     this.#deaths++
     this.#disownWorker()
-    const isFruitless = Atomics.load(this.#memory.ring.words, DURABLE) === durableBefore
     this.#fruitlessDeaths = isFruitless ? this.#fruitlessDeaths + 1 : 0
     // After its return one such death is enough, until a session has ended well.
     if (this.#fruitlessDeaths >= FRUITLESS_DEATHS_MAX) this.#fallBack(cause)
   }
 
-  #checkBegun(begunBefore: number): void {
-    if (Atomics.load(this.#memory.session.session, SESSIONS_BEGUN) !== begunBefore) return
+  #onLateSession(): void {
     this.#fallBack(new Error(`the worker did not start within ${SESSION_START_MS_MAX} ms`))
   }
 
@@ -317,29 +284,29 @@ export class WorkerHost {
     // A worker that was only slow may own the ring by now. After this it is gone.
     void this.#destroyPool().then(() => {
       this.#disownWorker()
-      this.#standIn.closeLeftovers()
-      this.#trials.failed()
+      this.#callerDrainer.closeLeftovers()
+      this.#backoff.failed()
       if (this.#isPending) this.wake()
     })
   }
 
-  /** Looks whether a worker can be used again. It has nothing to do with the ring before it has answered. */
-  async #tryWorker(): Promise<void> {
-    this.#trials.begin()
+  /** Tries whether a worker can be used again. It does not touch the ring before it has answered. */
+  async #tryRestart(): Promise<void> {
+    this.#backoff.begin()
     try {
       this.#pool = this.#newPool()
       await within(SESSION_START_MS_MAX, this.#pool.run(undefined, { name: READY_TASK }))
     } catch {
-      // Why was told when the worker was given up. A thread that hangs in the kernel cannot be ended: then
-      // this waits, so that no other one joins it there.
+      // The cause was reported when the worker was given up. A thread that hangs in the kernel cannot be
+      // ended: then this waits, so that no further thread hangs there as well.
       await this.#destroyPool()
-      this.#trials.failed()
+      this.#backoff.failed()
       return
     }
     if (this.#isClosed) return
     this.#drainer = 'worker'
     this.#patienceLeftMs = CALL_PATIENCE_MS
-    if (!this.#standIn.isOwner) this.#standIn.close()
+    if (!this.#callerDrainer.isOwner) this.#callerDrainer.close()
     this.#events.onReturn()
     // Not left to the next turn of the event loop: a call may block before that, for room in the ring.
     if (this.#isPending) this.wake()
@@ -348,16 +315,16 @@ export class WorkerHost {
   async #destroyPool(): Promise<void> {
     const pool = this.#pool
     this.#pool = undefined
-    // Its rejection would say that the worker is gone, which is what is wanted.
+    // A rejection would mean that the worker is gone, as intended.
     await pool?.destroy().catch(() => undefined)
-    // Otherwise async_hooks, and so jest --detectOpenHandles, takes the pool for open for ever.
+    // Otherwise async_hooks, and so jest --detectOpenHandles, would count the pool as open for ever.
     pool?.emitDestroy()
   }
 
   /** A step on this thread, unless the worker has the ring; sees to it that a begun group is ended. */
   #tryStep(): number | undefined {
-    const waitMs = this.#standIn.tryStep()
-    if (waitMs !== undefined && this.#standIn.isOwner) this.#scheduleStep(waitMs)
+    const waitMs = this.#callerDrainer.tryStep()
+    if (waitMs !== undefined && this.#callerDrainer.isOwner) this.#scheduleStep(waitMs)
     return waitMs
   }
 
@@ -371,7 +338,7 @@ export class WorkerHost {
       const stepMs = this.#isDrainedHere ? this.#tryStep() : undefined
       const nextMs = stepMs ?? BLOCKING_SLICE_MS
       this.#events.onProgress()
-      if (!this.#isDrainedHere) this.#standIn.close()
+      if (!this.#isDrainedHere) this.#callerDrainer.close()
       if (!this.#isPending) return
       if (this.#isDrainedHere) this.#scheduleStep(nextMs)
       else this.wake()

@@ -28,8 +28,8 @@ export type WorkerPool = Piscina<SessionTask | undefined, void>
 /**
  * Starts a worker. piscina would replace a dead one by itself, but a replacement that dies while it
  * starts leaves the next run pending for ever; a run on a fresh pool is given to its worker at once, and
- * so is always rejected when that dies. Throws where no thread may be started.
- * @param onWorkerGone told that the worker is dead, or is being ended
+ * so is always rejected when that dies. Throws if no thread may be started.
+ * @param onWorkerGone called when the worker has died or is being ended
  */
 export function openWorkerPool(workerFile: string, onWorkerGone: () => void): WorkerPool {
   const pool = new Piscina<SessionTask | undefined, void>({

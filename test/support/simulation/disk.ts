@@ -50,6 +50,9 @@ const FIRST_FD = 20
 const DEVICE = 2_049n
 const FIRST_INO = 2n ** 60n
 
+/** The owner of the descriptors that take the numbers of closed ones. */
+const CANARY = 'canary'
+
 /**
  * A file system in memory with the functions of `node:fs` that this package calls, and with what Linux
  * does to files: what is written waits in the page cache for a sync, new names wait for a sync of their
@@ -64,6 +67,8 @@ export class SimulatedDisk {
   lastWrite: { readonly node: FileNode; readonly isNewline: boolean } | undefined
   /** Calls on numbers that are not open: a descriptor was closed twice, or used after its end. */
   badDescriptors = 0
+  /** Calls on descriptors that somebody else has got in a number that was ours. */
+  touchedCanaries = 0
   /** When a sync of a file has failed, in calls. */
   readonly failedSyncs: number[] = []
   /** When a call has reported a broken disk, in calls. */
@@ -82,10 +87,18 @@ export class SimulatedDisk {
     this.#interference = interference
   }
 
-  /** Numbers that are open, of this owner or of all. */
+  /** Numbers that are open, of this owner or of all but the canaries. */
   openDescriptors(owner?: string): number[] {
-    const open = [...this.#descriptions]
+    const open = [...this.#descriptions].filter(([, of]) => of.owner !== CANARY)
     return open.filter(([, of]) => owner === undefined || of.owner === owner).map(([fd]) => fd)
+  }
+
+  /** Closes the descriptors of an owner, as Node does at a thread's end, and opens canaries in their numbers. */
+  replaceByCanaries(owner: string): void {
+    for (const fd of this.openDescriptors(owner)) {
+      const node = new FileNode(++this.#nextIno, 0o600)
+      this.#descriptions.set(fd, { node, owner: CANARY, seenErrors: node.errors })
+    }
   }
 
   /** The functions that take the place of those in `node:fs`. */
@@ -289,6 +302,7 @@ export class SimulatedDisk {
 
   #describe(fd: number, call: Call): Description {
     const description = this.#descriptions.get(fd)
+    if (description?.owner === CANARY) this.touchedCanaries++
     if (description !== undefined) return description
     this.badDescriptors++
     this.trace.push('  not open')

@@ -41,6 +41,7 @@ export class FailingRun {
       maxBytes: 1 << 20,
       maxDelayMs: 0,
       retryForMs: plan.retryForMs,
+      descriptorsOutlive: true,
     }
     this.#writer = new SimulatedWriter(settings, this.#disk, this.#thread)
   }

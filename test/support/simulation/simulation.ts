@@ -102,6 +102,7 @@ export class Simulation {
       maxBytes: random.pick([300, 2_000, 1 << 20]),
       maxDelayMs: random.pick([0, 0, 3]),
       retryForMs: random.pick([0, 20, 1_000]),
+      descriptorsOutlive: random.chance(0.7),
     }
     this.#disk.umask = random.pick([0o022, 0o777])
     this.#others = new OtherProcesses(this.#disk, PATH, random)

@@ -2,7 +2,8 @@ import { strict as assert } from 'node:assert'
 import { createHistogram } from 'node:perf_hooks'
 import type { RequestEvent } from '../../../src/format/events'
 import { Admission } from '../../../src/writer/caller/admission'
-import { Acks, acknowledge, type Settle } from '../../../src/writer/caller/settlement'
+import type { Settle } from '../../../src/writer/caller/promise-queue'
+import { Settlement } from '../../../src/writer/caller/settlement'
 import { DrainLoop } from '../../../src/writer/drain/drain-loop'
 import { GroupJournal } from '../../../src/writer/log/group-journal'
 import { closeLeftovers, OpenDescriptors } from '../../../src/writer/log/open-descriptors'
@@ -33,6 +34,8 @@ export interface WriterSettings {
   readonly maxBytes: number
   readonly maxDelayMs: number
   readonly retryForMs: number
+  /** Whether a worker's descriptors stay open when it ends; otherwise Node closes them. */
+  readonly descriptorsOutlive: boolean
 }
 
 /** An event on its way, and what became of it. */
@@ -67,16 +70,19 @@ const WAITING_BYTES_MAX = 1 << 20
 export class PowerCut extends Error {}
 
 /** Notes at which position an event's record stands. */
-class TracedAcks extends Acks {
-  onPush: (position: number) => void = () => undefined
-  override push(position: number, settle: Settle): void {
-    super.push(position, settle)
-    this.onPush(position)
+class TracedSettlement extends Settlement {
+  onExpect: (position: number) => void = () => undefined
+  override expect(position: number, settle: Settle): void {
+    super.expect(position, settle)
+    this.onExpect(position)
   }
 }
 
+/** Failures are looked at in the ring, and nobody is told of them. */
+const NO_REPORTER = { isFailing: false, note: () => undefined, noteSuccess: () => undefined }
+
 /**
- * The writer without its threads: the real encoder, ring, admission, promises and drain loop, taken a
+ * The writer without its threads: the real encoder, ring, admission, settlement and drain loop, taken a
  * step at a time. The two that may drain are a worker, which may end at any point, and the caller.
  */
 export class SimulatedWriter {
@@ -93,7 +99,7 @@ export class SimulatedWriter {
   readonly #disk: SimulatedDisk
   readonly #thread: SimulatedThread
   readonly #ring: RingProducer
-  readonly #acks = new TracedAcks()
+  readonly #settlement: TracedSettlement
   readonly #oversize = new OversizeStore()
   readonly #admission: Admission
   readonly #encoder = new EventEncoder({
@@ -117,13 +123,15 @@ export class SimulatedWriter {
     this.memory = allocateMemory(settings.capacity, settings.initialPosition)
     this.#ring = new RingProducer(this.memory.ring)
     const offer = () => undefined
-    const { ring, acks, oversize } = {
-      ring: this.#ring,
-      acks: this.#acks,
-      oversize: this.#oversize,
-    }
-    this.#admission = new Admission(ring, acks, oversize, offer, WAITING_BYTES_MAX)
-    this.#acks.onPush = (position) => {
+    this.#settlement = this.#newSettlement()
+    this.#admission = new Admission(
+      this.#ring,
+      this.#settlement,
+      this.#oversize,
+      offer,
+      WAITING_BYTES_MAX,
+    )
+    this.#settlement.onExpect = (position) => {
       const event = this.events[this.#positionedCount++]
       if (event !== undefined) event.position = position
     }
@@ -160,12 +168,7 @@ export class SimulatedWriter {
 
   /** What the calling thread does when it hears of progress. */
   settle(): void {
-    const isMoved = acknowledge(this.#ring, this.#acks, (settle, word) => {
-      settle(word === 0 ? 'durable' : 'failed')
-    })
-    if (!isMoved) return
-    this.#admission.releaseBefore(this.#ring.headPosition)
-    if (this.#admission.promote()) flushUpTo(this.memory.ring, this.#ring.tailPosition)
+    this.#settlement.settle()
   }
 
   /** Has the drainer wait no longer for company. */
@@ -220,6 +223,18 @@ export class SimulatedWriter {
     const open = this.#disk.openDescriptors().filter((fd) => !this.#lostDescriptors.has(fd))
     assert.deepEqual(open, [], 'descriptors are open after the end')
     assert.equal(this.#disk.badDescriptors, 0, 'calls on descriptors that are not open')
+    assert.equal(this.#disk.touchedCanaries, 0, "calls on somebody else's descriptors")
+  }
+
+  #newSettlement(): TracedSettlement {
+    const options = { path: this.#settings.path, success: 'durable' as const, rejects: false }
+    const onFreed = () => {
+      this.#admission.releaseBefore(this.#ring.headPosition)
+      if (this.#admission.promote()) this.flush()
+    }
+    // The simulation says when the calling thread hears of progress.
+    const events = { onFreed, onMoved: () => undefined }
+    return new TracedSettlement(this.memory.ring, this.#ring, options, NO_REPORTER, events)
   }
 
   #submit(fields: object | undefined): void {
@@ -258,7 +273,7 @@ export class SimulatedWriter {
         dirMode: 0o700,
         onUnsafeFile: 'warn' as const,
         syncMethod: 'fdatasync' as const,
-        descriptorsOutlive: true,
+        descriptorsOutlive: this.#settings.descriptorsOutlive,
       },
       maxEvents,
       maxBytes,
@@ -278,7 +293,7 @@ export class SimulatedWriter {
   }
 
   #closeLeftovers(): void {
-    closeLeftovers(this.memory, true)
+    closeLeftovers(this.memory, this.#settings.descriptorsOutlive)
   }
 
   #onTornTail(tail: TornTail): void {
@@ -316,8 +331,14 @@ export class SimulatedWriter {
     this.#noteUnreported()
     const { journal } = this.memory
     const noted = new GroupJournal(journal).place()
-    const isDoubted = Atomics.load(journal.words, JOURNAL_STATE) === JOURNAL_DOUBTED
+    const { descriptorsOutlive } = this.#settings
+    const state = Atomics.load(journal.words, JOURNAL_STATE)
+    const isDoubted = state === JOURNAL_DOUBTED || (noted !== undefined && !descriptorsOutlive)
     if (isDoubted) this.unansweredProbes.push(this.#disk.calls)
+    if (!descriptorsOutlive) {
+      this.#disk.replaceByCanaries('worker')
+      return
+    }
     const words = DESCRIPTOR_WORDS.map((word) => Atomics.load(journal.words, word))
     const known = new Set([...words, noted?.fd, noted?.probe])
     for (const fd of this.#disk.openDescriptors('worker')) {

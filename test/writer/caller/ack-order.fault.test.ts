@@ -11,7 +11,7 @@ const WORKER = join(__dirname, '../../../dist/writer/worker/exec-audit-worker.js
 const STRING_MAX = 4_000_000
 
 /**
- * Keeps so many events in flight, and writes each acknowledgement to standard output by a system call
+ * Keeps `inFlight` events in flight, and writes each acknowledgement to standard output by a system call
  * of its own, so that the trace holds it in its order.
  */
 const SCRIPT = `
@@ -115,7 +115,7 @@ class Judge {
     if (pid === undefined) return
     const isNamed = this.#folders.every((f) => this.#folderSynced.get(f) === this.#creations)
     const isSafe = this.#safe.has(Number(pid)) && isNamed && outcome === 'durable'
-    // The first try counts, also where the pipe was full and there is a second.
+    // The first attempt counts, even if the pipe was full and there is a second one.
     if (!isSafe && !this.acknowledged.has(Number(pid))) this.early.add(Number(pid))
     this.acknowledged.add(Number(pid))
   }

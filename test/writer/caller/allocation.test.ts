@@ -82,7 +82,7 @@ describe('a call', () => {
     const joined = STRING_BYTES * (ARGV.length + 1) + `rule-1${ARGV.join('')}`.length
     const allowed = { started: 0, warning: 0, exit: 0, denial: 0, request: joined }
     let tooMuch: unknown[] = ['not measured']
-    // What V8 has made of a call by then is not the same in each process.
+    // V8 may have optimised a call differently by then in each process.
     for (let run = 0; run < RUNS_MAX && tooMuch.length > 0; run++) {
       const { promise = 0, ...calls }: Record<string, number> = JSON.parse(
         execFileSync(process.execPath, args, { encoding: 'utf8' }),

@@ -39,7 +39,7 @@ function watchGroups(onGroup: (group: AuditGroup) => void = () => {}): AuditGrou
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
 
 describe('the channel of groups', () => {
-  it('has each group once: events, bytes, syncs and their times add up to the file and the stats', async () => {
+  it('publishes each group once: events, bytes and syncs add up to the file and the stats', async () => {
     const groups = watchGroups()
     const path = dir.path('exec.log')
     const { audit } = openAudit(path, { fsync: { maxEvents: 7 } })
@@ -64,13 +64,13 @@ describe('the channel of groups', () => {
     expect(Math.max(...synced.map(({ syncNs }) => syncNs)) / max).toBeCloseTo(1, 2)
   })
 
-  it('has a group that failed, and one that was only written', async () => {
+  it('publishes a group that failed, and one that was only written', async () => {
     const groups = watchGroups()
     const path = dir.path('exec.log')
     mkdirSync(path)
     const failing = openAudit(path).audit
     await failing.started(startedEvent({ pid: 1 }))
-    // A group is told of after its outcome.
+    // A group is reported after its outcome.
     await failing.close()
     const written = openAudit(dir.path('other.log'), { fsync: { method: 'none' } }).audit
     await written.started(startedEvent({ pid: 12 }))
@@ -82,12 +82,12 @@ describe('the channel of groups', () => {
     ])
   })
 
-  it('has the groups of a blocking drain too, by the time the audit is closed', async () => {
+  it('publishes the groups of a blocking drain too, before the audit is closed', async () => {
     const groups = watchGroups()
     const { audit } = openAudit(dir.path('exec.log'))
     for (let pid = 0; pid < 10; pid++) void audit.started(startedEvent({ pid }))
     expect(audit.drainSync()).toBe(true)
-    // Positions are published before the worker tells of the group, so the last may come after it.
+    // Positions are published before the worker reports the group, so the last may come after it.
     await audit.close()
     expect(sum(groups.map(({ events }) => events))).toBe(10)
   })
@@ -124,7 +124,7 @@ describe('the channel of groups', () => {
     expect(readFileSync(path, 'utf8')).toBe(startedLines(2))
   })
 
-  it('begins with the first event after the subscription, and ends with it', async () => {
+  it('begins with the first event after the subscription, and ends with the subscription', async () => {
     const { audit } = openAudit(dir.path('exec.log'))
     await audit.started(startedEvent({ pid: 1 }))
     const groups = watchGroups()
@@ -152,7 +152,7 @@ describe('the drain loop', () => {
     ring.commit(encoder.write(memory.ring.records, index))
   }
 
-  it('tells of no group while nobody watches', () => {
+  it('reports no group while nobody watches', () => {
     const memory = allocateMemory(1024)
     const ring = new RingProducer(memory.ring)
     const notices: Notice[] = []

@@ -1,71 +1,182 @@
 import type { AuditOutcome } from '../../../src/format/events'
-import { Acks, type Settle } from '../../../src/writer/caller/settlement'
+import { Settlement, type SettlementOptions } from '../../../src/writer/caller/settlement'
+import { packFailure } from '../../../src/writer/ring/failure-word'
+import { allocateMemory, DURABLE } from '../../../src/writer/ring/memory-map'
+import {
+  RECORD_HEADER_BYTES,
+  TYPE_OFFSET,
+  TYPE_REOPEN,
+  TYPE_STARTED,
+} from '../../../src/writer/ring/record-header'
 
-const PAST_FIRST_CAPACITY = 5_000
+import { RingConsumer, RingProducer } from '../../../src/writer/ring/ring'
+import { turn, until } from '../../support/waiting'
 
-/** A promise's end that notes its number when it is settled. */
-function noting(notes: number[], number: number): Settle {
-  return () => notes.push(number)
+const CAPACITY = 1024
+const PATH = '/var/log/exec.log'
+const EIO = 5
+const ENOSPC = 28
+const CORRUPT =
+  "cannot make the event's line for the log /var/log/exec.log: the ring was given up, so which of its events were written is not known; see the warnings before"
+
+/** A settlement over a ring, whose drainer the test plays. */
+function rig(options: Partial<SettlementOptions> = {}) {
+  const { ring } = allocateMemory(CAPACITY)
+  const producer = new RingProducer(ring)
+  const consumer = new RingConsumer(ring)
+  const notes: string[] = []
+  const reporter = {
+    isFailing: false,
+    note: (stage: string, error: Error) => notes.push(`${stage}: ${error.message}`),
+    noteSuccess: () => notes.push('success'),
+  }
+  const events = { onFreed: () => notes.push('freed'), onMoved: () => notes.push('moved') }
+  const settlement = new Settlement(
+    ring,
+    producer,
+    { path: PATH, success: 'durable', rejects: false, ...options },
+    reporter,
+    events,
+  )
+  const publish = (type = TYPE_STARTED): Promise<AuditOutcome> => {
+    const index = producer.tryClaim(RECORD_HEADER_BYTES)
+    ring.records.view.setUint8(index + TYPE_OFFSET, type)
+    const promise = settlement.newPromise()
+    settlement.expect(producer.commit(RECORD_HEADER_BYTES), settlement.newSettle)
+    settlement.countAccepted(type)
+    return promise
+  }
+  const finish = (position = producer.tailPosition) => consumer.publish(position)
+  const fail = (position: number, stage: 'write' | 'sync', reason: number) =>
+    consumer.markFailed(position, packFailure({ stage, reason }))
+  return { ring, producer, settlement, reporter, notes, publish, finish, fail }
 }
 
-describe('Acks', () => {
-  it('gives the promises back in the order they came, with the oldest position in front', () => {
-    const acks = new Acks()
-    const outcomes: AuditOutcome[] = []
-    const settle: Settle = (outcome) => outcomes.push(outcome)
-    const other: Settle = () => undefined
-    acks.push(8, settle)
-    acks.push(56, other)
-    expect([acks.size, acks.firstPosition]).toEqual([2, 8])
-    expect(acks.shift()).toBe(settle)
-    expect([acks.size, acks.firstPosition]).toEqual([1, 56])
-    expect(acks.shift()).toBe(other)
-    expect([acks.size, outcomes]).toEqual([0, []])
+describe('Settlement', () => {
+  it('settles the events that the durable position has passed, and frees their space', async () => {
+    const { settlement, producer, notes, publish, finish } = rig()
+    const first = publish()
+    const between = producer.tailPosition
+    const second = publish()
+    settlement.settle()
+    expect([settlement.pending, notes]).toEqual([2, []])
+    finish(between)
+    settlement.settle()
+    expect([settlement.pending, notes, producer.headPosition]).toEqual([1, ['freed'], between])
+    expect(await Promise.race([second, first])).toBe('durable')
+    finish()
+    settlement.settle()
+    expect(await second).toBe('durable')
+    const { acceptedByType, ...counts } = settlement.counts
+    expect(counts).toEqual({ accepted: 2, settled: 2, succeeded: 2, failed: 0 })
+    expect(acceptedByType[TYPE_STARTED]).toBe(2)
   })
 
-  it('refuses to take a promise out when there is none', () => {
-    const acks = new Acks()
-    expect(() => acks.shift()).toThrow(new Error('shift of an empty queue'))
-    acks.push(0, () => undefined)
-    acks.shift()
-    expect(() => acks.shift()).toThrow(new Error('shift of an empty queue'))
+  it('settles with the outcome that its options name', async () => {
+    const { settlement, publish, finish } = rig({ success: 'written' })
+    const promise = publish()
+    finish()
+    settlement.settle()
+    expect(await promise).toBe('written')
   })
 
-  it('keeps the order when it grows while its oldest entry stands in the middle', () => {
-    const acks = new Acks()
-    const notes: number[] = []
-    const positions: number[] = []
-    const take = () => {
-      positions.push(acks.firstPosition)
-      acks.shift()('durable')
-    }
-    for (let number = 0; number < PAST_FIRST_CAPACITY; number++) {
-      acks.push(number * 40, noting(notes, number))
-      if (number % 3 === 0) take()
-    }
-    while (acks.size > 0) take()
-    const numbers = Array.from({ length: PAST_FIRST_CAPACITY }, (_, number) => number)
-    expect(notes).toEqual(numbers)
-    expect(positions).toEqual(numbers.map((number) => number * 40))
+  it('notes each failure, with one error for all events of a group', async () => {
+    const { settlement, notes, publish, finish, fail, producer } = rig({ rejects: true })
+    const positions = [0, 1, 2].map(() => {
+      const position = producer.tailPosition
+      return { position, promise: publish().catch((error: unknown) => error) }
+    })
+    positions.forEach(({ position }, i) => {
+      fail(position, i < 2 ? 'write' : 'sync', i < 2 ? ENOSPC : EIO)
+    })
+    finish()
+    settlement.settle()
+    const [first, second, third] = await Promise.all(positions.map(({ promise }) => promise))
+    expect(first).toBe(second)
+    expect(third).toMatchObject({ code: 'AUDIT_SYNC_FAILED' })
+    expect(notes.map((note) => note.split(':')[0])).toEqual([
+      ...['write', 'write', 'sync'],
+      'freed',
+    ])
+    expect(settlement.counts).toMatchObject({ settled: 3, succeeded: 0, failed: 3 })
   })
 
-  it('has nothing before any position when it is empty', () => {
-    const acks = new Acks()
-    expect(acks.hasBefore(48)).toBe(false)
-    acks.push(0, () => undefined)
-    acks.shift()
-    expect(acks.hasBefore(48)).toBe(false)
+  it('resolves a failed event if failures do not reject, and counts refused ones as failed', async () => {
+    const { settlement, publish, finish, fail } = rig()
+    const promise = publish()
+    fail(0, 'write', ENOSPC)
+    settlement.countRefused()
+    finish()
+    settlement.settle()
+    expect(await promise).toBe('failed')
+    expect(settlement.counts).toMatchObject({ accepted: 1, settled: 1, failed: 2 })
   })
 
-  it.each([0, 2 ** 31 - 8, 2 ** 32 - 8])(
-    'knows whether its oldest record at %d lies before durable, across the wrap',
-    (position) => {
-      const acks = new Acks()
-      acks.push(position | 0, () => undefined)
-      const durables = [position - 8, position, position + 8, position + 1024]
-      const answers = durables.map((durable) => acks.hasBefore(durable | 0))
-      expect(answers).toEqual([false, false, true, true])
-      expect(acks.firstPosition).toBe(position | 0)
+  it('notes a success once the file had failed, but not that of a reopen', () => {
+    const { settlement, reporter, notes, publish, finish } = rig()
+    reporter.isFailing = true
+    void publish(TYPE_REOPEN)
+    finish()
+    settlement.settle()
+    expect(notes).toEqual(['freed'])
+    void publish()
+    finish()
+    settlement.settle()
+    expect(notes).toEqual(['freed', 'success', 'freed'])
+  })
+
+  it.each([CAPACITY, -8])(
+    'fails everything when the durable position is impossible: %d',
+    async (durable) => {
+      const { settlement, ring, producer, notes, publish } = rig()
+      const promise = publish()
+      Atomics.store(ring.words, DURABLE, durable)
+      settlement.settle()
+      expect(await promise).toBe('failed')
+      expect(notes).toEqual([`encode: ${CORRUPT}`, 'freed'])
+      expect(producer.usedBytes).toBe(0)
     },
   )
+
+  it('resolves a drain when the events accepted before it are settled', async () => {
+    const { settlement, producer, publish, finish } = rig()
+    await settlement.drained()
+    void publish()
+    const between = producer.tailPosition
+    const order: string[] = []
+    const drained = settlement.drained().then(() => order.push('drained'))
+    void publish()
+    const both = settlement.drained().then(() => order.push('both'))
+    finish(between)
+    settlement.settle()
+    await drained
+    expect(order).toEqual(['drained'])
+    finish()
+    settlement.settle()
+    await both
+    expect(order).toEqual(['drained', 'both'])
+  })
+
+  it('reports once that the durable position has moved, and only if an event is in the ring', async () => {
+    const { settlement, notes, publish, finish } = rig()
+    settlement.watch()
+    finish()
+    void publish()
+    settlement.watch()
+    settlement.watch()
+    finish()
+    await until('the move is not reported', () => notes.length > 0)
+    await turn()
+    expect(notes).toEqual(['moved'])
+  })
+
+  it('knows the time of the oldest event in the ring', () => {
+    const { settlement, publish, finish } = rig()
+    expect(settlement.oldestTime).toBeUndefined()
+    void publish()
+    expect(settlement.oldestTime).toBe(0)
+    finish()
+    settlement.settle()
+    expect(settlement.oldestTime).toBeUndefined()
+  })
 })

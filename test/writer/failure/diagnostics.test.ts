@@ -24,7 +24,7 @@ main()
 const dir = useTempDir()
 
 describe('the diagnostics', () => {
-  it('have nothing to tell at first', () => {
+  it('have counted nothing at first', () => {
     expect(new ExecDiagnostics().snapshot()).toEqual({
       auditFailures: 0,
       auditFailuresByStage: NONE,
@@ -51,7 +51,7 @@ describe('the diagnostics', () => {
     expect(new Date(at).toISOString()).toBe(at)
   })
 
-  it("tell the last failure's stage, code, the kernel's error, and when it was", async () => {
+  it("know the last failure's stage, code, the kernel's error, and when it was", async () => {
     const path = dir.path('exec.log')
     mkdirSync(path)
     const { audit, diagnostics } = openAudit(path)

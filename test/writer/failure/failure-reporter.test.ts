@@ -2,7 +2,7 @@ import { ExecDiagnostics } from '../../../src'
 import { FailureReporter } from '../../../src/writer/failure/failure-reporter'
 import { noWarnings, warning } from '../../../src/writer/failure/warnings'
 
-describe('the failure reporter', () => {
+describe('FailureReporter', () => {
   afterEach(() => jest.restoreAllMocks())
 
   const setUp = () => {
@@ -46,7 +46,7 @@ describe('the failure reporter', () => {
     expect(messages).toHaveLength(200)
   })
 
-  it('says once that the file takes events again, and for how long it took none', () => {
+  it('reports once that the file takes events again, and for how long it took none', () => {
     const { messages, reporter } = setUp()
     reporter.noteSuccess()
     at(5_000)
@@ -71,7 +71,7 @@ describe('the failure reporter', () => {
     expect(reporter.warnings.byCode).toEqual({ ...noWarnings(), AUDIT_RECOVERED: 2 })
   })
 
-  it('limits that too, whatever its figures are', () => {
+  it('limits that report too, whatever its figures are', () => {
     const { messages, reporter } = setUp()
     for (let i = 0; i < 1_000; i++) {
       at(5_000 + i / 2)
@@ -91,7 +91,7 @@ describe('the failure reporter', () => {
     expect([messages, reporter.isFailing]).toEqual([['exec audit: a'], false])
   })
 
-  it('tells nothing before flush, and takes what the logger itself causes', () => {
+  it('reports nothing before flush, and takes the failures that the logger itself causes', () => {
     const diagnostics = new ExecDiagnostics()
     const messages: string[] = []
     const reporter: FailureReporter = new FailureReporter('/exec.log', diagnostics, {

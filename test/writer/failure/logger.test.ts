@@ -24,7 +24,7 @@ describe('the logger', () => {
     })
     return { log: pino(stream), lines }
   }
-  const told = {
+  const reported = {
     level: 40,
     code: 'AUDIT_INVALID_EVENT',
     stage: 'encode',
@@ -36,20 +36,20 @@ describe('the logger', () => {
     const { log, lines } = openPino()
     const { audit } = openAudit(dir.path('exec.log'), { logger: log })
     expect(await audit.started(MISTAKEN)).toBe('failed')
-    expect(lines).toEqual([{ ...told, component: undefined }])
+    expect(lines).toEqual([{ ...reported, component: undefined }])
   })
 
   it('may be a child of one', async () => {
     const { log, lines } = openPino()
     const { audit } = openAudit(dir.path('exec.log'), { logger: log.child({ component: 'audit' }) })
     await audit.started(MISTAKEN)
-    expect(lines).toEqual([{ ...told, component: 'audit' }])
+    expect(lines).toEqual([{ ...reported, component: 'audit' }])
   })
 
   it('may be one in unit tests, too', async () => {
     const { log, lines } = openPino()
     await new MemoryAudit({ logger: log }).started(MISTAKEN)
-    expect(lines).toEqual([{ ...told, component: undefined }])
+    expect(lines).toEqual([{ ...reported, component: undefined }])
   })
 
   it('may get its method later than the audit gets it', async () => {

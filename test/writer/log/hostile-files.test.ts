@@ -7,6 +7,7 @@ import {
   lstatSync,
   mkdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   unlinkSync,
@@ -84,6 +85,19 @@ describe('something else at the path than a log:', () => {
       cause: { code: 'ELOOP' },
     })
     expect(readFileSync(dir.path('victim'), 'utf8')).toBe('mine')
+  })
+
+  it('a link to the log itself, after a rename, stops the next event', async () => {
+    const path = dir.path('exec.log')
+    const { audit, outcome } = record(path)
+    expect(await outcome).toBe('durable')
+    renameSync(path, dir.path('elsewhere.log'))
+    symlinkSync(dir.path('elsewhere.log'), path)
+    await expect(audit.started(startedEvent({ pid: 1 }))).rejects.toMatchObject({
+      code: 'AUDIT_OPEN_FAILED',
+      cause: { code: 'ELOOP' },
+    })
+    expect(readFileSync(dir.path('elsewhere.log'), 'utf8')).toBe(startedLine(0))
   })
 
   it('a FIFO without a reader is refused and does not hang; the log goes on when it is gone', async () => {

@@ -4,7 +4,6 @@ import {
   REQUEST_ID,
   requestEvent,
   startedEvent,
-  startedLine,
   startedLines,
   VALID_EVENTS,
 } from '../../support/events'
@@ -148,7 +147,7 @@ describe('a mistake in an event', () => {
       'requestId: expected a Uint8Array of 16 bytes or 32 hexadecimal digits, got undefined'
     expect(emitted.mock.calls.map(([text]) => text)).toEqual([
       'exec audit: recordAuditFailure threw: Error: broken',
-      `exec audit: ${mistake} [reported here, for the logger threw: Error: broken]`,
+      `exec audit: ${mistake} [reported here because the logger threw: Error: broken]`,
     ])
     emitted.mockRestore()
     expect(await tested.audit.started(startedEvent({ pid: 0 }))).toBe('durable')
@@ -214,21 +213,5 @@ describe('the event as it was at the call', () => {
     expect(parsed.slice(0, 50).map((line) => line.argv[1])).toEqual(new Array(50).fill('before'))
     expect(parsed[50]?.argv[1]).toBe('x'.repeat(5_000))
     expect(new Set(parsed.map((line) => line.request_id))).toEqual(new Set(['01'.repeat(16)]))
-  })
-
-  it('may be recorded from within a getter or redact of another event', async () => {
-    const path = dir.path('exec.log')
-    const nested: Promise<unknown>[] = []
-    const { audit } = openAudit(path, {
-      redact: (argv) => {
-        nested.push(audit.started(startedEvent({ pid: 0 })))
-        return argv
-      },
-    })
-    expect(await audit.request(requestEvent())).toBe('durable')
-    expect(await Promise.all(nested)).toEqual(['durable'])
-    const [first, second] = readFileSync(path, 'utf8').trimEnd().split('\n')
-    expect(`${first}\n`).toBe(startedLine(0))
-    expect(JSON.parse(second ?? '')).toMatchObject({ event: 'request', argv: ['ls', '-la'] })
   })
 })

@@ -24,7 +24,7 @@ describe('the size of an event', () => {
     })
   }
 
-  it('may be many times that of the ring: it is written whole and in order', async () => {
+  it('may be many times the size of the ring: the event is written whole and in order', async () => {
     const { audit } = openAudit(dir.path('exec.log'), {
       ringBytes: 64 * KIB,
       maxEventBytes: 64 * MIB,
@@ -100,7 +100,7 @@ describe('the size of an event', () => {
     ])
   })
 
-  it('whose line would be longer than a string can be is cut as well', async () => {
+  it('is cut as well if its line would be longer than a string can be', async () => {
     const { audit } = openAudit(dir.path('exec.log'), { maxEventBytes: KIB * MIB })
     const argument = '\x01'.repeat(90 * MIB)
     expect(await audit.request(requestEvent({ argv: ['echo', argument] }))).toBe('durable')
@@ -181,7 +181,7 @@ describe('redact', () => {
     expect(await audit.request(requestEvent({ argv: ['a', 'b'] }))).toBe('durable')
     expect(argvs()).toEqual([['[x0x-exec-audit: redact failed, 2 arguments withheld]']])
     expect(warned.map(({ object: { code }, message }) => [code, message])).toEqual([
-      ['AUDIT_REDACT_FAILED', `exec audit: ${text}; argv was withheld from the log: mend redact`],
+      ['AUDIT_REDACT_FAILED', `exec audit: ${text}; argv was withheld from the log: fix redact`],
     ])
     expect(diagnostics.auditFailures).toBe(0)
   })
@@ -197,14 +197,14 @@ describe('redact', () => {
         field,
       })
       expect(warned.map(({ object: { code }, message }) => [code, message])).toEqual([
-        ['AUDIT_REDACT_FAILED', `exec audit: ${text}; the event was refused: mend redact`],
+        ['AUDIT_REDACT_FAILED', `exec audit: ${text}; the event was refused: fix redact`],
         ['AUDIT_INVALID_EVENT', `exec audit: ${text}`],
       ])
       expect(diagnostics.auditFailures).toBe(1)
     },
   )
 
-  it('that throws is reported with the stack, and not with the text, which may quote an argument', async () => {
+  it('that throws is reported by its place, and not by its text, which may quote an argument', async () => {
     const { audit, warned } = open({
       redact: function ofTheGateway(): never {
         throw new Error('cannot parse\n    at token=s3cret')

@@ -115,7 +115,7 @@ function name(...names: string[]): Mistake[] {
 }
 
 const NO_STRINGS = [7, Number.NaN, 7n, true, {}, ['x'], Symbol('s'), Object('x'), ...NULLS]
-/** With a hole where its second element should be. */
+/** With a hole in place of its second element. */
 const holey: unknown[] = ['a']
 holey[2] = 'c'
 const ARGV: readonly Mistake[] = [

@@ -138,7 +138,7 @@ describe('a hostile event is one line, byte for byte', () => {
     )
   })
 
-  it('cut by whole arguments, if maxEventBytes ends inside a 4-byte character', async () => {
+  it('cut by whole arguments if maxEventBytes ends inside a 4-byte character', async () => {
     const maxEventBytes = 2 * KIB
     const fixed = STRING_LENGTHS_OFFSET + STRING_LENGTH_BYTES + 'rule-1'.length
     const argvOf = (bytes: number) => ['sh', `${'x'.repeat(bytes % 4)}${'😀'.repeat(bytes / 4)}`]
@@ -155,7 +155,7 @@ describe('a hostile event is one line, byte for byte', () => {
     await expectLines(64 * KIB, events, lines, { maxEventBytes })
   })
 
-  it('cut with the hash of the bytes in the log, if lone surrogates end the arguments', async () => {
+  it('cut after arguments that end in lone surrogates, with the hash of their bytes in the log', async () => {
     const cut = ['\ud83d'.repeat(KIB), '\ude00', '', '\0']
     const bytes = Buffer.from(cut.join('\0'), 'utf8')
     const sha256 = createHash('sha256').update(bytes).digest('hex')

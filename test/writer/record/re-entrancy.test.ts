@@ -1,12 +1,13 @@
+import { type AsyncHook, createHook, type HookCallbacks } from 'node:async_hooks'
 import { readFileSync } from 'node:fs'
 import { ExecAudit, type ExecAuditOptions } from '../../../src'
 import { runChild } from '../../support/children/run-child'
 import { requestEvent, startedEvent, startedLines } from '../../support/events'
 import { openAudit } from '../../support/open-audit'
 import { useTempDir } from '../../support/temp-dir'
-import { until } from '../../support/waiting'
+import { turn, until } from '../../support/waiting'
 
-/** Every call there is, with what it comes to from wherever it is made. */
+/** Every call, with its result outside of other events. */
 const CALLS: Readonly<Record<string, [(audit: ExecAudit) => unknown, unknown]>> = {
   request: [(audit) => audit.request(requestEvent()), 'durable'],
   started: [(audit) => audit.started(startedEvent({ pid: 1 })), 'durable'],
@@ -24,7 +25,7 @@ type Trigger = (audit: ExecAudit) => Promise<unknown>
 const recordBad: Trigger = (audit) => audit.started(startedEvent({ pid: -1 }))
 const recordGood: Trigger = (audit) => audit.started(startedEvent({ pid: 2 }))
 
-/** Where the embedder's code runs inside the audit, and which event makes it run. */
+/** The places at which the embedder's code runs inside the audit, and the event that makes it run. */
 const PLACES: Readonly<Record<string, (once: Once) => [ExecAuditOptions, Trigger]>> = {
   'the logger': (once) => [{ logger: { warn: once } }, recordBad],
   redact: (once) => [
@@ -67,6 +68,16 @@ const PLACES: Readonly<Record<string, (once: Once) => [ExecAuditOptions, Trigger
     },
     (audit) => audit.reopen(),
   ],
+  'an async hook': (once) => [
+    {},
+    (audit) => {
+      let outcome: Promise<unknown> | undefined
+      withHook({ init: (_, type) => type === 'PROMISE' && once() }, () => {
+        outcome = recordGood(audit)
+      })
+      return Promise.resolve(outcome)
+    },
+  ],
   'a continuation': (once) => [
     {},
     (audit) =>
@@ -76,13 +87,25 @@ const PLACES: Readonly<Record<string, (once: Once) => [ExecAuditOptions, Trigger
       }),
   ],
 }
-function twice(action: Once): undefined {
+
+/** At these places an event holds the encoder: another one is refused, and close() comes before it. */
+const WHILE_TAKEN = ['redact', 'a getter', 'the clock', 'the clock of a reopen', 'an async hook']
+/** The calls that need the encoder. */
+const ENCODED = ['request', 'started', 'reopen']
+
+const REENTRY =
+  'event: recorded from within a getter, redact, the clock or an async hook of another event; record it once the call for that one has returned'
+
+let hook: AsyncHook | undefined
+
+/** Has the callbacks called while `action` runs. */
+function withHook(callbacks: HookCallbacks, action: () => void): void {
+  hook = createHook(callbacks).enable()
   action()
-  action()
+  hook.disable()
 }
 
-/** There the event is not accepted yet, so closing comes before it. */
-const WHILE_PREPARING = ['redact', 'a getter', 'the clock', 'the clock of a reopen']
+afterEach(() => hook?.disable())
 
 describe('a call from within the audit', () => {
   const dir = useTempDir()
@@ -92,31 +115,38 @@ describe('a call from within the audit', () => {
     Object.keys(CALLS).map((call): [string, string] => [place, call]),
   )
 
-  it.each(cases)('from %s: %s() does what it does elsewhere', async (place, call) => {
-    const [make, expected] = CALLS[call] ?? []
-    let inner: unknown = 'not called'
-    let isCalled = false
-    const [options, trigger] = PLACES[place]?.(() => {
-      if (isCalled) return
-      isCalled = true
-      inner = make?.(audit)
-    }) ?? [{}, recordGood]
-    const { audit } = openAudit(dir.path('exec.log'), options)
-    const outer = await trigger(audit)
-    expect(await inner).toBe(expected)
-    const isRefused =
-      place === 'the logger' || (call === 'close' && WHILE_PREPARING.includes(place))
-    expect(outer).toBe(isRefused ? 'failed' : 'durable')
+  it.each(cases)(
+    'from %s: %s() does what it does elsewhere, or is refused',
+    async (place, call) => {
+      const [make, elsewhere] = CALLS[call] ?? []
+      const isTaken = WHILE_TAKEN.includes(place) && ENCODED.includes(call)
+      const expected = isTaken ? 'failed' : elsewhere
+      let inner: unknown = 'not called'
+      let isCalled = false
+      const [options, trigger] = PLACES[place]?.(() => {
+        if (isCalled) return
+        isCalled = true
+        inner = make?.(audit)
+      }) ?? [{}, recordGood]
+      const { audit } = openAudit(dir.path('exec.log'), options)
+      const outer = await trigger(audit)
+      expect(await inner).toBe(expected)
+      const isRefused = place === 'the logger' || (call === 'close' && WHILE_TAKEN.includes(place))
+      expect(outer).toBe(isRefused ? 'failed' : 'durable')
 
-    expect(await recordGood(audit)).toBe(call === 'close' ? 'failed' : 'durable')
-    expect(audit.stats()).toMatchObject({ events: { pending: 0 }, file: { tornTails: 0 } })
-    const { accepted } = audit.stats().events
-    const reopens = [call === 'reopen', place === 'the clock of a reopen' && !isRefused]
-    const lines = call === 'close' && isRefused ? [] : log().trimEnd().split('\n')
-    expect(lines.map((line) => typeof JSON.parse(line).event)).toEqual(
-      new Array(accepted - reopens.filter(Boolean).length).fill('string'),
-    )
-  })
+      expect(await recordGood(audit)).toBe(call === 'close' ? 'failed' : 'durable')
+      expect(audit.stats()).toMatchObject({ events: { pending: 0 }, file: { tornTails: 0 } })
+      const { accepted } = audit.stats().events
+      const reopens = [
+        call === 'reopen' && !isTaken,
+        place === 'the clock of a reopen' && !isRefused,
+      ]
+      const lines = call === 'close' && isRefused ? [] : log().trimEnd().split('\n')
+      expect(lines.map((line) => typeof JSON.parse(line).event)).toEqual(
+        new Array(accepted - reopens.filter(Boolean).length).fill('string'),
+      )
+    },
+  )
 
   it.each(Object.keys(CALLS))('from recordAuditFailure: %s()', async (call) => {
     const [make, expected] = CALLS[call] ?? []
@@ -133,7 +163,7 @@ describe('a call from within the audit', () => {
     await audit.close()
   })
 
-  it('a logger that records a bad event for each warning is asked no more than the limit', async () => {
+  it('a logger that records a bad event per warning is called no more often than the limit', async () => {
     let warnings = 0
     const logger = {
       warn: () => {
@@ -152,7 +182,7 @@ describe('a call from within the audit', () => {
     expect(await recordGood(audit)).toBe('durable')
   })
 
-  it('diagnostics that record a bad event for each failure leave turns to the event loop', async () => {
+  it('diagnostics that record a bad event per failure leave turns to the event loop', async () => {
     let recorded = 0
     let isOn = true
     const recorder = {
@@ -171,24 +201,114 @@ describe('a call from within the audit', () => {
     await audit.close()
   })
 
-  it.each<[string, (again: Once) => ExecAuditOptions]>([
-    ['the clock', (again) => ({ clock: () => twice(again) ?? 0 })],
-    ['redact', (again) => ({ redact: (argv) => twice(again) ?? argv })],
-  ])('%s that records two events each time ends at a depth of 8', async (_, optionsOf) => {
-    const outcomes: Promise<unknown>[] = []
-    const record = () => {
-      const outcome = audit.request(requestEvent())
-      outcomes.push(outcome)
-    }
-    const options = { logger: { warn: () => undefined }, ...optionsOf(record) }
-    const { audit } = openAudit(dir.path('exec.log'), options)
-    record()
-    const all = await Promise.all(outcomes)
-    const durable = all.filter((outcome) => outcome === 'durable').length
-    // Depths 0 to 8 hold 2^9 - 1 events, and each of the deepest is refused two.
-    expect([durable, all.length]).toEqual([2 ** 9 - 1, 2 ** 10 - 1])
-    expect(log().split('\n')).toHaveLength(durable + 1)
+  it.each(WHILE_TAKEN)('from %s: an event is refused in closed mode', async (place) => {
+    let inner: Promise<unknown> = Promise.resolve('not called')
+    let isCalled = false
+    const [options, trigger] = PLACES[place]?.(() => {
+      if (isCalled) return
+      isCalled = true
+      inner = audit.started(startedEvent({ pid: 1 })).catch((error: unknown) => error)
+    }) ?? [{}, recordGood]
+    const { audit, diagnostics } = openAudit(dir.path('exec.log'), {
+      ...options,
+      failureMode: 'closed',
+    })
+    expect(await trigger(audit)).toBe('durable')
+    const error = await inner
+    expect(error).toBeInstanceOf(TypeError)
+    expect(error).toMatchObject({ code: 'AUDIT_INVALID_EVENT', field: 'event', message: REENTRY })
+    expect(diagnostics.auditFailures).toBe(1)
+    expect(audit.stats()).toMatchObject({ events: { accepted: 1, failed: 1 } })
+    expect(log()).not.toContain('"pid":1')
   })
+
+  it.each<[string, (again: Once) => ExecAuditOptions]>([
+    [
+      'the clock',
+      (again) => ({
+        clock: () => {
+          again()
+          return 0
+        },
+      }),
+    ],
+    [
+      'redact',
+      (again) => ({
+        redact: (argv) => {
+          again()
+          return argv
+        },
+      }),
+    ],
+  ])(
+    '%s that records an event each time has that refused, counted and warned about',
+    async (_, optionsOf) => {
+      const outcomes: Promise<unknown>[] = []
+      const record = () => {
+        outcomes.push(audit.request(requestEvent()))
+      }
+      const { audit, diagnostics, warned } = openAudit(dir.path('exec.log'), optionsOf(record))
+      record()
+      record()
+      const sorted = (await Promise.all(outcomes)).sort()
+      expect(sorted).toEqual(['durable', 'durable', 'failed', 'failed'])
+      expect(log().split('\n')).toHaveLength(3)
+      expect([diagnostics.auditFailures, audit.stats().failures.encode]).toEqual([2, 2])
+      const warning = ['AUDIT_INVALID_EVENT', `exec audit: ${REENTRY}`]
+      const warnings = warned.map(({ object, message }) => [object.code, message])
+      expect(warnings).toEqual([warning, warning])
+    },
+  )
+
+  it('an async hook that records an event per promise comes to an end', async () => {
+    const { audit } = openAudit(dir.path('exec.log'), { logger: { warn: () => undefined } })
+    let outcome: Promise<unknown> | undefined
+    const record = () => void audit.started(startedEvent({ pid: 1 }))
+    withHook({ init: (_, type) => type === 'PROMISE' && record() }, () => {
+      outcome = recordGood(audit)
+    })
+    expect(await outcome).toBe('durable')
+    await audit.drain()
+    const { accepted, succeeded, failed } = audit.stats().events
+    expect([log().split('\n').length - 1, succeeded]).toEqual([accepted, accepted])
+    expect(failed).toBeGreaterThan(0)
+  })
+
+  it.each(['wait', 'block', 'fail'] as const)(
+    'an event of an async hook is in the file if its outcome says so, with onFull: %s',
+    async (onFull) => {
+      // So small that events wait, and that room is made while another one is in the encoder.
+      const options = { ringBytes: 1024, onFull, logger: { warn: () => undefined } }
+      const { audit } = openAudit(dir.path('exec.log'), options)
+      const outcomes: Promise<unknown>[] = []
+      let depth = 0
+      let pid = 0
+      const record = () => {
+        if (depth === 2 || pid === 2_000) return
+        depth++
+        const mine = pid++
+        outcomes[mine] = audit.started(startedEvent({ pid: mine }))
+        depth--
+      }
+      const callbacks = { init: record, promiseResolve: record, before: record, after: record }
+      hook = createHook(callbacks).enable()
+      for (let i = 0; i < 20; i++) {
+        for (let j = 0; j < 10; j++) record()
+        await turn()
+      }
+      hook.disable()
+      const settled = await Promise.all(outcomes)
+      const durable = settled.flatMap((outcome, each) => (outcome === 'durable' ? [each] : []))
+      const pids = log()
+        .trimEnd()
+        .split('\n')
+        .map((line): number => JSON.parse(line).pid)
+      expect(pids.sort((a, b) => a - b)).toEqual(durable)
+      expect(durable.length).toBeGreaterThan(10)
+      expect(new Set(settled)).toEqual(new Set(['durable', 'failed']))
+    },
+  )
 
   it.each<[string, string, number]>([
     [
@@ -222,7 +342,7 @@ describe('a call from within the audit', () => {
          const drained = audit.drain()
          audit.started({ requestId, pid: 2 })
          await drained
-         // Promises are settled only where the process does not end.
+         // Promises are settled only if the process does not end.
          console.log(await audit.started({ requestId, pid: 3 }))
          await audit.close()
        }

@@ -3,15 +3,13 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { createHistogram } from 'node:perf_hooks'
 import type { EventName } from '../../../src/format/events'
 import { Admission } from '../../../src/writer/caller/admission'
-import { Acks, acknowledge, type Settle } from '../../../src/writer/caller/settlement'
+import type { Settle } from '../../../src/writer/caller/promise-queue'
+import { Settlement } from '../../../src/writer/caller/settlement'
 import { DrainLoop, IDLE } from '../../../src/writer/drain/drain-loop'
+import { ioError } from '../../../src/writer/failure/audit-error'
 import { EventEncoder, type RecordName } from '../../../src/writer/record/encode'
 import * as layout from '../../../src/writer/record/record-layout'
-import {
-  packFailure,
-  REASON_CORRUPT_RECORD,
-  REASON_CORRUPT_RING,
-} from '../../../src/writer/ring/failure-word'
+import { REASON_CORRUPT_RECORD, REASON_CORRUPT_RING } from '../../../src/writer/ring/failure-word'
 import { allocateMemory } from '../../../src/writer/ring/memory-map'
 import { OVERSIZE_ID_OFFSET, OversizeStore } from '../../../src/writer/ring/oversize'
 import * as header from '../../../src/writer/ring/record-header'
@@ -28,8 +26,10 @@ const EVENTS_A_ROUND_MAX = 5
 /** A round's records, each with a group and perhaps a stretch given up, need far fewer. */
 const STEPS_MAX = 50
 const READ_BYTES = 64 * 1024
-const CORRUPT_RECORD = packFailure({ stage: 'encode', reason: REASON_CORRUPT_RECORD })
-const CORRUPT_RING = packFailure({ stage: 'encode', reason: REASON_CORRUPT_RING })
+const PATH = '/exec.log'
+const WRITTEN = 'written'
+const CORRUPT_RECORD = ioError({ stage: 'encode', reason: REASON_CORRUPT_RECORD }, PATH).message
+const CORRUPT_RING = ioError({ stage: 'encode', reason: REASON_CORRUPT_RING }, PATH).message
 
 const KEYS = {
   request:
@@ -91,15 +91,15 @@ interface Published extends Given {
   readonly from: number
   readonly length: number
   readonly beside: header.RecordBytes | undefined
-  /** The failure word that it was acknowledged with; undefined until then. */
-  readonly ack: { readonly word: number | undefined }
+  /** WRITTEN, or the text of the error with which it has failed; undefined until it is settled. */
+  readonly ack: { readonly outcome: string | undefined }
 }
 
-class NotingAcks extends Acks {
+class NotingSettlement extends Settlement {
   lastPosition = 0
-  override push(position: number, settle: Settle): void {
+  override expect(position: number, settle: Settle): void {
     this.lastPosition = position
-    super.push(position, settle)
+    super.expect(position, settle)
   }
 }
 
@@ -107,7 +107,8 @@ class NotingAcks extends Acks {
 class Rig {
   readonly memory = allocateMemory(CAPACITY)
   readonly #producer = new RingProducer(this.memory.ring)
-  readonly #acks = new NotingAcks()
+  readonly #settlement: NotingSettlement
+  #failure = ''
   readonly #oversize = new OversizeStore()
   readonly #encoder = new EventEncoder({
     maxEventBytes: 2 ** 24,
@@ -128,7 +129,14 @@ class Rig {
     const offer = ({ buffer }: { buffer: SharedArrayBuffer }) => {
       this.#offered = buffer
     }
-    this.#admission = new Admission(this.#producer, this.#acks, this.#oversize, offer, 2 ** 20)
+    this.#settlement = this.#newSettlement()
+    this.#admission = new Admission(
+      this.#producer,
+      this.#settlement,
+      this.#oversize,
+      offer,
+      2 ** 20,
+    )
     const config = {
       ring: this.memory.buffer,
       sink: {
@@ -152,6 +160,19 @@ class Rig {
     this.#loop = new DrainLoop(config, this.#oversize, noTornTail, this.memory)
   }
 
+  #newSettlement(): NotingSettlement {
+    const note = (_: unknown, { message }: Error) => {
+      this.#failure = message
+    }
+    const options = { path: PATH, success: WRITTEN, rejects: false } as const
+    const reporter = { isFailing: false, note, noteSuccess: () => undefined }
+    const events = {
+      onFreed: () => this.#admission.releaseBefore(this.#producer.headPosition),
+      onMoved: () => undefined,
+    }
+    return new NotingSettlement(this.memory.ring, this.#producer, options, reporter, events)
+  }
+
   close(): void {
     this.#loop.close()
     closeSync(this.#fd)
@@ -168,10 +189,12 @@ class Rig {
       this.#encoder.prepare(event.name, event.input)
       const from = this.tail
       this.#offered = undefined
-      const ack: { word: number | undefined } = { word: undefined }
-      const settle = (word: unknown) => Object.assign(ack, { word })
+      const ack: { outcome: string | undefined } = { outcome: undefined }
+      const settle: Settle = (outcome) => {
+        ack.outcome = outcome === 'failed' ? this.#failure : outcome
+      }
       if (!this.#admission.tryPublish(this.#encoder, settle)) break
-      const position = this.#acks.lastPosition
+      const position = this.#settlement.lastPosition
       const index = position & (CAPACITY - 1)
       const length = this.memory.ring.records.view.getUint32(index + header.LENGTH_OFFSET, true)
       const beside = this.#offered && header.recordBytes(this.#offered)
@@ -185,9 +208,7 @@ class Rig {
     for (let steps = 0; ; steps++) {
       ok(steps < STEPS_MAX, 'the drain loop goes round in circles')
       const waitMs = this.#loop.step()
-      const settleOne = (settle: Settle, word: number) => Reflect.apply(settle, undefined, [word])
-      acknowledge(this.#producer, this.#acks, settleOne)
-      this.#admission.releaseBefore(this.#producer.headPosition)
+      this.#settlement.settle()
       if (waitMs === IDLE) break
       strictEqual(waitMs, 0)
     }
@@ -287,22 +308,23 @@ function judge(events: readonly Published[], hit: number, effect: Effect, found:
   const event = events[hit]
   const after = events.slice(hit + 1)
   ok(event !== undefined)
-  deepStrictEqual(new Set(before.map(({ ack }) => ack.word)), new Set(before.map(() => 0)))
+  deepStrictEqual(new Set(before.map(({ ack }) => ack.outcome)), new Set(before.map(() => WRITTEN)))
   if (effect === 'ring') {
     const lost = [event, ...after]
-    deepStrictEqual(new Set(lost.map(({ ack }) => ack.word)), new Set([CORRUPT_RING]))
+    deepStrictEqual(new Set(lost.map(({ ack }) => ack.outcome)), new Set([CORRUPT_RING]))
     strictEqual(found, linesOf(before))
     return
   }
-  deepStrictEqual(new Set(after.map(({ ack }) => ack.word)), new Set(after.map(() => 0)))
+  deepStrictEqual(new Set(after.map(({ ack }) => ack.outcome)), new Set(after.map(() => WRITTEN)))
   const [prefix, suffix] = [linesOf(before), linesOf(after)]
   ok(found.startsWith(prefix) && found.endsWith(suffix), 'another event was touched')
   const own = found.slice(prefix.length, found.length - suffix.length)
-  if (effect === 'none') deepStrictEqual([event.ack.word, own], [0, event.line])
-  else if (effect === 'failed') deepStrictEqual([event.ack.word !== 0, own], [true, event.line])
+  if (effect === 'none') deepStrictEqual([event.ack.outcome, own], [WRITTEN, event.line])
+  else if (effect === 'failed')
+    deepStrictEqual([event.ack.outcome !== WRITTEN, own], [true, event.line])
   else if (effect === 'refused' || own === '')
-    deepStrictEqual([event.ack.word, own], [CORRUPT_RECORD, ''])
-  else deepStrictEqual([event.ack.word, isOneLine(own)], [0, true])
+    deepStrictEqual([event.ack.outcome, own], [CORRUPT_RECORD, ''])
+  else deepStrictEqual([event.ack.outcome, isOneLine(own)], [WRITTEN, true])
 }
 
 describe('a ring whose bytes were changed before they were drained', () => {
@@ -343,17 +365,17 @@ describe('a ring whose bytes were changed before they were drained', () => {
       const found = rig.drain()
       const untouched = events.filter((e) => e.position - start + e.length <= from)
       deepStrictEqual(
-        new Set(untouched.map(({ ack }) => ack.word)),
-        new Set(untouched.map(() => 0)),
+        new Set(untouched.map(({ ack }) => ack.outcome)),
+        new Set(untouched.map(() => WRITTEN)),
       )
       ok(found.startsWith(linesOf(untouched)))
       const lines = found.match(/[^\n]*\n/g) ?? []
       strictEqual(lines.join(''), found)
       ok(lines.every(isOneLine))
       // None is acknowledged as safe that has no line.
-      const safe = events.filter(({ name, ack }) => ack.word === 0 && name !== 'reopen')
+      const safe = events.filter(({ name, ack }) => ack.outcome === WRITTEN && name !== 'reopen')
       ok(safe.length <= lines.length, `${safe.length} acknowledged, ${lines.length} written`)
-      ok(events.every(({ ack }) => ack.word !== undefined))
+      ok(events.every(({ ack }) => ack.outcome !== undefined))
     })
   })
 })

@@ -27,7 +27,7 @@ const run = async () => {
   const fsync = { maxEvents: pick(1, 5, 1000), maxDelayMs: pick(0, 0, 3) }
   const audit = open({ ringBytes: pick(1024, 4096, 65536), onFull: pick('wait', 'block'), fsync, logger })
   const outcomes = []
-  // More where a worker takes long to die: those that are killed meanwhile are the same one.
+  // More if a worker takes long to die: the kills meanwhile hit one and the same worker.
   for (let round = 0; round < 100 || audit.stats().worker.deaths < 3; round++) {
     for (let burst = 1 + random() * 40; burst > 0; burst--) {
       // Some are too large for the small rings and travel beside them.
@@ -48,7 +48,7 @@ const run = async () => {
 run()
 `
 
-interface Told {
+interface Report {
   readonly events: number
   readonly failed: number
   readonly worker: { readonly deaths: number }
@@ -65,13 +65,13 @@ describe('the ring, handed from drainer to drainer', () => {
     const path = dir.path('exec.log')
     const end = await runChild(SCRIPT, [path, String(seed)], [], CATCH_WORKERS)
     expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
-    const told: Told = JSON.parse(end.stdout)
-    expect(told.failed).toBe(0)
-    expect(told.worker.deaths).toBeGreaterThan(2)
+    const report: Report = JSON.parse(end.stdout)
+    expect(report.failed).toBe(0)
+    expect(report.worker.deaths).toBeGreaterThan(2)
     // A thread that is ended while the kernel opens a file cannot note that one.
-    expect(told.left).toBeLessThanOrEqual(told.worker.deaths)
+    expect(report.left).toBeLessThanOrEqual(report.worker.deaths)
     const lines = readFileSync(path, 'utf8').trimEnd().split('\n')
     const order = lines.map((line) => Number(JSON.parse(line).argv[0]))
-    expect(order).toEqual(Array.from({ length: told.events }, (_, i) => i))
+    expect(order).toEqual(Array.from({ length: report.events }, (_, i) => i))
   })
 })

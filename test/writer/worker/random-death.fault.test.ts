@@ -32,7 +32,7 @@ const BEFORE =
   COUNT_OUTCOMES
 
 /**
- * Records events in bursts until so many workers have died; where the workers died too often in a row
+ * Records events in bursts until `deaths` workers have died; if the workers died too often in a row
  * and the calling thread took over for good, a new ExecAudit goes on with new workers.
  */
 const SCRIPT = `
@@ -80,7 +80,7 @@ const run = async () => {
 run()
 `
 
-interface Told {
+interface Report {
   readonly outcomes: object
   readonly events: number
   readonly givenUp: number
@@ -97,11 +97,13 @@ describe('a worker that dies at random points under load', () => {
     const numbers = [deathsMin, seed].map(String)
     const end = await runChild(SCRIPT, [path, deaths, ...numbers, ...args], [], BEFORE)
     expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
-    const told: Told = JSON.parse(end.stdout)
-    expect(told.outcomes).toEqual({ durable: told.events })
-    expect(readFileSync(path, 'utf8')).toBe(startedLines(told.events))
+    const report: Report = JSON.parse(end.stdout)
+    expect(report.outcomes).toEqual({ durable: report.events })
+    expect(readFileSync(path, 'utf8')).toBe(startedLines(report.events))
     const died = readFileSync(deaths).length
-    process.stdout.write(`    ${died} deaths, ${told.events} events, ${told.givenUp} given up\n`)
+    process.stdout.write(
+      `    ${died} deaths, ${report.events} events, ${report.givenUp} given up\n`,
+    )
   }
 
   it.each<[Death, string, number]>([

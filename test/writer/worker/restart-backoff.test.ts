@@ -1,35 +1,35 @@
-import { WorkerTrials } from '../../../src/writer/worker/restart-backoff'
+import { RestartBackoff } from '../../../src/writer/worker/restart-backoff'
 
-describe('trials of a worker that was given up', () => {
+describe('RestartBackoff', () => {
   beforeEach(() => jest.useFakeTimers({ now: 0 }))
   afterEach(() => jest.useRealTimers())
 
-  /** Milliseconds until the next trial is due, to a tenth of a second. */
-  const pauseOf = (trials: WorkerTrials) => {
+  /** Milliseconds until the next attempt is due, to a tenth of a second. */
+  const pauseOf = (backoff: RestartBackoff) => {
     let ms = 0
-    for (; !trials.areDue; ms += 100) jest.advanceTimersByTime(100)
+    for (; !backoff.isDue; ms += 100) jest.advanceTimersByTime(100)
     return ms
   }
 
-  it('are not due before it is given up', () => {
-    const trials = new WorkerTrials()
+  it('has no attempt due before the worker is given up', () => {
+    const backoff = new RestartBackoff()
     jest.advanceTimersByTime(1e9)
-    expect(trials.areDue).toBe(false)
+    expect(backoff.isDue).toBe(false)
   })
 
-  it('come after a second, then after twice as long each time, up to ten minutes', () => {
-    const trials = new WorkerTrials()
+  it('waits a second, then twice as long each time, up to ten minutes', () => {
+    const backoff = new RestartBackoff()
     const pauses = Array.from({ length: 12 }, () => {
-      trials.failed()
-      const pause = pauseOf(trials)
-      trials.begin()
-      expect(trials.areDue).toBe(false)
+      backoff.failed()
+      const pause = pauseOf(backoff)
+      backoff.begin()
+      expect(backoff.isDue).toBe(false)
       return pause
     })
     expect(pauses).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600].map((s) => s * 1_000))
-    trials.succeeded()
-    expect(trials.areDue).toBe(false)
-    trials.failed()
-    expect(pauseOf(trials)).toBe(1_000)
+    backoff.succeeded()
+    expect(backoff.isDue).toBe(false)
+    backoff.failed()
+    expect(pauseOf(backoff)).toBe(1_000)
   })
 })

@@ -36,7 +36,7 @@ describe('a worker that dies', () => {
         strace(path, 'fdatasync:delay_enter=300000:when=2'),
         CATCH_WORKERS + COUNT_OUTCOMES + IS_WRITTEN,
       )
-      // Where the machine stands still for long enough, the sync is over first.
+      // If the machine stands still for long enough, the sync is over first.
     } while (end.stdout.startsWith('false'))
     expect(end).toMatchObject({ code: 0, stdout: 'true { durable: 499 } 1\n', stderr: '' })
     expect(log()).toBe(startedLines(500))
@@ -109,7 +109,7 @@ describe('a worker that dies', () => {
        const Module = require('node:module')
        const load = Module._load
        Module._load = (name, ...rest) => {
-         if (name === './caller-drain-loop') throw new Error('vanished')
+         if (name === '../drain/drain-loop') throw new Error('vanished')
          return load(name, ...rest)
        }`,
     )

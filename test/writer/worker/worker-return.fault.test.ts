@@ -8,26 +8,26 @@ import { useTempDir } from '../../support/temp-dir'
 import { STALLED } from '../../support/waiting'
 
 const WORKER = join(__dirname, '../../../dist/writer/worker/exec-audit-worker.js')
-/** Longer than the pause before the first trial. */
+/** Longer than the pause before the first attempt. */
 const SHORTAGE_MS = 2_000
 const ROUNDS_MAX = 5
 
-/** Code of a worker that cannot load, until so long after the script has called `mend()`. */
+/** Code of a worker that cannot load until `ms` milliseconds after the script has called `repair()`. */
 const shortOfMemory = (ms: number) => `
 const fs = require('node:fs')
 const own = {}
-const mended = __filename + '.mended'
-if (!fs.existsSync(mended) || Date.now() - fs.statSync(mended).mtimeMs < ${ms}) throw new Error('no memory is left')`
+const repaired = __filename + '.repaired'
+if (!fs.existsSync(repaired) || Date.now() - fs.statSync(repaired).mtimeMs < ${ms}) throw new Error('no memory is left')`
 
-/** Records one event after the other until so many warnings have come. */
+/** Records one event after the other until there were that many warnings. */
 const RECORD = `
 const fs = require('node:fs')
 const [, , workerFile] = process.argv
-const mend = () => fs.writeFileSync(workerFile + '.mended', '')
+const repair = () => fs.writeFileSync(workerFile + '.repaired', '')
 const codes = []
 const outcomes = []
 const logger = { warn: ({ code }) => codes.push(code) }
-const openTold = (options) => open({ workerFile, logger, ...options })
+const openWatched = (options) => open({ workerFile, logger, ...options })
 const record = async (audit) => {
   outcomes.push(await audit.started({ requestId, pid: outcomes.length }))
 }
@@ -65,13 +65,13 @@ describe('a worker that was given up', () => {
     expect(log).toBe(startedLines(events))
   }
 
-  it('is tried again and again, and drains once it can be started', async () => {
+  it('is restarted again and again, and drains once it can be started', async () => {
     const end = await run(
       `const main = async () => {
-         const audit = openTold()
+         const audit = openWatched()
          await recordUntil(audit, 1)
          const { drainer, sessions } = audit.stats().worker
-         mend()
+         repair()
          await recordUntil(audit, 2)
          await record(audit)
          const { worker } = audit.stats()
@@ -87,15 +87,15 @@ describe('a worker that was given up', () => {
     expectWhole(end)
   })
 
-  it('is tried again while the calling thread holds a group, and waits for its outcome', async () => {
+  it('is restarted while the calling thread holds a group, and waits for its outcome', async () => {
     const end = await run(
       `const main = async () => {
-         const audit = openTold({ retryForMs: 60_000 })
+         const audit = openWatched({ retryForMs: 60_000 })
          await recordUntil(audit, 1)
          await audit.reopen()
          fs.renameSync(path, path + '.1')
          fs.mkdirSync(path)
-         mend()
+         repair()
          const held = []
          while (codes.length < 2) {
            held.push(audit.started({ requestId, pid: outcomes.length + held.length }))
@@ -124,7 +124,7 @@ describe('a worker that was given up', () => {
     const file = workerThat(`const own = { drain() { throw new Error('cannot drain') } }`)
     const end = await run(
       `const main = async () => {
-         const audit = openTold()
+         const audit = openWatched()
          await recordUntil(audit, 3)
          console.log(codes, audit.stats().worker, count(outcomes))
        }
@@ -141,7 +141,7 @@ describe('a worker that was given up', () => {
     expectWhole(end)
   })
 
-  it('and hangs when it is tried again: events do not wait for it, nor does close()', async () => {
+  it('and hangs when it is restarted: events do not wait for it, nor does close()', async () => {
     const file = workerThat(`
       const fs = require('node:fs')
       const own = {}
@@ -150,7 +150,7 @@ describe('a worker that was given up', () => {
       ${STALLED}`)
     const end = await run(
       `const main = async () => {
-         const audit = openTold()
+         const audit = openWatched()
          await recordUntil(audit, 1)
          fs.writeFileSync(workerFile + '.hangs', '')
          while (!fs.existsSync(workerFile + '.tried')) await record(audit)
@@ -166,7 +166,7 @@ describe('a worker that was given up', () => {
     expectWhole(end)
   })
 
-  it('drains at once when it is back: a call that blocks for room in the ring gets it', async () => {
+  it('drains at once when it is back: a call that blocks for room in the ring gets room', async () => {
     const gets = /^\[ 'AUDIT_WORKER_LOST', 'AUDIT_WORKER_BACK' \] true \{ durable: \d+ \}\n$/
     const script = `const calls = []
        const call = () => calls.push(audit.started({ requestId, pid: calls.length }))
@@ -182,13 +182,13 @@ describe('a worker that was given up', () => {
          call()
        }
        // Less than a blocked call waits for a worker that does not take up the ring.
-       const audit = openTold({ logger: { warn }, onFull: 'block', maxBlockMs: 900, ringBytes: 65_536 })
+       const audit = openWatched({ logger: { warn }, onFull: 'block', maxBlockMs: 900, ringBytes: 65_536 })
        const main = async () => {
          while (codes.length < 1) {
            call()
            await pause(20)
          }
-         mend()
+         repair()
          while (codes.length < 2) {
            while (!isFull() && codes.length < 2) call()
            await turn()
@@ -200,7 +200,7 @@ describe('a worker that was given up', () => {
     let end: ChildEnd & { log: string }
     let round = 0
     do {
-      for (const name of ['exec.log', 'worker.js.mended']) rmSync(dir.path(name), { force: true })
+      for (const name of ['exec.log', 'worker.js.repaired']) rmSync(dir.path(name), { force: true })
       end = await run(script, workerThat(shortOfMemory(0)))
       // The ring may just have been drained, or the machine stand still for as long as a call may block.
     } while (!gets.test(end.stdout) && ++round < ROUNDS_MAX)
@@ -209,7 +209,7 @@ describe('a worker that was given up', () => {
     expectWhole(end)
   })
 
-  it('and hangs where it cannot be ended is not joined by others, and is tried again after that', async () => {
+  it('and hangs so that it cannot be ended: no other one is started until it has ended', async () => {
     const fifo = dir.path('fifo')
     execFileSync('mkfifo', [fifo])
     const file = workerThat(`
@@ -221,7 +221,7 @@ describe('a worker that was given up', () => {
       if (fs.readFileSync(hangs, 'utf8') === 'yes') fs.readFileSync('${fifo}')`)
     const end = await run(
       `const main = async () => {
-         const audit = openTold()
+         const audit = openWatched()
          await recordUntil(audit, 1)
          fs.writeFileSync(workerFile + '.hangs', 'yes')
          // Longer than a trial may take, and the pause after it.

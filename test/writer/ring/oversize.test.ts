@@ -1,0 +1,71 @@
+import { createHistogram } from 'node:perf_hooks'
+import { MessageChannel } from 'node:worker_threads'
+import type { OversizeRecord, SessionTask } from '../../../src/writer/ring/messages'
+import { OversizeInbox, OversizeStore } from '../../../src/writer/ring/oversize'
+
+const record = (id: number): OversizeRecord => ({ id, buffer: new SharedArrayBuffer(id * 8) })
+
+function task(oversize: readonly OversizeRecord[]): [SessionTask, MessageChannel] {
+  const channel = new MessageChannel()
+  const config = {
+    ring: new SharedArrayBuffer(0),
+    sink: {
+      path: '/',
+      fileMode: 0,
+      dirMode: 0,
+      onUnsafeFile: 'warn',
+      syncMethod: 'none',
+      descriptorsOutlive: true,
+    },
+    maxEvents: 1,
+    maxBytes: 1,
+    maxDelayMs: 0,
+    retryForMs: 0,
+    groupEvents: createHistogram(),
+    syncNs: createHistogram(),
+  } as const
+  return [{ config, port: channel.port2, oversize }, channel]
+}
+
+describe('OversizeInbox', () => {
+  it('finds what came with the session and what its port has brought since', () => {
+    const [session, { port1 }] = task([record(1), record(2)])
+    const inbox = new OversizeInbox()
+    inbox.begin(session)
+    port1.postMessage(record(3))
+    port1.postMessage(record(4))
+    expect(inbox.get(2)?.byteLength).toBe(16)
+    expect(inbox.get(4)?.byteLength).toBe(32)
+    inbox.end()
+    port1.close()
+  })
+
+  it('lets go of the records before the one it gives, but of none for an id that is unknown', () => {
+    const [session, { port1 }] = task([record(1), record(2), record(3)])
+    const inbox = new OversizeInbox()
+    inbox.begin(session)
+    expect(inbox.get(99)).toBeUndefined()
+    expect(inbox.get(2)?.byteLength).toBe(16)
+    expect(inbox.get(1)).toBeUndefined()
+    expect(inbox.get(3)?.byteLength).toBe(24)
+    inbox.end()
+    expect(inbox.get(3)).toBeUndefined()
+    port1.close()
+  })
+})
+
+describe('OversizeStore', () => {
+  it('keeps records until the durable position has passed their references', () => {
+    const store = new OversizeStore()
+    expect(store.nextId).toBe(1)
+    store.add(new SharedArrayBuffer(100), -48)
+    store.add(new SharedArrayBuffer(200), 0)
+    expect([store.get(1)?.byteLength, store.get(2)?.byteLength, store.nextId]).toEqual([
+      100, 200, 3,
+    ])
+    expect(store.releaseBefore(-48)).toBe(0)
+    expect(store.releaseBefore(0)).toBe(100)
+    expect(store.all().map(({ id }) => id)).toEqual([2])
+    expect([store.releaseBefore(48), store.releaseBefore(48), store.all()]).toEqual([200, 0, []])
+  })
+})
