@@ -52,7 +52,7 @@ export interface RingLook {
   refill(): boolean
 }
 
-/** How long a group waits for company before it is committed. Times are those of `performance.now()`. */
+/** How long a group waits for more events before it is committed. Times are those of `performance.now()`. */
 export class CommitDelay {
   readonly #ring: RingView
   readonly #maxDelayMs: number
