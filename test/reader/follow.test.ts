@@ -66,7 +66,7 @@ describe('followAudit', () => {
     expect(changes.filter((change) => change === 'rotated')).toHaveLength(rotations)
   })
 
-  it('waits for a log that is not there, nor its folder, and for the end of its last line', async () => {
+  it('waits for a log that does not exist, nor its folder, and for the end of its last line', async () => {
     const folder = dir.path('later')
     const log = dir.path('later/exec.log')
     const seen: AuditRecord[] = []
@@ -146,7 +146,7 @@ describe('followAudit', () => {
     expect(atEnd.places[0]).toEqual([1, startedLines(first).length])
   })
 
-  it('ends when its signal is aborted, when it is returned, and when it was before', async () => {
+  it('ends if its signal is aborted, during the wait or before, and at return()', async () => {
     append(startedLine(1))
     const controller = new AbortController()
     const { saw, end } = follow({ signal: controller.signal })

@@ -279,7 +279,7 @@ describe('a mistake in the policy or the diagnostics', () => {
     }
   })
 
-  it('a policy may be a part of a whole configuration, or of the file that x0x reads', () => {
+  it('a policy may be part of a whole configuration, or of the file that x0x reads', () => {
     const path = dir.path('acl.toml')
     writeFileSync(path, '[exec]\nenabled = true\n')
     const { policy, ...others } = loadExecPolicy(path)

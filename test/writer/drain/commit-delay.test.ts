@@ -43,7 +43,7 @@ describe('CommitDelay, for lingering', () => {
     // Before the group, and from the previous lap.
     [0, 5],
     [128, 5],
-  ])('with a flush asked for up to %d waits for %d ms', (flushUpTo, waitMs) => {
+  ])('with flushUpTo(%d) waits for %d ms', (flushUpTo, waitMs) => {
     const delay = newDelay({ maxDelayMs: 5, flushUpTo })
     expect(delay.waitMs(group(1), QUIET, 0)).toBe(waitMs)
   })
@@ -134,7 +134,7 @@ describe('CommitDelay, for the rest of a burst', () => {
     return delay
   }
 
-  it('looks on only after a group of several events, and for an event of this one', () => {
+  it('watches only after a group of several events, and with an event in this one', () => {
     const burst = delayAfter(2)
     expect([0, 1].map((events) => burst.isBurstGoingOn(group(events), BUSY, 0))).toEqual([
       ...[false, true],
@@ -144,7 +144,7 @@ describe('CommitDelay, for the rest of a burst', () => {
     expect(burst.isBurstGoingOn(group(1, { until: 128 }), BUSY, 0)).toBe(false)
   })
 
-  it('looks on for 0.2 ms from the first event', () => {
+  it('watches for 0.2 ms from the first event', () => {
     const goesOn = [100.2, 100.3].map((now) =>
       delayAfter(2).isBurstGoingOn(group(1, { firstAt: 100 }), BUSY, now),
     )

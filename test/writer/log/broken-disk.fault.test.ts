@@ -119,7 +119,7 @@ describe('a disk that breaks under load, and is repaired', () => {
   )
 
   itWithMounts.each(FAULTS)(
-    '%s (%s): with retryForMs all that follows is held, and durable after the repair',
+    '%s (%s): with retryForMs the events that follow are held, and durable after the repair',
     async (_, __, fail) => {
       const tested = openAudit(path(), { retryForMs: 60_000 })
       const { audit } = tested

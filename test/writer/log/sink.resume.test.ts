@@ -149,7 +149,7 @@ describe('Sink, with a group that another drainer had begun:', () => {
   it.each([
     ['before its rest is written', 'fir', 0],
     ['between two parts of one write', '', 3],
-  ])('is written again where another writer comes in %s', (_, inFile, firstBytes) => {
+  ])('writes it again if another writer comes in %s', (_, inFile, firstBytes) => {
     const { path, journal, sink, place } = setUp(inFile)
     journal.begin(group.start, group.end, place)
     const { writeSync } = fs

@@ -117,7 +117,7 @@ describe('the size of an event', () => {
     ['"', 2],
     ['\\', 2],
     ['\x01', 6],
-  ])('and %j counts there as what it becomes', (unit, unitsEach) => {
+  ])('and %j counts at its length in the line', (unit, unitsEach) => {
     const lineUnitsMax = 6_000
     // Two quotes and a comma; the mark has its room.
     const count = Math.floor((lineUnitsMax - 256 - 3) / unitsEach)

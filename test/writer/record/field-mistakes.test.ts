@@ -188,7 +188,7 @@ describe('a wrong value', () => {
 
   describe.each(['open', 'closed'] as const)('in %s mode', (failureMode) => {
     it.each(ROWS)(
-      'of %s: %s is answered, and its neighbours land',
+      'of %s: %s gets its error, and its neighbours are written',
       async (method, field, cases) => {
         const tested = openAudit(dir.path('exec.log'), { failureMode })
         const { audit, diagnostics, warned } = tested

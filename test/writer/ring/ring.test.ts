@@ -300,7 +300,7 @@ describe('a ring whose bytes are no record', () => {
     expect([ends.consumer.next(), ends.consumer.next()]).toEqual([CORRUPT, CORRUPT])
   })
 
-  it('calls padding CORRUPT that reaches past the tail', () => {
+  it('calls padding that reaches past the tail CORRUPT', () => {
     const ends = openRing()
     put(ends, 48)
     ends.ring.records.view.setUint32(LENGTH_OFFSET, CAPACITY, true)
