@@ -7,7 +7,7 @@ export interface ExitDrained {
   drainAtExit(sliceMs: number): boolean
 }
 
-/** How long all take together before the first one's next turn. */
+/** How long one turn of all of them takes together. */
 const ROUND_MS = 50
 
 const drained = new Set<ExitDrained>()
@@ -16,7 +16,7 @@ let hasExitBegun = false
 
 function onExit(): void {
   hasExitBegun = true
-  // In turns: one whose disk hangs must not use up the time of the others, nor add its own to theirs.
+  // In turns: a writer whose disk hangs must neither use up nor prolong the time of the others.
   let left = [...drained]
   while (left.length > 0) {
     const sliceMs = ROUND_MS / left.length
@@ -29,14 +29,14 @@ export function isExiting(): boolean {
   return hasExitBegun
 }
 
-/** Drains at exit, until {@link forgetAtExit}. One listener serves all, however many there are. */
+/** Drains at exit, until {@link forgetAtExit}. One listener serves all writers. */
 export function drainAtExit(each: ExitDrained): void {
   if (!isInstalled) process.on('exit', onExit)
   isInstalled = true
   drained.add(each)
 }
 
-/** Takes it out again. */
+/** Undoes {@link drainAtExit}. */
 export function forgetAtExit(each: ExitDrained): void {
   drained.delete(each)
 }
