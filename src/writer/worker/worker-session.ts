@@ -1,6 +1,6 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { textOf } from '../../base/describe'
-import { CLOSING, DURABLE, SESSION_VERSION, type SharedMemory } from '../ring/memory-map'
+import { CLOSING, DURABLE, SESSION_VERSION, type SharedMemory, TAIL } from '../ring/memory-map'
 import {
   type DrainConfig,
   type Notice,
@@ -19,7 +19,7 @@ const END_MS_MAX = 10_000
 /** How a session ended: the worker has died, cannot load, or is not one of this package's version. */
 export interface SessionEnd {
   readonly cause: unknown
-  /** Whether nothing had got its outcome since the session was started. */
+  /** Whether something was pending, and nothing had got its outcome since the session was started. */
   readonly isFruitless: boolean
   /** Whether another worker of the same file would do no better. */
   readonly isFinal: boolean
@@ -124,7 +124,9 @@ export class WorkerSession {
   #end(cause: unknown, isFinal: boolean): void {
     if (this.#hasEnded) return
     this.close()
-    const isFruitless = this.#durable === this.#durableBefore
+    const { words } = this.#memory.ring
+    const isPending = Atomics.load(words, TAIL) !== this.#durable
+    const isFruitless = isPending && this.#durable === this.#durableBefore
     this.#events.onEnd({ cause, isFruitless, isFinal })
   }
 

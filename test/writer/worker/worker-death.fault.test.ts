@@ -127,14 +127,16 @@ describe('a worker that dies', () => {
        fs.writeFileSync(hanging, '${STALLED}')
        const codes = []
        const audit = open({ workerFile: hanging, logger: { warn: ({ code }) => codes.push(code) } })
-       audit.started({ requestId, pid: 0 })
-       console.log(audit.drainSync(), codes)
-       audit.close().then(() => console.log(codes))`,
+       const outcome = audit.started({ requestId, pid: 0 })
+       outcome.then(async (outcome) => {
+         console.log(outcome, codes)
+         await audit.close()
+       })`,
       [dir.path('exec.log')],
     )
     expect(end).toMatchObject({
       code: 0,
-      stdout: "true []\n[ 'AUDIT_WORKER_LOST' ]\n",
+      stdout: "durable [ 'AUDIT_WORKER_LOST' ]\n",
       stderr: '',
     })
     expect(log()).toBe(startedLines(1))
