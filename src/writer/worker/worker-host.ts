@@ -60,9 +60,9 @@ import { type SessionEnd, WorkerSession } from './worker-session'
 
 /** How often the worker is looked after while something is pending, in milliseconds. */
 const LOOK_MS = 500
-/** Looks in a row after which a session that was not taken up counts as never to be: 10 s. */
+/** Looks in a row, 10 s, after which a thread that does not run counts as never to. */
 const START_LOOKS_MAX = 20
-/** Looks in a row after which nobody drains although something is pending: 2 s. */
+/** Looks in a row, 2 s, after which a thread that runs counts as unable to drain. */
 const STALL_LOOKS_MAX = 4
 /** How long an attempt to restart may take, in milliseconds. */
 const RESTART_MS_MAX = 10_000
@@ -107,6 +107,8 @@ export class WorkerHost {
   #isKeptAlive = false
   /** Looks in a row at which the worker had not got on, and how far it was. */
   #stalledLooks = 0
+  /** Whether the worker's thread has begun to run code. */
+  #isWorkerRunning = false
   #seenDurable = 0
   #pool: WorkerPool | undefined
   #drainer: Drainer = 'worker'
@@ -234,7 +236,13 @@ export class WorkerHost {
       if (this.#pool !== pool) return
       // At once: piscina would start another worker by itself.
       void this.#destroyPool()
-      queueMicrotask(() => this.#session?.died(causeOf()))
+      const session = this.#session
+      // What it has thrown comes after this, as the rejection of its task or as an event of the pool.
+      setImmediate(() => session?.died(causeOf()))
+    })
+    this.#isWorkerRunning = false
+    pool.threads[0]?.once('online', () => {
+      this.#isWorkerRunning = true
     })
     return pool
   }
@@ -302,13 +310,11 @@ export class WorkerHost {
     if (this.#stalledLooks === 0 || this.#drainer === 'caller') return
     // Something may have written to the word that says whether it sleeps.
     unparkAnyway(this.#memory.ring)
-    const isTakenUp = this.#session?.isTakenUp ?? false
-    if (this.#stalledLooks < (isTakenUp ? STALL_LOOKS_MAX : START_LOOKS_MAX)) return
-    const what = isTakenUp ? 'drain' : 'start'
+    if (this.#stalledLooks < (this.#isWorkerRunning ? STALL_LOOKS_MAX : START_LOOKS_MAX)) return
     const seconds = (this.#stalledLooks * LOOK_MS) / 1_000
-    this.#session?.close()
+    const cause = this.#session?.giveUp(seconds)
     this.#session = undefined
-    this.#fallBack(new Error(`the worker did not ${what} within ${seconds} s`))
+    this.#fallBack(cause)
   }
 
   #keepAlive(isKeptAlive: boolean): void {

@@ -33,7 +33,7 @@ export type WorkerPool = Piscina<SessionTask | undefined, unknown>
  * starts leaves the next run pending for ever; a run on a fresh pool is given to its worker at once, and
  * so is always rejected when that dies. Throws if no thread may be started.
  * @param onWorkerGone called when the worker has died or is being ended; what it has thrown, if anything, is
- *   known a microtask later
+ *   known a turn later
  */
 export function openWorkerPool(
   workerFile: string,

@@ -96,6 +96,14 @@ export class WorkerSession {
     }
   }
 
+  /** Ends it from this side, since its worker has done nothing for `seconds`; returns that as an error. */
+  giveUp(seconds: number): Error {
+    this.close()
+    return this.isTakenUp
+      ? new Error(`the worker did not drain within ${seconds} s`)
+      : new Error(`no worker of version ${VERSION} has begun within ${seconds} s; ${this.#found()}`)
+  }
+
   /** Its worker has died. */
   died(cause: unknown): void {
     this.#end(cause, false)
@@ -143,6 +151,11 @@ export class WorkerSession {
     }
     const onVersion = (version: unknown) => this.#end(otherVersion(version), true)
     void pool.run(undefined, { name: VERSION_TASK }).then(onVersion, () => onVersion(undefined))
+  }
+
+  #found(): string {
+    const version = versionOf(this.#versionWord)
+    return version === undefined ? 'none has told its version' : `one of ${version} has`
   }
 
   get #versionWord(): number {
