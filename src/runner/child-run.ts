@@ -101,6 +101,7 @@ export class ChildRun {
     const stderr = this.#listen('stderr', this.#child.stderr)
     const supervisor = new Supervisor(this.#run, this.#group, this.#around)
     this.#child.once('exit', () => supervisor.leaderEnded())
+    this.#around.notes.spawned(this.#group)
     this.#reportSpawn()
     this.#feed()
     const status = await this.#exited

@@ -77,7 +77,7 @@ export class DiskWait {
  * Lets time pass in which the event loop turns; false if the signal cut that short. A process that was
  * frozen has waited for nothing.
  */
-async function passed(ms: number, signal: AbortSignal): Promise<boolean> {
+export async function passed(ms: number, signal: AbortSignal): Promise<boolean> {
   for (let leftMs = ms; leftMs > 0; leftMs -= POLL_MS) {
     const isWhole = await sleep(POLL_MS, true, { signal }).catch(() => false)
     if (!isWhole) return false

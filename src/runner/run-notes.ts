@@ -1,10 +1,13 @@
 import { textOf } from '../base/describe'
 import type { EventName } from '../format/events'
+import type { ProcessGroup } from './process-group'
 
 /** Takes what a run has to say while it is under way. */
 export interface RunNotes {
   /** Something is wrong that the result may say too late, or not at all. */
   warn(message: string): void
+  /** The command runs. */
+  spawned(group: ProcessGroup): void
   /** The disk has not answered for a while, so the run waits for this event. */
   waiting(event: EventName): void
 }
@@ -18,6 +21,7 @@ export const PROCESS_NOTES: RunNotes = {
       // A strict embedder may have replaced it by one that throws.
     }
   },
+  spawned: () => undefined,
   // The result says so: its trail has events whose outcome is 'pending'.
   waiting: () => undefined,
 }
