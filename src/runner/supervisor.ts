@@ -26,6 +26,7 @@ export class Supervisor {
   #isKilled = false
   #hasLeaderEnded = false
   #isUnstoppable = false
+  #isOver = false
 
   constructor(
     run: CheckedRun,
@@ -72,8 +73,9 @@ export class Supervisor {
     this.#notes.warn(`process ${this.#group.leader} could not be stopped: ${why}`)
   }
 
-  /** Forgets timers. */
+  /** The run is over: a cancel that comes while its events are awaited ends nothing, and is no event. */
   end(): void {
+    this.#isOver = true
     for (const timer of this.#timers) clearTimeout(timer)
   }
 
@@ -88,7 +90,7 @@ export class Supervisor {
   }
 
   #cancel({ kind, signal }: CancelRequest): void {
-    if (this.#stoppedBy !== null) return
+    if (this.#stoppedBy !== null || this.#isOver) return
     this.#trail.warn(kind)
     this.#stop(kind, signal)
   }

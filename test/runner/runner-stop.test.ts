@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { runChild } from '../support/children/run-child'
 import { exited, isRunning, node, openRunner, requested, started, warned } from '../support/runner'
 import { useTempDir } from '../support/temp-dir'
-import { until } from '../support/waiting'
+import { stall, until } from '../support/waiting'
 
 const dir = useTempDir()
 const log = () => dir.path('exec.log')
@@ -174,6 +174,15 @@ describe('a command that runs for long', () => {
     const result = await run(['sleep', '600'], { timeoutMs: 100 })
     expect([result.stoppedBy, result.warnings]).toEqual(['timeout', ['duration_approaching_cap']])
     expect(trail().length).toBe(4)
+  })
+
+  it('only as it seems to a process that was held up, is not out of time', async () => {
+    const { run, trail } = openRunner(log())
+    const onSpawn = () => void setTimeout(() => stall(1_500), 0)
+    const limits = { warnDurationMs: 900 }
+    const result = await run(['sleep', '0.2'], { timeoutMs: 1_000, limits, onSpawn })
+    expect([result.code, result.stoppedBy, result.warnings]).toEqual([0, null, []])
+    expect(trail().length).toBe(3)
   })
 
   it('with a limit of 0 has one second', async () => {
