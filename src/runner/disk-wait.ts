@@ -43,7 +43,7 @@ export class DiskWait {
   async trail(trail: RunTrail, isStopped: boolean): Promise<void> {
     const settled = trail.settled()
     const { signal, end } = this.#watch(settled)
-    const noted = this.#note('exit', signal)
+    const noted = isStopped ? undefined : this.#note('exit', signal)
     const stopped = isStopped
       ? Promise.resolve()
       : Promise.race([this.#cancel.asked, this.#limit(signal)])

@@ -25,6 +25,18 @@ export class ProcessGroup {
     return !this.#isRefused
   }
 
+  /** Sends a signal to the command alone, if it runs. False if the kernel does not allow it. */
+  killLeader(signal: NodeJS.Signals): boolean {
+    // While one of them is left, the number is not given to another process.
+    if (!this.probe()) return true
+    try {
+      process.kill(this.leader, signal)
+    } catch (thrown) {
+      return codeOf(thrown) === 'ESRCH'
+    }
+    return true
+  }
+
   /** Whether any of them is left, even as a zombie. */
   probe(): boolean {
     this.#send(0)

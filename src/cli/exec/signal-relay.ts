@@ -10,6 +10,11 @@ const NOT_RELAYED: ReadonlySet<string> = new Set([
 ])
 /** These ask a command to end: the run is cancelled, with SIGKILL after the grace. */
 const CANCELLING: ReadonlySet<string> = new Set(['SIGINT', 'SIGTERM', 'SIGHUP'])
+/** A terminal or a shell sends these to all processes of a job; others go to one. */
+const OF_GROUPS: ReadonlySet<string> = new Set([
+  ...CANCELLING,
+  ...['SIGQUIT', 'SIGTSTP', 'SIGTTIN', 'SIGTTOU', 'SIGCONT', 'SIGWINCH'],
+])
 /** A process that does not handle them is stopped. */
 const STOPPING: ReadonlySet<string> = new Set(['SIGTSTP', 'SIGTTIN', 'SIGTTOU'])
 /** A process that does not handle them does not mind; SIGPIPE is about a pipe that does not exist yet. */
@@ -95,7 +100,8 @@ export class SignalRelay {
       this.#cancelBy(signal)
       if (isFirst) return
     }
-    if (!group.kill(signal)) this.#onRefused(signal)
+    const isSent = OF_GROUPS.has(signal) ? group.kill(signal) : group.killLeader(signal)
+    if (!isSent) this.#onRefused(signal)
     // The kernel stops no session that has no shell above it, such as the command's.
     if (STOPPING.has(signal) && !handlesSignal(group.leader, signal)) this.#stop(group)
   }

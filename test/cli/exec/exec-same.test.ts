@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { itWithMounts, privileged, unmount } from '../../support/privileged'
@@ -76,7 +76,6 @@ describe('a command and the same run by exec', () => {
     `$RUN cat <<<text`,
     `echo before >out; $RUN echo after >>out`,
     `{ echo before; $RUN echo after; } >out`,
-    `$RUN sh -c 'echo 1; echo 2 >&2; echo 3' >out 2>&1`,
     `$RUN seq 100000 | tail -1`,
     `$RUN printf %s 'ü€😀' '' 'a b' $'\\n'`,
     `ODD=é $RUN sh -c 'echo $ODD'`,
@@ -161,6 +160,12 @@ describe('what cannot be the same', () => {
     expect(audited.code).toBe(plain.code)
   })
 
+  it('is the order of output and errors in one file: each comes through a pipe of its own', async () => {
+    const line = `$RUN sh -c 'echo 1; echo 2 >&2; echo 3' >out 2>&1; sort out`
+    const { plain, audited } = await both(line)
+    expect(audited.stdout).toBe(plain.stdout)
+  })
+
   it.each([
     ['an argument', `$RUN printf %s $'caf\\351'`],
     ['half a character', `$RUN touch $'a\\342\\202'`],
@@ -186,7 +191,7 @@ describe('what cannot be the same', () => {
 
   it('is a relative path in a folder that is not UTF-8', async () => {
     const line = (path: string) =>
-      `mkdir $'f\\351'; cd $'f\\351'; ${process.execPath} ${MAIN} exec --log ${path} --no-stdin -- echo ran`
+      `mkdir $'f\\351'; cd $'f\\351'; env -u PWD -u OLDPWD ${process.execPath} ${MAIN} exec --log ${path} --no-stdin -- echo ran`
     const { code, stderr } = await bare(line('relative.log'))
     expect([code, stderr]).toEqual([
       125,
@@ -229,18 +234,16 @@ const RELAYED = Object.keys(constants.signals).filter(
 ) as NodeJS.Signals[]
 
 describe('a signal', () => {
-  /** A command that is told of the signal, by its number, or ends by it. */
-  const trapping = (name: string) =>
-    `trap "echo got it; exit 9" ${name.slice(3)}; echo up; while :; do sleep 0.02; done`
+  /** A command that reports the signal when it gets it. */
+  const trapping = (name: NodeJS.Signals) =>
+    `trap "echo got it; exit 9" ${constants.signals[name]}; echo up; while :; do sleep 0.02; done`
 
   it.each(RELAYED)('%s reaches the command, and its end is recorded', async (name) => {
-    const { child, end, output } = start(
-      `exec $RUN sh -c '${trapping(name === 'SIGIOT' ? 'SIGABRT' : name === 'SIGPOLL' ? 'SIGIO' : name)}'`,
-      execPrefix('--no-stdin'),
-    )
+    const line = `exec $RUN sh -c '${trapping(name)}'`
+    const { child, end, output } = start(line, execPrefix('--no-stdin'))
     await until('it is not up', () => output.stdout === 'up\n')
     child.kill(name)
-    expect(await end).toMatchObject({ code: 9, stdout: 'up\ngot it\n', stderr: '' })
+    expect(await end).toMatchObject({ code: 9, stdout: 'up\ngot it\n' })
     expect(trailOf(log()).at(-1)).toMatchObject({ event: 'exit', code: 9 })
   })
 
@@ -262,11 +265,8 @@ describe('a signal', () => {
 
   it('that comes again comes again', async () => {
     const script =
-      'n=0; trap "n=$((n+1)); echo $n" INT; while [ $n -lt 3 ]; do sleep 0.02; done; exit 7'
-    const { child, end, output } = start(
-      `exec $RUN sh -c 'echo up; ${script}'`,
-      execPrefix('--no-stdin'),
-    )
+      'n=0; f() { n=$((n+1)); echo $n; }; trap f INT; echo up; while [ $n -lt 3 ]; do sleep 0.02; done; exit 7'
+    const { child, end, output } = start(`exec $RUN sh -c '${script}'`, execPrefix('--no-stdin'))
     for (const seen of ['up\n', 'up\n1\n', 'up\n1\n2\n']) {
       await until('it is not seen', () => output.stdout === seen)
       child.kill('SIGINT')
@@ -275,7 +275,8 @@ describe('a signal', () => {
   })
 
   it('that stops a job stops its command with it, until both go on', async () => {
-    const line = `set -m; $RUN sh -c 'echo $$; while :; do sleep 0.02; done' & jobs -p; fg >/dev/null; echo $?; kill -CONT %1; wait %1; echo $?`
+    const job = `sh -c 'echo $$; while :; do sleep 0.02; done'`
+    const line = `set -m; $RUN ${job} & echo $!; while kill -0 $! 2>/dev/null; do sleep 0.05; done`
     const { end, output } = start(line, execPrefix('--no-stdin'))
     await until('it is not up', () => output.stdout.split('\n').length === 3)
     const [exec = 0, command = 0] = output.stdout.split('\n').map(Number)
@@ -290,9 +291,19 @@ describe('a signal', () => {
     expect(isRunning(command)).toBe(false)
   })
 
+  it('that no terminal sends reaches the command alone, and not what it has started', async () => {
+    const script = 'trap "echo got it" USR1; echo up; sleep 0.5; echo slept $?'
+    const { child, end, output } = start(`exec $RUN sh -c '${script}'`, execPrefix('--no-stdin'))
+    await until('it is not up', () => output.stdout === 'up\n')
+    child.kill('SIGUSR1')
+    expect((await end).stdout).toBe('up\ngot it\nslept 0\n')
+  })
+
   it('does not open the inspector, not even while the input is read', async () => {
-    writeFileSync(dir.path('never'), '')
-    const { child, end, output } = start(`exec $RUN cat < <(sleep 600)`, execPrefix())
+    const { child, end, output } = start(
+      `exec $RUN cat < <(exec sleep 600 2>/dev/null)`,
+      execPrefix(),
+    )
     await until('it does not say that it waits', () => output.stderr.includes('waiting'))
     child.kill('SIGUSR1')
     const { signal, stderr } = await end

@@ -81,7 +81,7 @@ describe('an output file', () => {
 
   it.each([
     ['folder', /^--json: .+\/folder is a folder; name a file$/],
-    ['no/such', /^--json: ENOENT: /],
+    ['no/such', /^--json: .*ENOENT: /],
   ])('is refused as %s', (name, message) => {
     expect(() => output(dir.path(name))).toThrow(message)
   })
