@@ -43,7 +43,7 @@ export interface RunOptions {
   lease?: AbortSignal | undefined
   /** Ends the command, as `peer_disconnected`. */
   peer?: AbortSignal | undefined
-  /** Called with the process as soon as there is one. */
+  /** Called with the process as soon as there is one; not waited for. If it fails, that is a warning. */
   onSpawn?: ((pid: number) => void) | undefined
   /** Takes standard output up to its cap; `stdout` of the result then stays empty. */
   onStdout?: OutputListener | undefined

@@ -23,7 +23,7 @@ const measure = async (argv) => {
     peak.rss = Math.max(peak.rss, rss)
     peak.external = Math.max(peak.external, external)
   }, 5)
-  const slow = () => new Promise((resolve) => setTimeout(resolve, 2))
+  const slow = () => pause(2)
   const { stdoutBytes, stdout } = await runAudited(audit, {
     argv, agentId: id, machineId: id, limits: { maxStdoutBytes: ${CAP} },
     ...(listen === 'listen' ? { onStdout: slow } : {}),

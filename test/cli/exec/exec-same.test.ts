@@ -220,7 +220,8 @@ describe('what cannot be the same', () => {
   it('is a real-time signal that ends the command, unless a shell is above it', async () => {
     const { code } = await run(`$RUN bash -c 'kill -34 $$; sleep 5'`, '--no-stdin')
     expect(code).toBe(0)
-    const above = await run(`$RUN bash -c 'bash -c "kill -34 \\$\\$; sleep 5"; exit'`, '--no-stdin')
+    const line = `$RUN bash -c '"$@"; exit' bash bash -c 'kill -34 $$; sleep 5'`
+    const above = await run(line, '--no-stdin')
     expect(above.code).toBe(128 + 34)
   })
 })
