@@ -94,4 +94,35 @@ describe('the memory of a run', () => {
       }
     },
   )
+
+  it('does not grow with the number of pieces that its output comes in', async () => {
+    const script = `
+const { CappedOutput } = require(${JSON.stringify(require.resolve('../../dist/runner/capped-output'))})
+const { PassThrough } = require('node:stream')
+const main = async () => {
+  const found = []
+  for (const pieces of [100_000, 400_000, 1_600_000]) {
+    const stream = new PassThrough()
+    const output = new CappedOutput(stream, { cap: 2 ** 24, warnAt: 0, onCap() {}, onApproach() {} })
+    const { heapUsed, external } = process.memoryUsage()
+    for (let i = 0; i < pieces; i++) stream.emit('data', Buffer.allocUnsafeSlow(1))
+    gc()
+    const after = process.memoryUsage()
+    found.push((after.heapUsed + after.external - heapUsed - external) / pieces)
+    if (output.kept().length !== pieces) throw new Error('bytes are missing')
+  }
+  console.log(JSON.stringify(found))
+}
+main()`
+    const { stdout } = await runChild(
+      `require('node:v8').setFlagsFromString('--expose-gc')
+globalThis.gc = require('node:vm').runInNewContext('gc')
+${script}`,
+      [dir.path('log')],
+    )
+    const bytesPerByte: number[] = JSON.parse(stdout)
+    expect(bytesPerByte.length).toBe(3)
+    // Blocks are at most half empty.
+    for (const bytes of bytesPerByte.slice(1)) expect(bytes).toBeLessThan(3)
+  })
 })
