@@ -16,7 +16,7 @@ import { ExecDiagnostics } from '../../writer/failure/diagnostics'
 import { CliError, EXIT_EXEC, messageOf, reasonOf } from '../shared/errors'
 import { visible } from '../shared/escape'
 import { formatJson } from '../shared/json'
-import { OutputFile } from '../shared/output-file'
+import { isSameFile, OutputFile, outputStreamOf } from '../shared/output-file'
 import { isFolderUtf8, notUtf8Variables } from '../shared/raw-arguments'
 import { readStdin } from '../shared/stdin-input'
 import { PassOn } from './pass-on'
@@ -162,6 +162,7 @@ async function runFor(
   checkBytes(options)
   const loaded = options.log === undefined ? policyOf(options.policy) : undefined
   const policy = loaded?.policy ?? { enabled: true, auditLogPath: options.log ?? '' }
+  if (policy.enabled) checkLog(policy.auditLogPath, loaded)
   const used = [
     { what: 'the log', path: policy.enabled ? policy.auditLogPath : '' },
     ...(loaded === undefined ? [] : [{ what: 'the policy', path: loaded.path }]),
@@ -203,6 +204,14 @@ async function codeOfRun(audit: ExecAudit, asked: Asked): Promise<number> {
   }
   checkTaken(result, options, loaded)
   return exitCodeOf(result, argv, hasLostOutput)
+}
+
+/** Refuses a log that something else is written to. */
+function checkLog(log: string, loaded: LoadedExecPolicy | undefined): void {
+  const stream = outputStreamOf(log)
+  const isPolicy = loaded !== undefined && isSameFile(log, loaded.path)
+  const what = stream ?? (isPolicy ? 'the policy' : undefined)
+  if (what !== undefined) throw ownError(`not run: the log ${visible(log)} is ${what}, too`)
 }
 
 /** Refuses bytes that would reach the command, or name a file, as others. */

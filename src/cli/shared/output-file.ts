@@ -89,17 +89,37 @@ export class OutputFile {
   #checkIdentity(stats: Stats): void {
     // A terminal or a pipe may well be two things.
     if (!stats.isFile()) return
-    const isSame = (other: Stats | undefined) =>
-      other !== undefined && other.dev === stats.dev && other.ino === stats.ino
     for (const { what, path } of this.#used) {
-      if (isSame(statSync(path, { throwIfNoEntry: false }))) throw this.#sameAs(what)
+      if (isSame(stats, statSync(path, { throwIfNoEntry: false }))) throw this.#sameAs(what)
     }
-    for (const [fd, what] of STREAMS.entries()) if (isSame(statsOf(fd))) throw this.#sameAs(what)
+    const stream = streamOf(stats, [0, 1, 2])
+    if (stream !== undefined) throw this.#sameAs(stream)
   }
 
   #sameAs(what: string): Error {
     return new Error(`${this.#path} is ${what}, which it would overwrite; name another file`)
   }
+}
+
+/** The standard stream that output goes to and that is this very file, if there is one. */
+export function outputStreamOf(path: string): string | undefined {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  return stats?.isFile() ? streamOf(stats, [1, 2]) : undefined
+}
+
+/** Whether both names lead to one file that is there. */
+export function isSameFile(path: string, other: string): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  return stats !== undefined && isSame(stats, statSync(other, { throwIfNoEntry: false }))
+}
+
+function streamOf(stats: Stats, fds: readonly number[]): string | undefined {
+  const fd = fds.find((each) => isSame(stats, statsOf(each)))
+  return fd === undefined ? undefined : STREAMS[fd]
+}
+
+function isSame({ dev, ino }: Stats, other: Stats | undefined): boolean {
+  return other !== undefined && other.dev === dev && other.ino === ino
 }
 
 function statsOf(fd: number): Stats | undefined {
