@@ -84,7 +84,7 @@ describe('a command and the same run by exec', () => {
     `set -o pipefail; $RUN yes | head -1`,
     `set -o pipefail; $RUN sh -c 'yes >&2' 2>&1 >/dev/null | head -1`,
     `$RUN sh -c '(sleep 0.1; echo late) & echo now'`,
-    `$RUN sh -c '(sleep 600 >/dev/null 2>&1) & echo now; exit 4'`,
+    `$RUN sh -c '(sleep 3 >/dev/null 2>&1) & echo now; exit 4'`,
     `$RUN sh -c 'umask'`,
     `ulimit -n 100; $RUN sh -c 'ulimit -n'`,
   ])('%s', async (line) => {
@@ -302,7 +302,7 @@ describe('a signal', () => {
 
   it('does not open the inspector, not even while the input is read', async () => {
     const { child, end, output } = start(
-      `exec $RUN cat < <(exec sleep 600 2>/dev/null)`,
+      `exec $RUN cat < <(exec sleep 20 2>/dev/null)`,
       execPrefix(),
     )
     await until('it does not say that it waits', () => output.stderr.includes('waiting'))
