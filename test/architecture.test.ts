@@ -264,6 +264,7 @@ describe('the tests', () => {
 
   /** Those in which it is no way to wait for something. */
   const EXCEPTIONS: Readonly<Record<string, string>> = {
+    'runner/runner-memory.stress.test.ts': 'looks at the memory of a process in intervals',
     'support/waiting.ts': 'the one place',
     'support/children/path-storm.js': 'stands alone, and lets random times pass',
     'support/children/ring-stress-worker.js': 'waits on the ring, as a drainer does',

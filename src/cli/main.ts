@@ -6,8 +6,18 @@ import { EARLY_END, untilDone } from '../toolkit/early-end'
 import { painter } from '../toolkit/text/colour'
 import type { CommandEntry } from './shared/command'
 import { commanderText } from './shared/commander-text'
-import { CliError, EXIT_BUG, EXIT_USAGE, messageOf, usageError } from './shared/errors'
+import {
+  CliError,
+  EXIT_BUG,
+  EXIT_EXEC,
+  EXIT_USAGE,
+  isFolderGone,
+  messageOf,
+  reasonOf,
+  usageError,
+} from './shared/errors'
 import { quoteArgument } from './shared/escape'
+import { notUtf8Index, rawArguments } from './shared/raw-arguments'
 
 const COMMANDS: readonly CommandEntry[] = [
   {
@@ -93,8 +103,14 @@ function report(thrown: unknown): number {
     return exitCode === 1 ? EXIT_USAGE : exitCode
   }
   if (thrown instanceof CliError) {
-    process.stderr.write(`${label} ${thrown.message}\n`)
+    const { cause } = thrown
+    const stack = process.env.DEBUG && cause instanceof Error ? `\n${cause.stack}` : ''
+    process.stderr.write(`${label} ${thrown.message}${stack}\n`)
     return thrown.exitCode
+  }
+  if (isFolderGone(thrown)) {
+    process.stderr.write(`${label} ${reasonOf(thrown)}\n`)
+    return EXIT_USAGE
   }
   const stack = process.env.DEBUG && thrown instanceof Error ? `\n${thrown.stack}` : ''
   const hint = stack === '' ? ' (DEBUG=1 shows where)' : stack
@@ -108,6 +124,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(report(new CliError(`cannot write the output: ${error.message}`, EXIT_USAGE)))
 })
 
+// What cannot be said is lost; it must not end a command that is under way.
+process.stderr.on('error', () => undefined)
+
 /** Refuses an unknown topic: commander would show the general help without saying why. */
 function checkHelpTopic([first, topic]: readonly string[]): void {
   if (first !== 'help' || topic === undefined || topic.startsWith('-')) return
@@ -116,7 +135,19 @@ function checkHelpTopic([first, topic]: readonly string[]): void {
   throw usageError(`there is no help on ${quoteArgument(topic)}; topics are ${names.join(', ')}`)
 }
 
+/** Refuses an argument that Node has already made another one of. */
+function checkArguments(args: readonly string[]): void {
+  const index = notUtf8Index(args, rawArguments())
+  if (index < 0) return
+  const exitCode = args[0] === 'exec' ? EXIT_EXEC : EXIT_USAGE
+  throw new CliError(
+    `argument ${index + 1}, ${quoteArgument(args[index] ?? '')}, is not UTF-8, and would be changed`,
+    exitCode,
+  )
+}
+
 async function run(args: readonly string[]): Promise<void> {
+  checkArguments(args)
   checkHelpTopic(args)
   await newProgram(args).parseAsync()
 }

@@ -1,5 +1,6 @@
 import { constants } from 'node:buffer'
 import type { Readable } from 'node:stream'
+import { ByteStore } from './byte-store'
 
 /** How to treat one output of a command. */
 export interface OutputRules {
@@ -21,7 +22,7 @@ export interface OutputRules {
 export class CappedOutput {
   readonly #stream: Readable
   readonly #rules: OutputRules
-  readonly #chunks: Buffer[] = []
+  readonly #store = new ByteStore()
   #taken = 0
   #total = 0
   #isHeard: boolean
@@ -57,9 +58,9 @@ export class CappedOutput {
     return this.#delivery
   }
 
-  /** The kept bytes, as one buffer. */
+  /** The kept bytes, as one buffer. Asked for once. */
   kept(): Buffer {
-    return Buffer.concat(this.#chunks)
+    return this.#store.take()
   }
 
   /** Stops reading; a process that still writes gets EPIPE. */
@@ -75,7 +76,7 @@ export class CappedOutput {
     const room = listener === undefined ? Math.min(cap, constants.MAX_LENGTH) : cap
     const part = chunk.subarray(0, Math.max(room - this.#taken, 0))
     this.#taken += part.length
-    if (listener === undefined) this.#chunks.push(part)
+    if (listener === undefined) this.#store.add(part)
     else if (this.#isHeard && part.length > 0) this.#deliver(listener, part)
     if (before < cap && this.#total >= cap) onCap(this.#total)
   }

@@ -5,9 +5,11 @@ import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CappedOutput } from './capped-output'
 import { ProcessGroup } from './process-group'
+import type { RunCancel } from './run-cancel'
+import { callbackFailed, callForeign, type RunNotes } from './run-notes'
 import type { CheckedRun } from './run-options'
 import type { RunTrail } from './run-trail'
-import { type StopReason, Supervisor } from './supervisor'
+import { type StopReason, Supervisor, timeLimitOf } from './supervisor'
 
 /** A command that was spawned. */
 export interface Spawned {
@@ -28,6 +30,8 @@ export interface ChildEnd {
   readonly stdoutBytes: number
   readonly stderrBytes: number
   readonly truncated: boolean
+  /** Whether something that was to be ended runs on. */
+  readonly isUnstoppable: boolean
   /** The errors that the embedder's callbacks have thrown. */
   readonly errors: readonly unknown[]
 }
@@ -35,6 +39,8 @@ export interface ChildEnd {
 type ExitStatus = Pick<ChildEnd, 'code' | 'signal' | 'durationMs'>
 
 const POLL_MS = 20
+/** Looking for processes that SIGKILL has not ended reads all of /proc. */
+const KILLED_POLL_MS = 100
 
 /** Spawns the command, as the leader of a process group. Rejects with the reason it cannot be. */
 export async function spawnCommand({ argv, env, cwd, stdin }: CheckedRun): Promise<Spawned> {
@@ -56,22 +62,32 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
+/** What a command's run is reported to, and stopped by. */
+interface Surroundings {
+  readonly run: CheckedRun
+  readonly trail: RunTrail
+  readonly cancel: RunCancel
+  readonly notes: RunNotes
+}
+
 /** Sees a command through to its end. Never rejects. */
 export class ChildRun {
   readonly #run: CheckedRun
-  readonly #trail: RunTrail
+  readonly #around: Surroundings
   readonly #child: ChildProcess
   readonly #group: ProcessGroup
+  readonly #startedAt: number
   readonly #exited: Promise<ExitStatus>
   readonly #closed: Promise<void>
   readonly #outputs: CappedOutput[] = []
   readonly #errors: unknown[] = []
 
-  constructor({ child, pid, startedAt }: Spawned, run: CheckedRun, trail: RunTrail) {
-    this.#run = run
-    this.#trail = trail
+  constructor({ child, pid, startedAt }: Spawned, around: Surroundings) {
+    this.#run = around.run
+    this.#around = around
     this.#child = child
     this.#group = new ProcessGroup(pid)
+    this.#startedAt = startedAt
     this.#exited = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
         resolve({ code, signal, durationMs: Math.floor(performance.now() - startedAt) })
@@ -83,12 +99,15 @@ export class ChildRun {
   async ended(): Promise<ChildEnd> {
     const stdout = this.#listen('stdout', this.#child.stdout)
     const stderr = this.#listen('stderr', this.#child.stderr)
-    const supervisor = new Supervisor(this.#run, this.#group, this.#trail)
-    this.#tellOfSpawn()
+    const supervisor = new Supervisor(this.#run, this.#group, this.#around)
+    this.#child.once('exit', () => supervisor.leaderEnded())
+    this.#around.notes.spawned(this.#group)
+    this.#reportSpawn()
     this.#feed()
     const status = await this.#exited
     await this.#drained(supervisor)
     await this.#groupGone(supervisor)
+    this.#missDeliveries()
     supervisor.end()
     this.#group.forget()
     for (const output of this.#outputs) output.letGo()
@@ -100,6 +119,7 @@ export class ChildRun {
       stdoutBytes: stdout?.total ?? 0,
       stderrBytes: stderr?.total ?? 0,
       truncated: this.#outputs.some(({ isTruncated }) => isTruncated),
+      isUnstoppable: supervisor.isUnstoppable,
       errors: this.#errors,
     }
   }
@@ -111,8 +131,8 @@ export class ChildRun {
     const output = new CappedOutput(stream, {
       cap: isStdout ? limits.maxStdoutBytes : limits.maxStderrBytes,
       warnAt: isStdout ? limits.warnStdoutBytes : limits.warnStderrBytes,
-      onApproach: (total) => this.#trail.warn(`${name}_approaching_cap`, total),
-      onCap: (total) => this.#trail.warn(`${name}_cap_hit`, total),
+      onApproach: (total) => this.#around.trail.warn(`${name}_approaching_cap`, total),
+      onCap: (total) => this.#around.trail.warn(`${name}_cap_hit`, total),
       listener: isStdout ? onStdout : onStderr,
       onListenerError: (error) => this.#errors.push(error),
     })
@@ -120,13 +140,16 @@ export class ChildRun {
     return output
   }
 
-  #tellOfSpawn(): void {
-    const { pid } = this.#child
-    try {
-      if (pid !== undefined) this.#run.onSpawn?.(pid)
-    } catch (error) {
-      this.#errors.push(error)
-    }
+  #reportSpawn(): void {
+    const { onSpawn } = this.#run
+    if (onSpawn === undefined) return
+    callForeign(
+      () => onSpawn(this.#group.leader),
+      (error) => {
+        this.#errors.push(error)
+        this.#around.notes.warn(callbackFailed('onSpawn', error))
+      },
+    )
   }
 
   #feed(): void {
@@ -135,9 +158,10 @@ export class ChildRun {
   }
 
   /**
-   * Waits for the rest of the output. Processes that the command has left behind may hold it open forever.
-   * It is let go after a silence, and soon after SIGKILL in any case. The silence is counted in turns of the
-   * event loop, since a loop that was blocked has not yet read the bytes that came.
+   * Waits for the rest of the output, for `lingerMs` in all: processes that the command has left behind may
+   * hold it open forever, silent or not. The time is counted in turns of the event loop, since a loop that
+   * was blocked has not yet read the bytes that came. Time in which a listener holds the output up does not
+   * count before the time limit, since what waits is the command's own output.
    */
   async #drained(supervisor: Supervisor): Promise<void> {
     let isDone = false
@@ -145,15 +169,17 @@ export class ChildRun {
       await Promise.all(this.#outputs.map(({ delivered }) => delivered))
       isDone = true
     })
+    const limitAt = this.#startedAt + timeLimitOf(this.#run)
     let heard = this.#heard
-    let silentMs = 0
-    while (!isDone && silentMs < this.#run.limits.lingerMs) {
+    let lingeredMs = 0
+    while (!isDone && lingeredMs < this.#run.limits.lingerMs) {
       await Promise.race([done, sleep(POLL_MS)])
       // Asked each time, so that it is soon known when its number is no longer its own.
       this.#group.probe()
-      const isBusy = heard !== this.#heard || this.#outputs.some((output) => output.isDelivering)
+      const isHeldUp = heard === this.#heard && this.#outputs.some((output) => output.isDelivering)
       heard = this.#heard
-      silentMs = isBusy && !supervisor.isKilled ? 0 : silentMs + POLL_MS
+      const mayWait = isHeldUp && !supervisor.isKilled && performance.now() < limitAt
+      if (!mayWait) lingeredMs += POLL_MS
     }
   }
 
@@ -161,6 +187,21 @@ export class ChildRun {
   async #groupGone(supervisor: Supervisor): Promise<void> {
     if (supervisor.stoppedBy === null) return
     while (!supervisor.isKilled && this.#group.probe()) await sleep(POLL_MS)
+    let killedMs = 0
+    while (this.#group.hasRunning()) {
+      if (killedMs >= this.#run.limits.lingerMs) {
+        supervisor.noteUnstoppable('a process of its group runs on after SIGKILL')
+        return
+      }
+      await sleep(KILLED_POLL_MS)
+      killedMs += KILLED_POLL_MS
+    }
+  }
+
+  /** The result does not wait for ever for a listener, and does not hide that it has missed output. */
+  #missDeliveries(): void {
+    if (!this.#outputs.some(({ isDelivering }) => isDelivering)) return
+    this.#errors.push(new Error('a listener had not taken the output when the run ended'))
   }
 
   get #heard(): number {

@@ -23,7 +23,7 @@ export interface RunLimits {
   /** Time from SIGTERM to SIGKILL, in milliseconds, 0 to 2^31 - 1; default 5,000. */
   graceMs: number
   /**
-   * How long output may stay silent, in milliseconds, once the command has ended and something that it
+   * How long the output is listened to, in milliseconds, once the command has ended and something that it
    * left behind still holds its output open; 1 to 2^31 - 1, default 1,000. Then it is let go.
    */
   lingerMs: number

@@ -2,16 +2,19 @@ import { describe } from '../base/describe'
 import { type DenialReason, EVENT_NAMES, type WarningKind } from '../format/events'
 import type { EventRecorder } from '../writer/audit-trail'
 import { type ChildEnd, ChildRun, type Spawned, spawnCommand } from './child-run'
+import { DiskWait } from './disk-wait'
+import { RunCancel } from './run-cancel'
+import { PROCESS_NOTES, type RunNotes } from './run-notes'
 import { type CheckedRun, checkRunOptions, type RunOptions } from './run-options'
 import { type Ending, RunTrail, type TrailEntry } from './run-trail'
-import type { StopReason } from './supervisor'
+import { type StopReason, timeLimitOf } from './supervisor'
 
 /** The result of a command. */
 export interface AuditedRun {
   /**
    * - `exited`: it ran, and has ended, by itself or by a signal;
    * - `denied`: it was refused or could not be spawned, see `denialReason`;
-   * - `cancelled`: it was cancelled before it was spawned, see `stoppedBy`.
+   * - `cancelled`: it was cancelled, or its time was out, before it was spawned, see `stoppedBy`.
    */
   readonly outcome: 'exited' | 'denied' | 'cancelled'
   /** 32 hexadecimal digits. */
@@ -38,6 +41,11 @@ export interface AuditedRun {
   readonly stderrBytes: number
   /** Whether output was cut at a cap. */
   readonly truncated: boolean
+  /**
+   * Present if the command, or a process that it has started, was to be ended and could not be: it may
+   * not be signalled (it is set-user-ID), or not even SIGKILL has ended it.
+   */
+  readonly unstoppable?: true
   /** Each kind once, in order. */
   readonly warnings: readonly WarningKind[]
   /** Every event that was recorded, in order, with its outcome. */
@@ -66,35 +74,69 @@ const NOTHING = {
  * Rejects only if nothing has run: with a TypeError or RangeError for a mistake in the options, or
  * as the audit does when `request` or `denial` fails (`failureMode: 'closed'`). With
  * `failureMode: 'open'` a failed `request` does not stop the command. Once the command runs, whatever
- * fails is reported in `trail`.
+ * fails is reported in `trail`. While the disk does not answer, a cancel and the time limit end the
+ * waiting: a command whose `request` is pending then does not run.
  *
  * @param audit an {@link ExecAudit}, or anything with its five event methods
  * @example
  * const { code, stdout } = await runAudited(audit, { argv: ['uptime'], agentId, machineId })
  */
-export async function runAudited(audit: EventRecorder, options: RunOptions): Promise<AuditedRun> {
+export function runAudited(audit: EventRecorder, options: RunOptions): Promise<AuditedRun> {
+  return runWith(audit, options, PROCESS_NOTES)
+}
+
+/** The same, for a caller that reports what happens meanwhile in its own way. */
+export async function runWith(
+  audit: EventRecorder,
+  options: RunOptions,
+  notes: RunNotes,
+): Promise<AuditedRun> {
   checkTrail(audit)
   const run = checkRunOptions(options)
   const trail = new RunTrail(audit, run)
+  const cancel = new RunCancel(run.cancels)
+  try {
+    const wait = new DiskWait(cancel, timeLimitOf(run), notes)
+    return await runWithin({ run, trail, cancel, wait, notes })
+  } finally {
+    cancel.end()
+  }
+}
+
+interface Running {
+  readonly run: CheckedRun
+  readonly trail: RunTrail
+  readonly cancel: RunCancel
+  readonly wait: DiskWait
+  readonly notes: RunNotes
+}
+
+async function runWithin(running: Running): Promise<AuditedRun> {
+  const { run, trail, cancel, wait } = running
   const refused = refusal(run)
-  if (refused !== undefined) return denied(run, trail, refused.reason, refused.error)
+  if (refused !== undefined) return denied(running, refused.reason, refused.error)
+  const request = trail.request()
+  const stopped = await wait.event('request', request)
+  if (stopped !== undefined) return cancelled(running, stopped)
+  const { outcome, ...rest } = await request
+  if ('error' in rest) throw rest.error
   // Under a disabled policy x0x runs nothing and records nothing.
-  if ((await trail.request()) === 'disabled') {
-    return denied(run, trail, 'exec_disabled', new Error('the policy is disabled'))
+  if (outcome === 'disabled') {
+    return denied(running, 'exec_disabled', new Error('the policy is disabled'))
   }
-  for (const [signal, kind] of run.cancels) {
-    if (signal.aborted) return cancelled(run, trail, kind)
-  }
-  return spawned(run, trail)
+  if (cancel.request !== undefined) return cancelled(running, cancel.request.kind)
+  return spawned(running)
 }
 
 /** Why a command is refused before it is recorded as allowed. */
-function refusal({ argv, stdin, timeoutMs, limits }: CheckedRun): Refusal | undefined {
+function refusal({ argv, stdinBytes, timeoutMs, limits }: CheckedRun): Refusal | undefined {
   if (argv.length === 0) return refused('argv_not_allowed', 'argv has no program')
   // No program can be given one.
   const nul = argv.findIndex((argument) => argument.includes('\0'))
   if (nul >= 0) return refused('shell_metachar_in_argv', `argv[${nul}] has a NUL character`)
-  const stdinBytes = stdin?.length ?? 0
+  // It would be given another one, with U+FFFD in its place.
+  const odd = argv.findIndex((argument) => !argument.isWellFormed())
+  if (odd >= 0) return refused('argv_not_allowed', `argv[${odd}] has a lone surrogate`)
   const { maxStdinBytes, maxDurationMs } = limits
   if (stdinBytes > maxStdinBytes) {
     const problem = `stdin has ${stdinBytes} bytes; limits.maxStdinBytes allows ${maxStdinBytes}`
@@ -114,52 +156,58 @@ function refused(reason: DenialReason, problem: string): Refusal {
   return { reason, error: new RangeError(problem) }
 }
 
-async function spawned(run: CheckedRun, trail: RunTrail): Promise<AuditedRun> {
+async function spawned(running: Running): Promise<AuditedRun> {
+  const { run, trail } = running
   let command: Spawned
   try {
     command = await spawnCommand(run)
   } catch (error) {
-    return denied(run, trail, 'spawn_failed', error)
+    return denied(running, 'spawn_failed', error)
   }
   trail.started(command.pid)
-  const { errors, ...end } = await new ChildRun(command, run, trail).ended()
+  const { errors, isUnstoppable, ...end } = await new ChildRun(command, running).ended()
   trail.exit(endingOf(end))
-  const result = await resultOf(run, trail, { outcome: 'exited', pid: command.pid, ...end })
-  return errors.length === 0 ? result : { ...result, error: errors[0] }
+  return resultOf(running, {
+    outcome: 'exited',
+    pid: command.pid,
+    ...end,
+    ...(isUnstoppable ? { unstoppable: true } : {}),
+    ...(errors.length === 0 ? {} : { error: errors[0] }),
+  })
 }
 
 async function denied(
-  run: CheckedRun,
-  trail: RunTrail,
+  running: Running,
   denialReason: DenialReason,
   error: unknown,
 ): Promise<AuditedRun> {
-  await trail.denial(denialReason)
-  return resultOf(run, trail, { outcome: 'denied', denialReason, error })
+  const { trail, wait } = running
+  const denial = trail.denial(denialReason)
+  if ((await wait.event('denial', denial)) === undefined) {
+    const entry = await denial
+    if ('error' in entry) throw entry.error
+  }
+  return resultOf(running, { outcome: 'denied', denialReason, error })
 }
 
 /** The request was recorded as allowed, so its end is recorded too. */
-async function cancelled(
-  run: CheckedRun,
-  trail: RunTrail,
-  kind: StopReason & WarningKind,
-): Promise<AuditedRun> {
-  trail.warn(kind)
+async function cancelled(running: Running, stoppedBy: StopReason): Promise<AuditedRun> {
+  const { trail } = running
+  trail.warn(stoppedBy === 'timeout' ? 'duration_approaching_cap' : stoppedBy)
   trail.exit(endingOf(NOTHING))
-  return resultOf(run, trail, { outcome: 'cancelled', stoppedBy: kind })
+  return resultOf(running, { outcome: 'cancelled', stoppedBy })
 }
 
-function endingOf(end: Omit<ChildEnd, 'stdout' | 'stderr' | 'errors'>): Ending {
+function endingOf(end: Omit<ChildEnd, 'stdout' | 'stderr' | 'errors' | 'isUnstoppable'>): Ending {
   const { code, signal, durationMs, stdoutBytes, stderrBytes, truncated } = end
   return { code, signal, durationMs, stdoutBytes, stderrBytes, truncated }
 }
 
 async function resultOf(
-  run: CheckedRun,
-  trail: RunTrail,
+  { run, trail, cancel, wait }: Running,
   known: Partial<AuditedRun> & Pick<AuditedRun, 'outcome'>,
 ): Promise<AuditedRun> {
-  const entries = await trail.settled()
+  await wait.trail(trail, cancel.request !== undefined || known.stoppedBy === 'timeout')
   return {
     ...NOTHING,
     stdout: Buffer.alloc(0),
@@ -167,7 +215,7 @@ async function resultOf(
     ...known,
     requestId: run.requestId.toString('hex'),
     warnings: [...trail.warnings],
-    trail: entries,
+    trail: trail.entries,
   }
 }
 

@@ -43,7 +43,7 @@ export interface RunOptions {
   lease?: AbortSignal | undefined
   /** Ends the command, as `peer_disconnected`. */
   peer?: AbortSignal | undefined
-  /** Called with the process as soon as there is one. */
+  /** Called with the process as soon as there is one; not waited for. If it fails, that is a warning. */
   onSpawn?: ((pid: number) => void) | undefined
   /** Takes standard output up to its cap; `stdout` of the result then stays empty. */
   onStdout?: OutputListener | undefined
@@ -67,7 +67,9 @@ export interface CheckedRun {
   readonly agentId: Buffer
   readonly machineId: Buffer
   readonly matchedAcl: string | null
+  /** A copy; undefined if it is larger than the limit, since it is refused then. */
   readonly stdin: Buffer | undefined
+  readonly stdinBytes: number
   /** As it was asked for. */
   readonly timeoutMs: number
   readonly limits: RunLimits
@@ -111,13 +113,26 @@ const SYNONYMS: ReadonlyMap<string, (typeof OPTION_NAMES)[number]> = new Map([
 const REQUEST_ID_BYTES = 16
 const PARTY_ID_BYTES = 32
 
-/** The environment of x0x's commands: a fixed PATH and locale, this user's HOME, and nothing else. */
+/**
+ * The environment of x0x's commands: a fixed PATH and locale, this user's HOME if it has one, and nothing
+ * else.
+ */
 export function scrubbedEnvironment(): NodeJS.ProcessEnv {
+  const home = process.env.HOME ?? homeOf()
   return {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-    HOME: process.env.HOME ?? homedir(),
+    ...(home === undefined ? {} : { HOME: home }),
     LANG: 'C.UTF-8',
     LC_ALL: 'C.UTF-8',
+  }
+}
+
+function homeOf(): string | undefined {
+  try {
+    return homedir()
+  } catch {
+    // A container may run as a user that the system does not know.
+    return undefined
   }
 }
 
@@ -133,7 +148,7 @@ export function checkRunOptions(options: RunOptions): CheckedRun {
     agentId: idOf('agentId', PARTY_ID_BYTES, values.get('agentId')),
     machineId: idOf('machineId', PARTY_ID_BYTES, values.get('machineId')),
     matchedAcl: optionalString('options.matchedAcl', values.get('matchedAcl')),
-    stdin: stdinOf(values.get('stdin')),
+    ...stdinOf(values.get('stdin'), limits.maxStdinBytes),
     timeoutMs: u32('options.timeoutMs', timeoutMs),
     limits,
     env: environmentOf(values.get('env')),
@@ -155,10 +170,13 @@ function idOf(name: string, byteLength: number, value: unknown): Buffer {
   return id
 }
 
-function stdinOf(value: unknown): Buffer | undefined {
-  if (value === undefined) return undefined
-  // A copy: the command may be slow to read it.
-  if (typeof value === 'string' || types.isUint8Array(value)) return Buffer.from(value)
+function stdinOf(value: unknown, maxBytes: number): Pick<CheckedRun, 'stdin' | 'stdinBytes'> {
+  if (value === undefined) return { stdin: undefined, stdinBytes: 0 }
+  if (typeof value === 'string' || types.isUint8Array(value)) {
+    const stdinBytes = Buffer.byteLength(value)
+    // The command may be slow to read it.
+    return { stdin: stdinBytes > maxBytes ? undefined : Buffer.from(value), stdinBytes }
+  }
   throw new TypeError(`options.stdin: expected a string or a Uint8Array, got ${describe(value)}`)
 }
 

@@ -12,8 +12,11 @@ import type { CheckedRun } from './run-options'
 export interface TrailEntry {
   /** The method that was called. */
   readonly event: EventName
-  /** The value that its promise resolved with. */
-  readonly outcome: AuditOutcome
+  /**
+   * The value that its promise resolved with; `'pending'` if the disk had not answered when the run was
+   * cancelled, or its time was out. A pending event is not lost by that: the audit goes on trying.
+   */
+  readonly outcome: AuditOutcome | 'pending'
   /** The reason that its promise was rejected with; its outcome then counts as `failed`. */
   readonly error?: unknown
 }
@@ -21,13 +24,16 @@ export interface TrailEntry {
 /** How a command ended, as its `exit` event says. */
 export type Ending = Omit<ExitEvent, 'requestId'>
 
-type Settling = Promise<TrailEntry>
+interface Recorded {
+  entry: TrailEntry
+  readonly settling: Promise<TrailEntry>
+}
 
 /** The events of one command, in the order in which they are handed over. */
 export class RunTrail {
   readonly #audit: EventRecorder
   readonly #run: CheckedRun
-  readonly #settling: Settling[] = []
+  readonly #recorded: Recorded[] = []
   readonly #warnings: WarningKind[] = []
 
   constructor(audit: EventRecorder, run: CheckedRun) {
@@ -40,60 +46,60 @@ export class RunTrail {
     return this.#warnings
   }
 
-  /** Rejects as the audit does. */
-  async request(): Promise<AuditOutcome> {
-    const { requestId, agentId, machineId, argv, matchedAcl, stdin, timeoutMs } = this.#run
-    const stdinBytes = stdin?.length ?? 0
-    const event = { requestId, agentId, machineId, argv, matchedAcl, stdinBytes, timeoutMs }
-    return this.#insist('request', this.#audit.request(event))
+  /** All entries, as they are known now. */
+  get entries(): readonly TrailEntry[] {
+    return this.#recorded.map(({ entry }) => entry)
   }
 
-  /** Rejects as the audit does. */
-  async denial(reason: DenialReason): Promise<void> {
+  request(): Promise<TrailEntry> {
+    const { requestId, agentId, machineId, argv, matchedAcl, stdinBytes, timeoutMs } = this.#run
+    const event = { requestId, agentId, machineId, argv, matchedAcl, stdinBytes, timeoutMs }
+    return this.#record('request', () => this.#audit.request(event))
+  }
+
+  denial(reason: DenialReason): Promise<TrailEntry> {
     const { requestId, agentId, machineId, argv } = this.#run
-    await this.#insist(
-      'denial',
-      this.#audit.denial({ requestId, agentId, machineId, argv, reason }),
-    )
+    const event = { requestId, agentId, machineId, argv, reason }
+    return this.#record('denial', () => this.#audit.denial(event))
   }
 
   started(pid: number): void {
     const { requestId } = this.#run
-    this.#note('started', () => this.#audit.started({ requestId, pid }))
+    void this.#record('started', () => this.#audit.started({ requestId, pid }))
   }
 
   warn(kind: WarningKind, bytes: number | null = null): void {
     if (this.#warnings.includes(kind)) return
     this.#warnings.push(kind)
     const { requestId } = this.#run
-    this.#note('warning', () => this.#audit.warning({ requestId, kind, bytes }))
+    void this.#record('warning', () => this.#audit.warning({ requestId, kind, bytes }))
   }
 
   exit(ending: Ending): void {
     const { requestId } = this.#run
-    this.#note('exit', () => this.#audit.exit({ requestId, ...ending }))
+    void this.#record('exit', () => this.#audit.exit({ requestId, ...ending }))
   }
 
-  /** All entries, once each is settled. Never rejects. */
-  settled(): Promise<readonly TrailEntry[]> {
-    return Promise.all(this.#settling)
+  /** Resolves once each event has its outcome. Never rejects. */
+  settled(): Promise<unknown> {
+    return Promise.all(this.#recorded.map(({ settling }) => settling))
   }
 
-  async #insist(event: TrailEntry['event'], outcome: Promise<AuditOutcome>): Promise<AuditOutcome> {
-    const known = await outcome
-    this.#settling.push(Promise.resolve({ event, outcome: known }))
-    return known
-  }
-
-  /** The command runs by now: a failure is reported with its result, and not in place of it. */
-  #note(event: TrailEntry['event'], call: () => Promise<AuditOutcome>): void {
-    const settle = async (): Settling => {
+  /** Never rejects: what went wrong stands in the entry. */
+  #record(event: EventName, call: () => Promise<AuditOutcome>): Promise<TrailEntry> {
+    const settle = async (): Promise<TrailEntry> => {
       try {
         return { event, outcome: await call() }
       } catch (error) {
         return { event, outcome: 'failed', error }
       }
     }
-    this.#settling.push(settle())
+    const settling = settle().then((entry) => {
+      recorded.entry = entry
+      return entry
+    })
+    const recorded: Recorded = { entry: { event, outcome: 'pending' }, settling }
+    this.#recorded.push(recorded)
+    return settling
   }
 }

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { runChild } from '../support/children/run-child'
 import { exited, isRunning, node, openRunner, requested, started, warned } from '../support/runner'
 import { useTempDir } from '../support/temp-dir'
-import { until } from '../support/waiting'
+import { stall, until } from '../support/waiting'
 
 const dir = useTempDir()
 const log = () => dir.path('exec.log')
@@ -176,6 +176,15 @@ describe('a command that runs for long', () => {
     expect(trail().length).toBe(4)
   })
 
+  it('only as it seems to a process that was held up, is not out of time', async () => {
+    const { run, trail } = openRunner(log())
+    const onSpawn = () => void setTimeout(() => stall(1_500), 0)
+    const limits = { warnDurationMs: 900 }
+    const result = await run(['sleep', '0.2'], { timeoutMs: 1_000, limits, onSpawn })
+    expect([result.code, result.stoppedBy, result.warnings]).toEqual([0, null, []])
+    expect(trail().length).toBe(3)
+  })
+
   it('with a limit of 0 has one second', async () => {
     const { run, trail } = openRunner(log())
     const { stoppedBy, durationMs } = await run(['sleep', '600'], { timeoutMs: 0 })
@@ -198,20 +207,45 @@ describe('processes that a command leaves behind', () => {
     process.kill(pid, 'SIGKILL')
   })
 
-  it('is heard as long as it goes on speaking', async () => {
+  it('is heard for the linger', async () => {
     const { run } = openRunner(log())
     const argv = ['sh', '-c', '(for i in 1 2 3 4 5; do sleep 0.1; echo $i; done) & echo 0']
-    const { stdout } = await run(argv, { limits: { lingerMs: 3_000 } })
+    const { stdout } = await run(argv, { limits: { lingerMs: 10_000 } })
     expect(stdout.toString()).toBe('0\n1\n2\n3\n4\n5\n')
   })
 
-  it('and that never stops speaking is ended with it', async () => {
+  it.each([
+    ['speaks now and then', 'while :; do echo tick; sleep 0.05; done'],
+    ['never stops speaking', 'trap "" PIPE; while :; do echo y; done'],
+    ['is silent', 'exec sleep 600'],
+  ])('and that %s is neither waited for, nor ended, nor warned about', async (_, script) => {
+    const file = dir.path('pid')
+    const argv = ['sh', '-c', `(${script}) & echo $! > ${file}`]
+    const { run, trail } = openRunner(log())
+    const result = await run(argv, {
+      // Over before the linger is.
+      timeoutMs: 1_000,
+      limits: { lingerMs: 2_000, warnDurationMs: 700, graceMs: 1, maxStdoutBytes: 1_000 },
+    })
+    expect(isRunning(Number(readFileSync(file, 'utf8')))).toBe(true)
+    process.kill(-(result.pid ?? 0), 'SIGKILL')
+    expect(result).toMatchObject({ code: 0, signal: null, stoppedBy: null })
+    const kinds = trail().map(({ kind, event }) => kind ?? event)
+    expect(kinds.filter((kind) => !String(kind).startsWith('stdout'))).toEqual([
+      'request',
+      'started',
+      'exit',
+    ])
+  })
+
+  it('and that never stops speaking is ended by a cancel', async () => {
     const file = dir.path('pids')
     const argv = ['sh', '-c', `yes & echo $$ $! > ${file}`]
     const pids = () => (existsSync(file) ? readFileSync(file, 'utf8').trim().split(' ') : [])
     const controller = new AbortController()
     const { run, trail } = openRunner(log())
-    const result = run(argv, { cancel: controller.signal, limits: { graceMs: 1_000 } })
+    const limits = { graceMs: 1_000, lingerMs: NEVER_MS }
+    const result = run(argv, { cancel: controller.signal, limits })
     await until('it does not end', () => pids().length === 2 && !isRunning(Number(pids()[0])))
     controller.abort()
     expect(await result).toMatchObject({ code: 0, signal: null, stoppedBy: 'cancelled' })
@@ -226,17 +260,6 @@ describe('processes that a command leaves behind', () => {
     const limits = { graceMs: 50, lingerMs: 50, maxStdoutBytes: 10 }
     const result = run(['sh', '-c', escapee], { timeoutMs: 1_000, limits })
     expect(await result).toMatchObject({ outcome: 'exited', stoppedBy: 'timeout' })
-  })
-
-  it('is not waited for when a listener never takes its chunk', async () => {
-    const { run, trail } = openRunner(log())
-    const result = await run(['echo', 'hello'], {
-      onStdout: () => new Promise(() => undefined),
-      timeoutMs: 200,
-      limits: { graceMs: 50, lingerMs: 50 },
-    })
-    expect(result).toMatchObject({ code: 0, stoppedBy: 'timeout', stdoutBytes: 6 })
-    expect(trail().length).toBe(4)
   })
 
   it('does not outlive a process that exits', async () => {

@@ -1,21 +1,26 @@
-import { closeSync, write as fsWrite, openSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
+import { isAbsolute } from 'node:path'
 import { type Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { codeOf } from '../../base/describe'
 import { I32_MAX } from '../../base/integers'
 import { type LoadedExecPolicy, loadExecPolicy } from '../../policy-file/load-exec-policy'
+import { passed } from '../../runner/disk-wait'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../../runner/limits'
-import { type AuditedRun, runAudited } from '../../runner/run-audited'
-import { type OutputListener, scrubbedEnvironment } from '../../runner/run-options'
+import { type AuditedRun, runWith } from '../../runner/run-audited'
+import type { RunNotes } from '../../runner/run-notes'
+import { scrubbedEnvironment } from '../../runner/run-options'
 import { painter } from '../../toolkit/text/colour'
 import { ExecAudit } from '../../writer/exec-audit'
 import { AuditError } from '../../writer/failure/audit-error'
 import { ExecDiagnostics } from '../../writer/failure/diagnostics'
-import { CliError, messageOf } from '../shared/errors'
+import { CliError, EXIT_EXEC, messageOf, reasonOf } from '../shared/errors'
+import { visible } from '../shared/escape'
 import { formatJson } from '../shared/json'
+import { isSameFile, OutputFile, outputStreamOf } from '../shared/output-file'
+import { isFolderUtf8, notUtf8Variables } from '../shared/raw-arguments'
 import { readStdin } from '../shared/stdin-input'
+import { PassOn } from './pass-on'
+import { SignalRelay } from './signal-relay'
 
 interface ExecOptions {
   readonly log?: string
@@ -28,9 +33,10 @@ interface ExecOptions {
   readonly json?: string
 }
 
+/** That of most programs whose output cannot be written. */
+const EXIT_LOST_OUTPUT = 1
 /** The exit codes of docker, env and timeout(1). */
 const EXIT_TIMEOUT = 124
-const EXIT_OWN = 125
 const EXIT_NOT_EXECUTABLE = 126
 const EXIT_NOT_FOUND = 127
 const EXIT_SIGNAL = 128
@@ -38,10 +44,8 @@ const EXIT_SIGNAL = 128
 const NOBODY = '0'.repeat(64)
 const STDOUT = 1
 const STDERR = 2
-const RETRY_MS = 5
-const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-
-const write = promisify(fsWrite)
+/** How long the log may take to close. A disk that hangs would hold this process for ever. */
+const CLOSE_MS = 2_000
 
 /** Without a policy there are no caps: all output of a command is passed on. */
 const NO_CAPS: Partial<RunLimits> = {
@@ -57,8 +61,8 @@ const EXAMPLES = `
 Standard input that is not a terminal is read to its end before the command starts, since the request
 records its length: at most 1 MiB, or the policy's cap. If it never ends, as in CI
 or under ssh, give --no-stdin or </dev/null; after 2 s of silence a note says so.
-SIGINT, SIGTERM and SIGHUP go to the command and to every process that it has started, and SIGKILL
-5 s later.
+Signals go to the command and to every process that it has started. SIGINT, SIGTERM and SIGHUP also cancel
+the run: SIGKILL follows 5 s later.
 
 Examples:
   $ x0x-exec-audit exec --log /var/log/gateway/exec.log -- systemctl restart nginx
@@ -66,8 +70,8 @@ Examples:
   $ x0x-exec-audit exec --log exec.log --no-stdin --json summary.json -- make deploy
   $ x0x-exec-audit exec --log exec.log -- psql orders < migration.sql
 
-Exit codes: the command's own, or 128 + n if signal n ended it; 124 its time was up, 125 it was not run
-or not recorded, 126 it is not executable, 127 it was not found.`
+Exit codes: the command's own, or 128 + n if signal n ended it; 1 its output could not be passed on, 124 its
+time was up, 125 it was not run or not recorded, 126 it is not executable, 127 it was not found.`
 
 export function configure(command: Command): void {
   // Options after the command's name are the command's.
@@ -75,7 +79,7 @@ export function configure(command: Command): void {
   command
     .passThroughOptions()
     .exitOverride((error) => {
-      throw new CommanderError(error.exitCode === 0 ? 0 : EXIT_OWN, error.code, error.message)
+      throw new CommanderError(error.exitCode === 0 ? 0 : EXIT_EXEC, error.code, error.message)
     })
     .description(
       'Runs one command and leaves its trail in the audit log. A command that cannot be recorded is not run.',
@@ -137,23 +141,113 @@ function millis(text: string): number {
 }
 
 async function run(argv: readonly string[], options: ExecOptions): Promise<number> {
-  const loaded = options.log === undefined ? policyOf(options.policy) : undefined
-  const summary = options.json === undefined ? undefined : openSummary(options.json)
-  const audit = new ExecAudit(
-    loaded?.policy ?? { enabled: true, auditLogPath: options.log ?? '' },
-    new ExecDiagnostics(),
-    { failureMode: 'closed', logger: { warn: tellWarning } },
+  const relay = new SignalRelay((signal) =>
+    tell(`${signal} cannot be passed on: the command has become another user (EPERM)`),
   )
+  process.stderr.on('error', () => relay.pipeBroke())
   try {
-    const result = await runThrough(audit, argv, options, loaded)
-    if (summary !== undefined) writeSummary(summary, argv, result)
-    checkTaken(result, options, loaded)
-    return exitCodeOf(result, argv)
+    return await runFor(argv, options, relay)
   } catch (thrown) {
-    throw thrown instanceof AuditError ? ownError(`not run: ${thrown.message}`) : thrown
+    throw asCliError(thrown)
   } finally {
-    await audit.close()
+    relay.end()
   }
+}
+
+async function runFor(
+  argv: readonly string[],
+  options: ExecOptions,
+  relay: SignalRelay,
+): Promise<number> {
+  checkBytes(options)
+  const loaded = options.log === undefined ? policyOf(options.policy) : undefined
+  const policy = loaded?.policy ?? { enabled: true, auditLogPath: options.log ?? '' }
+  if (policy.enabled) checkLog(policy.auditLogPath, loaded)
+  const used = [
+    { what: 'the log', path: policy.enabled ? policy.auditLogPath : '' },
+    ...(loaded === undefined ? [] : [{ what: 'the policy', path: loaded.path }]),
+  ]
+  const summary =
+    options.json === undefined
+      ? undefined
+      : new OutputFile('--json', options.json, { used, fail: ownError })
+  const audit = new ExecAudit(policy, new ExecDiagnostics(), {
+    failureMode: 'closed',
+    logger: { warn: tellWarning },
+  })
+  let end: number | CliError
+  try {
+    end = await codeOfRun(audit, { argv, options, loaded, relay, summary })
+  } catch (thrown) {
+    end = asCliError(thrown)
+  }
+  await closeOr(audit, () => giveUp(end, relay))
+  if (end instanceof CliError) throw end
+  return end
+}
+
+interface Asked {
+  readonly argv: readonly string[]
+  readonly options: ExecOptions
+  readonly loaded: LoadedExecPolicy | undefined
+  readonly relay: SignalRelay
+  readonly summary: OutputFile | undefined
+}
+
+async function codeOfRun(audit: ExecAudit, asked: Asked): Promise<number> {
+  const { argv, options, loaded, summary } = asked
+  const { result, hasLostOutput } = await runThrough(audit, asked)
+  try {
+    summary?.write(summaryOf(argv, result))
+  } catch (thrown) {
+    throw ownError(`its summary is missing: ${messageOf(thrown)}`)
+  }
+  checkTaken(result, options, loaded)
+  return exitCodeOf(result, argv, hasLostOutput)
+}
+
+/** Refuses a log that something else is written to. */
+function checkLog(log: string, loaded: LoadedExecPolicy | undefined): void {
+  const stream = outputStreamOf(log)
+  const isPolicy = loaded !== undefined && isSameFile(log, loaded.path)
+  const what = stream ?? (isPolicy ? 'the policy' : undefined)
+  if (what !== undefined) throw ownError(`not run: the log ${visible(log)} is ${what}, too`)
+}
+
+/** Refuses bytes that would reach the command, or name a file, as others. */
+function checkBytes({ cleanEnv, log, policy, json }: ExecOptions): void {
+  const [variable] = cleanEnv ? [] : notUtf8Variables()
+  if (variable !== undefined) {
+    throw ownError(
+      `not run: the variable ${visible(variable)} is not UTF-8, and would reach the command changed; unset it, or give --clean-env`,
+    )
+  }
+  const isRelative = [log, policy, json].some((path) => path !== undefined && !isAbsolute(path))
+  if (!isRelative || isFolderUtf8()) return
+  throw ownError('not run: the path of the working folder is not UTF-8; name files by whole paths')
+}
+
+/** Nothing has run: what fails later has words of its own. */
+function asCliError(thrown: unknown): CliError {
+  return thrown instanceof CliError ? thrown : ownError(`not run: ${reasonOf(thrown)}`, thrown)
+}
+
+/** Closes the log, or calls `otherwise` if its disk does not answer. */
+async function closeOr(audit: ExecAudit, otherwise: () => void): Promise<void> {
+  const closing = new AbortController()
+  const hung = passed(CLOSE_MS, closing.signal).then((isOver) => {
+    if (isOver) otherwise()
+  })
+  await Promise.race([audit.close(), hung])
+  closing.abort()
+}
+
+/** Node waits for its worker thread at the exit, and so for the disk: only a signal ends this process. */
+function giveUp(end: number | CliError, relay: SignalRelay): void {
+  if (end instanceof CliError) tell(end.message)
+  const signal = relay.last ?? 'SIGKILL'
+  tell(`the log's disk does not answer: ending by ${signal}, without waiting for it`)
+  relay.dieBy(signal)
 }
 
 function policyOf(path: string | undefined): LoadedExecPolicy {
@@ -178,65 +272,58 @@ function tell(message: string): void {
   process.stderr.write(`${painter(process.stderr)('red', 'x0x-exec-audit:')} ${message}\n`)
 }
 
-function ownError(message: string): CliError {
-  return new CliError(message, EXIT_OWN)
+function ownError(message: string, cause?: unknown): CliError {
+  return new CliError(message, EXIT_EXEC, cause)
 }
 
 async function runThrough(
   audit: ExecAudit,
-  argv: readonly string[],
-  { agent, machine, timeout, stdin, cleanEnv }: ExecOptions,
-  loaded: LoadedExecPolicy | undefined,
-): Promise<AuditedRun> {
+  { argv, options, loaded, relay }: Asked,
+): Promise<{ result: AuditedRun; hasLostOutput: boolean }> {
+  const { agent, machine, timeout, stdin, cleanEnv } = options
   const limits = loaded?.limits ?? NO_CAPS
   const { maxStdinBytes = DEFAULT_RUN_LIMITS.maxStdinBytes } = limits
   const input = stdin ? await readStdin(maxStdinBytes, tellStdin) : undefined
-  const cancel = new AbortController()
   const reader = new AbortController()
-  const forwards = FORWARDED.map((signal) => [signal, () => cancel.abort(signal)] as const)
-  for (const [signal, forward] of forwards) process.on(signal, forward)
-  try {
-    return await runAudited(audit, {
-      argv,
-      agentId: agent,
-      machineId: machine,
-      stdin: input,
-      timeoutMs: timeout,
-      limits,
-      env: cleanEnv ? scrubbedEnvironment() : process.env,
-      cwd: loaded?.defaultCwd,
-      cancel: cancel.signal,
-      peer: reader.signal,
-      onStdout: passTo(STDOUT, reader),
-      onStderr: passTo(STDERR, reader),
-    })
-  } finally {
-    for (const [signal, forward] of forwards) process.off(signal, forward)
+  // The kernel would have sent it, had the command written there itself.
+  const breakPipe = () => {
+    relay.pipeBroke()
+    reader.abort('SIGPIPE')
   }
+  const stdout = new PassOn(STDOUT, breakPipe, (message) => {
+    tell(`the output cannot be passed on: ${message}`)
+    breakPipe()
+  })
+  const stderr = new PassOn(STDERR, breakPipe, () => undefined)
+  relay.runBegins()
+  const asked = {
+    argv,
+    agentId: agent,
+    machineId: machine,
+    stdin: input,
+    timeoutMs: timeout,
+    limits,
+    env: cleanEnv ? scrubbedEnvironment() : process.env,
+    cwd: loaded?.defaultCwd,
+    cancel: relay.cancel,
+    peer: reader.signal,
+    onStdout: (chunk: Buffer) => stdout.take(chunk),
+    onStderr: (chunk: Buffer) => stderr.take(chunk),
+  }
+  const result = await runWith(audit, asked, notesFor(relay))
+  return { result, hasLostOutput: stdout.hasFailed || stderr.hasFailed }
 }
 
-/**
- * Passes output on as it is. It does not use process.stdout: a pipe that nobody reads would block this
- * thread there, and with it the time limit.
- */
-function passTo(fd: number, reader: AbortController): OutputListener {
-  return async (chunk) => {
-    let rest = chunk
-    while (rest.length > 0 && !reader.signal.aborted) {
-      try {
-        const { bytesWritten } = await write(fd, rest)
-        rest = rest.subarray(bytesWritten)
-      } catch (thrown) {
-        const code = codeOf(thrown)
-        if (code === 'EAGAIN') {
-          await sleep(RETRY_MS)
-          continue
-        }
-        if (code !== 'EPIPE') tell(`the output cannot be passed on: ${messageOf(thrown)}`)
-        // The kernel would have sent it, had the command written there itself.
-        reader.abort('SIGPIPE')
-      }
-    }
+function notesFor(relay: SignalRelay): RunNotes {
+  return {
+    warn: tell,
+    spawned: (group) => relay.spawned(group),
+    waiting: (event) => {
+      const what = event === 'exit' ? 'the command has ended' : 'the command has not been started'
+      tell(
+        `waiting for the log's disk to record the ${event}; ${what}, and SIGINT ends the waiting`,
+      )
+    },
   }
 }
 
@@ -269,18 +356,36 @@ function checkTaken(
   throw ownError(`not run: ${denialReason}: ${why.get(denialReason) ?? messageOf(error)}`)
 }
 
-function exitCodeOf(result: AuditedRun, argv: readonly string[]): number {
-  const { outcome, denialReason, code, signal, stoppedBy, truncated, trail } = result
-  const lost = trail.find((entry) => entry.outcome === 'failed')
-  if (lost !== undefined) {
-    const why = lost.error === undefined ? '' : `: ${messageOf(lost.error)}`
-    throw ownError(`it ran, but its ${lost.event} is not in the log${why}`)
+function exitCodeOf(result: AuditedRun, argv: readonly string[], hasLostOutput: boolean): number {
+  const { outcome, denialReason, code, signal, stoppedBy, truncated } = result
+  if (denialReason === 'spawn_failed') {
+    checkTrail(result, 'it was not run, and')
+    throw spawnError(argv[0] ?? '', result.error)
   }
-  if (denialReason === 'spawn_failed') throw spawnError(argv[0] ?? '', result.error)
-  if (outcome === 'cancelled') throw ownError('not run: it was cancelled before its start')
+  if (outcome === 'cancelled') {
+    throw ownError(
+      stoppedBy === 'timeout'
+        ? 'not run: its time was out before its start'
+        : 'not run: it was cancelled before its start',
+    )
+  }
+  checkTrail(result, 'it ran, but')
   if (truncated) tell("its output was cut at the policy's cap")
   if (stoppedBy === 'timeout') return EXIT_TIMEOUT
-  return signal === null ? (code ?? EXIT_OWN) : EXIT_SIGNAL + constants.signals[signal]
+  const own = signal === null ? (code ?? EXIT_EXEC) : EXIT_SIGNAL + constants.signals[signal]
+  const isOwnFailure = signal === null && own !== 0
+  return hasLostOutput && !isOwnFailure ? EXIT_LOST_OUTPUT : own
+}
+
+/** Throws if an event is not in the log. */
+function checkTrail({ trail }: AuditedRun, what: string): void {
+  const lost = trail.find(({ outcome }) => outcome === 'failed' || outcome === 'pending')
+  if (lost === undefined) return
+  if (lost.outcome === 'pending') {
+    throw ownError(`${what} its ${lost.event} may not be in the log, whose disk does not answer`)
+  }
+  const why = lost.error === undefined ? '' : `: ${messageOf(lost.error)}`
+  throw ownError(`${what} its ${lost.event} is not in the log${why}`)
 }
 
 function spawnError(program: string, error: unknown): CliError {
@@ -290,18 +395,8 @@ function spawnError(program: string, error: unknown): CliError {
   return ownError(`${program}: ${messageOf(error)}`)
 }
 
-/** Opened before the run, so that a mistake is reported before and not after it. */
-function openSummary(file: string): number {
-  try {
-    return openSync(file, 'w')
-  } catch (thrown) {
-    throw ownError(`--json: ${messageOf(thrown)}`)
-  }
-}
-
-function writeSummary(fd: number, argv: readonly string[], result: AuditedRun): void {
+function summaryOf(argv: readonly string[], result: AuditedRun): string {
   const { stdout, stderr, trail, error, ...summary } = result
   const events = trail.map(({ event, outcome }) => ({ event, outcome }))
-  writeFileSync(fd, formatJson('exec', { argv, ...summary, events }))
-  closeSync(fd)
+  return formatJson('exec', { argv, ...summary, events })
 }

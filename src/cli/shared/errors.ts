@@ -4,6 +4,8 @@ export const EXIT_FAIL = 1
 export const EXIT_USAGE = 2
 /** The log or the disk that was given does not suffice for an answer. */
 export const EXIT_UNSURE = 3
+/** `exec` has not run its command, or has not recorded it. */
+export const EXIT_EXEC = 125
 /** A mistake in this program. */
 export const EXIT_BUG = 70
 
@@ -14,6 +16,8 @@ export class CliError extends Error {
   constructor(
     message: string,
     readonly exitCode: number,
+    /** What was thrown, if that may be a mistake in this program. */
+    override readonly cause?: unknown,
   ) {
     super(message)
   }
@@ -26,4 +30,16 @@ export function usageError(message: string): CliError {
 /** The message of whatever was thrown. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)
+}
+
+/** The same, with what it means if that is not plain. */
+export function reasonOf(thrown: unknown): string {
+  return isFolderGone(thrown) ? FOLDER_GONE : messageOf(thrown)
+}
+
+const FOLDER_GONE = 'the working folder is gone; name files by whole paths'
+
+/** Whether this process's working folder was to be named, and has been removed. */
+export function isFolderGone(thrown: unknown): boolean {
+  return thrown instanceof Error && 'syscall' in thrown && thrown.syscall === 'uv_cwd'
 }

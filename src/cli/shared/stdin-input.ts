@@ -1,3 +1,5 @@
+import { ByteStore } from '../../runner/byte-store'
+
 /** After this long without a byte the user is told what the command waits for. */
 const SILENT_MS = 2_000
 const SILENT_TURNS = 20
@@ -11,21 +13,18 @@ export async function readStdin(
   onSilent: () => void,
 ): Promise<Buffer | undefined> {
   if (process.stdin.isTTY) return undefined
-  const chunks: Buffer[] = []
-  let total = 0
+  const store = new ByteStore()
   const silence = new Silence(onSilent)
   try {
     for await (const chunk of process.stdin) {
       silence.end()
-      const bytes = Buffer.from(chunk)
-      chunks.push(bytes)
-      total += bytes.length
-      if (total > maxBytes) break
+      store.add(Buffer.from(chunk))
+      if (store.length > maxBytes) break
     }
   } finally {
     silence.stop()
   }
-  return Buffer.concat(chunks)
+  return store.take()
 }
 
 /**

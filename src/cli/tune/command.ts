@@ -1,5 +1,5 @@
-import { accessSync, constants, statSync, writeFileSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { codeOf } from '../../base/describe'
 import { EVENT_BYTES_MAX, EVENT_BYTES_MIN } from '../../toolkit/disk/audit-events'
@@ -18,6 +18,7 @@ import {
   usageError,
 } from '../shared/errors'
 import { formatJson } from '../shared/json'
+import { OutputFile } from '../shared/output-file'
 import { Progress } from '../shared/progress'
 import { withTempDir } from '../shared/temp-dir'
 import { compareText, readSaved } from './compare'
@@ -101,12 +102,12 @@ function slo(text: string): Slo {
 
 async function run(dir: string, options: TuneOptions): Promise<number> {
   const before = options.compare === undefined ? undefined : saved(options.compare, options)
-  for (const file of [options.html, options.save]) if (file !== undefined) checkOutput(file)
+  const { html, save } = outputsOf(options)
   const disk = usableDisk(dir)
   const report = await measure(dir, disk, options)
   const json = formatJson('tune', report)
-  if (options.html !== undefined) writeOutput(options.html, reportHtml(report))
-  if (options.save !== undefined) writeOutput(options.save, json)
+  html?.write(reportHtml(report))
+  save?.write(json)
   process.stdout.write(options.json ? json : reportText(report, painter(process.stdout)))
   if (before !== undefined && options.compare !== undefined) {
     const stream = options.json ? process.stderr : process.stdout
@@ -142,18 +143,22 @@ function readSavedOr(file: string): TuneReport {
   }
 }
 
-/** Reports a mistake before the measurement, and not after it. */
-function checkOutput(file: string): void {
-  try {
-    accessSync(dirname(resolve(file)), constants.W_OK)
-  } catch (thrown) {
-    throw usageError(messageOf(thrown))
+/** The files to write. Mistakes are reported before the measurement, and not after it. */
+function outputsOf(options: TuneOptions) {
+  const named = [
+    { what: '--html', path: options.html },
+    { what: '--save', path: options.save },
+    { what: '--compare', path: options.compare },
+  ]
+  const outputFor = (what: string, path: string | undefined) => {
+    const used = named.flatMap((other) =>
+      other.path === undefined || other.what === what
+        ? []
+        : [{ what: other.what, path: other.path }],
+    )
+    return path === undefined ? undefined : new OutputFile(what, path, { used, fail: usageError })
   }
-  if (isFolder(file)) throw usageError(`${file} is a folder; name a file`)
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  return { html: outputFor('--html', options.html), save: outputFor('--save', options.save) }
 }
 
 function diskOf(dir: string): Disk {
@@ -220,12 +225,4 @@ function asDiskError(thrown: unknown): unknown {
 
 function diskError(message: string): CliError {
   return new CliError(message, EXIT_UNSURE)
-}
-
-function writeOutput(file: string, text: string): void {
-  try {
-    writeFileSync(file, text)
-  } catch (thrown) {
-    throw usageError(messageOf(thrown))
-  }
 }

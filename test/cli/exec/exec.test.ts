@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
@@ -10,6 +11,7 @@ import {
   trailOf,
   warned,
 } from '../../support/runner'
+import { endStrace, itWithStrace, straceBeside } from '../../support/strace'
 import { useTempDir } from '../../support/temp-dir'
 import { until, WAITING } from '../../support/waiting'
 
@@ -48,8 +50,13 @@ function start(args: readonly string[], stdin: string | Buffer = '') {
   }
 }
 
-function startWith(input: number | 'pipe', args: readonly string[]) {
-  const child = spawn(process.execPath, [MAIN, 'exec', ...args], {
+function startWith(
+  input: number | 'pipe' | 'ignore',
+  args: readonly string[],
+  wrapper: readonly string[] = [],
+) {
+  const [file = '', ...rest] = [...wrapper, process.execPath, MAIN, 'exec', ...args]
+  const child = spawn(file, rest, {
     stdio: [input, 'pipe', 'pipe'],
     // Jest's copy of it, in which a test sets its variables.
     env: { ...process.env },
@@ -258,6 +265,90 @@ describe('exec', () => {
       truncated: false,
       warnings: [],
       events: ['request', 'started', 'exit'].map((event) => ({ event, outcome: 'durable' })),
+    })
+  })
+
+  it('refuses the log, the policy and its own streams as the summary, before it runs anything', async () => {
+    const policy = dir.path('exec-acl.toml')
+    writeFileSync(policy, `[exec]\nenabled = true\naudit_log_path = "${log()}"\n`)
+    const touched = dir.path('touched')
+    const refused = (path: string, what: string) =>
+      `${PREFIX}--json: ${path} is ${what}, which it would overwrite; name another file\n`
+    const ask = (path: string, args = logged()) => run([...args, '--json', path, 'touch', touched])
+    const stdin = dir.path('stdin')
+    expect(text(await ask(log()))).toEqual([125, '', refused(log(), 'the log')])
+    expect(text(await ask(stdin))).toEqual([125, '', refused(stdin, 'standard input')])
+    const byPolicy = ['--policy', policy]
+    expect(text(await ask(policy, byPolicy))).toEqual([125, '', refused(policy, 'the policy')])
+    expect(text(await ask(log(), byPolicy))).toEqual([125, '', refused(log(), 'the log')])
+    expect([existsSync(touched), existsSync(log())]).toEqual([false, false])
+  })
+
+  it('refuses a log that its own output, or the policy, goes to', async () => {
+    const policy = dir.path('exec-acl.toml')
+    const content = `[exec]\nenabled = true\naudit_log_path = "${policy}"\n`
+    writeFileSync(policy, content)
+    expect(text(await run(['--policy', policy, 'true']))).toEqual([
+      125,
+      '',
+      `${PREFIX}not run: the log ${policy} is the policy, too\n`,
+    ])
+    expect(readFileSync(policy, 'utf8')).toBe(content)
+    for (const [redirection, what] of [
+      ['>>', 'standard output'],
+      ['2>>', 'standard error'],
+    ]) {
+      writeFileSync(log(), '')
+      const line = `"$0" "$1" exec --log "$2" --no-stdin -- echo text ${redirection}"$2"`
+      const shell = spawn('sh', ['-c', line, process.execPath, MAIN, log()], { stdio: 'ignore' })
+      running.add(shell)
+      const [code] = await once(shell, 'exit')
+      const said = readFileSync(log(), 'utf8')
+      const message = `${PREFIX}not run: the log ${log()} is ${what}, too\n`
+      expect([code, said]).toEqual([125, what === 'standard error' ? message : ''])
+    }
+  })
+
+  it('says that its summary is missing if that cannot be written', async () => {
+    const { code, stderr } = await run(logged('--json', '/dev/full', 'echo', 'text'))
+    expect([code, stderr]).toEqual([
+      125,
+      `${PREFIX}its summary is missing: --json: ENOSPC: no space left on device, write\n`,
+    ])
+    expect(trailOf(log()).at(-1)).toMatchObject({ event: 'exit', code: 0 })
+  })
+
+  it('reads its input a byte at a time', async () => {
+    const { child, end } = startWith('pipe', logged('sh', '-c', 'wc -c'))
+    for (let i = 0; i < 2_000; i++) child.stdin?.write('x')
+    child.stdin?.end()
+    expect((await end).stdout.toString().trim()).toBe('2000')
+  })
+
+  describe('over a disk that hangs', () => {
+    const hung = () => straceBeside(log(), 'fdatasync:delay_enter=100000000')
+
+    itWithStrace('says what it waits for, and ends by the signal that it gets', async () => {
+      const touched = dir.path('touched')
+      const { child, end, told } = startWith('ignore', logged('touch', touched), hung())
+      await until('it says nothing', () => told().includes('waiting'))
+      child.kill('SIGTERM')
+      // The thread that strace holds is all that is left of it.
+      await until('it does not give up', () => !isRunning(child.pid ?? 0))
+      expect(told()).toContain('ending by SIGTERM')
+      endStrace(child)
+      const { stderr } = await end
+      expect(child.signalCode).toBe('SIGTERM')
+      expect(stderr.replace(/^strace: .*\n/gm, '')).toBe(
+        [
+          "waiting for the log's disk to record the request; the command has not been started, and SIGINT ends the waiting",
+          'not run: it was cancelled before its start',
+          "the log's disk does not answer: ending by SIGTERM, without waiting for it",
+        ]
+          .map((line) => `${PREFIX}${line}\n`)
+          .join(''),
+      )
+      expect(existsSync(touched)).toBe(false)
     })
   })
 

@@ -1,5 +1,12 @@
 import type { ChildProcess } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { TuneReport } from '../../../src/cli/tune/report'
 import { runCli, startCli as start } from '../../support/cli'
@@ -118,7 +125,7 @@ describe('tune', () => {
     [[__filename], `x0x-exec-audit: ${__filename} is not a folder (--help shows the usage)\n`],
     [
       ['--dir', '.', '--html', '/nowhere/at/all.html'],
-      "x0x-exec-audit: ENOENT: no such file or directory, access '/nowhere/at' (--help shows the usage)\n",
+      "x0x-exec-audit: --html: ENOENT: no such file or directory, access '/nowhere/at' (--help shows the usage)\n",
     ],
     [
       ['--dir', '.', '--rate', '1.5'],
@@ -134,6 +141,27 @@ describe('tune', () => {
     ],
   ])('refuses %j', async (args, stderr) => {
     expect(await run(['tune', ...args])).toEqual({ code: 2, stdout: '', stderr })
+  })
+
+  it('refuses one file for two things, and leaves it alone', async () => {
+    const saved = dir.path('saved.json')
+    writeFileSync(saved, JSON.stringify({ ...OLD, rate: 1_000 }))
+    symlinkSync('saved.json', dir.path('link'))
+    const link = dir.path('link')
+    for (const [option, other] of [
+      ['--html', '--compare'],
+      ['--html', '--save'],
+      ['--save', '--compare'],
+    ] as const) {
+      const { code, stderr } = await run(['tune', disk(), option, link, other, saved])
+      expect([code, stderr]).toEqual([
+        2,
+        `x0x-exec-audit: ${option}: ${link} is ${other}, which it would overwrite; name another file (--help shows the usage)\n`,
+      ])
+    }
+    expect(JSON.parse(readFileSync(saved, 'utf8')).rate).toBe(1_000)
+    const { stderr } = await run(['tune', '--dir', disk(), '--save', '/dev/null/x'])
+    expect(stderr).toMatch(/^x0x-exec-audit: --save: ENOTDIR: /)
   })
 
   it.each([
@@ -154,7 +182,7 @@ describe('tune', () => {
     const { code, stderr } = await run(['tune', disk(), '--save', disk()])
     expect([code, stderr]).toEqual([
       2,
-      `x0x-exec-audit: ${disk()} is a folder; name a file (--help shows the usage)\n`,
+      `x0x-exec-audit: --save: ${disk()} is a folder; name a file (--help shows the usage)\n`,
     ])
   })
 
