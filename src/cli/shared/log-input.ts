@@ -7,8 +7,10 @@ import { type LineEntry, LineSplitter } from '../../reader/line-splitter'
 import { MAX_LINE_BYTES, readBatches } from '../../reader/read-audit'
 import { CHUNK_BYTES, chunksOf } from '../../reader/source'
 import { type Compressor, compressorOf, compressorOfOpen, GZIP } from '../../rotation/compressed'
+import { terminalWidth } from '../../toolkit/text/width'
 import { CliError, EXIT_USAGE, messageOf, usageError } from './errors'
 import { visible } from './escape'
+import { foldParts } from './event-text'
 
 /** The log that is read when none is named: that of a policy which names none. */
 export const DEFAULT_LOG = DEFAULT_LOG_PATH
@@ -72,6 +74,8 @@ function hintFor(file: string, code: string | undefined): string {
   return ''
 }
 
+const plain = (_: unknown, text: string) => text
+
 /** Reports broken lines on standard error, and counts them. */
 export class ProblemTeller {
   #count = 0
@@ -97,7 +101,9 @@ export class ProblemTeller {
     const place = `${fileName(file)}:${isLineKnown ? line : '?'}:${offset}`
     const cut = excerpt.slice(0, MESSAGE_CHARACTERS)
     const shown = excerpt === '' ? '' : `: ${visible(cut)}${cut === excerpt ? '' : '…'}`
-    process.stderr.write(`${place}: ${kind}: ${message}${shown}\n`)
+    const text = `${place}: ${kind}: ${message}${shown}`
+    const width = terminalWidth(process.stderr)
+    process.stderr.write(`${foldParts([[undefined, text]], plain, { width, column: 0 })}\n`)
   }
 
   /** Says how many more there are, and shows the next ones again. */

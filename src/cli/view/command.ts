@@ -119,7 +119,7 @@ export function configure(command: Command): void {
         'output',
       ),
     )
-    .option('-w, --wide', "do not cut lines to the terminal's width")
+    .option('-w, --wide', "fold lines at the terminal's width instead of cutting them")
     .option('--utc', 'show times in UTC')
     .addHelpText('after', EXAMPLES)
     .action(async (files: readonly string[], options: ViewOptions) => {
@@ -165,8 +165,9 @@ class View {
       paint: painter(stdout),
       /** Asked for each line: the window may be another one by then. */
       get width() {
-        return options.wide ? Number.POSITIVE_INFINITY : terminalWidth(stdout)
+        return terminalWidth(stdout)
       },
+      isFolded: options.wide === true,
       isUtc: options.utc === true,
     }
     this.#output = new ViewOutput(options.output, style, writeOut)
