@@ -3,7 +3,7 @@ import type { AuditRecord } from '../../format/records'
 import { type Paint, painter } from '../../toolkit/text/colour'
 import { formatDuration, formatTime } from '../../toolkit/text/time'
 import { cutToWidth, terminalWidth } from '../../toolkit/text/width'
-import { hexPrefix, logOption, namedLogs } from '../shared/arguments'
+import { distinctLogs, hexPrefix, logOption } from '../shared/arguments'
 import { CliError, EXIT_FAIL, EXIT_PASS, EXIT_USAGE } from '../shared/errors'
 import { quoteArgv } from '../shared/escape'
 import { eventParts, exactJson, foldParts } from '../shared/event-text'
@@ -41,7 +41,7 @@ export function configure(command: Command): void {
     .option('--utc', 'show times in UTC')
     .addHelpText('after', EXAMPLES)
     .action(async (request: string, files: readonly string[], options: ShowOptions) => {
-      const logs = namedLogs(files, options.log)
+      const logs = distinctLogs(files, options.log)
       process.exitCode = await run(request, logs.length === 0 ? [DEFAULT_LOG] : logs, options)
     })
 }
