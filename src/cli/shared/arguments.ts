@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander'
 import { inRotationOrder } from '../../rotation/rotation-order'
 import { parseWhen, WHEN_FORMS } from '../../toolkit/text/time'
-import { usageError } from './errors'
+import { messageOf, usageError } from './errors'
 import { visible } from './escape'
 import { STDIN } from './log-input'
 import { withoutRepeats } from './same-file'
@@ -19,9 +19,17 @@ export function wholeNumber(min: number, max?: number): (text: string) => number
 
 /** Reads a moment, in milliseconds since 1970. */
 export function when(text: string): number {
-  const ms = parseWhen(text)
+  const ms = parsed(text)
   if (ms !== undefined) return ms
   throw new InvalidArgumentError(`Expected a time such as ${WHEN_FORMS}.`)
+}
+
+function parsed(text: string): number | undefined {
+  try {
+    return parseWhen(text)
+  } catch (thrown) {
+    throw new InvalidArgumentError(messageOf(thrown))
+  }
 }
 
 /** An id's first digits, in lower case. */
