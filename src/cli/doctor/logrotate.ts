@@ -28,6 +28,8 @@ export interface Rotation {
   readonly file: string
   readonly copiesAndTruncates: boolean
   readonly compressesAtOnce: boolean
+  /** The directives of its own block that stand on a line each, and can be edited by a command. */
+  readonly editable?: readonly string[]
   /** Why logrotate never rotates it, in its own words. */
   readonly refusal?: string
 }
@@ -52,7 +54,8 @@ export function checkRotation({ path }: Subject): Verdict {
 }
 
 export function judge(rotation: Rotation): Verdict {
-  const { file, copiesAndTruncates, compressesAtOnce, refusal } = rotation
+  const { file, copiesAndTruncates, compressesAtOnce, editable = [], refusal } = rotation
+  const edit = (script: string) => `sudo sed -i '${script}' ${quoteArgument(file)}`
   const add = (directive: string) => `# add ${directive} to its block in ${quoteArgument(file)}`
   if (refusal !== undefined) {
     return warn(`${file} names it, but logrotate does not rotate it: ${refusal}`, `man logrotate`)
@@ -60,13 +63,15 @@ export function judge(rotation: Rotation): Verdict {
   if (copiesAndTruncates) {
     return warn(
       `${file} rotates it by copytruncate, which loses the lines written while it copies; the writer follows a rename by itself`,
-      add('nocopytruncate'),
+      editable.includes('copytruncate') ? edit('/^\\s*copytruncate/d') : add('nocopytruncate'),
     )
   }
   if (compressesAtOnce) {
     return warn(
       `${file} compresses it at once, and may lose a line that is just being written`,
-      add('delaycompress'),
+      editable.includes('compress')
+        ? edit('s/^\\s*compress\\s*$/&\\n    delaycompress/')
+        : add('delaycompress'),
     )
   }
   return ok(`${file} rotates it by rename, which the writer follows`)
@@ -77,6 +82,13 @@ interface Effects {
   copytruncate: boolean
   compress: boolean
   delaycompress: boolean
+}
+
+interface Block {
+  readonly patterns: readonly string[]
+  readonly effects: Effects
+  /** Its directives. */
+  readonly names: string[]
 }
 
 /** Reads logrotate's configuration, with the files that it includes, in its order. */
@@ -91,19 +103,23 @@ class ConfigReader {
 
   read(file: string, depth = 0): void {
     let paths: string[] = []
-    let block: { readonly patterns: readonly string[]; readonly effects: Effects } | undefined
+    let block: Block | undefined
     let isScript = false
-    for (const line of linesOf(this.#textOf(file))) {
+    const text = this.#textOf(file)
+    for (const line of linesOf(text)) {
       const [name = '', ...values] = line.split(/[\s=]+/)
       if (isScript) isScript = name !== 'endscript'
       else if (SCRIPT.test(name)) isScript = true
       else if (line === '{') {
-        block = { patterns: paths, effects: { ...this.#defaults } }
+        block = { patterns: paths, effects: { ...this.#defaults }, names: [] }
         paths = []
       } else if (line === '}') {
-        if (block !== undefined) this.rules.push(ruleOf(file, block.patterns, block.effects))
+        if (block !== undefined) this.rules.push(ruleOf(file, text, block))
         block = undefined
-      } else if (block !== undefined) apply(block.effects, name)
+      } else if (block !== undefined) {
+        apply(block.effects, name)
+        block.names.push(name)
+      }
       // The paths of a block may stand on several lines before its brace.
       else if (/^["'/]/.test(line)) paths.push(...split(line))
       else if (name === 'include') this.#include(values.join(' '), depth)
@@ -143,13 +159,15 @@ function apply(effects: Effects, line: string): void {
   }
 }
 
-function ruleOf(file: string, patterns: readonly string[], effects: Effects): RotationRule {
+function ruleOf(file: string, text: string, { patterns, effects, names }: Block): RotationRule {
   const { copytruncate, compress, delaycompress } = effects
+  const isAlone = (name: string) => new RegExp(`^\\s*${name}\\s*$`, 'm').test(text)
   return {
     file,
     patterns,
     copiesAndTruncates: copytruncate,
     compressesAtOnce: compress && !delaycompress,
+    editable: ['copytruncate', 'compress'].filter((name) => names.includes(name) && isAlone(name)),
   }
 }
 

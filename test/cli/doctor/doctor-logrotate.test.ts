@@ -38,12 +38,17 @@ delaycompress
 }
 `,
     })
-    const rule = (patterns: string[], copiesAndTruncates: boolean, compressesAtOnce: boolean) => {
-      return { file: 'main', patterns, copiesAndTruncates, compressesAtOnce }
+    const rule = (
+      patterns: string[],
+      copiesAndTruncates: boolean,
+      compressesAtOnce: boolean,
+      ...editable: string[]
+    ) => {
+      return { file: 'main', patterns, copiesAndTruncates, compressesAtOnce, editable }
     }
     expect(rules).toEqual([
-      rule(['/var/log/x0x/*.log', '/srv/with space/exec.log'], false, true),
-      rule(['/var/log/one.log', '/var/log/two.log'], true, true),
+      rule(['/var/log/x0x/*.log', '/srv/with space/exec.log'], false, true, 'compress'),
+      rule(['/var/log/one.log', '/var/log/two.log'], true, true, 'copytruncate'),
       rule(['/var/log/plain.log'], false, false),
       rule(['/var/log/own.log'], false, true),
     ])
@@ -64,6 +69,15 @@ delaycompress
         '# add nocopytruncate to its block in x0x',
       ),
     )
+    const remedies = ['copytruncate', 'compress'].map((name) => {
+      const isCopy = name === 'copytruncate'
+      const effects = { copiesAndTruncates: isCopy, compressesAtOnce: !isCopy }
+      return judge({ file: 'x0x', ...effects, editable: [name] }).remedy
+    })
+    expect(remedies).toEqual([
+      "sudo sed -i '/^\\s*copytruncate/d' x0x",
+      "sudo sed -i 's/^\\s*compress\\s*$/&\\n    delaycompress/' x0x",
+    ])
     expect(judge({ ...rotation, refusal: 'skipping it' })).toEqual(
       warn('x0x names it, but logrotate does not rotate it: skipping it', 'man logrotate'),
     )
