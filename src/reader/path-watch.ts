@@ -134,7 +134,8 @@ export class PathWatch {
       return
     }
     if (!this.#isLast(stats)) {
-      checkPlain(stats, this.#path)
+      // What is refused when the following begins is opened for a moment: that lets go of a FIFO's writer.
+      if (this.#hasLooked) checkPlain(stats, this.#path)
       // Without O_NONBLOCK a FIFO that came between the two looks would wait for a writer.
       const flags = constants.O_RDONLY | constants.O_NONBLOCK
       const handle = await open(this.#path, flags).catch(ignoreMissing)
