@@ -21,8 +21,9 @@ export interface FollowOptions extends ReadOptions {
   /** How often to look if the kernel reports no changes: milliseconds, 10 to 60,000; default 250. */
   pollMs?: number | undefined
   /**
-   * Called when nothing stands at the path (`missing`), when its file is another one (`rotated`), and
-   * when it has become shorter (`truncated`), so that it is read from its start again.
+   * Called when nothing stands at the path (`missing`), when what stands there cannot be opened
+   * (`unreadable`), when its file is another one (`rotated`), and when it has become shorter (`truncated`), so
+   * that it is read from its start again.
    */
   onChange?: ((change: PathChange) => void) | undefined
 }
@@ -50,6 +51,9 @@ const SETTLE_MS = 100
  * (the old file is read to its end first), truncation (the file is read from its start again),
  * deletion, and from before the file exists. A last line without a newline is waited for.
  *
+ * A file that cannot be opened is an error when the following begins. Later it is tried again, since a rotation
+ * may give a new file its mode or its owner only when it stands at the path.
+ *
  * It ends when its signal is aborted or the loop is left. A waiting iterator keeps the process alive;
  * one that nobody reads from does not.
  *
@@ -57,7 +61,7 @@ const SETTLE_MS = 100
  * only if the kernel reports no changes), and a truncation after which the file has grown again
  * beyond where it was read to.
  *
- * @throws what the file system throws, but for a missing file; AuditReadError with `onProblem: 'throw'`
+ * @throws what the file system throws, but for a file that is missing, or cannot be opened later on; AuditReadError with `onProblem: 'throw'`
  */
 export function followAudit(
   path: string | URL,
@@ -124,7 +128,7 @@ class Follower {
   readonly #maxLineBytes: number
   readonly #onChange: (change: PathChange) => void
   #file: FollowedFile | undefined
-  #isToldMissing = false
+  #toldAbsence: PathWatch['absence']
   #isEnded = false
 
   constructor(path: string, options: Parameters<typeof followBatches>[1]) {
@@ -196,14 +200,14 @@ class Follower {
     const found = this.#watch.take()
     if (found === undefined) return
     this.#file = new FollowedFile(found.handle, this.#maxLineBytes)
-    this.#isToldMissing = false
+    this.#toldAbsence = undefined
     await this.#file.seek(from)
   }
 
   async #wait(): Promise<void> {
-    const { isMissing } = this.#watch
-    if (isMissing && !this.#isToldMissing) this.#onChange('missing')
-    this.#isToldMissing = isMissing
+    const { absence } = this.#watch
+    if (absence !== undefined && absence !== this.#toldAbsence) this.#onChange(absence)
+    this.#toldAbsence = absence
     await this.#watch.change()
   }
 }

@@ -1,14 +1,15 @@
-import { type FSWatcher, watch } from 'node:fs'
+import { type BigIntStats, constants, type FSWatcher, watch } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 
 /**
  * A change at the path that is followed:
  * - `missing`: nothing stands there now;
+ * - `unreadable`: what stands there cannot be opened, or is no plain file; it is tried again;
  * - `rotated`: another file stands there, and is read next;
  * - `truncated`: the file has become shorter, and is read from its start again.
  */
-export type PathChange = 'missing' | 'rotated' | 'truncated'
+export type PathChange = 'missing' | 'unreadable' | 'rotated' | 'truncated'
 
 /** A file that was found at the path. */
 export interface FoundFile {
@@ -32,7 +33,8 @@ export class PathWatch {
   #isLooking = false
   #isEnded = false
   #error: unknown
-  #isMissing = false
+  #hasLooked = false
+  #absence: 'missing' | 'unreadable' | undefined
   #wake: () => void = () => undefined
   #isWoken = false
 
@@ -41,9 +43,9 @@ export class PathWatch {
     this.#pollMs = pollMs
   }
 
-  /** Whether nothing stands at the path now, as far as is known. */
-  get isMissing(): boolean {
-    return this.#isMissing
+  /** Why no file can be opened at the path now, as far as is known; undefined if one can. */
+  get absence(): 'missing' | 'unreadable' | undefined {
+    return this.#absence
   }
 
   /** Whether a file waits that comes after the one taken last. */
@@ -65,7 +67,7 @@ export class PathWatch {
 
   /**
    * Resolves when something may have changed, at the latest after the poll time. Keeps the process
-   * alive meanwhile. Rejects when the path cannot be opened.
+   * alive meanwhile. Rejects if the path could not be opened when it was looked at for the first time.
    */
   async change(): Promise<void> {
     if (this.#error !== undefined) throw this.#error
@@ -105,23 +107,56 @@ export class PathWatch {
       this.#watch()
       await this.#openNew()
     } catch (thrown) {
-      this.#error = thrown
-      this.#rouse()
+      this.#fail(thrown)
     } finally {
       this.#isLooking = false
+      this.#hasLooked = true
     }
+  }
+
+  /**
+   * Whoever names a file that cannot be read has to know. Later that may pass: a rotation gives a file its
+   * mode and its owner when it stands at the path already, and a descriptor may be free again.
+   */
+  #fail(thrown: unknown): void {
+    if (this.#hasLooked) {
+      this.#absence = 'unreadable'
+      return
+    }
+    this.#error = thrown
+    this.#rouse()
   }
 
   async #openNew(): Promise<void> {
     const stats = await stat(this.#path, { bigint: true }).catch(ignoreMissing)
-    this.#isMissing = stats === undefined
-    if (stats === undefined || this.#isLast(stats)) return
-    const handle = await open(this.#path).catch(ignoreMissing)
-    if (handle === undefined) return
-    const { dev: device, ino: inode } = await handle.stat({ bigint: true })
+    if (stats === undefined) {
+      this.#absence = 'missing'
+      return
+    }
+    if (!this.#isLast(stats)) {
+      // What is refused when the following begins is opened for a moment: that lets go of a FIFO's writer.
+      if (this.#hasLooked) checkPlain(stats, this.#path)
+      // Without O_NONBLOCK a FIFO that came between the two looks would wait for a writer.
+      const flags = constants.O_RDONLY | constants.O_NONBLOCK
+      const handle = await open(this.#path, flags).catch(ignoreMissing)
+      if (handle === undefined) return
+      await this.#add(handle)
+    }
+    this.#absence = undefined
+  }
+
+  async #add(handle: FileHandle): Promise<void> {
+    let stats: BigIntStats
+    try {
+      stats = await handle.stat({ bigint: true })
+      checkPlain(stats, this.#path)
+    } catch (thrown) {
+      await handle.close()
+      throw thrown
+    }
     // Another one may have come between the two looks.
-    if (this.#isEnded || this.#isLast({ dev: device, ino: inode })) return handle.close()
-    this.#last = { handle, device, inode }
+    if (this.#isEnded || this.#isLast(stats)) return handle.close()
+    this.#last = { handle, device: stats.dev, inode: stats.ino }
     this.#found.push(this.#last)
     this.#rouse()
   }
@@ -154,6 +189,15 @@ export class PathWatch {
     watcher.close()
     if (this.#watcher === watcher) this.#watcher = undefined
   }
+}
+
+/** Throws for what has no end that could grow: a folder, a FIFO, a socket or a device. */
+function checkPlain(stats: BigIntStats, path: string): void {
+  if (stats.isFile()) return
+  const [code, kind] = stats.isDirectory()
+    ? ['EISDIR', 'a folder']
+    : ['EINVAL', stats.isFIFO() ? 'a FIFO' : stats.isSocket() ? 'a socket' : 'a device']
+  throw Object.assign(new Error(`${code}: ${kind} cannot be followed, open '${path}'`), { code })
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): undefined {

@@ -29,23 +29,42 @@ async function* chunksOfFile(
   path: string | URL,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Buffer, void> {
-  const handle = await open(path)
+  const opening = open(path)
+  // A FIFO opens only once somebody writes into it.
+  const handle = await beforeAbort(opening, signal).catch((thrown: unknown) => {
+    void opening.then(
+      (late) => late.close(),
+      () => undefined,
+    )
+    throw thrown
+  })
   try {
-    if (await isGzip(handle)) {
-      const compressed = createReadStream('', { fd: handle, start: 0, autoClose: false })
-      const decompressed = createGunzip({ chunkSize: CHUNK_BYTES })
-      compressed.on('error', (error) => decompressed.destroy(error))
-      try {
-        yield* chunksOfStream(compressed.pipe(decompressed), signal)
-      } finally {
-        compressed.destroy()
-        decompressed.destroy()
-      }
-    } else {
-      yield* chunksOfHandle(handle, signal)
-    }
+    yield* chunksOfOpen(handle, signal)
   } finally {
-    await handle.close()
+    // It closes once a read that waits for the writer of a pipe has come back.
+    const closed = handle.close()
+    if (signal?.aborted) void closed.catch(() => undefined)
+    else await closed
+  }
+}
+
+/** As {@link chunksOf} for a file that is open, from its start; it stays open. */
+export async function* chunksOfOpen(
+  handle: FileHandle,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer, void> {
+  if (!(await isGzip(handle))) {
+    yield* chunksOfHandle(handle, signal)
+    return
+  }
+  const compressed = createReadStream('', { fd: handle, start: 0, autoClose: false })
+  const decompressed = createGunzip({ chunkSize: CHUNK_BYTES })
+  compressed.on('error', (error) => decompressed.destroy(error))
+  try {
+    yield* chunksOfStream(compressed.pipe(decompressed), signal)
+  } finally {
+    compressed.destroy()
+    decompressed.destroy()
   }
 }
 
@@ -63,7 +82,8 @@ async function* chunksOfHandle(
   const buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES)
   for (;;) {
     signal?.throwIfAborted()
-    const { bytesRead } = await handle.read(buffer, 0, CHUNK_BYTES, null)
+    // The writer of a pipe may be silent.
+    const { bytesRead } = await beforeAbort(handle.read(buffer, 0, CHUNK_BYTES, null), signal)
     signal?.throwIfAborted()
     if (bytesRead === 0) return
     yield buffer.subarray(0, bytesRead)

@@ -1,4 +1,13 @@
-import { appendFileSync, mkdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  appendFileSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { type AuditProblem, type AuditRecord, type FollowOptions, followAudit } from '../../src'
 import { runChild } from '../support/children/run-child'
@@ -124,6 +133,35 @@ describe('followAudit', () => {
     await saw(3)
     expect(pids).toEqual([1, 2, 3])
     expect(changes).toEqual(['missing', 'rotated', 'missing', 'rotated'])
+  })
+
+  it.each([
+    ['a folder', () => mkdirSync(path())],
+    ['a link to itself', () => symlinkSync(path(), path())],
+    ['a FIFO', () => execFileSync('mkfifo', [path()])],
+  ])('goes on when %s stood at the path for a while, and reports that once', async (_, make) => {
+    append(startedLine(1))
+    const { pids, changes, saw, told } = follow({ pollMs: 10 })
+    await saw(1)
+    renameSync(path(), `${path()}.1`)
+    make()
+    await told('unreadable')
+    appendFileSync(`${path()}.1`, startedLine(2))
+    await saw(2)
+    rmSync(path(), { recursive: true })
+    append(startedLine(3))
+    await saw(3)
+    expect(pids).toEqual([1, 2, 3])
+    expect(changes.filter((change) => change !== 'missing')).toEqual(['unreadable', 'rotated'])
+  })
+
+  it.each([
+    ['a folder', () => mkdirSync(path()), /^EISDIR: a folder cannot be followed/],
+    ['a FIFO', () => execFileSync('mkfifo', [path()]), /^EINVAL: a FIFO cannot be followed/],
+    ['a link to itself', () => symlinkSync(path(), path()), /^ELOOP: /],
+  ])('refuses %s that it finds when it begins', async (_, make, why) => {
+    make()
+    await expect(follow().end).rejects.toThrow(why)
   })
 
   it('begins behind the last line, or at an offset', async () => {

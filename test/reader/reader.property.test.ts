@@ -12,7 +12,7 @@ import {
   WARNING_KINDS,
   type WarningEvent,
 } from '../../src'
-import { openPlain } from '../../src/cli/shared/log-input'
+import { openLog } from '../../src/cli/shared/log-input'
 import { parseLine } from '../../src/format/parse-line'
 import { isProblem } from '../../src/format/records'
 import { lastLinesStart } from '../../src/reader/last-lines'
@@ -183,11 +183,11 @@ describe('lastLinesStart', () => {
           const whole = bytes.split('\n').slice(0, -1)
           const before = whole.slice(0, Math.max(0, whole.length - count))
           const expected = before.reduce((sum, line) => sum + line.length + 1, 0)
-          const handle = await openPlain(path)
+          const handle = await openLog(path)
           try {
-            deepStrictEqual(handle && (await lastLinesStart(handle, bytes.length, count)), expected)
+            deepStrictEqual(await lastLinesStart(handle, bytes.length, count), expected)
           } finally {
-            await handle?.close()
+            await handle.close()
           }
         },
       ),

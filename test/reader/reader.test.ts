@@ -1,4 +1,14 @@
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
@@ -178,6 +188,28 @@ describe('readAudit', () => {
       if (line === 3) break
     }
     expect(openFiles()).toEqual([])
+  })
+
+  it('ends with the reason of its signal while a FIFO has no writer, or a silent one', async () => {
+    const fifo = dir.path('fifo')
+    execFileSync('mkfifo', [fifo])
+    const controller = new AbortController()
+    const reading = collect(fifo, { signal: controller.signal })
+    controller.abort(new Error('no writer'))
+    await expect(reading).rejects.toThrow('no writer')
+    const writer = openSync(fifo, constants.O_RDWR)
+    try {
+      writeSync(writer, startedLine(1) + startedLine(2).slice(0, 10))
+      const silent = new AbortController()
+      const events = readAudit(fifo, { signal: silent.signal })
+      expect((await events.next()).value).toMatchObject({ pid: 1 })
+      const next = events.next()
+      silent.abort(new Error('silent writer'))
+      await expect(next).rejects.toThrow('silent writer')
+    } finally {
+      // Its end lets go of the thread that still reads.
+      closeSync(writer)
+    }
   })
 
   it('ends with the reason of its signal, also while a stream is silent', async () => {

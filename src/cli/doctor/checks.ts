@@ -19,6 +19,7 @@ import {
   systemText,
 } from './log-checks'
 import { checkRotation } from './logrotate'
+import { areKnown, checkCommands } from './reach'
 import { checkRoundTrip, checkWorker } from './round-trip'
 import { closedText, type Subject } from './subject'
 
@@ -34,12 +35,15 @@ const HOST_CHECKS: readonly [name: string, check: Check][] = [
   ['worker', checkWorker],
 ]
 
+const LOG_AND_COMMANDS = ifSeen(checkCommands)
+
 /** The checks that read come before those that write, so that a disk that hangs is met late. */
 const LOG_CHECKS: readonly [name: string, check: Check][] = [
   ['rotation', checkRotation],
   ['file system', checkFileSystem],
   ['folder', checkFolder],
   ['log', ifSeen(checkLog)],
+  ['commands', LOG_AND_COMMANDS],
   ['tail', ifSeen(checkTail)],
   ['write cache', checkWriteCache],
   ['space', checkSpace],
@@ -59,17 +63,21 @@ function ifSeen(check: Check): Check {
 }
 
 /** The names of the checks, in their order. */
-export function checkNames(hasLog: boolean): string[] {
-  return checksFor(hasLog).map(([name]) => name)
+export function checkNames(subject: Examined): string[] {
+  return checksFor(subject).map(([name]) => name)
 }
 
-function checksFor(hasLog: boolean) {
-  return hasLog ? [...HOST_CHECKS, ...LOG_CHECKS] : HOST_CHECKS
+type Examined = Pick<Subject, 'hasLog' | 'commands'>
+
+function checksFor({ hasLog, commands }: Examined) {
+  if (!hasLog) return HOST_CHECKS
+  const checks = [...HOST_CHECKS, ...LOG_CHECKS]
+  return areKnown(commands) ? checks : checks.filter(([, check]) => check !== LOG_AND_COMMANDS)
 }
 
 /** Runs the checks one after the other, and reports each finding. Never rejects. */
 export async function runChecks(subject: Subject, tell: (finding: Finding) => void): Promise<void> {
-  for (const [check, run] of checksFor(subject.hasLog)) {
+  for (const [check, run] of checksFor(subject)) {
     tell({ check, ...(await attempt(() => run(subject), subject)) })
   }
   const left = cleaned(subject)

@@ -12,6 +12,8 @@ import { type Finding, type Status, worst } from './finding'
 interface DoctorOptions {
   readonly log?: readonly string[]
   readonly timeout: number
+  readonly runAs?: string
+  readonly cwd?: string
   readonly json?: true
 }
 
@@ -27,6 +29,7 @@ const EXAMPLES = `
 Examples:
   $ x0x-exec-audit doctor
   $ x0x-exec-audit doctor /var/log/gateway/exec.log
+  $ x0x-exec-audit doctor --run-as sandbox --cwd /srv/work /var/log/gateway/exec.log
   $ sudo -u gateway x0x-exec-audit doctor --json /var/log/gateway/exec.log
 
 Without a log it looks at the machine alone. Run it as the gateway's user, with the gateway's limits.
@@ -46,6 +49,8 @@ export function configure(command: Command): void {
         .argParser(seconds)
         .default(10),
     )
+    .option('--run-as <user>', 'the user whom the commands run as: could it change the log?')
+    .option('--cwd <folder>', 'the working folder of the commands: is the log in it?')
     .option('--json', 'print the findings as JSON and nothing else')
     .addHelpText('after', EXAMPLES)
     .action(async (file: string | undefined, options: DoctorOptions) => {
@@ -61,16 +66,23 @@ function seconds(text: string): number {
   throw new InvalidArgumentError(`Expected seconds, more than 0 and at most ${SECONDS_MAX}.`)
 }
 
-async function run(log: string | undefined, { timeout, json }: DoctorOptions): Promise<number> {
+async function run(log: string | undefined, options: DoctorOptions): Promise<number> {
+  const { timeout, json, runAs, cwd } = options
+  if (log === undefined && (runAs !== undefined || cwd !== undefined)) {
+    throw usageError('--run-as and --cwd: name the log that is to be kept from the commands')
+  }
   if (log === '') throw usageError('FILE: expected the path of a log, got an empty string')
   const path = log === undefined ? undefined : resolve(log)
   const paint = painter(process.stdout)
   const width = terminalWidth(process.stdout)
   const findings: Finding[] = []
-  await examine({ path, limitMs: timeout * 1_000 }, (finding) => {
-    findings.push(finding)
-    if (json === undefined) process.stdout.write(findingText(finding, paint, width))
-  })
+  await examine(
+    { path, commands: { user: runAs, folder: cwd }, limitMs: timeout * 1_000 },
+    (finding) => {
+      findings.push(finding)
+      if (json === undefined) process.stdout.write(findingText(finding, paint, width))
+    },
+  )
   const status = worst(findings.map((finding) => finding.status))
   process.stdout.write(
     json ? formatJson('doctor', { log: path ?? null, status, findings }) : summary(findings, paint),

@@ -5,12 +5,14 @@ import { quoteArgument } from '../shared/escape'
 import { checkNames, runChecks } from './checks'
 import type { Told } from './examiner'
 import { type Finding, fail, type Verdict, warn } from './finding'
+import type { Commands } from './reach'
 import { Subject } from './subject'
 
 /** The task of the doctor. */
 export interface Examination {
   /** The log, absolute; undefined to look at the machine alone. */
   readonly path: string | undefined
+  readonly commands: Commands
   /** How long one check may take. */
   readonly limitMs: number
 }
@@ -29,12 +31,12 @@ export async function examine(task: Examination, tell: (finding: Finding) => voi
       'node --allow-child-process',
     ),
   })
-  await runChecks(new Subject(task.path, () => undefined), tell)
+  await runChecks(new Subject(task.path, task.commands, () => undefined), tell)
 }
 
 /** Undefined if Node's permission model forbids it. */
-function startExaminer({ path }: Examination): ChildProcess | undefined {
-  const args = path === undefined ? [] : [path]
+function startExaminer({ path, commands }: Examination): ChildProcess | undefined {
+  const args = path === undefined ? [] : [path, JSON.stringify(commands)]
   try {
     return fork(join(__dirname, 'examiner.js'), args, {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -47,10 +49,10 @@ function startExaminer({ path }: Examination): ChildProcess | undefined {
 
 function listen(
   examiner: ChildProcess,
-  { path, limitMs }: Examination,
+  { path, commands, limitMs }: Examination,
   tell: (finding: Finding) => void,
 ): Promise<void> {
-  const left = checkNames(path !== undefined)
+  const left = checkNames({ hasLog: path !== undefined, commands })
   let scratch: string | undefined
   let stderr = ''
   return new Promise((resolve) => {

@@ -16,8 +16,10 @@ function tell(told: Told): void {
   if (process.connected) process.send?.(told)
 }
 
-const [log] = process.argv.slice(2)
-const subject = new Subject(log, (folder) => tell({ kind: 'scratch', folder }))
+const [log, commands = '{}'] = process.argv.slice(2)
+const subject = new Subject(log, JSON.parse(commands), (folder) =>
+  tell({ kind: 'scratch', folder }),
+)
 
 process.on('exit', () => {
   try {

@@ -31,6 +31,7 @@ import { closedText, type Subject } from './subject'
 
 const FILE_MODE = 0o600
 const DIR_MODE = 0o700
+const WORLD_READ = 0o004
 
 /** Checks what is at the path, and who else could change it. */
 export function checkLog({ path }: Subject): Verdict {
@@ -48,7 +49,17 @@ export function checkLog({ path }: Subject): Verdict {
   }
   const reasons = distrustFile(lstatSync(path, { bigint: true }), FILE_MODE)
   const found = `${path}, ${ownerAndMode(stats)}, ${stats.size} bytes`
-  return trusted(found, reasons, path)
+  const verdict = trusted(found, reasons, path)
+  // The remedy for what others may write to takes reading from them as well.
+  const isReadable = (stats.mode & WORLD_READ) !== 0 && !reasons.includes(REASON_FILE_WRITABLE)
+  return isReadable ? merged([verdict, readByAll(path, found, verdict)]) : verdict
+}
+
+/** Arguments are in the log, and secrets may be among them. */
+function readByAll(path: string, found: string, { status }: Verdict): Verdict {
+  const text = 'the world may read it, and what is in arguments with it'
+  const shown = status === 'ok' ? `${found}: ${text}` : text
+  return warn(shown, `chmod o-r ${quoteArgument(path)}`)
 }
 
 /** Checks the folder, or where it will be made. */

@@ -1,6 +1,7 @@
 import { lstatSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { codeOf } from '../../base/describe'
+import type { Commands } from './reach'
 
 const PREFIX = '.x0x-exec-audit-doctor-'
 
@@ -15,10 +16,12 @@ export class Subject {
 
   /**
    * @param log its path, absolute; undefined to look at the machine alone
+   * @param commands who runs the commands that are audited, and where
    * @param onScratch called with the folder that the checks make, before anything is put into it
    */
   constructor(
     log: string | undefined,
+    readonly commands: Commands,
     readonly onScratch: (folder: string) => void,
   ) {
     this.hasLog = log !== undefined

@@ -1,8 +1,10 @@
 import { InvalidArgumentError, Option } from 'commander'
 import { inRotationOrder } from '../../rotation/rotation-order'
 import { parseWhen, WHEN_FORMS } from '../../toolkit/text/time'
-import { usageError } from './errors'
+import { messageOf, usageError } from './errors'
 import { visible } from './escape'
+import { STDIN } from './log-input'
+import { withoutRepeats } from './same-file'
 
 /** Reads a whole number from a range; without `max`, any that a double holds exactly. */
 export function wholeNumber(min: number, max?: number): (text: string) => number {
@@ -17,9 +19,17 @@ export function wholeNumber(min: number, max?: number): (text: string) => number
 
 /** Reads a moment, in milliseconds since 1970. */
 export function when(text: string): number {
-  const ms = parseWhen(text)
+  const ms = parsed(text)
   if (ms !== undefined) return ms
   throw new InvalidArgumentError(`Expected a time such as ${WHEN_FORMS}.`)
+}
+
+function parsed(text: string): number | undefined {
+  try {
+    return parseWhen(text)
+  } catch (thrown) {
+    throw new InvalidArgumentError(messageOf(thrown))
+  }
 }
 
 /** An id's first digits, in lower case. */
@@ -57,7 +67,25 @@ export function logsInOrder(
   files: readonly string[],
   log: readonly string[] | undefined,
 ): readonly string[] {
-  const { names, notes } = inRotationOrder(namedLogs(files, log))
-  for (const note of notes) process.stderr.write(`x0x-exec-audit: ${visible(note)}\n`)
+  const { names, notes } = inRotationOrder(distinctLogs(files, log))
+  tellNotes(notes)
   return names
+}
+
+/** The named logs, each file once; says so if one was named twice. */
+export function distinctLogs(
+  files: readonly string[],
+  log: readonly string[] | undefined,
+): readonly string[] {
+  const named = namedLogs(files, log)
+  if (named.filter((name) => name === STDIN).length > 1) {
+    throw usageError('standard input can be read only once')
+  }
+  const { names, notes } = withoutRepeats(named)
+  tellNotes(notes)
+  return names
+}
+
+function tellNotes(notes: readonly string[]): void {
+  for (const note of notes) process.stderr.write(`x0x-exec-audit: ${visible(note)}\n`)
 }

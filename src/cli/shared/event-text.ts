@@ -4,15 +4,16 @@ import type { AuditRecord, ExitRecord } from '../../format/records'
 import type { Paint } from '../../toolkit/text/colour'
 import { formatBytes } from '../../toolkit/text/numbers'
 import { formatDuration, formatTime } from '../../toolkit/text/time'
-import { cutToWidth } from '../../toolkit/text/width'
+import { cutToWidth, foldsOf, type TextPlace } from '../../toolkit/text/width'
 import { quoteArgv, visible, visibleJson } from './escape'
 import { isFailure, type Parties } from './filter'
 
 /** The style of lines for people. */
 export interface LineStyle {
   readonly paint: Paint
-  /** Columns of the terminal; longer lines are cut. */
+  /** Columns of the terminal; longer lines are cut, or folded. */
   readonly width: number
+  readonly isFolded?: boolean
   readonly isUtc: boolean
 }
 
@@ -20,6 +21,8 @@ type Style = Parameters<Paint>[0]
 type Part = readonly [style: Style | undefined, text: string]
 
 const ID_DIGITS = 8
+/** The columns before the second and later lines of an event: no event begins like that. */
+const FOLD_INDENT = 4
 const EVENT_WIDTH = 'request'.length
 const EVENT_STYLES = {
   request: 'cyan',
@@ -36,10 +39,12 @@ const SIGNAL_NAMES = new Map(
 export function eventLine(
   record: AuditRecord,
   parties: Parties | undefined,
-  { paint, width, isUtc }: LineStyle,
+  { paint, width, isFolded, isUtc }: LineStyle,
 ): string {
-  const parts = [...headParts(record, parties, width, isUtc), ...eventParts(record)]
-  return paintParts(parts, paint, width)
+  const headWidth = isFolded ? Number.POSITIVE_INFINITY : width
+  const parts = [...headParts(record, parties, headWidth, isUtc), ...eventParts(record)]
+  if (!isFolded) return paintParts(parts, paint, width)
+  return foldParts(parts, paint, { width, column: 0 })
 }
 
 const clockOf = (time: string) => time.replace(/^\S+-\d\d-\d\d /, '')
@@ -145,7 +150,7 @@ function signalName(signal: number): string {
 }
 
 /** Paints the parts, cut to the width. */
-export function paintParts(parts: readonly Part[], paint: Paint, width: number): string {
+function paintParts(parts: readonly Part[], paint: Paint, width: number): string {
   const text = cutToWidth(parts.map(([, part]) => part).join(''), width)
   let line = ''
   let at = 0
@@ -156,6 +161,34 @@ export function paintParts(parts: readonly Part[], paint: Paint, width: number):
   }
   return line
 }
+
+/**
+ * Paints the parts, folded at the width, the further lines indented. Otherwise the terminal folds them itself,
+ * and an argument could be as long as it takes to stand where an event begins, and look like one.
+ */
+export function foldParts(
+  parts: readonly Part[],
+  paint: Paint,
+  { width, column }: Pick<TextPlace, 'width' | 'column'>,
+): string {
+  const text = parts.map(([, part]) => part).join('')
+  const folds = foldsOf(text, { width, column, indent: FOLD_INDENT })
+  let folded = ''
+  let at = 0
+  for (const [style, part] of parts) {
+    const end = at + part.length
+    const inside = folds.filter((fold) => fold >= at && fold < end)
+    for (const [i, next] of [...inside, end].entries()) {
+      const shown = text.slice(at, next)
+      if (shown !== '') folded += style === undefined ? shown : paint(style, shown)
+      if (i < inside.length) folded += FOLD
+      at = next
+    }
+  }
+  return folded
+}
+
+const FOLD = `\n${' '.repeat(FOLD_INDENT)}`
 
 /** The value as JSON, every digit of a bigint kept, and nothing in it that a terminal would act on. */
 export function exactJson(value: unknown): string {

@@ -7,21 +7,21 @@ import { DEFAULT_LOG, fileName } from './log-input'
 export class FollowNotes {
   readonly #file: string
   #wasThere = false
-  #isMissing = false
+  #isAway = false
 
   constructor(file: string) {
     this.#file = file
   }
 
   tell(change: PathChange): void {
-    this.#isMissing = change === 'missing'
+    this.#isAway = change === 'missing' || change === 'unreadable'
     this.#write(this.#textOf(change))
   }
 
   /** Some of it was read. */
   read(): void {
-    if (this.#isMissing) this.#write('it is there now')
-    this.#isMissing = false
+    if (this.#isAway) this.#write('it is there now')
+    this.#isAway = false
     this.#wasThere = true
   }
 
@@ -31,6 +31,8 @@ export class FollowNotes {
         return 'rotated; going on with the new file'
       case 'truncated':
         return 'truncated; reading it from its start'
+      case 'unreadable':
+        return 'cannot be read; trying again'
       case 'missing':
         return this.#wasThere ? 'gone; waiting for a new one' : this.#neverThere()
     }

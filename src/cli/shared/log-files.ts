@@ -14,9 +14,6 @@ export interface InputFile {
 /** The inputs that were named, or the default one. Throws a usage error for one that is not there. */
 export function inputFiles(named: readonly string[]): InputFile[] {
   const names = named.length === 0 ? [DEFAULT_LOG] : named
-  if (names.filter((name) => name === STDIN).length > 1) {
-    throw usageError('standard input can be read only once')
-  }
   return names.map((name) => {
     if (name === STDIN) return { name: fileName(name), source: bytesOf(name), size: undefined }
     return { name, source: bytesOf(name), size: sizeOf(name) }

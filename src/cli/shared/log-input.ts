@@ -5,10 +5,12 @@ import { DEFAULT_LOG_PATH } from '../../policy-file/defaults'
 import { lastLinesStart } from '../../reader/last-lines'
 import { type LineEntry, LineSplitter } from '../../reader/line-splitter'
 import { MAX_LINE_BYTES, readBatches } from '../../reader/read-audit'
-import { CHUNK_BYTES, chunksOf } from '../../reader/source'
+import { CHUNK_BYTES, chunksOf, chunksOfOpen } from '../../reader/source'
 import { type Compressor, compressorOf, compressorOfOpen, GZIP } from '../../rotation/compressed'
+import { terminalWidth } from '../../toolkit/text/width'
 import { CliError, EXIT_USAGE, messageOf, usageError } from './errors'
-import { visible } from './escape'
+import { quoteArgument, visible } from './escape'
+import { foldParts } from './event-text'
 
 /** The log that is read when none is named: that of a policy which names none. */
 export const DEFAULT_LOG = DEFAULT_LOG_PATH
@@ -27,11 +29,24 @@ export async function* readLog(file: string): AsyncGenerator<readonly LineEntry[
   for await (const { entries } of readBatches(bytesOf(file))) yield entries
 }
 
+/** As {@link readLog}, from a file that was opened; it stays open. */
+export async function* readOpen(
+  file: string,
+  handle: FileHandle,
+): AsyncGenerator<readonly LineEntry[]> {
+  const bytes = checkedBytes(file, chunksOfOpen(handle, undefined))
+  for await (const { entries } of readBatches(bytes)) yield entries
+}
+
 /** The bytes of a file, decompressed, or of standard input. Reports what cannot be read as the user's mistake. */
-export async function* bytesOf(file: string): AsyncGenerator<Buffer> {
+export function bytesOf(file: string): AsyncGenerator<Buffer> {
+  return checkedBytes(file, chunksOf(file === STDIN ? process.stdin : file, undefined))
+}
+
+async function* checkedBytes(file: string, chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let isFirst = true
   try {
-    for await (const chunk of chunksOf(file === STDIN ? process.stdin : file, undefined)) {
+    for await (const chunk of chunks) {
       const compressor = isFirst ? compressorOf(chunk) : undefined
       if (compressor !== undefined) throw compressedError(file, compressor)
       isFirst = false
@@ -45,9 +60,10 @@ export async function* bytesOf(file: string): AsyncGenerator<Buffer> {
 /** Without it the lines would be reported as garbage, and a good log as broken. */
 function compressedError(file: string, { name, cat }: Compressor): CliError {
   if (file !== STDIN) {
-    const path = visible(file)
+    // What is to be pasted into a shell is quoted for it.
+    const command = `${cat} ${quoteArgument(file)}`
     return usageError(
-      `${path} is compressed by ${name}; decompress it: ${cat} ${path} | ..., and name -`,
+      `${visible(file)} is compressed by ${name}; decompress it: ${command} | ..., and name -`,
     )
   }
   const orName = name === GZIP.name ? ', or name the file' : ''
@@ -62,6 +78,7 @@ export function readError(file: string, thrown: unknown): CliError {
 
 function hintFor(file: string, code: string | undefined): string {
   if (code === 'EISDIR') return '; it is a folder: name the files in it'
+  if (code === 'ENXIO') return '; it is a socket, or a device that is not there'
   if (code === 'EACCES') return "; read it as the gateway's user, or by sudo"
   if (code === 'ENOENT' && file === DEFAULT_LOG) {
     return '; name the log, which is the auditLogPath of the policy, or - for standard input'
@@ -71,6 +88,8 @@ function hintFor(file: string, code: string | undefined): string {
   }
   return ''
 }
+
+const plain = (_: unknown, text: string) => text
 
 /** Reports broken lines on standard error, and counts them. */
 export class ProblemTeller {
@@ -97,7 +116,9 @@ export class ProblemTeller {
     const place = `${fileName(file)}:${isLineKnown ? line : '?'}:${offset}`
     const cut = excerpt.slice(0, MESSAGE_CHARACTERS)
     const shown = excerpt === '' ? '' : `: ${visible(cut)}${cut === excerpt ? '' : '…'}`
-    process.stderr.write(`${place}: ${kind}: ${message}${shown}\n`)
+    const text = `${place}: ${kind}: ${message}${shown}`
+    const width = terminalWidth(process.stderr)
+    process.stderr.write(`${foldParts([[undefined, text]], plain, { width, column: 0 })}\n`)
   }
 
   /** Says how many more there are, and shows the next ones again. */
@@ -196,14 +217,16 @@ export async function* readFrom(
   if (last !== undefined) yield [last]
 }
 
-/** Opens a plain file to look at its end; undefined for an input without one (a pipe, a compressed file). */
-export async function openPlain(file: string): Promise<FileHandle | undefined> {
-  if (file === STDIN) return undefined
-  const handle = await open(file).catch((thrown: unknown) => {
+/** Opens a file. Once only: what stands in a pipe goes to the one that opens it first. */
+export async function openLog(file: string): Promise<FileHandle> {
+  try {
+    return await open(file)
+  } catch (thrown) {
     throw readError(file, thrown)
-  })
-  const isPlain = (await handle.stat()).isFile() && (await compressorOfOpen(handle)) === undefined
-  if (isPlain) return handle
-  await handle.close()
-  return undefined
+  }
+}
+
+/** Whether a file's end can be looked at; a pipe and a compressed file are read whole. */
+export async function hasEnd(handle: FileHandle): Promise<boolean> {
+  return (await handle.stat()).isFile() && (await compressorOfOpen(handle)) === undefined
 }

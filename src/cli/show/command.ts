@@ -2,10 +2,11 @@ import type { Command } from 'commander'
 import type { AuditRecord } from '../../format/records'
 import { type Paint, painter } from '../../toolkit/text/colour'
 import { formatDuration, formatTime } from '../../toolkit/text/time'
-import { hexPrefix, logOption, namedLogs } from '../shared/arguments'
+import { cutToWidth, terminalWidth } from '../../toolkit/text/width'
+import { distinctLogs, hexPrefix, logOption } from '../shared/arguments'
 import { CliError, EXIT_FAIL, EXIT_PASS, EXIT_USAGE } from '../shared/errors'
 import { quoteArgv } from '../shared/escape'
-import { eventParts, exactJson, paintParts } from '../shared/event-text'
+import { eventParts, exactJson, foldParts } from '../shared/event-text'
 import { JSON_VERSION } from '../shared/json'
 import { DEFAULT_LOG, fileName, ProblemTeller, readLog } from '../shared/log-input'
 
@@ -40,7 +41,7 @@ export function configure(command: Command): void {
     .option('--utc', 'show times in UTC')
     .addHelpText('after', EXAMPLES)
     .action(async (request: string, files: readonly string[], options: ShowOptions) => {
-      const logs = namedLogs(files, options.log)
+      const logs = distinctLogs(files, options.log)
       process.exitCode = await run(request, logs.length === 0 ? [DEFAULT_LOG] : logs, options)
     })
 }
@@ -55,7 +56,7 @@ async function run(prefix: string, files: readonly string[], options: ShowOption
   const events = files.length > 1 ? unsorted.toSorted((a, b) => a.tsUnixMs - b.tsUnixMs) : unsorted
   const text = options.json
     ? timelineJson(events)
-    : timeline(events, options, painter(process.stdout))
+    : timeline(events, options, painter(process.stdout), terminalWidth(process.stdout))
   process.stdout.write(text)
   for (const [pair, count] of copies) {
     const events = count === 1 ? '1 event stands' : `${count} events stand`
@@ -146,7 +147,8 @@ function ambiguous(prefix: string, requests: Found['requests'], { utc }: ShowOpt
     const [first] = events
     const time = first === undefined ? '' : formatTime(first.tsUnixMs, utc)
     const argv = first !== undefined && 'argv' in first ? quoteArgv(first.argv) : '-'
-    return `\n  ${id}  ${time}  ${argv}`
+    const line = cutToWidth(`  ${id}  ${time}  ${argv}`, terminalWidth(process.stderr))
+    return `\n${line}`
   })
   const more = requests.length > CANDIDATES_MAX ? '\n  and more' : ''
   const text = `several requests begin with ${prefix}; give more digits:${lines.join('')}${more}`
@@ -184,6 +186,7 @@ export function timeline(
   events: readonly AuditRecord[],
   { utc }: Pick<ShowOptions, 'utc'>,
   paint: Paint,
+  width: number,
 ): string {
   const first = events[0]
   if (first === undefined) return ''
@@ -197,8 +200,10 @@ export function timeline(
     const time = formatTime(event.tsUnixMs, utc)
     const since = gaps[i]?.since.padStart(sinceWidth)
     const gap = gaps[i]?.gap.padStart(gapWidth)
-    const what = paintParts(eventParts(event), paint, Number.POSITIVE_INFINITY)
-    return `${paint('dim', time)}  ${since}  ${paint('dim', gap ?? '')}  ${event.event.padEnd(7)}  ${what}\n`
+    const name = event.event.padEnd(7)
+    const column = `${time}  ${since}  ${gap}  ${name}  `.length
+    const what = foldParts(eventParts(event), paint, { width, column })
+    return `${paint('dim', time)}  ${since}  ${paint('dim', gap ?? '')}  ${name}  ${what}\n`
   })
   return `${head(events)}\n${lines.join('')}\n${foot(events)}\n`
 }

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { readBatches } from '../../reader/read-audit'
 import { painter } from '../../toolkit/text/colour'
 import { WHEN_FORMS } from '../../toolkit/text/time'
+import { terminalWidth } from '../../toolkit/text/width'
 import { checkSpan, logOption, logsInOrder, when, wholeNumber } from '../shared/arguments'
 import { ByteProgress } from '../shared/byte-progress'
 import { EXIT_PASS } from '../shared/errors'
@@ -80,6 +81,7 @@ async function run(names: readonly string[], options: StatsOptions): Promise<num
           paint: painter(process.stdout),
           isUtc,
           by,
+          width: terminalWidth(process.stdout),
         }),
   )
   if (badLines > 0) process.stderr.write(badLinesText(badLines))

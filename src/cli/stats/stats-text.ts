@@ -4,12 +4,16 @@ import type { Paint } from '../../toolkit/text/colour'
 import { formatBytes, formatCount } from '../../toolkit/text/numbers'
 import { formatTable } from '../../toolkit/text/table'
 import { formatDuration, formatTime } from '../../toolkit/text/time'
+import { cutToWidth } from '../../toolkit/text/width'
 import { NO_ARGUMENTS, quoteArgument } from '../shared/escape'
 import type { Count, LogStats, TopList } from './log-stats'
 import type { Period } from './timeline'
 
 const BAR_WIDTH = 30
 const ID_DIGITS = 16
+const REQUEST_DIGITS = 32
+/** On a narrow terminal. Enough for `show`. */
+const ID_DIGITS_NARROW = 8
 const TIME_CHARACTERS = { minute: 16, hour: 16, day: 10 } as const
 
 /** The style of the report. */
@@ -17,6 +21,8 @@ export interface TextStyle {
   readonly paint: Paint
   readonly isUtc: boolean
   readonly by: Period | undefined
+  /** Columns of the terminal; no line is longer. */
+  readonly width: number
 }
 
 /** The report for a terminal. All text from the log is escaped. */
@@ -31,12 +37,33 @@ export function statsText(stats: LogStats, style: TextStyle): string {
     ...bars('Denials', stats.denials),
     ...bars('Exits', stats.exits),
     ...bars('Warnings', stats.warnings),
-    ...topText('Agents', stats.agents, paint, (name) => name),
-    ...topText('Commands', stats.commands, paint, shown),
+    ...topText('Agents', stats.agents, style, (name) =>
+      cutToWidth(name, style.width - COUNT_COLUMNS),
+    ),
+    ...topText('Commands', stats.commands, style, commandFor(style.width, COUNT_COLUMNS)),
     ...durationText(stats, paint),
     ...openText(stats, style),
   ]
   return `${parts.join('\n\n')}\n`
+}
+
+/** The columns of the table of commands, and of open requests, without those of the commands. */
+const COUNT_COLUMNS = 24
+const OPEN_COLUMNS = 90
+const COMMAND_MIN = 12
+
+/**
+ * A command as long as the table has room for. Longer ones would go on where the next row begins, and could
+ * look like one.
+ */
+function commandFor(width: number, others: number): (command: string | null) => string {
+  return (command) => cutToWidth(shown(command), Math.max(COMMAND_MIN, width - others))
+}
+
+/** The rows of a table, none longer than the terminal is wide. Colours, if any, stand in the first row. */
+function fitted(table: string, width: number): string {
+  const [head = '', ...rows] = table.split('\n')
+  return [head, ...rows.map((row) => cutToWidth(row, width))].join('\n')
 }
 
 function timeText({ firstMs, lastMs, eventsPerSecond, events }: LogStats, style: TextStyle) {
@@ -74,7 +101,7 @@ function barsOf(title: string, counts: readonly Count[]): string {
 function topText<Name>(
   title: string,
   { names, errorMax, top }: TopList<Name>,
-  paint: Paint,
+  { paint, width }: TextStyle,
   textOf: (name: Name) => string,
 ): string[] {
   if (top.length === 0) return []
@@ -89,7 +116,7 @@ function topText<Name>(
       : []),
     ...(errorMax > 0 ? [`each count may be up to ${formatCount(errorMax)} too low`] : []),
   ]
-  const table = formatTable([title, 'asked', 'denied'], rows, paint)
+  const table = fitted(formatTable([title, 'asked', 'denied'], rows, paint), width)
   return [notes.length === 0 ? table : `${table}\n${paint('dim', notes.join('; '))}`]
 }
 
@@ -111,14 +138,17 @@ function durationText({ durationMs, output }: LogStats, paint: Paint): string[] 
   ]
 }
 
-function openText({ open }: LogStats, { paint, isUtc }: TextStyle): string[] {
+function openText({ open }: LogStats, { paint, isUtc, width }: TextStyle): string[] {
   const { started, notStarted, untracked, oldest } = open
   if (started + notStarted + untracked === 0) return []
+  const isNarrow = width < OPEN_COLUMNS + ID_DIGITS + REQUEST_DIGITS
+  const digits = isNarrow ? ID_DIGITS_NARROW : ID_DIGITS
+  const commandText = commandFor(width, isNarrow ? OPEN_COLUMNS : OPEN_COLUMNS + ID_DIGITS * 2)
   const rows = oldest.map(({ requestId, agentId, command, tsUnixMs, isStarted, ageMs }) => [
     formatTime(tsUnixMs, isUtc),
-    requestId,
-    `${agentId.slice(0, ID_DIGITS)}…`,
-    shown(command),
+    isNarrow ? requestId.slice(0, ID_DIGITS_NARROW) : requestId,
+    `${agentId.slice(0, digits)}…`,
+    commandText(command),
     isStarted ? 'started' : 'never started',
     formatDuration(ageMs),
   ])
@@ -127,7 +157,9 @@ function openText({ open }: LogStats, { paint, isUtc }: TextStyle): string[] {
   const counts = `${formatCount(started)} started and have no exit, ${formatCount(notStarted)} have neither`
   const more = all > oldest.length ? `; the ${oldest.length} oldest are shown` : ''
   const lost = untracked === 0 ? '' : `; ${formatCount(untracked)} more requests were not followed`
-  return [`${formatTable(head, rows, paint, 5)}\n${paint('dim', `${counts}${more}${lost}`)}`]
+  return [
+    `${fitted(formatTable(head, rows, paint, 5), width)}\n${paint('dim', `${counts}${more}${lost}`)}`,
+  ]
 }
 
 function shown(command: string | null): string {

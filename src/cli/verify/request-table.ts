@@ -1,3 +1,5 @@
+import { getRandomValues } from 'node:crypto'
+
 /** The events of a request that the log has shown so far, as bits. */
 export const REQUESTED = 1
 export const STARTED = 2
@@ -11,6 +13,8 @@ const SLOTS_FIRST = 1_024
 /** Slots for each request that is remembered: half of them are free, so that a search is short. */
 const SLOTS_EACH = 2
 const ID_WORDS = 4
+const ID_BYTES = 16
+const BYTE_VALUES = 256
 const DIGITS_A_WORD = 8
 const CODE_OF_0 = 48
 const CODE_OF_9 = 57
@@ -37,6 +41,8 @@ export class RequestTable {
   files = new Uint16Array()
   #forgotten = 0
   #lost = 0
+  #probes = 0
+  readonly #hashes = getRandomValues(new Uint32Array(ID_BYTES * BYTE_VALUES))
 
   /** @param limit requests that are remembered at most, from 2 */
   constructor(limit: number) {
@@ -52,6 +58,11 @@ export class RequestTable {
   /** Requests that had not ended, and were forgotten. */
   get lost(): number {
     return this.#lost
+  }
+
+  /** Slots that were looked at so far: the work of the searches. */
+  get probes(): number {
+    return this.#probes
   }
 
   /** The slot of a request: 32 hexadecimal digits. It holds until the next call. */
@@ -81,13 +92,32 @@ export class RequestTable {
 
   #find(a: number, b: number, c: number, d: number): number {
     const ids = this.#ids
-    let slot = mixed(a, b, c, d) & this.#mask
-    while (this.flags[slot] !== 0) {
+    let slot = this.#hashOf(a, b, c, d) & this.#mask
+    for (this.#probes++; this.flags[slot] !== 0; this.#probes++) {
       const at = slot * ID_WORDS
       if (ids[at] === a && ids[at + 1] === b && ids[at + 2] === c && ids[at + 3] === d) return slot
       slot = (slot + 1) & this.#mask
     }
     return slot
+  }
+
+  /**
+   * A random number for each value of each byte, all of them combined (tabulation hashing): ids may be
+   * counters, and strangers may choose them, but nobody can choose many that meet in one place.
+   */
+  #hashOf(a: number, b: number, c: number, d: number): number {
+    return this.#wordHash(a, 0) ^ this.#wordHash(b, 1) ^ this.#wordHash(c, 2) ^ this.#wordHash(d, 3)
+  }
+
+  #wordHash(value: number, index: number): number {
+    const hashes = this.#hashes
+    const at = index * ID_WORDS * BYTE_VALUES
+    return (
+      (hashes[at + (value & 0xff)] ?? 0) ^
+      (hashes[at + BYTE_VALUES + ((value >>> 8) & 0xff)] ?? 0) ^
+      (hashes[at + 2 * BYTE_VALUES + ((value >>> 16) & 0xff)] ?? 0) ^
+      (hashes[at + 3 * BYTE_VALUES + (value >>> 24)] ?? 0)
+    )
   }
 
   #allocate(slots: number): void {
@@ -158,14 +188,6 @@ function word(id: string, index: number): number {
     value = (value << 4) | (code <= CODE_OF_9 ? code - CODE_OF_0 : code - LETTER_OFFSET)
   }
   return value >>> 0
-}
-
-/** Ids may be counters as well as random. */
-function mixed(a: number, b: number, c: number, d: number): number {
-  let hash = Math.imul(a ^ Math.imul(b, 0x9e3779b1), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 15) ^ c, 0xc2b2ae35)
-  hash = Math.imul(hash ^ (hash >>> 13) ^ d, 0x27d4eb2f)
-  return hash ^ (hash >>> 16)
 }
 
 function powerOfTwoFrom(value: number): number {

@@ -24,12 +24,14 @@ import { FollowNotes } from '../shared/follow-notes'
 import {
   DEFAULT_LOG,
   fileName,
-  openPlain,
+  hasEnd,
+  openLog,
   ProblemTeller,
   readBetween,
   readError,
   readFrom,
   readLog,
+  readOpen,
   STDIN,
   startOfLast,
 } from '../shared/log-input'
@@ -119,7 +121,7 @@ export function configure(command: Command): void {
         'output',
       ),
     )
-    .option('-w, --wide', "do not cut lines to the terminal's width")
+    .option('-w, --wide', "fold lines at the terminal's width instead of cutting them")
     .option('--utc', 'show times in UTC')
     .addHelpText('after', EXAMPLES)
     .action(async (files: readonly string[], options: ViewOptions) => {
@@ -165,8 +167,9 @@ class View {
       paint: painter(stdout),
       /** Asked for each line: the window may be another one by then. */
       get width() {
-        return options.wide ? Number.POSITIVE_INFINITY : terminalWidth(stdout)
+        return terminalWidth(stdout)
       },
+      isFolded: options.wide === true,
       isUtc: options.utc === true,
     }
     this.#output = new ViewOutput(options.output, style, writeOut)
@@ -213,9 +216,10 @@ class View {
   }
 
   async #readLast(file: string, lines: number): Promise<void> {
-    const handle = await openPlain(file)
-    if (handle === undefined) return this.#showAll(file, readLog(file))
+    if (file === STDIN) return this.#showAll(file, readLog(file))
+    const handle = await openLog(file)
     try {
+      if (!(await hasEnd(handle))) return await this.#showAll(file, readOpen(file, handle))
       const { size } = await handle.stat()
       const start = await this.#startOfLast(handle, size, lines)
       await this.#showAll(file, readFrom(handle, start), start, false)
@@ -226,7 +230,9 @@ class View {
 
   async #follow(): Promise<void> {
     const [file = DEFAULT_LOG] = this.#files
-    const compressor = await compressorOfFile(file)
+    const compressor = await compressorOfFile(file).catch((thrown: unknown) => {
+      throw readError(file, thrown)
+    })
     if (compressor !== undefined) {
       const compressed = `${fileName(file)} is compressed by ${compressor.name}`
       throw usageError(`--follow: ${compressed}, nothing is appended to it`)
@@ -239,7 +245,7 @@ class View {
     }
     const changes = new FollowNotes(file)
     const onChange = (change: PathChange) => {
-      start = 0
+      if (change === 'rotated' || change === 'truncated') start = 0
       changes.tell(change)
     }
     try {

@@ -29,6 +29,24 @@ describe('the table of requests', () => {
     expect([wrong, table.forgotten, table.lost]).toEqual([[], 0, 0])
   })
 
+  const hex = (value: number) => (value >>> 0).toString(16).padStart(8, '0')
+  it.each<[string, (n: number) => string]>([
+    ['counters', idOf],
+    ['counters in their first digits', (n) => hex(n).padEnd(32, '0')],
+    ['counters in the middle', (n) => `${'0'.repeat(12)}${hex(n)}`.padEnd(32, 'f')],
+    ['multiples of 2^16', (n) => idOf(n * 65_536)],
+    // These met in one place while the multipliers were constants.
+    ['made to meet', (n) => `${hex(Math.imul(n, 0x9e3779b1))}${hex(n)}${'0'.repeat(16)}`],
+  ])('finds ids that are %s in a few steps', (_, idFor) => {
+    const table = new RequestTable(2 ** 16)
+    const ids = 20_000
+    for (const round of [1, 2, 3]) {
+      for (let n = 0; n < ids; n++) set(table, idFor(n), round)
+    }
+    expect(table.count(() => true)).toBe(ids)
+    expect(table.probes / (3 * ids)).toBeLessThan(8)
+  })
+
   it('distinguishes ids that differ in any one bit', () => {
     const table = new RequestTable(1_024)
     const ids = Array.from({ length: 128 }, (_, bit) =>
