@@ -1,3 +1,4 @@
+import { ignoreRejection } from '../base/foreign'
 import { I32_MAX } from '../base/integers'
 import {
   filePath,
@@ -15,8 +16,9 @@ import type { OnUnsafeFile, SyncMethod } from './ring/messages'
 /** A logger for warnings: anything with pino's `warn(obj, msg)`. */
 export interface WarnLogger {
   /**
-   * Takes one warning: its fields, such as `code` and `err`, and a text for people. If it throws, the
-   * error goes to `process.emitWarning`.
+   * Takes one warning: its fields, such as `code` and `err`, and a text for people. If it throws, or
+   * returns a promise that rejects, the warning goes to `process.emitWarning`. It runs in the async
+   * context (AsyncLocalStorage) in which the audit was made.
    */
   warn(object: Record<string, unknown>, message: string): void
 }
@@ -234,10 +236,10 @@ function loggerOf(values: Values): WarnLogger | undefined {
 }
 
 /** The method is looked up at each call, a spy may be put in place later, and called as the logger's. */
-function warnThrough(logger: { warn: unknown }, object: object, message: string): void {
+function warnThrough(logger: { warn: unknown }, object: object, message: string): unknown {
   const { warn } = logger
-  if (typeof warn !== 'function') refuse('options.logger.warn', warn, 'a function')
-  Reflect.apply(warn, logger, [object, message])
+  if (typeof warn !== 'function') return refuse('options.logger.warn', warn, 'a function')
+  return Reflect.apply(warn, logger, [object, message])
 }
 
 /**
@@ -255,6 +257,7 @@ function clockOf(values: Values): () => number {
     } catch {
       // The system's time, below.
     }
+    if (typeof time === 'object') ignoreRejection(time)
     const now = typeof time === 'number' && Number.isFinite(time) ? time : Date.now()
     return Math.min(Math.max(Math.floor(now) || 0, 0), Number.MAX_SAFE_INTEGER)
   }

@@ -1,3 +1,4 @@
+import { soon } from '../../base/timers'
 import { DURABLE, FLUSH_UP_TO, PARKED, type RingView, TAIL } from './memory-map'
 
 /*
@@ -73,7 +74,7 @@ export function waitDurable({ words }: RingView, seen: number, timeoutMs: number
 export function watchDurable({ words }: RingView, seen: number, onMoved: () => void): void {
   const wait = Atomics.waitAsync(words, DURABLE, seen)
   if (wait.async) void wait.value.then(onMoved)
-  else queueMicrotask(onMoved)
+  else soon(onMoved)
 }
 
 /** Never notified. */
