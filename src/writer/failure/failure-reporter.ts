@@ -79,11 +79,6 @@ export class FailureReporter {
     return this.#lastFailedAtMs
   }
 
-  /** Whether the file has failed events, and has taken none since. */
-  get isFailing(): boolean {
-    return this.#outage !== undefined
-  }
-
   /** Warnings that were not one event's failure, by code, and how many of all were held back. */
   get warnings(): { suppressed: number; byCode: Record<AuditWarningCode, number> } {
     return { suppressed: this.#limiter.suppressed, byCode: { ...this.#warnings } }
