@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import { clearTimeout, setTimeout } from '../base/timers'
 import type { ProcessGroup } from './process-group'
 import type { CancelKind, CheckedRun } from './run-options'
 import type { RunTrail } from './run-trail'

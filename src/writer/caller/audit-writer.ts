@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
-import { createHistogram } from 'node:perf_hooks'
+import { createHistogram, performance } from 'node:perf_hooks'
 import { types } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
 import { soon } from '../../base/timers'

@@ -1,4 +1,5 @@
 import { constants } from 'node:buffer'
+import { performance } from 'node:perf_hooks'
 import { positionDelta } from '../ring/memory-map'
 
 /** The output buffer is kept while it is no larger than this many times `maxBytes`. */

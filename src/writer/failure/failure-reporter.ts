@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import { codeOf } from '../../base/describe'
 import { setImmediate } from '../../base/timers'
 import { isExiting } from '../exit-drain'

@@ -1,3 +1,4 @@
+import { clearTimeout, setImmediate, setTimeout } from '../../base/timers'
 import {
   CLOSING,
   DRAINER,

@@ -1,4 +1,5 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import { clearTimeout, setTimeout } from '../../base/timers'
 import { DURABLE, SESSIONS_BEGUN, type SharedMemory } from '../ring/memory-map'
 import type { DrainConfig, Notice, OversizeRecord } from '../ring/messages'
 import type { OversizeStore } from '../ring/oversize'
