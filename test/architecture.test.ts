@@ -48,10 +48,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ),
 }
 
-/** What only the drainer runs: the calling thread loads it when it must drain, and not before. */
+/** The modules that only the drainer runs: the calling thread loads them when it must drain. */
 const DRAINER_SIDE =
   /^(writer\/(drain|log)\/|writer\/record\/decode$|format\/(serialize-line|line-serializers)$)/
-/** What only the calling thread runs. */
+/** The modules that only the calling thread runs. */
 const CALLER_SIDE = /^writer\/(caller|failure)\/|^writer\/(record\/encode|worker\/worker-host)$/
 
 interface Import {
@@ -205,7 +205,7 @@ describe('the import table', () => {
 })
 
 describe('the two threads', () => {
-  it('keep what only the drainer runs out of what the calling thread loads', () => {
+  it('keep the modules that only the drainer runs out of the calling thread', () => {
     const loaded = loadedBy('index')
     expect(loaded).toContain('writer/worker/caller-drainer')
     expect([...loaded].filter((module) => DRAINER_SIDE.test(module))).toEqual([])
@@ -223,7 +223,7 @@ describe('the two threads', () => {
     ])
   })
 
-  it('keep what only the calling thread runs out of what the worker loads', () => {
+  it('keep the modules that only the calling thread runs out of the worker', () => {
     const loaded = loadedBy('writer/worker/exec-audit-worker')
     expect(loaded).toContain('writer/log/sink')
     expect([...loaded].filter((module) => CALLER_SIDE.test(module))).toEqual([])

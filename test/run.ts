@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { runTests } from './support/runner/run-tests'
 
 /*
- * `npm test`: jest with the arguments given. In CI, what fails and may be the machine's fault is run
+ * `npm test`: jest with the arguments given. In CI, tests whose failure may be the machine's fault are run
  * once more.
  */
 

@@ -50,7 +50,7 @@ const WARM_UP_CALLS = 2_000
 const MESSAGE = 'postMessage'
 const WORKER_FILE = join(__dirname, 'idle-call-worker.js')
 
-/** What a call after a pause took; nothing is known of durability if the contender does not say. */
+/** The times of a call after a pause; that of durability is missing if the contender does not say. */
 interface Found {
   readonly callUs: number
   readonly durableUs?: number

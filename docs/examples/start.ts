@@ -22,12 +22,12 @@ import { EARLY_END, untilDone } from '../../src/toolkit/early-end'
 const PARTIES = { agentId: 'a9'.repeat(32), machineId: 'b7'.repeat(32) }
 const TIMEOUT_MS = 60_000
 
-/** What a command may be asked to do. */
+/** A command that is asked for. */
 interface Wish {
   readonly argv: readonly [string, ...string[]]
   /** The rule that allows it; a command without one is denied. */
   readonly matchedAcl?: string
-  /** Cancelled after so many milliseconds. */
+  /** Milliseconds after which it is cancelled. */
   readonly cancelAfterMs?: number
 }
 
@@ -47,7 +47,7 @@ function paint(style: Style, text: string): string {
   return hasColours ? styleText(style, text) : text
 }
 
-/** Passes events on, and tells how long each took from the call until it was durable. */
+/** Passes events on, and reports how long each took from the call until it was durable. */
 function timed(audit: EventRecorder, onAck: (ms: number) => void): EventRecorder {
   const measure = async <T>(outcome: Promise<T>): Promise<T> => {
     const start = performance.now()
@@ -64,7 +64,7 @@ function timed(audit: EventRecorder, onAck: (ms: number) => void): EventRecorder
   }
 }
 
-/** Grants a wish, or denies it; says how it ended. */
+/** Runs a command, or denies it; returns how it ended. */
 async function grant(
   audit: EventRecorder,
   { argv, matchedAcl, cancelAfterMs }: Wish,

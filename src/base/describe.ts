@@ -3,7 +3,7 @@
  * runner or a worker is another realm's.
  */
 
-/** As text. */
+/** The thrown value as text. */
 export function textOf(thrown: unknown): string {
   try {
     return String(thrown)

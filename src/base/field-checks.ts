@@ -18,7 +18,7 @@ const HEX_VALUES = Int8Array.from({ length: 128 }, (_, code) => {
   return value < 0 ? NOT_HEX : value
 })
 
-/** A mistake in an event: which field, what is allowed, what was given. */
+/** A mistake in an event; the message says which field, what is allowed and what was given. */
 export interface InvalidEventError extends Error {
   /** Distinguishes it from other TypeErrors and RangeErrors. */
   readonly code: 'AUDIT_INVALID_EVENT'
@@ -35,7 +35,7 @@ export function invalidEvent(error: InvalidEvent, field: string): InvalidEvent &
   return Object.assign(error, { code: 'AUDIT_INVALID_EVENT' as const, field })
 }
 
-/** Whether {@link invalidEvent} has made this. Looks at none of its properties. */
+/** Whether {@link invalidEvent} made this. Looks at none of its properties. */
 export function isInvalidEvent(thrown: unknown): thrown is InvalidEvent & InvalidEventError {
   return typeof thrown === 'object' && thrown !== null && made.has(thrown)
 }
@@ -51,7 +51,7 @@ function wrongRange(field: string, expected: string, got: string): InvalidEvent 
   return invalidEvent(new RangeError(`${field}: expected ${expected}, got ${got}`), field)
 }
 
-/** No number at all, or one that is not allowed. */
+/** The error for a value that is no number, or a number that is not allowed. */
 function wrongNumber(field: string, expected: string, value: unknown): InvalidEvent {
   return typeof value === 'number'
     ? wrongRange(field, expected, describe(value))
@@ -190,7 +190,7 @@ export function strings(field: string, value: unknown): string[] {
   return copy
 }
 
-/** The number of one of `names`. */
+/** The code that `names` has for a name. */
 export function nameCode(
   field: string,
   names: ReadonlyMap<string, number>,

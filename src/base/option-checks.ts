@@ -13,7 +13,7 @@ export type Fn<A extends unknown[], R> = (...args: A) => R
 
 /**
  * The own properties of an options object.
- * @param aliases what an option may be looked for as, such as its name in other libraries, and its name here
+ * @param aliases other names that an option may be given by mistake, each with its name here
  */
 export function valuesOf(
   where: string,
@@ -41,7 +41,7 @@ function lastName(where: string): string {
   return where.slice(where.lastIndexOf('.') + 1)
 }
 
-/** Throws the error for an option that is something else than expected. */
+/** Throws the error for an option whose value is not the expected one. */
 export function refuse(where: string, value: unknown, expected: string): never {
   const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : describe(value)
   const text = `${where}: expected ${expected}, got ${shown}`
@@ -90,7 +90,7 @@ export function oneOf<const Name extends string>(
   return value === undefined ? names[0] : nameFrom(where, value, names)
 }
 
-/** The one of the names that the value is. */
+/** The value, checked to be one of the names. */
 export function nameFrom<const Name extends string>(
   where: string,
   value: unknown,

@@ -4,17 +4,17 @@ import { join, relative, resolve, sep } from 'node:path'
 import { build, type Plugin } from 'esbuild'
 
 /*
- * Bundles the command line, the modules that only it uses, and the npm packages that it needs: a gateway then
- * installs none of them. It runs after tsc, which compiles the library alone: a module that stands in dist
- * by then is the library's and stays there once, since the writer finds its worker beside itself, and a class
- * that was bundled too would be another one.
+ * Bundles the command line, the modules that only it uses, and the npm packages that it needs, so that a
+ * gateway installs none of them. It runs after tsc, which compiles the library alone. A module that stands
+ * in dist by then is the library's and is not bundled: the writer finds its worker beside itself, and a
+ * class that was bundled too would be a second one.
  */
 
 const ROOT = join(__dirname, '../..')
 const SOURCE = join(ROOT, 'src')
 const LIBRARY = join(ROOT, 'dist')
 const OUT = join(LIBRARY, 'cli')
-/** The files that Node starts: the command, the doctor's process and the thread that paces a load. */
+/** The files that Node starts: the command, doctor's process and the thread that paces a load. */
 const ENTRIES = ['cli/main.ts', 'cli/doctor/examiner.ts', 'toolkit/load/pacer-worker.ts']
 const LICENCES = 'THIRD-PARTY-LICENSES.txt'
 
@@ -40,7 +40,7 @@ function installedPackages(): ReadonlySet<string> {
   ])
 }
 
-/** Leaves out of the bundle what stands in dist or is installed. */
+/** Leaves modules that stand in dist, and installed packages, out of the bundle. */
 function leaveOut(installed: ReadonlySet<string>): Plugin {
   return {
     name: 'leave-out',
@@ -61,7 +61,7 @@ function leaveOut(installed: ReadonlySet<string>): Plugin {
   }
 }
 
-/** The folder of the package that a bundled file is of; undefined for a file of our own. */
+/** The folder of the package that a bundled file belongs to; undefined for a file of our own. */
 function packageOf(file: string): string | undefined {
   return /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0]
 }
@@ -85,7 +85,7 @@ async function bundle(): Promise<void> {
     platform: 'node',
     format: 'cjs',
     target: 'node20',
-    // The licences stand in a file of their own, and names stay as they are: a stack trace is read.
+    // The licences stand in a file of their own. Names are not minified, for readable stack traces.
     legalComments: 'none',
     logLevel: 'warning',
     metafile: true,

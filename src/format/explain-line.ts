@@ -2,7 +2,7 @@ import { I32_MAX, I32_MIN, U32_MAX } from '../base/integers'
 import { DENIAL_REASONS, WARNING_KINDS } from './events'
 import type { AuditProblem } from './records'
 
-/** What is wrong with a line that has not the exact form. Slow, and only run for such lines. */
+/** Why a line has not the exact form. Finding it is slow, and is done for such lines only. */
 type Explanation = Pick<AuditProblem, 'kind' | 'field' | 'message'>
 
 interface Rule {
@@ -37,7 +37,7 @@ const TIME: Rule = {
   allows: isInteger(0, Number.MAX_SAFE_INTEGER),
 }
 const U32: Rule = { expected: 'an integer from 0 to 2^32 - 1', allows: isInteger(0, U32_MAX) }
-/** 2^64 itself is what JSON.parse makes of the largest u64. */
+/** JSON.parse rounds the largest u64 to 2^64 itself. */
 const U64: Rule = { expected: 'an integer from 0 to 2^64 - 1', allows: isInteger(0, 2 ** 64) }
 const I32: Rule = {
   expected: 'an integer from -2^31 to 2^31 - 1',

@@ -2,8 +2,8 @@ import type { Schema } from 'fast-json-stringify'
 
 /*
  * The line format, as fast-json-stringify schemas. Keys are written in the order of `properties`.
- * The schemas are closed and their values come from decode.ts alone, so nothing of a caller's object
- * ever meets the serializer.
+ * The schemas are closed and their values come from decode.ts alone, so the serializer never sees a
+ * caller's object.
  */
 
 interface Line<Event extends string> {
@@ -52,7 +52,7 @@ export type AuditLine = RequestLine | StartedLine | WarningLine | ExitLine | Den
 const integer = { type: 'integer' } as const
 const boolean = { type: 'boolean' } as const
 const text = { type: 'string' } as const
-/** Text from this package's own tables or hex digits: nothing in it needs escaping. */
+/** Text from this package's own tables, or hex digits: it needs no escaping. */
 const plain = { type: 'string', format: 'unsafe' } as const
 const argv = { type: 'array', items: text } as const
 
@@ -73,7 +73,7 @@ function line(event: string, fields: Record<string, Schema>): Schema {
 
 const parties = { agent_id: plain, machine_id: plain, argv }
 
-/** One schema an event; section 2 of the contract, from the reference's serde structs. */
+/** One schema per event, after the reference's serde structs. */
 export const LINE_SCHEMAS = {
   request: line('request', {
     ...parties,

@@ -29,12 +29,12 @@ const EXIT = head(
 )
 const DENIAL = head('denial', PARTIES)
 const DENIAL_TAIL = /^,"reason":"([a-z_]+)"\}$/
-/** The second quote keeps these from being found inside of a string, where it would be escaped. */
+/** Their second quote keeps these from being found inside a string, where it would be escaped. */
 const ACL_KEY = ',"matched_acl":'
 const STDIN_KEY = ',"stdin_bytes":'
 const REASON_KEY = ',"reason":'
 
-/** The names, each as it is in the table: what is cut from a line would keep the line in memory. */
+/** The names, each as the table holds it: a name cut from a line would keep the line in memory. */
 const KINDS = new Map<string, WarningKind>(WARNING_KINDS.map((name) => [name, name]))
 const REASONS = new Map<string, DenialReason>(DENIAL_REASONS.map((name) => [name, name]))
 const EVENT_AT = '{"event":"'.length
@@ -46,7 +46,7 @@ const CUT_FROM_MAX = 512
 
 /**
  * Parses a line, without its newline. Pure.
- * @param place where it stands; by default it is alone
+ * @param place where it stands; by default it is the only line
  */
 export function parseLine(
   text: string,
@@ -201,14 +201,14 @@ function u64(digits = ''): U64 | undefined {
   return value <= Number.MAX_SAFE_INTEGER ? Number(value) : value
 }
 
-/** Undefined where it is out of range. */
+/** Undefined if it is out of range. */
 function optionalI32(digits = ''): number | null | undefined {
   if (digits === 'null') return null
   const value = Number(digits)
   return value >= I32_MIN && value <= I32_MAX ? value : undefined
 }
 
-/** Undefined where it is not how a writer writes it. */
+/** Undefined if a writer would write it differently. */
 function parseArgv(json: string): readonly string[] | undefined {
   const value = parseJson(json)
   if (!Array.isArray(value)) return undefined
@@ -226,14 +226,14 @@ function parseAcl(json: string): string | null | undefined {
   return typeof value === 'string' && isWritten(json, value) ? value : undefined
 }
 
-/** Whether this is how a writer writes the strings: no other escapes, and no half of a surrogate pair. */
+/** Whether a writer writes the strings like this: no other escapes, and no half of a surrogate pair. */
 function isWritten(json: string, value: string | readonly string[]): boolean {
   // Without an escape only spaces could be different, and they show in the length.
   if (!json.includes('\\')) return json.length === plainLength(value) && json.isWellFormed()
   return JSON.stringify(value) === json && !json.includes('\\ud')
 }
 
-/** The length of the strings' JSON, where nothing in them is escaped. */
+/** The length of the strings' JSON if nothing in them is escaped. */
 function plainLength(value: string | readonly string[]): number {
   if (typeof value === 'string') return value.length + 2
   if (value.length === 0) return 2

@@ -1,6 +1,6 @@
 import type { DenialReason, WarningKind } from './events'
 
-/** Where a line stands in its file (or in its stream, or what a .gz file unpacks to). */
+/** Where a line stands in its file, in its stream, or in the decompressed text of a .gz file. */
 export interface LinePlace {
   /** From 1; blank lines count. */
   readonly line: number
@@ -24,11 +24,11 @@ interface PartyRecord<Event extends string> extends RecordBase<Event> {
   readonly agentId: string
   /** 64 hexadecimal digits in lower case. */
   readonly machineId: string
-  /** As it stands in the line: redacted, or cut at `maxEventBytes`, where the writer did so. */
+  /** As it stands in the line: redacted, or cut at `maxEventBytes`, if the writer did so. */
   readonly argv: readonly string[]
 }
 
-/** A u64 as it is read: a number where that is exact (to 2^53 - 1), else a bigint. */
+/** A u64 as it is read: a number if that is exact (to 2^53 - 1), else a bigint. */
 export type U64 = number | bigint
 
 /** A command was asked for and allowed, and was about to run. */
@@ -57,7 +57,7 @@ export interface WarningRecord extends RecordBase<'warning'> {
 
 /** The command ended. */
 export interface ExitRecord extends RecordBase<'exit'> {
-  /** Exit code, i32; null where a signal has ended it, or it did not run. */
+  /** Exit code, i32; null if a signal ended it, or it did not run. */
   readonly code: number | null
   /** A signal's number on the system that wrote the line. */
   readonly signal: number | null
@@ -77,7 +77,7 @@ export interface DenialRecord extends PartyRecord<'denial'> {
   readonly reason: DenialReason
 }
 
-/** An event as it was read back; `event` tells which. */
+/** An event as it was read back; `event` says which. */
 export type AuditRecord = RequestRecord | StartedRecord | WarningRecord | ExitRecord | DenialRecord
 
 /**
@@ -85,18 +85,18 @@ export type AuditRecord = RequestRecord | StartedRecord | WarningRecord | ExitRe
  * - `torn`: a fragment, as a crash, a power cut or a full disk leaves one;
  * - `foreign`: whole, but not a line that this writer writes, byte for byte;
  * - `newer`: one of this format, with an event, kind or reason that this version does not know;
- * - `not-utf8`: bytes that are no UTF-8;
+ * - `not-utf8`: bytes that are not UTF-8;
  * - `too-long`: longer than `maxLineBytes`, and therefore skipped.
  */
 export type ProblemKind = 'torn' | 'foreign' | 'newer' | 'not-utf8' | 'too-long'
 
-/** A line that is no event. */
+/** A line that is not an event. */
 export interface AuditProblem extends LinePlace {
   /** What is wrong, in one word. */
   readonly kind: ProblemKind
   /** True for a last line that has no newline. */
   readonly isIncomplete: boolean
-  /** The key that is wrong, as it is in the line, where it is one. */
+  /** The key that is wrong, as it is in the line, if one key is to blame. */
   readonly field: string | undefined
   /** What is wrong, in printable ASCII. */
   readonly message: string
@@ -124,9 +124,9 @@ export function problemAt(
   return { kind, line, offset, length, isIncomplete, field, message, excerpt }
 }
 
-/** Thrown for a broken line, where `onProblem` is `'throw'`. */
+/** Thrown for a broken line if `onProblem` is `'throw'`. */
 export class AuditReadError extends Error {
-  /** Tells it from other errors, where `instanceof` cannot. */
+  /** Identifies it even if `instanceof` cannot. */
   override readonly name = 'AuditReadError'
   /** Compare this, never the message. */
   readonly code = 'AUDIT_BROKEN_LINE'

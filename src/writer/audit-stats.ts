@@ -26,9 +26,9 @@ export interface HistogramSummary {
 
 /** Syncs that took at most `limitNs`, and longer than the limit of the bucket before. */
 export interface SyncBucket {
-  /** Nanoseconds; Infinity in the last. Infinity has no JSON: it becomes null there. */
+  /** Nanoseconds; Infinity in the last bucket, which JSON turns into null. */
   limitNs: number
-  /** How many; those of the buckets below are not in it. */
+  /** How many, without those of the buckets below. */
   count: number
 }
 
@@ -37,7 +37,7 @@ export interface SyncBucket {
  * data without a bigint. Times are in milliseconds since 1970, null for never.
  */
 export interface AuditStats {
-  /** `closing` from the call of `close()` until it has resolved; `disabled` when the policy is. */
+  /** `closing` from the call of `close()` until it has resolved; `disabled` if the policy is. */
   state: 'open' | 'closing' | 'closed' | 'disabled'
   /** Milliseconds since construction. */
   uptimeMs: number
@@ -45,13 +45,13 @@ export interface AuditStats {
   events: {
     /** Events (and `reopen()`s) that passed validation and found room. */
     accepted: number
-    /** The accepted events by method; a `reopen()` is in none. */
+    /** The accepted events by method; a `reopen()` counts in none. */
     byType: Record<EventName, number>
-    /** Of those accepted: settled, with any outcome. */
+    /** Accepted events that are settled, with any outcome. */
     settled: number
-    /** Of those accepted: not settled yet. */
+    /** Accepted events that are not settled yet. */
     pending: number
-    /** Age of the event that is pending longest, by the audit's clock; 0 when none is. */
+    /** Age of the event that is pending longest, by the audit's clock; 0 if none is. */
     oldestPendingMs: number
     /** Events whose outcome was `'durable'` (or `'written'`, with `fsync.method: 'none'`). */
     succeeded: number
@@ -96,7 +96,7 @@ export interface AuditStats {
   groups: {
     /** Groups that have their outcome, failed ones too. */
     count: number
-    /** Bytes of the lines of those that succeeded. */
+    /** Bytes of the lines of the groups that succeeded. */
     bytes: number
     /** Events per group. */
     events: HistogramSummary
@@ -111,7 +111,7 @@ export interface AuditStats {
     method: SyncMethod
     /** How many, including those of failed attempts that returned. */
     count: number
-    /** Nanoseconds of all together. */
+    /** Nanoseconds of all syncs together. */
     totalNs: number
     /** How long each took, in nanoseconds. */
     durationNs: HistogramSummary
@@ -120,13 +120,13 @@ export interface AuditStats {
   }
   /** The log. */
   file: {
-    /** Absolute; undefined when the policy is disabled. */
+    /** Absolute; undefined if the policy is disabled. */
     path: string | undefined
-    /** How often it was opened, the first time included. */
+    /** How often the log was opened, the first time included. */
     opens: number
     /** How often the file was found renamed, deleted or replaced, and the path was followed. */
     rotations: number
-    /** Fragments of lines that were found at its end, and closed with a newline. */
+    /** Fragments of lines that were found at the log's end, and closed with a newline. */
     tornTails: number
     /** Offset in its file at which the last line of this audit ended; 0 before the first. */
     endBytes: number

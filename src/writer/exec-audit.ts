@@ -39,7 +39,7 @@ const DISABLED = Promise.resolve<AuditOutcome>('disabled')
  * await audit.started({ requestId, pid: child.pid })
  */
 export class ExecAudit implements AuditTrail {
-  /** The policy's `auditTasklistId`; undefined when it has none or is disabled. Not acted on. */
+  /** The policy's `auditTasklistId`; undefined if it has none or is disabled. Not acted on. */
   readonly tasklistId: string | undefined
   readonly #writer: AuditWriter | undefined
 
@@ -120,7 +120,7 @@ export class ExecAudit implements AuditTrail {
     return this.#writer?.close() ?? Promise.resolve()
   }
 
-  /** Same as {@link close}, for `await using`. */
+  /** Calls {@link close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

@@ -17,7 +17,7 @@ interface ExitState {
   hasBegun: boolean
 }
 
-/** How long all take together before the first one's next turn. */
+/** How long one turn of all of them takes together. */
 const ROUND_MS = 50
 
 /** The state is a property of the listener, under a name that changes if its type does. */
@@ -46,7 +46,7 @@ function isState(value: unknown): value is ExitState {
 
 function drainAll(all: ExitState): void {
   all.hasBegun = true
-  // In turns: one whose disk hangs must not use up the time of the others, nor add its own to theirs.
+  // In turns: a writer whose disk hangs must neither use up nor prolong the time of the others.
   let left = [...all.drained]
   while (left.length > 0) {
     const sliceMs = ROUND_MS / left.length
@@ -60,13 +60,13 @@ export function isExiting(): boolean {
   return state?.hasBegun ?? false
 }
 
-/** Drains at exit, until {@link forgetAtExit}. One listener serves all, however many there are. */
+/** Drains at exit, until {@link forgetAtExit}. One listener serves all writers. */
 export function drainAtExit(each: ExitDrained): void {
   state = sharedState()
   state.drained.add(each)
 }
 
-/** Takes it out again. */
+/** Undoes {@link drainAtExit}. */
 export function forgetAtExit(each: ExitDrained): void {
   state?.drained.delete(each)
 }

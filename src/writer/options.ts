@@ -77,7 +77,7 @@ export interface ExecAuditOptions {
    * Applied to a copy of argv before anything leaves the caller's stack. If it throws, or returns
    * anything but an array of strings, `failureMode: 'closed'` rejects with a TypeError whose `field` is
    * `redact(argv)`, and open mode writes the event with its argv withheld. AUDIT_REDACT_FAILED reports
-   * either, with the stack of what was thrown but without its text, which may quote an argument.
+   * either, with the stack of the error but without its text, which may quote an argument.
    */
   redact?: ((argv: readonly string[]) => readonly string[]) | undefined
   /** Where warnings go; default `process.emitWarning`. */
@@ -109,7 +109,7 @@ export interface FsyncOptions {
   /** Bytes of lines per sync at most, 1 to 1 GiB; default 1 MiB. One longer line goes alone. */
   maxBytes?: number | undefined
   /**
-   * How long a group waits for company, in milliseconds from its first event, 0 to 60,000. Default 0:
+   * How long a group waits for more events, in milliseconds from its first one, 0 to 60,000. Default 0:
    * events that arrive during one sync share the next. If a sync takes 0.4 ms or more, the group still
    * waits for callers that were just acknowledged and have come back before: a fifth of a sync for the
    * first of them, three quarters at most for all.
@@ -235,7 +235,7 @@ function loggerOf(values: Values): WarnLogger | undefined {
   return { warn: (object, message) => warnThrough(logger, object, message) }
 }
 
-/** The method is looked up at each call, a spy may be put in place later, and called as the logger's. */
+/** The method is looked up at each call, since a spy may replace it later, and called on the logger. */
 function warnThrough(logger: { warn: unknown }, object: object, message: string): unknown {
   const { warn } = logger
   if (typeof warn !== 'function') return refuse('options.logger.warn', warn, 'a function')

@@ -4,7 +4,7 @@ import { describe } from '../base/describe'
 /** Whether and where to audit; x0x's `[exec]` section. */
 export type ExecPolicy =
   | {
-      /** Audits. */
+      /** Events are recorded. */
       enabled: true
       /** The log file. A relative path is taken from the working directory at construction. */
       auditLogPath: string
@@ -18,9 +18,9 @@ export type ExecPolicy =
       reason?: string | undefined
     }
 
-/** A policy that was checked. */
+/** A checked policy. */
 export interface CheckedPolicy {
-  /** Absolute, or undefined when the policy is disabled. */
+  /** Absolute, or undefined if the policy is disabled. */
   readonly auditLogPath: string | undefined
   readonly tasklistId: string | undefined
 }
@@ -69,7 +69,7 @@ export function checkPolicy(policy: ExecPolicy): CheckedPolicy {
 function checkSpelling(own: Readonly<Record<string, unknown>>): void {
   for (const name of Object.keys(own)) {
     const known = POLICY_NAMES.find((candidate) => plain(candidate) === plain(name))
-    // Beside the known one it is the caller's own affair.
+    // Beside the correct one it is the caller's own affair.
     if (known === undefined || Object.hasOwn(own, known)) continue
     throw new TypeError(`policy.${name}: unknown property; did you mean ${known}?`)
   }

@@ -41,10 +41,10 @@ function record(audit: ExecAudit, method: unknown, event: unknown): Promise<unkn
   return Reflect.apply(Reflect.get(audit, String(method)), audit, [event])
 }
 
-describe('the reference implementation', () => {
+describe('ExecAudit, beside the reference implementation,', () => {
   const dir = useTempDir()
 
-  it('writes the same bytes for 400 calls, through the real worker and file', async () => {
+  it('writes its bytes for 400 calls, through the real worker and file', async () => {
     const rows = readRows()
     expect(rows).toHaveLength(400)
     let now = 0

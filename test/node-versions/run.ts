@@ -62,7 +62,7 @@ async function passes(major: string): Promise<boolean> {
 
 async function main(): Promise<void> {
   build()
-  // One after the other: they would make each other slow.
+  // One after another: they would slow each other down.
   for (const major of majors) if (!(await passes(major))) process.exitCode = 1
 }
 

@@ -36,8 +36,8 @@ function follow(options: FollowOptions = {}) {
   })()
   stops.push(() => follower.return())
   const saw = (pid: number) => until(`pid ${pid} was not seen: ${pids}`, () => pids.includes(pid))
-  const told = (what: string) => until(`no ${what}: ${changes}`, () => changes.includes(what))
-  return { follower, pids, places, problems, changes, end, saw, told }
+  const reported = (what: string) => until(`no ${what}: ${changes}`, () => changes.includes(what))
+  return { follower, pids, places, problems, changes, end, saw, reported }
 }
 
 const append = (text: string) => appendFileSync(path(), text)
@@ -66,7 +66,7 @@ describe('followAudit', () => {
     expect(changes.filter((change) => change === 'rotated')).toHaveLength(rotations)
   })
 
-  it('waits for a log that is not there, nor its folder, and for the end of its last line', async () => {
+  it('waits for a log that does not exist, nor its folder, and for the end of its last line', async () => {
     const folder = dir.path('later')
     const log = dir.path('later/exec.log')
     const seen: AuditRecord[] = []
@@ -76,7 +76,7 @@ describe('followAudit', () => {
     const reading = (async () => {
       for await (const event of follower) seen.push(event)
     })()
-    await until('not told missing', () => changes.length > 0)
+    await until('not reported missing', () => changes.length > 0)
     mkdirSync(folder)
     writeFileSync(log, startedLine(1) + startedLine(2).slice(0, 40))
     await until('no first event', () => seen.length > 0)
@@ -95,10 +95,10 @@ describe('followAudit', () => {
 
   it('starts over after a truncation, and reports the fragment that it cut', async () => {
     append(startedLine(1) + startedLine(2) + startedLine(3).slice(0, 20))
-    const { pids, places, problems, changes, saw, told } = follow()
+    const { pids, places, problems, changes, saw, reported } = follow()
     await saw(2)
     truncateSync(path(), 0)
-    await told('truncated')
+    await reported('truncated')
     append(startedLine(4))
     await saw(4)
     expect(pids).toEqual([1, 2, 4])
@@ -111,10 +111,10 @@ describe('followAudit', () => {
 
   it('goes on when the log is deleted and made anew, also with its folder', async () => {
     append(startedLine(1))
-    const { pids, changes, saw, told } = follow()
+    const { pids, changes, saw, reported } = follow()
     await saw(1)
     rmSync(path())
-    await told('missing')
+    await reported('missing')
     append(startedLine(2))
     await saw(2)
     rmSync(dirname(path()), { recursive: true })
@@ -131,7 +131,7 @@ describe('followAudit', () => {
     const atEnd = follow({ from: 'end' })
     const atOffset = follow({ from: startedLine(0).length * 2 })
     await atOffset.saw(2)
-    // Where the end is when that is looked for cannot be seen: so it ends with a fragment each time.
+    // It cannot be seen where the end is when it is looked for, so the log ends with a fragment each time.
     let last = 2
     while (atEnd.pids.length === 0) {
       last++
@@ -146,7 +146,7 @@ describe('followAudit', () => {
     expect(atEnd.places[0]).toEqual([1, startedLines(first).length])
   })
 
-  it('ends when its signal is aborted, when it is returned, and when it was before', async () => {
+  it('ends if its signal is aborted, during the wait or before, and at return()', async () => {
     append(startedLine(1))
     const controller = new AbortController()
     const { saw, end } = follow({ signal: controller.signal })
@@ -162,7 +162,7 @@ describe('followAudit', () => {
     expect(none.pids).toEqual([])
   })
 
-  it('throws a broken line when it is asked to, and what the file system says', async () => {
+  it("throws a broken line with onProblem 'throw', and the error of the file system", async () => {
     append('hello\n')
     const broken = followAudit(path(), { onProblem: 'throw' })
     await expect(broken.next()).rejects.toMatchObject({ code: 'AUDIT_BROKEN_LINE' })

@@ -16,7 +16,7 @@ function sparse(bytes: number): void {
   closeSync(fd)
 }
 
-describe('a hostile log', () => {
+describe('readAudit, of a log', () => {
   it('with a line of megabytes is read as an event if it is one, and reported otherwise', async () => {
     const megabytes = times('LINE_MIB', 20, 100)
     const argument = '\\u0000'.repeat((megabytes * MIB) / 6)
@@ -54,7 +54,7 @@ const { readAudit } = require(${JSON.stringify(`${__dirname}/../../dist`)})
 void (async () => {
   const onProblem = ({ kind, line, length }) => console.log(kind, line, length)
   for await (const { pid, line } of readAudit(path, { onProblem, maxLineBytes: ${MIB} })) console.log(pid, line)
-  // The highest since this program began; what resourceUsage() tells counts its parent's too.
+  // The peak of this program alone; that of resourceUsage() includes its parent's.
   const [, kib] = require('node:fs').readFileSync('/proc/self/status', 'utf8').match(/VmHWM:\\s+(\\d+) kB/)
   console.log(kib < 200 * 1024 || kib)
 })()

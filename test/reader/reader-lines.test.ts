@@ -17,7 +17,7 @@ function problemOf(text: string): AuditProblem {
   throw new Error(`taken for an event: ${text}`)
 }
 
-describe('a line', () => {
+describe('parseLine', () => {
   it.each([
     [
       request('["ls","a\\"b","\\u0000\\n","ü😀","],\\"matched_acl\\":null"]', '"r\\\\1"'),
@@ -77,7 +77,7 @@ describe('a line', () => {
         reason: 'spawn_failed',
       },
     ],
-  ])('is read as the event that was written: %s', (text, event) => {
+  ])('reads the event that was written: %s', (text, event) => {
     const place = { line: 1, offset: 0, length: Buffer.byteLength(text) }
     expect(parseLine(text)).toEqual({ ...event, ...place })
   })
@@ -179,7 +179,7 @@ describe('a line', () => {
     [request('["\\u0041"]'), 'foreign', undefined, FORM],
     [request('["a"],"argv":["b"]'), 'foreign', undefined, FORM],
     [request('[]', 'null', '0,"stdin_bytes":0'), 'foreign', undefined, FORM],
-  ])('is told for what it is: %.60s', (text, kind, field, message) => {
+  ])('reports a line that is no event: %.60s', (text, kind, field, message) => {
     const length = Buffer.byteLength(text)
     const excerpt = text.slice(0, 120)
     const place = { line: 1, offset: 0, length, isIncomplete: false, excerpt }

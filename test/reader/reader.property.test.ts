@@ -28,7 +28,7 @@ const dir = useTempDir()
 
 const hex = (bytes: number) =>
   fc.uint8Array({ minLength: bytes, maxLength: bytes }).map((id) => Buffer.from(id).toString('hex'))
-/** As it is read back: a number where that is exact. */
+/** The value as it is read back: a number if that is exact. */
 const u64 = fc
   .oneof(
     fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
@@ -99,8 +99,8 @@ function withoutPlace({ line, offset, length, ...event }: AuditRecord): object {
   return event
 }
 
-describe('the events that are read', () => {
-  it('is what the real writer was given, whatever the chunks', async () => {
+describe('readAudit', () => {
+  it('returns the events that the real writer recorded, whatever the chunks', async () => {
     const { seed } = seeded(1)
     const given = fc.sample(event, { seed, numRuns: 2_000 })
     const path = dir.path('exec.log')
@@ -111,7 +111,7 @@ describe('the events that are read', () => {
     deepStrictEqual([events.map(withoutPlace), problems], [expected, []])
   })
 
-  it('does not depend on the chunks, and stands where it is said to', async () => {
+  it('returns events and problems at their places, whatever the chunks', async () => {
     const garbage = fc.oneof(
       fc.constantFrom('', '', 'x', '{"event":"', '{}', '\r', '\0', startedLine(1).slice(1, 50)),
       fc.string({ unit: 'binary', maxLength: 30 }).map((line) => line.replaceAll('\n', '')),
@@ -142,7 +142,7 @@ describe('the events that are read', () => {
     )
   })
 
-  it('is no event as soon as any one byte of its line is another, missing or twice', () => {
+  it('returns no event, or another one, if any one byte of a line is changed, missing or doubled', () => {
     fc.assert(
       fc.property(event, fc.nat(), fc.nat(127), fc.nat(2), (given, where, byte, how) => {
         const memory = new MemoryAudit()
@@ -152,7 +152,7 @@ describe('the events that are read', () => {
         const put = [String.fromCharCode(byte), '', `${line[at]}${line[at]}`][how] ?? ''
         const changed = line.slice(0, at) + put + line.slice(at + 1)
         const parsed = parseLine(changed)
-        // Either it is told, or it is another event, whose line is this one and no other.
+        // Either it is reported, or it is another event, whose line is exactly this one.
         if (isProblem(parsed)) return
         deepStrictEqual(lineOf(parsed), changed)
       }),

@@ -143,23 +143,23 @@ describe('readAudit', () => {
 
   it('reports a last line without a newline as torn, whole or not', async () => {
     const line = startedLine(1).trimEnd()
-    const told = async (text: string) =>
+    const reported = async (text: string) =>
       (await collect(file(text))).problems.map(({ kind, isIncomplete, message, offset }) => [
         kind,
         isIncomplete,
         message,
         offset,
       ])
-    expect(await told(`${line}\n${line.slice(0, 30)}`)).toEqual([
+    expect(await reported(`${line}\n${line.slice(0, 30)}`)).toEqual([
       ['torn', true, 'incomplete: a fragment of an event', line.length + 1],
     ])
-    expect(await told(line)).toEqual([
+    expect(await reported(line)).toEqual([
       ['torn', true, 'incomplete: a whole event, but for its newline', 0],
     ])
-    expect(await told('')).toEqual([])
+    expect(await reported('')).toEqual([])
   })
 
-  it('throws the first problem when it is asked to, and closes the file', async () => {
+  it("throws the first problem with onProblem 'throw', and closes the file", async () => {
     const path = file(`${startedLine(1)}hello\n`)
     const reading = collect(path, { onProblem: 'throw' })
     await expect(reading).rejects.toThrow(
@@ -192,7 +192,7 @@ describe('readAudit', () => {
     await expect(collect(file(''), { signal: controller.signal })).rejects.toThrow('enough')
   })
 
-  it('warns of the first ten problems when nobody listens', async () => {
+  it('warns about the first ten problems without onProblem', async () => {
     const script = `
 const { readAudit } = require(${JSON.stringify(join(__dirname, '../../dist'))})
 process.on('warning', ({ name, message }) => console.log(name + ': ' + message))
@@ -207,7 +207,7 @@ void (async () => { for await (const _ of readAudit(path)) throw new Error('no e
     )
   })
 
-  it('refuses what it cannot read', async () => {
+  it('refuses a source that it cannot read', async () => {
     await expect(collect('/nowhere/exec.log')).rejects.toThrow('ENOENT')
     await expect(collect(file(''), { maxLineBytes: 0 })).rejects.toThrow(
       'maxLineBytes: expected an integer from 1 to 536870880, got the number 0',
@@ -217,7 +217,7 @@ void (async () => { for await (const _ of readAudit(path)) throw new Error('no e
     )
   })
 
-  it('refuses an option that there is not, and names the nearest', async () => {
+  it('refuses an unknown option, and names the nearest', async () => {
     const options = { signal: undefined, onproblem: 'throw' }
     const wrong =
       /^options\.onproblem: unknown option; did you mean onProblem\? Known are onProblem, /

@@ -32,7 +32,7 @@ export function blocksOf(document: string, language: string): string[] {
   return [...fences].flatMap(([, tag, text = '']) => (tag === language ? [text] : []))
 }
 
-/** What stands between `<!-- mark -->` and `<!-- /mark -->`. Throws if the document has no such marks. */
+/** The text between `<!-- mark -->` and `<!-- /mark -->`. Throws if the document has no such marks. */
 function markedIn(document: string, mark: string): string {
   const [, marked] =
     new RegExp(`<!-- ${mark} -->([\\s\\S]*?)<!-- /${mark} -->`).exec(textOf(document)) ?? []

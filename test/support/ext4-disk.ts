@@ -17,7 +17,7 @@ export function useExt4Disk(): { folder(): string } {
     privileged('mount', '-o', 'loop', image, folder)
   })
   beforeEach(() => {
-    // A process that the test before has left behind may just be removing its own files.
+    // A process left behind by the previous test may be removing its own files just now.
     for (const name of readdirSync(folder)) {
       rmSync(join(folder, name), { recursive: true, force: true })
     }

@@ -50,7 +50,7 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
 }
 
 interface State {
-  /** Brings the child there, with the pending events accepted, and calls `end()`. */
+  /** Brings the child into the column's state, with the pending events accepted, and calls `end()`. */
   readonly script: string
   readonly fault?: string
 }
@@ -65,7 +65,7 @@ first().then(() => {
 
 const HUNG = 'fdatasync:delay_enter=600000000:when=2+'
 
-/** The columns of that table. */
+/** The columns of the table in docs/guarantees.md. */
 const STATES: Readonly<Record<string, State>> = {
   'worker starting': { script: 'first(); accept(); end()' },
   // The loop runs empty when the session has ended.
@@ -116,14 +116,14 @@ describe('when the process ends', () => {
     return startChild(script, [path], [...tracer, ...WITHOUT_CORE_DUMP], CATCH_WORKERS)
   }
 
-  /** What the audit has said, and which events were acknowledged. */
+  /** The audit's reports, and the events that were acknowledged. */
   const summaryOf = async (child: RunningChild) => {
     const { code, signal, stdout, stderr } = await child.end
     const said = stderr.match(/exec audit: .*/g) ?? []
     return { code, signal, said, acknowledged: stdout.match(/\d+/g)?.map(Number) ?? [] }
   }
 
-  /** Waits until a signal has killed all but the thread that strace holds, and has that let go. */
+  /** Waits until a signal has killed all but the thread that strace holds, and then releases that one. */
   const letDie = async ({ process: child }: RunningChild) => {
     const isOver = () => child.exitCode !== null || child.signalCode !== null
     const isZombie = () => /^State:\tZ/m.test(statusOf(`/proc/${child.pid}`))
@@ -172,7 +172,7 @@ describe('when the process ends', () => {
       const { code, signal } = ending
       const answering = { ...state, fault: 'fdatasync:delay_enter=3000000:when=2' }
       const summary = await summaryOf(start(ending, answering, EXIT_DRAIN_MS))
-      // Had the process come to its end, no promise had been settled any more.
+      // If the process had come to its end, no promise would have been settled any more.
       const acknowledged = Array.from({ length: 1 + PENDING }, (_, pid) => pid)
       expect(summary).toEqual({ code, signal, said: [], acknowledged })
       expect(log()).toBe(startedLines(1 + PENDING))
@@ -189,7 +189,7 @@ describe('when the process ends', () => {
   }
 
   itWithStrace(
-    'exitDrainMs is one limit for all exit handlers, and each says what is lost',
+    'exitDrainMs is one limit for all exit handlers, and each reports its lost events',
     async () => {
       const late = `
       process.on('exit', () => {
@@ -236,19 +236,19 @@ describe('when the process ends', () => {
         }
         const main = async () => {
           const audits = []
-          // One after the other: a busy machine takes long to start so many workers at once.
+          // One after another: a busy machine takes long to start that many workers at once.
           for (const path of hung) {
             const audit = openOne(path, 2_000)
             await record(audit, [0])
             audits.push(audit)
           }
           for (const audit of audits) record(audit, pids)
-          // Not before: this thread would drain for a worker that is asleep, and hang itself.
+          // Not before: this thread would drain in place of a worker that is asleep, and hang itself.
           until('not all are written', () => hung.every(isInSync)).then(() => setImmediate(end))
         }
         main()`
       const exitMs = await leastOf(2_900, async (run) => {
-        // So many that a fixed time for each would add up to as much as the limit.
+        // With this many audits a fixed time for each would add up to the whole limit.
         const hung = Array.from({ length: 25 }, (_, i) => dir.path(`hung-${run}-${i + 10}`))
         const [first = '', ...others] = hung
         const tracer = [...straceBeside(first, HUNG), ...others.flatMap((path) => ['-P', path])]

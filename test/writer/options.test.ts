@@ -215,7 +215,7 @@ describe('a mistake in the options', () => {
     await audit.close()
   })
 
-  it('ignores options that Object.prototype was given', async () => {
+  it('ignores options from a polluted Object.prototype', async () => {
     Object.assign(Object.prototype, { ringBytes: -1, onFull: 'nope' })
     try {
       const policy = { enabled: true, auditLogPath: dir.path('x.log') } as const
@@ -264,7 +264,7 @@ describe('a mistake in the policy or the diagnostics', () => {
     expect(messageOf(() => construct(policy, new ExecDiagnostics()))).toBe(message)
   })
 
-  it('is not made good, and nothing is switched on, by what Object.prototype was given', () => {
+  it('is not hidden, and nothing is switched on, by a polluted Object.prototype', () => {
     const lent = { enabled: true, auditLogPath: 'lent.log', auditTasklistId: 'lent' }
     Object.assign(Object.prototype, lent)
     try {
@@ -279,7 +279,7 @@ describe('a mistake in the policy or the diagnostics', () => {
     }
   })
 
-  it('a policy may be a part of a whole configuration, or of the file that x0x reads', () => {
+  it('a policy may be part of a whole configuration, or of the file that x0x reads', () => {
     const path = dir.path('acl.toml')
     writeFileSync(path, '[exec]\nenabled = true\n')
     const { policy, ...others } = loadExecPolicy(path)

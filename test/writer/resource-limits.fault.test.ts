@@ -5,7 +5,7 @@ import { useTempDir } from '../support/temp-dir'
 
 const EVENTS = 600
 
-/** Limits of this process that can be raised again, and a load: what each test's script is made of. */
+/** The parts of each test's script: limits of this process that can be raised again, and a load. */
 const PARTS = `
 const fs = require('node:fs')
 const { execFileSync } = require('node:child_process')
@@ -40,14 +40,14 @@ const tell = async (audit) => {
   const counts = [events.failed, diagnostics.auditFailures, folder + open + write + sync]
   const all = await Promise.all(outcomes)
   await audit.close()
-  const told = { outcomes: all, counts, tornTails: file.tornTails, warned: [...warned] }
-  fs.writeSync(1, JSON.stringify(told))
+  const reported = { outcomes: all, counts, tornTails: file.tornTails, warned: [...warned] }
+  fs.writeSync(1, JSON.stringify(reported))
 }
 `
 /** Bytes that hold the first events and tear the line of one that follows. */
 const FILE_BYTES = 20_000
 
-/** Ways to run out of something: what the script does for it, and how it ends that. */
+/** Ways to run out of a resource, and to get it back. */
 const LIMITS = [
   {
     name: 'a limit on file sizes',
@@ -68,7 +68,7 @@ const LIMITS = [
   },
 ] as const
 
-interface Told {
+interface Report {
   readonly outcomes: readonly string[]
   readonly counts: readonly number[]
   readonly tornTails: number
@@ -77,7 +77,7 @@ interface Told {
 
 describe('a process that runs into', () => {
   const dir = useTempDir()
-  const run = async (script: string): Promise<Told> => {
+  const run = async (script: string): Promise<Report> => {
     const end = await runChild(`${PARTS} const run = async () => { ${script} }\nrun()`, [
       dir.path('exec.log'),
     ])
@@ -99,7 +99,7 @@ describe('a process that runs into', () => {
     })
 
   it.each(LIMITS)('$name holds the events with retryForMs', async ({ begin, end }) => {
-    const told = await run(`
+    const reported = await run(`
       const audit = start({ retryForMs: 30_000 })
       await record(audit, 100)
       ${begin}
@@ -109,13 +109,13 @@ describe('a process that runs into', () => {
       await held
       await record(audit, 100)
       await tell(audit)`)
-    expect(new Set(told.outcomes)).toEqual(new Set(['durable']))
-    expect([told.counts, told.tornTails, told.warned]).toEqual([[0, 0, 0], 0, []])
+    expect(new Set(reported.outcomes)).toEqual(new Set(['durable']))
+    expect([reported.counts, reported.tornTails, reported.warned]).toEqual([[0, 0, 0], 0, []])
     expect(read().join('')).toBe(startedLines(EVENTS + 200))
   })
 
-  it.each(LIMITS)('$name fails the events without', async ({ begin, end, stage }) => {
-    const told = await run(`
+  it.each(LIMITS)('$name fails the events without retryForMs', async ({ begin, end, stage }) => {
+    const reported = await run(`
       const audit = start({})
       await record(audit, 100)
       ${begin}
@@ -123,25 +123,27 @@ describe('a process that runs into', () => {
       ${end}
       await record(audit, 100)
       await tell(audit)`)
-    const failed = told.outcomes.filter((outcome) => outcome === 'failed').length
+    const failed = reported.outcomes.filter((outcome) => outcome === 'failed').length
     expect(failed).toBeGreaterThan(EVENTS / 2)
-    expect(told.counts).toEqual([failed, failed, failed])
-    expect(new Set(told.outcomes.slice(-100))).toEqual(new Set(['durable']))
-    expect(told.warned.filter((text) => !text.startsWith('AUDIT_TORN_TAIL'))).toEqual([
+    expect(reported.counts).toEqual([failed, failed, failed])
+    expect(new Set(reported.outcomes.slice(-100))).toEqual(new Set(['durable']))
+    expect(reported.warned.filter((text) => !text.startsWith('AUDIT_TORN_TAIL'))).toEqual([
       stage,
       'AUDIT_RECOVERED undefined',
     ])
     const lines = read().join('').trimEnd().split('\n')
     const torn = lines.filter((line) => !line.endsWith('}'))
-    expect(torn.length).toBe(told.tornTails)
+    expect(torn.length).toBe(reported.tornTails)
     const kept = lines.filter((line) => line.endsWith('}')).map((l): number => JSON.parse(l).pid)
     expect(kept).toEqual([...new Set(kept)].sort((a, b) => a - b))
-    const durable = told.outcomes.flatMap((outcome, pid) => (outcome === 'durable' ? [pid] : []))
+    const durable = reported.outcomes.flatMap((outcome, pid) =>
+      outcome === 'durable' ? [pid] : [],
+    )
     expect(durable.filter((pid) => !kept.includes(pid))).toEqual([])
   })
 
   it('no free descriptor from its start on: it recovers when there are some', async () => {
-    const told = await run(`
+    const reported = await run(`
       limit('nofile', 128)
       takeAll()
       const audit = start({})
@@ -150,7 +152,7 @@ describe('a process that runs into', () => {
       await record(audit, 10)
       await tell(audit)`)
     const outcomes = ['failed', 'durable'].flatMap((outcome) => new Array<string>(10).fill(outcome))
-    expect(told.outcomes).toEqual(outcomes)
-    expect(told.counts.slice(0, 2)).toEqual([10, 10])
+    expect(reported.outcomes).toEqual(outcomes)
+    expect(reported.counts.slice(0, 2)).toEqual([10, 10])
   })
 })

@@ -8,13 +8,13 @@ import { times } from '../support/times'
 
 const PROCESSES = 4
 const WRITERS = PROCESSES * 2
-/** For each writer. */
+/** Per writer. */
 const EVENTS = times('EVENTS', 3_000, 50_000)
-/** Lines of nearly a mebibyte for each writer. */
+/** Lines of nearly a mebibyte per writer. */
 const BIG_LINES = times('BIG_LINES', 2, 12)
 const SEED = drawSeed()
 
-/** How many characters the writer adds to its event of this number; -1 for a `started` event. */
+/** How many characters the writer adds to the event with this number; -1 for a `started` event. */
 function fillOf(writer: number, event: number, seed: number, bigEach: number): number {
   if (event % bigEach === bigEach - 1) return 1_048_000
   const random = Math.imul(event * 8 + writer + seed, 2_654_435_761) >>> 4
@@ -63,7 +63,7 @@ function lineOf(writer: number, event: number): string {
   return `{"event":"denial","ts_unix_ms":0,"request_id":"${requestId}","agent_id":"${AGENT_ID}","machine_id":"${MACHINE_ID}","argv":${argv},"reason":"argv_not_allowed"}`
 }
 
-/** Lines that are not the next one of their writer, and how many of each writer's were found. */
+/** Lines that are not their writer's next one, and the number of lines found per writer. */
 async function check(path: string): Promise<{ wrong: string[]; found: number[] }> {
   const found = new Array<number>(WRITERS).fill(0)
   const wrong: string[] = []

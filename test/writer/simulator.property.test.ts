@@ -6,7 +6,7 @@ import { turn } from '../support/waiting'
 const SEEDS = times('SIMULATIONS', 10_000, 100_000)
 const BATCH = 100
 
-/** Runs the seed; its failure says how to repeat it. */
+/** Runs the seed; a failure says how to repeat it. */
 function run(seed: number): Tally {
   const simulation = new Simulation(seed)
   try {

@@ -69,7 +69,7 @@ describe('the stats', () => {
 
   it('have the age of the event that is pending longest, in the ring or beside it', async () => {
     let now = 1_000
-    // The worker waits for company that does not come.
+    // The worker waits for more events, which do not come.
     const options = { clock: () => now, fsync: { maxDelayMs: 60_000 }, ringBytes: 1024 }
     const { audit } = openAudit(dir.path('exec.log'), options)
     expect(audit.stats().events.oldestPendingMs).toBe(0)
@@ -85,7 +85,7 @@ describe('the stats', () => {
     expect(audit.stats().events).toMatchObject({ pending: 0, oldestPendingMs: 0 })
   })
 
-  it('may be asked for by the clock', async () => {
+  it('may be read by the clock', async () => {
     const ages: number[] = []
     const clock = (): number => {
       ages.push(audit.stats().events.oldestPendingMs)

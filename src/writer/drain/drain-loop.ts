@@ -11,13 +11,13 @@ import { Group } from './group'
 import { isReopen, lineOf, type OversizeSource, reasonOf } from './record-to-line'
 import { RetryPlan } from './retry-plan'
 
-/** What {@link DrainLoop.step} answers when there is nothing to do until the next commit. */
+/** Returned by {@link DrainLoop.step} if there is nothing to do until the next commit. */
 export const IDLE = Number.POSITIVE_INFINITY
 
 /**
  * Takes whatever is in the ring as one group, appends it, and publishes its outcome: group commit
- * without a timer, since what arrives during one sync is the next group. It runs on the worker, or on
- * the calling thread when there is no worker; its holder owns the DRAINER word. It never sleeps:
+ * without a timer, since the events that arrive during one sync are the next group. It runs on the worker
+ * or, without a worker, on the calling thread; its holder owns the DRAINER word. It never sleeps:
  * {@link step} says how long its caller may.
  */
 export class DrainLoop {
@@ -54,12 +54,12 @@ export class DrainLoop {
     this.restart()
   }
 
-  /** The tail that the last step has seen. */
+  /** The tail that the last step saw. */
   get seenTail(): number {
     return this.#consumer.copiedPosition
   }
 
-  /** Whether no group is in the making: the drainer may change. */
+  /** Whether no group is in the making, so that the drainer may change. */
   get isAtRest(): boolean {
     return this.#group.isEmpty
   }
@@ -72,7 +72,7 @@ export class DrainLoop {
 
   /**
    * Does the next piece of work. Returns the milliseconds its caller may sleep before the next step,
-   * unless woken: 0 when there is more to do, {@link IDLE} when the ring is empty.
+   * unless woken: 0 if there is more to do, {@link IDLE} if the ring is empty.
    */
   step(): number {
     let { lines } = this.#group
@@ -84,7 +84,7 @@ export class DrainLoop {
     }
     const waitMs = this.#retry.waitMs(performance.now())
     if (waitMs <= 0) return this.#commit(lines)
-    // So that what arrives meanwhile has been seen, and the wait is one sleep and not a busy loop.
+    // Events that have arrived must count as seen, so that the wait is one sleep and not a busy loop.
     this.#consumer.refill()
     return waitMs
   }
@@ -94,7 +94,7 @@ export class DrainLoop {
     this.#sink.close()
   }
 
-  /** Adds what has arrived; returns 0 when the group is complete, else how long to wait for more. */
+  /** Adds what has arrived; returns 0 if the group is complete, else how long to wait for more. */
   #collect(): number {
     this.#consumer.refill()
     while (!this.#group.isFull(this.#consumer.readPosition)) {
@@ -116,13 +116,13 @@ export class DrainLoop {
     return this.#group.start === this.#consumer.readPosition
   }
 
-  /** Adds the record at `index`; false when it belongs to the next group. */
+  /** Adds the record at `index`; false if it belongs to the next group. */
   #tryAdd(index: number): boolean {
     const isReopening = isReopen(this.#consumer.records, index)
     return isReopening ? this.#group.tryReopen() : this.#group.tryAdd(this.#lineOf(index))
   }
 
-  /** The record's line. One that cannot be made is marked, and stops nothing but itself. */
+  /** The record's line. A record without one is marked as failed, and holds up no other. */
   #lineOf(index: number): string {
     try {
       return lineOf(this.#consumer.records, index, this.#oversize)
@@ -133,13 +133,13 @@ export class DrainLoop {
     }
   }
 
-  /** Commits what came before a corrupt stretch; the stretch itself when nothing did. */
+  /** Commits the records before a corrupt stretch or, if there are none, skips the stretch. */
   #giveUpCorruptRing(): number {
     if (this.#isNothingRead) this.#consumer.skipToTail()
     return 0
   }
 
-  /** Tries to make the complete group durable; gives up or plans another try when that fails. */
+  /** Tries to make the complete group durable; if that fails, plans another try or gives up. */
   #commit(lines: Buffer): number {
     const end = this.#consumer.readPosition
     const { start } = this.#group
@@ -159,7 +159,7 @@ export class DrainLoop {
     return bytes.length > 0 ? this.#sink.append({ start, end, bytes }) : undefined
   }
 
-  /** How long to wait before the next try, 0 when `retryForMs` is over. */
+  /** How long to wait before the next try, 0 if `retryForMs` is over. */
   #planRetry(): number {
     const waitMs = this.#retry.failed(performance.now())
     if (waitMs > 0) this.#meter.retry()
@@ -175,7 +175,8 @@ export class DrainLoop {
   #publish(end: number, lineBytes: number, failure: Failure | undefined): void {
     const { events, syncNs } = this.#group
     if (events > 0) this.#meter.group(events, lineBytes, failure !== undefined)
-    // Read before the outcome is out: a group that was done when its watcher came is not reported.
+    // Read before the outcome is published: a group that had its outcome before its watcher came is not
+    // reported.
     const isWatched = Atomics.load(this.#memory.session.session, GROUPS_WATCHED) !== 0
     this.#consumer.publish(end)
     this.#sink.endGroup()

@@ -10,7 +10,7 @@ import {
 import type { CountersView } from '../ring/memory-map'
 import type { DrainConfig } from '../ring/messages'
 
-/** Counts what the drain loop does, where the calling thread's `stats()` finds it. */
+/** Counts the work of the drain loop in memory that the calling thread's `stats()` reads. */
 export class DrainMeter {
   readonly #counts: BigInt64Array
   readonly #histograms: Pick<DrainConfig, 'groupEvents' | 'syncNs'>
@@ -32,7 +32,7 @@ export class DrainMeter {
     Atomics.add(this.#counts, COUNT_RETRIES, 1n)
   }
 
-  /** A group of `events` has its outcome; `bytes` of lines were appended unless it failed. */
+  /** A group of `events` has its outcome; unless it failed, `bytes` of lines were appended. */
   group(events: number, bytes: number, isFailed: boolean): void {
     this.#histograms.groupEvents.record(events)
     Atomics.add(this.#counts, COUNT_GROUPS, 1n)

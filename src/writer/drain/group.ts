@@ -2,7 +2,7 @@ import { constants } from 'node:buffer'
 import { performance } from 'node:perf_hooks'
 import { positionDelta } from '../ring/memory-map'
 
-/** The output buffer is kept while it is no larger than this many times `maxBytes`. */
+/** An output buffer larger than this many times `maxBytes` is not kept. */
 const KEPT_BUFFER_FACTOR = 4
 const OUTPUT_BYTES_MIN = 64 * 1024
 
@@ -16,12 +16,12 @@ export interface GroupLimits {
 
 /**
  * The lines that are written and synced together: collected event by event, then complete, then begun
- * anew for the next one. A group may also be a `reopen()`, which has no line.
+ * anew for the next group. A group may also be a `reopen()`, which has no line.
  */
 export class Group {
   /** Ring position of its first record. */
   start = 0
-  /** Ring position where it must end, if another drainer had begun it. */
+  /** Ring position at which it must end, if another drainer had begun it. */
   until: number | undefined
   /** Events in it so far. */
   events = 0
@@ -46,7 +46,7 @@ export class Group {
     return this.#lines
   }
 
-  /** Whether nothing was added since it began. */
+  /** Whether nothing has been added since it began. */
   get isEmpty(): boolean {
     return this.events === 0 && this.#lines === undefined
   }
@@ -75,7 +75,7 @@ export class Group {
     return this.until !== undefined && positionDelta(this.until, read) <= 0
   }
 
-  /** Adds an event's line, or none for an event that has none; false if it belongs to the next group. */
+  /** Adds an event's line, empty if it has none; false if it belongs to the next group. */
   tryAdd(line: string): boolean {
     const lineBytes = Buffer.byteLength(line, 'utf8')
     const isTooMuch = this.#textBytes + lineBytes > this.#limits.maxBytes
@@ -95,7 +95,7 @@ export class Group {
     return true
   }
 
-  /** Ends the collecting: its lines become bytes, which are valid until it begins anew. */
+  /** Stops collecting: its lines become bytes, which are valid until it begins anew. */
   complete(): Buffer {
     const output = this.#outputFor(this.#textBytes)
     this.#lines = output.subarray(0, output.write(this.#text, 0, 'utf8'))

@@ -18,8 +18,7 @@ import {
 } from '../ring/record-header'
 
 /*
- * From a record of the ring to its line: decode and serialize, for a record that went beside the ring
- * as well.
+ * From a record to its line: decode and serialize, whether the record stands in the ring or beside it.
  */
 
 export type { OversizeSource }
@@ -31,7 +30,7 @@ export function isReopen({ view }: RecordBytes, index: number): boolean {
   return length === RECORD_HEADER_BYTES && view.getUint8(index + TYPE_OFFSET) === TYPE_REOPEN
 }
 
-/** The line of the record at `index`, newline included. What it throws, {@link reasonOf} names. */
+/** The line of the record at `index`, newline included. {@link reasonOf} names its errors. */
 export function lineOf(records: RecordBytes, index: number, oversize: OversizeSource): string {
   const { view } = records
   const length = view.getUint32(index + LENGTH_OFFSET, true)

@@ -1,7 +1,7 @@
 const RETRY_MS_FIRST = 5
 const RETRY_MS_MAX = 1_000
 
-/** When a group that failed is tried again: after ever longer pauses, for `retryForMs` in all. */
+/** When to try a failed group again: after ever longer pauses, for `retryForMs` in all. */
 export class RetryPlan {
   readonly #retryForMs: number
   #retryAt = 0
@@ -17,7 +17,7 @@ export class RetryPlan {
     return this.#retryAt - now
   }
 
-  /** A try has failed. Milliseconds until the next one; 0 when there is none. */
+  /** A try has failed. Milliseconds until the next one; 0 if there is none. */
   failed(now: number): number {
     if (this.#giveUpAt === 0) this.#giveUpAt = now + this.#retryForMs
     const leftMs = this.#giveUpAt - now

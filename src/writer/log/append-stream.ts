@@ -4,9 +4,9 @@ import { SonicBoom } from 'sonic-boom'
 const UNLIMITED_WRITE = Number.MAX_SAFE_INTEGER
 
 /**
- * sonic-boom over an open file: it appends what it is given before it returns, and tells the truth about
- * it. After an error the file is not written through it again: sonic-boom would write the rejected bytes
- * in front of the next ones.
+ * sonic-boom over an open file: it appends the bytes before it returns, and reports exactly what happened.
+ * After an error the file is not written through it again: sonic-boom would write the rejected bytes in
+ * front of the next ones.
  */
 export class AppendStream {
   readonly #stream: SonicBoom
@@ -36,7 +36,7 @@ export class AppendStream {
   append(bytes: Buffer): boolean {
     this.#error = undefined
     this.#lastWriteBytes = 0
-    // Its types know only the text mode.
+    // sonic-boom's types know only the text mode.
     Reflect.apply(this.#stream.write, this.#stream, [bytes])
     if (this.#error !== undefined) throw this.#error
     return this.#lastWriteBytes === bytes.length

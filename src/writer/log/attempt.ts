@@ -2,21 +2,21 @@ import { codeOf } from '../../base/describe'
 import { type Failure, failureOf, type Stage } from '../ring/failure-word'
 
 /*
- * One attempt at the file, and the stage at which it failed: what touches the file system runs in
- * `at`, which ties what is thrown to its stage.
+ * One attempt at the file, and the stage at which it failed: every access to the file system runs in
+ * `at`, which ties an error to its stage.
  */
 
-/** A file that is not written to, for a reason of our own: one of the REASON constants. */
+/** Refuses to write to a file, for a reason of our own: one of the REASON constants. */
 export class Refusal extends Error {
   constructor(readonly reason: number) {
     super()
   }
 }
 
-/** What was thrown at a stage. */
+/** An error, with the stage at which it was thrown. */
 class StageFailure extends Error {
   readonly failure: Failure
-  /** The code of what was thrown, for {@link unlessCode}. */
+  /** The code of the error, for {@link unlessCode}. */
   readonly code: string | undefined
 
   constructor(stage: Stage, cause: unknown) {
@@ -27,7 +27,7 @@ class StageFailure extends Error {
   }
 }
 
-/** The result of `action`; what it throws is a failure of `stage`, unless an inner `at` named one. */
+/** The result of `action`; its error is a failure of `stage`, unless an inner `at` named another. */
 export function at<T>(stage: Stage, action: () => T): T {
   try {
     return action()
@@ -36,7 +36,7 @@ export function at<T>(stage: Stage, action: () => T): T {
   }
 }
 
-/** Runs `action`; returns why it failed, or undefined. Outside of any {@link at} the stage is `open`. */
+/** Runs `action`; returns why it failed, or undefined. Outside any {@link at} the stage is `open`. */
 export function attempt(action: () => void): Failure | undefined {
   try {
     at('open', action)
@@ -52,7 +52,7 @@ export function stageOf(thrown: unknown): Stage | undefined {
   return thrown instanceof StageFailure ? thrown.failure.stage : undefined
 }
 
-/** The result of `action`, or undefined when it throws one of the codes. */
+/** The result of `action`, or undefined if it throws one of the codes. */
 export function unlessCode<T>(codes: readonly string[], action: () => T): T | undefined {
   try {
     return action()

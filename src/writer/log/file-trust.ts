@@ -8,17 +8,17 @@ import {
 } from '../ring/failure-word'
 
 /*
- * Who else could change the log: what sshd calls strict modes, for the file and the folder it is in.
- * Root is trusted, since it can do anything; and so are the bits that the options give to others.
+ * Who else could change the log: what sshd calls strict modes, for the file and its folder. Root is
+ * trusted, since it can do anything; so are the permission bits that the options grant to others.
  */
 
 const ROOT = 0n
 /** Write permission of the group and of all others. */
 const WRITABLE_BITS = 0o022
-/** In a sticky folder, such as /tmp, nobody can remove or rename what is another's. */
+/** In a sticky folder, such as /tmp, nobody can remove or rename another user's file. */
 const STICKY_BIT = 0o1000
 
-/** Why the file is unsafe, as REASON constants of failure.ts; empty when it is not. */
+/** Why the file is unsafe, as REASON constants of failure-word.ts; empty if it is safe. */
 export function distrustFile(stats: BigIntStats, fileMode: number): number[] {
   const reasons: number[] = []
   if (stats.nlink > 1n) reasons.push(REASON_HARD_LINK)
@@ -27,7 +27,7 @@ export function distrustFile(stats: BigIntStats, fileMode: number): number[] {
   return reasons
 }
 
-/** The same for a file's folder. */
+/** Why a file's folder is unsafe. */
 export function distrustFolder(folder: string, dirMode: number): number[] {
   const stats = statSync(folder, { bigint: true, throwIfNoEntry: false })
   if (stats === undefined) return []

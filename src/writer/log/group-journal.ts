@@ -14,7 +14,7 @@ import {
 } from '../ring/memory-map'
 
 /*
- * The group journal: what a drainer was about to append, and where, noted in shared memory before
+ * The group journal notes in shared memory what a drainer is about to append, and where, before
  * the write. A drainer that takes over from a dead one, or tries again after a failed write, compares
  * the file with its own bytes from that offset on and appends only what is missing; so a line is
  * neither lost nor written twice.
@@ -26,21 +26,21 @@ import {
  *   DOUBTED | may be there too, but nothing vouches for what can be read back
  *
  * Bytes that can be read back prove nothing by themselves: a sync of them may have failed, and they
- * may be in the page cache alone. A drainer that has seen its sync fail voids the note. One that died
- * in that very moment could not; so the note names an *error probe*, a second description of the file
+ * may be in the page cache alone. A drainer that sees its sync fail voids the note. One that died at
+ * that very moment could not; so the note names an *error probe*, a second description of the file
  * that was open before the write. The kernel reports an error of the disk once per description (Linux
  * calls that errseq), so if a sync of the probe returns 0, no sync of the dead drainer has failed, and
- * the bytes are safe. The group counts as doubted while the probe is asked: if the drainer dies over
- * that, the answer, and with it the error, is used up. A doubted group is written again from its start.
+ * the bytes are safe. The group counts as doubted while the probe is synced: if the drainer dies then,
+ * the answer, and with it the error, is used up. A doubted group is written again from its start.
  *
  * Apart from the group, the journal remembers whether the end of the file is at risk: from the start
- * of a sync until one has succeeded. What can be read back there may be lost.
+ * of a sync until one has succeeded, bytes that can be read back there may be lost.
  */
 const VOID = 0
 const BEGUN = 1
 const DOUBTED = 2
 
-/** Which file, where in it, and through which descriptors. */
+/** A place in a file, and the descriptors to reach it through. */
 export interface FilePlace {
   readonly device: bigint
   readonly inode: bigint
@@ -75,9 +75,9 @@ export class GroupJournal {
   }
 
   /**
-   * Notes that the group which the note is about is in this drainer's hands now. The note holds in
-   * between: if it were made anew, a drainer that died over that would leave none of what is in the
-   * file already.
+   * Notes that the noted group is in this drainer's hands now. The rest of the note stays as it is: if it
+   * were made anew, a drainer that died meanwhile would leave no note of the bytes that are in the file
+   * already.
    */
   adopt({ fd, probe }: FilePlace): void {
     Atomics.store(this.#words, JOURNAL_DESCRIPTOR, fd)
@@ -95,7 +95,7 @@ export class GroupJournal {
     Atomics.store(this.#words, JOURNAL_PROBE, NO_DESCRIPTOR)
   }
 
-  /** The probe to ask; the group is doubted until {@link recordProbe}. Undefined if it is already. */
+  /** The probe to sync; the group is doubted until {@link recordProbe}. Undefined if it already was. */
   takeProbe(): number | undefined {
     if (Atomics.load(this.#words, JOURNAL_STATE) !== BEGUN) return undefined
     Atomics.store(this.#words, JOURNAL_STATE, DOUBTED)
@@ -117,7 +117,7 @@ export class GroupJournal {
     Atomics.store(this.#words, JOURNAL_TAIL_AT_RISK, 1)
   }
 
-  /** Notes that all of the file was synced. */
+  /** Notes that the whole file was synced. */
   markTailSafe(): void {
     Atomics.store(this.#words, JOURNAL_TAIL_AT_RISK, 0)
   }

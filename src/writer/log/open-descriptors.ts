@@ -13,18 +13,18 @@ import {
 import { type FilePlace, GroupJournal } from './group-journal'
 
 /*
- * What the worker has open. If the calling thread is the main one, its descriptors outlive it, for the
- * sake of the journal's error probe; so they are noted in shared memory for its successor. A number is
- * taken out of the note before it is closed: after that it may be another file's. For the same reason
- * the successor compares device and inode before it closes a number, or believes it. Below another
- * thread Node closes what a worker has left open, and the numbers are forgotten unread.
+ * The descriptors that the worker has open. If the calling thread is the main one, they outlive the
+ * worker, for the sake of the journal's error probe; so they are noted in shared memory for its successor.
+ * A number is taken out of the note before it is closed, because afterwards it may be another file's. For
+ * that reason the successor also compares device and inode before it closes or trusts a number. Below
+ * another thread Node closes a worker's open descriptors, and the numbers are forgotten unread.
  *
  * The journal names descriptors too, those of the group that is being written. So who closes one?
  *
  *   it stands in         | because the worker ...                | it is closed by
  *   ---------------------+---------------------------------------+----------------------------------------
  *   OPEN_* alone         | has the file open, between two groups | `discard` of its sink
- *   OPEN_* and JOURNAL_* | is in the middle of a group           | the same, once the group is over
+ *   OPEN_* and JOURNAL_* | is in the middle of a group           | `discard`, once the group is over
  *   JOURNAL_* alone      | has left the file, as one that failed | the sink that takes up that group,
  *                        | in the middle of a group, or has died | or gives it up
  *
@@ -36,13 +36,13 @@ import { type FilePlace, GroupJournal } from './group-journal'
  * its own OPEN_* to itself, since nobody outlives it, and is in the journal as the worker is.
  */
 
-/** Which of the note's places a descriptor takes. */
+/** The word of the note that holds a descriptor. */
 export type DescriptorWord = (typeof DESCRIPTOR_WORDS)[number]
 
-/** Which file a descriptor is meant to be of. */
+/** The file that a descriptor is meant to refer to. */
 export type FileIdentity = Pick<FilePlace, 'device' | 'inode'>
 
-/** The note. The worker's sink keeps it in shared memory; one of the calling thread needs none. */
+/** The note. The worker's sink keeps it in shared memory; a sink on the calling thread need not. */
 export class OpenDescriptors {
   readonly #words: Int32Array
   readonly #place: BigInt64Array
@@ -60,8 +60,8 @@ export class OpenDescriptors {
 
   /** Opens a file and notes its descriptor. */
   open(word: DescriptorWord, path: string, flags: number, mode?: number): number {
-    // In one expression: a thread can be ended at each call of a function, and what is open by then
-    // and not noted stays open for ever.
+    // In one expression: a thread can be ended at each call of a function, and a descriptor that is open
+    // but not noted then stays open for ever.
     return Atomics.store(this.#words, word, openSync(path, flags, mode))
   }
 
@@ -71,12 +71,12 @@ export class OpenDescriptors {
     this.#place[OPEN_INODE] = BigInt.asIntN(64, inode)
   }
 
-  /** Notes that the file that is opened next is not known yet. */
+  /** Notes that the next file is not known yet. */
   forgetIdentity(): void {
     this.identify({ device: 0n, inode: 0n })
   }
 
-  /** Which file the open descriptors are of; undefined when that is not known. */
+  /** Which file the open descriptors are of; undefined if that is not known. */
   get identity(): FileIdentity | undefined {
     const device = BigInt.asUintN(64, this.#place[OPEN_DEVICE] ?? 0n)
     const inode = BigInt.asUintN(64, this.#place[OPEN_INODE] ?? 0n)
@@ -96,9 +96,9 @@ export class OpenDescriptors {
 }
 
 /**
- * Closes what a dead worker has left open. What the journal notes of an unfinished group is left to the
- * drainer that takes that up, which needs it. Called by the holder of the DRAINER word alone: a number
- * is closed once.
+ * Closes what a dead worker left open. The descriptors of an unfinished group in the journal stay open for
+ * the drainer that takes the group up. Only the holder of the DRAINER word calls this, so that a number is
+ * closed once.
  * @param descriptorsOutlive whether the numbers are still the worker's, see LogFileOptions
  */
 export function closeLeftovers(
@@ -115,7 +115,7 @@ export function closeLeftovers(
   const durable = Atomics.load(ring.words, DURABLE)
   const isUnfinished = journal.unfinishedEnd(durable) !== undefined
   if (noted !== undefined && !isUnfinished) {
-    // It died between publishing the group's outcome and forgetting the group.
+    // The worker died between publishing the group's outcome and forgetting the group.
     const numbers = notedDescriptors(noted)
     journal.clear()
     closeNoted(view, numbers)
@@ -126,22 +126,22 @@ export function closeLeftovers(
     if (fd === NO_DESCRIPTOR) continue
     const isKept = noted !== undefined && [noted.fd, noted.probe].includes(fd)
     const isForeign = word === OPEN_FOLDER ? isNoFolder(fd) : isOther(fd, identity)
-    // Looked at first: this thread, too, may be ended before it has closed what it has forgotten.
+    // Checked first, because this thread too may be ended between forgetting a number and closing it.
     if (isKept || isForeign) descriptors.forget(word)
     else descriptors.close(word)
   }
 }
 
 /**
- * The descriptors that a note of the journal names, as far as they are still of its file. To be asked
- * before the note is forgotten: the thread that asks may be ended over it, too.
+ * The descriptors that a note of the journal names, as far as they are still of its file. Call it before
+ * the note is forgotten, because the calling thread may be ended meanwhile.
  */
 export function notedDescriptors(noted: FilePlace): number[] {
   const numbers = [noted.fd, noted.probe]
   return numbers.filter((fd) => fd !== NO_DESCRIPTOR && !isOther(fd, noted))
 }
 
-/** Takes descriptors of a dead drainer out of the note of what is open, and closes them. */
+/** Takes descriptors of a dead drainer out of the note of open ones, and closes them. */
 export function closeNoted({ words }: JournalView, numbers: readonly number[]): void {
   for (const fd of numbers) {
     for (const word of DESCRIPTOR_WORDS) Atomics.compareExchange(words, word, fd, NO_DESCRIPTOR)
@@ -149,7 +149,7 @@ export function closeNoted({ words }: JournalView, numbers: readonly number[]): 
   }
 }
 
-/** Whether the number is certain to be a descriptor of that file. */
+/** Whether the number is certainly a descriptor of that file. */
 export function isOf(fd: number, { device, inode }: FileIdentity): boolean {
   try {
     const stats = fstatSync(fd, { bigint: true })
@@ -159,14 +159,14 @@ export function isOf(fd: number, { device, inode }: FileIdentity): boolean {
   }
 }
 
-/** Whether the number is certain to be no descriptor of that file, or if that is not known, of a file. */
+/** Whether the number is certainly no descriptor of that file or, if the file is unknown, of any file. */
 function isOther(fd: number, identity: FileIdentity | undefined): boolean {
   try {
     const stats = fstatSync(fd, { bigint: true })
     if (identity === undefined) return !stats.isFile()
     return stats.dev !== identity.device || stats.ino !== identity.inode
   } catch (thrown) {
-    // A disk that is broken does not make the number another file's.
+    // A broken disk does not make the number another file's.
     return codeOf(thrown) === 'EBADF'
   }
 }
@@ -179,7 +179,7 @@ function isNoFolder(fd: number): boolean {
   }
 }
 
-/** Closes a descriptor for good. Nothing is promised about the close, so its error tells nothing. */
+/** Closes a descriptor for good. No promise depends on the close, so its error does not matter. */
 function closeQuietly(fd: number): void {
   try {
     closeSync(fd)

@@ -27,9 +27,9 @@ import type { OpenDescriptors } from './open-descriptors'
 export interface OpenedLog {
   readonly fd: number
   /**
-   * The error probe: a second description of the same file, opened before anything is written through
-   * `fd` and never synced meanwhile. An error of the disk that a sync of `fd` has reported, and so used
-   * up, is still reported by a sync of this one.
+   * The error probe: a second description of the file of `fd`, opened before anything is written through
+   * `fd` and never synced meanwhile. A sync of `fd` that reports an error of the disk uses it up; a sync of
+   * the probe still reports it.
    */
   readonly probe: number
   readonly device: bigint
@@ -46,22 +46,22 @@ export const OPEN_FLAGS =
   constants.O_NOFOLLOW |
   constants.O_NONBLOCK |
   constants.O_NOCTTY
-/** How long another process may take from giving a new file its name to taking away the other one. */
+/** How long another process may take from linking a new file to unlinking its temporary name. */
 const LINK_MS = 20
-/** What a file system without hard links says, and what the permission model does. */
+/** The errors of a file system without hard links, and of the permission model. */
 const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'ERR_ACCESS_DENIED']
-/** What `readlink` says of what is no link, or of what may not be looked at. */
+/** The errors of `readlink` for anything but a link, or for an entry that may not be read. */
 const NOT_A_LINK = ['EINVAL', 'ENOENT', 'EACCES', 'EPERM', 'ERR_ACCESS_DENIED']
-/** How often the folder or file may vanish between two of our calls before that is a failure. */
+/** How often the folder or file may vanish between two of our calls before it is a failure. */
 export const VANISHED_ATTEMPTS_MAX = 8
 
-/** Opens the log at its path, with all that must be true of it before a line may count as durable. */
+/** Opens the log at its path, and makes sure of all that a durable line depends on. */
 export class LogFileOpener {
   readonly #options: LogFileOptions
   readonly #descriptors: OpenDescriptors
   readonly #onNotice: (notice: Notice) => void
-  /** What was told of last, so that one state of the file is told of once. */
-  #told = ''
+  /** The reasons reported last, so that one state of the file is reported once. */
+  #reported = ''
 
   constructor(
     options: LogFileOptions,
@@ -91,7 +91,7 @@ export class LogFileOpener {
     })
   }
 
-  /** The same, once; undefined when the file has vanished meanwhile. */
+  /** Tries once; undefined if the file has vanished meanwhile. */
   #tryOpen(): OpenedLog | undefined {
     this.#descriptors.forgetIdentity()
     const { fd, isCreated } = this.#openDescriptor()
@@ -102,7 +102,7 @@ export class LogFileOpener {
       const probe = at('open', () => this.#openProbe(stats))
       const { dev: device, ino: inode, size } = stats
       if (probe === undefined) return undefined
-      // Not before: until here the two may be of different files.
+      // Not before: until here the two descriptors may be of different files.
       this.#descriptors.identify({ device, inode })
       opened = { fd, probe, device, inode, size }
       return opened
@@ -111,7 +111,7 @@ export class LogFileOpener {
     }
   }
 
-  /** Opens the path once more; undefined when it is not this file any more. */
+  /** Opens the path once more; undefined if it is not this file any more. */
   #openProbe({ dev, ino }: BigIntStats): number | undefined {
     const open = () => this.#descriptors.open(OPEN_PROBE, this.#options.path, PROBE_FLAGS)
     const probe = unlessCode(['ENOENT', 'ELOOP'], open)
@@ -130,12 +130,12 @@ export class LogFileOpener {
     let stats = fstatSync(fd, { bigint: true })
     if (!stats.isFile()) throw new Refusal(REASON_NOT_A_FILE)
     if (isCreated && permissionBits(stats.mode) !== fileMode) {
-      // Some file systems (SMB, FUSE) refuse this, others ignore it: what counts is the mode after it.
+      // Some file systems (SMB, FUSE) refuse this, others ignore it, so the mode is read again.
       bestEffort(() => fchmodSync(fd, fileMode))
       stats = fstatSync(fd, { bigint: true })
     }
     if (stats.nlink > 1n) {
-      // Another process may be giving a file that it has made its name, see #createFor.
+      // Another process may be linking a file that it has made, see #createForOthers.
       sleep(LINK_MS)
       stats = fstatSync(fd, { bigint: true })
     }
@@ -143,16 +143,16 @@ export class LogFileOpener {
     return stats
   }
 
-  /** Refuses a file that others could tamper with, or tells of it. */
+  /** Refuses a file that others could tamper with, or warns about it. */
   #checkTrust(reasons: readonly number[] = []): void {
     const { path, dirMode, onUnsafeFile } = this.#options
     const all = [...reasons, ...distrustFolder(dirname(path), dirMode)]
     if (all[0] !== undefined && onUnsafeFile === 'fail') throw new Refusal(all[0])
-    const told = all.join()
-    if (told !== this.#told && all.length > 0) {
+    const reported = all.join()
+    if (reported !== this.#reported && all.length > 0) {
       this.#onNotice({ kind: 'unsafe-file', reasons: all })
     }
-    this.#told = told
+    this.#reported = reported
   }
 
   #openDescriptor(): { fd: number; isCreated: boolean } {
@@ -173,22 +173,22 @@ export class LogFileOpener {
   }
 
   /**
-   * Creates the file with its whole mode before it has its name, if the umask would take bits away: a
-   * follower of another user must never meet a file that it may not read. Returns undefined if there is
-   * no need, or if the file system has no links.
+   * Creates the file with its whole mode before it is linked at the path, if the umask would take bits
+   * away: a follower of another user must never meet a file that it may not read. Returns undefined if
+   * there is no need, or if the file system has no links.
    */
   #createForOthers(): number | undefined {
     const { path, fileMode } = this.#options
     if ((fileMode & process.umask()) === 0) return undefined
-    const unnamed = `${path}.${randomBytes(8).toString('hex')}`
+    const temporaryPath = `${path}.${randomBytes(8).toString('hex')}`
     const flags = OPEN_FLAGS | constants.O_CREAT | constants.O_EXCL
-    const fd = this.#descriptors.open(OPEN_DESCRIPTOR, unnamed, flags, fileMode)
+    const fd = this.#descriptors.open(OPEN_DESCRIPTOR, temporaryPath, flags, fileMode)
     let isNamed = false
     try {
       bestEffort(() => fchmodSync(fd, fileMode))
-      isNamed = unlessCode(NO_LINKS, () => isLinked(unnamed, path)) ?? false
+      isNamed = unlessCode(NO_LINKS, () => isLinked(temporaryPath, path)) ?? false
     } finally {
-      bestEffort(() => unlinkSync(unnamed))
+      bestEffort(() => unlinkSync(temporaryPath))
       if (!isNamed) this.#descriptors.close(OPEN_DESCRIPTOR)
     }
     return isNamed ? fd : undefined
@@ -213,14 +213,14 @@ export class LogFileOpener {
   }
 
   /**
-   * Makes the file's name durable, and those of all folders above it: whoever made one of them, this
-   * drainer or another, may have failed or died before it could sync its entry.
+   * Makes the entries of the file and of all folders above it durable: the drainer that made one of them,
+   * this or another, may have failed or died before it could sync its entry.
    */
   #syncFolders(): void {
     const { path, syncMethod } = this.#options
     if (syncMethod === 'none') return
     for (const folder of foldersOf(path)) {
-      // One above that we may not even read is one that we have not made.
+      // We have not made a folder that we may not even read.
       const ignored = folder === dirname(path) ? [] : ['EACCES', 'EPERM', 'ERR_ACCESS_DENIED']
       unlessCode(ignored, () => this.#syncFolder(folder))
     }
@@ -230,7 +230,7 @@ export class LogFileOpener {
     const flags = constants.O_RDONLY | constants.O_DIRECTORY
     const fd = this.#descriptors.open(OPEN_FOLDER, folder, flags)
     try {
-      // Some file systems (FUSE, 9p, CIFS) cannot sync a folder, and say so: there is no more to do.
+      // Some file systems (FUSE, 9p, CIFS) cannot sync a folder, and say so: nothing more can be done.
       unlessCode(['EINVAL', 'ENOTSUP'], () => fsyncSync(fd))
     } finally {
       this.#descriptors.close(OPEN_FOLDER)
@@ -240,7 +240,7 @@ export class LogFileOpener {
 
 const PROBE_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
-/** Asked before a chmod: the umask seldom takes bits away, and the permission model has no fchmod. */
+/** Read before a chmod: the umask seldom takes bits away, and the permission model has no fchmod. */
 function permissionBits(mode: number | bigint): number {
   return Number(mode) & PERMISSION_BITS
 }
@@ -249,22 +249,22 @@ function isPresent(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false }) !== undefined
 }
 
-/** Gives the file at `from` the further name `to`. */
+/** Links the file at `from` at `to`, too. */
 function isLinked(from: string, to: string): boolean {
   linkSync(from, to)
   return true
 }
 
-/** Runs what may fail, as far as anyone here depends on it. */
+/** Runs an action that may fail: nothing here depends on it. */
 function bestEffort(action: () => void): void {
   try {
     action()
   } catch {
-    // What comes of it is looked at afterwards.
+    // The caller checks the result.
   }
 }
 
-/** The folders whose entries lead to `path`: those above it, and behind symbolic links the real ones. */
+/** The folders whose entries lead to `path`: those above it and, behind symbolic links, the real ones. */
 function foldersOf(path: string): ReadonlySet<string> {
   const folders = new Set<string>()
   const visit = (folder: string): void => {

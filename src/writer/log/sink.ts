@@ -38,7 +38,7 @@ export interface GroupLines {
   readonly bytes: Buffer
 }
 
-/** What a file system answers that has to be repaired, or is gone. */
+/** The errors of a file system that must be repaired, or is gone. */
 const BROKEN_DISK = new Set<number>([
   errno.EIO,
   errno.ENODEV,
@@ -47,10 +47,10 @@ const BROKEN_DISK = new Set<number>([
   errno.EROFS,
   errno.ESTALE,
 ])
-/** No file's size: the tail of a file that was just opened is always looked at. */
+/** No file has this size: the tail of a file that was just opened is always checked. */
 const UNKNOWN_END = -1n
 
-/** What the sink reports. */
+/** The sink's reports. */
 export interface SinkEvents {
   /** A sync has returned, after `ms` milliseconds. */
   onSync(ms: number): void
@@ -59,12 +59,12 @@ export interface SinkEvents {
 
 interface OpenFile extends Omit<OpenedLog, 'size'> {
   readonly stream: AppendStream
-  /** Where our last line ends; elsewhere than the file does, when others append to it or truncate it. */
+  /** Where our last line ends. The file ends elsewhere if others append to it or truncate it. */
   end: bigint
 }
 
 /**
- * The file at the path. With log-file.ts, which opens it, torn-tail.ts, which repairs its end, and the
+ * The file at the path. With open-log.ts, which opens it, tail-repair.ts, which repairs its end, and the
  * files that those two need, it is the only part of the writer that touches the file system.
  *
  * A group is appended and synced in one attempt. After any error the descriptor is closed and never
@@ -100,17 +100,17 @@ export class Sink {
   }
 
   /**
-   * Appends a group at the path and syncs it, once. When this returns undefined, every line is in a
-   * file that had a name after the sync. A failure leaves nothing behind but perhaps bytes in the
-   * file; calling again with the same group completes or rewrites it, see journal.ts.
+   * Appends a group at the path and syncs it, once. If this returns undefined, every line is in a file
+   * that was still linked after the sync. A failure leaves nothing behind but perhaps bytes in the file;
+   * another call with that group completes or rewrites it, see group-journal.ts.
    */
   append(group: GroupLines): Failure | undefined {
     return this.#attempt(() => {
       for (let attempt = 0; attempt < VANISHED_ATTEMPTS_MAX; attempt++) {
         if (!this.#appendOnce(group)) continue
-        // The sync has succeeded: if this fails, what is in the file can be completed.
-        if (at('open', () => this.#hasName())) return
-        // Deleted under us: what was synced is gone, so the group goes to a fresh file.
+        // The sync has succeeded: if this fails, the file holds the whole group for another try.
+        if (at('open', () => this.#isLinked())) return
+        // Deleted under us: the synced lines are gone, so the group goes to a fresh file.
         this.#count(COUNT_ROTATIONS)
         this.#discard({ keepNote: false })
       }
@@ -118,7 +118,7 @@ export class Sink {
     })
   }
 
-  /** Closes the file and opens the path afresh, creating it where it is missing. */
+  /** Closes the file and opens the path afresh, creating it if it is missing. */
   reopen(): Failure | undefined {
     return this.#attempt(() => {
       this.#discard({ keepNote: false })
@@ -137,7 +137,7 @@ export class Sink {
     return this.#journal.unfinishedEnd(durable)
   }
 
-  /** Forgets the group that was appended, or given up. Called once its outcome is published. */
+  /** Forgets the group that was appended or given up. Called once its outcome is published. */
   endGroup(): void {
     const note = this.#journal.place()
     if (note === undefined) return
@@ -147,8 +147,8 @@ export class Sink {
   }
 
   /**
-   * Closes the file; the next append opens it again. May be called when another thread drains: then
-   * the journal's note is that thread's, and is left alone.
+   * Closes the file; the next append opens it again. May be called while another thread drains: the
+   * journal's note is then that thread's, and is left alone.
    */
   close(): void {
     this.#discard({ keepNote: true })
@@ -157,13 +157,13 @@ export class Sink {
   #attempt(action: () => void): Failure | undefined {
     const failure = attempt(action)
     if (failure === undefined) return undefined
-    // What is in the file after a failed sync, or on a broken disk, proves nothing; and the note's
-    // probe would keep that disk from being unmounted. After a failed write it may be a part.
+    // After a failed sync, or on a broken disk, the file's content proves nothing, and the note's probe
+    // would keep that disk from being unmounted. After a failed write a part of the group may be there.
     this.#discard({ keepNote: failure.stage !== 'sync' && !BROKEN_DISK.has(failure.reason) })
     return failure
   }
 
-  /** Returns false when another process has written into the middle of the group. */
+  /** Returns false if another process has written into the middle of the group. */
   #appendOnce(group: GroupLines): boolean {
     const noted = this.#journal.place()
     const { file, place, present, guard } = at('open', () => this.#place(group, noted))
@@ -176,7 +176,7 @@ export class Sink {
     const isWhole = at('write', () => {
       const isInOneWrite =
         present === bytes.length || file.stream.append(guarded(bytes.subarray(present), guard))
-      // Between two parts of the group another process may have appended, and cut a line in two.
+      // Another process may have appended between two parts of the group, and cut a line in two.
       return (present === 0 && isInOneWrite) || this.#isInFile(file, place.offset, bytes)
     })
     if (!isWhole) {
@@ -200,7 +200,7 @@ export class Sink {
       const present = this.#presentBytes(file, size, noted, group.bytes)
       if (present > 0) return { file, place: { ...noted, fd, probe }, present, guard: '' }
     }
-    // Where the file ends as we left it, there is nothing to look at.
+    // If the file ends as we left it, there is nothing to check.
     const { offset, guard } =
       size === file.end ? { offset: size, guard: '' } : this.#tail.repair(fd, size)
     return { file, place: { fd, probe, device, inode, offset }, present: 0, guard }
@@ -218,8 +218,8 @@ export class Sink {
   }
 
   /**
-   * How many leading bytes of the group the file holds for certain from where it was begun; 0 if
-   * others follow, or if the probe reports an error since.
+   * How many leading bytes of the group the file certainly holds from where it was begun; 0 if other
+   * bytes follow, or if the probe reports an error since.
    */
   #presentBytes(file: OpenFile, size: bigint, noted: FilePlace, bytes: Buffer): number {
     if (noted.device !== file.device || noted.inode !== file.inode) return 0
@@ -263,10 +263,10 @@ export class Sink {
   }
 
   /**
-   * Whether the open file still has a name: the path, or another one after a rename. The count of links
-   * does not tell: NFS and FUSE do not delete a file that is open, they hide it under a name of their own.
+   * Whether the open file is still linked, at the path or elsewhere after a rename. The count of links
+   * does not prove it: NFS and FUSE do not delete an open file, they hide it under a name of their own.
    */
-  #hasName(): boolean {
+  #isLinked(): boolean {
     const file = this.#file
     if (file === undefined) return false
     const stats = statsOf(this.#options.path)
@@ -313,7 +313,7 @@ export class Sink {
   }
 }
 
-/** What is at the path itself: a link in the log's place is not followed. */
+/** The entry at the path itself: a link in the log's place is not followed. */
 function statsOf(path: string): BigIntStats | undefined {
   return lstatSync(path, { bigint: true, throwIfNoEntry: false })
 }
@@ -323,13 +323,13 @@ function guarded(bytes: Buffer, guard: string): Buffer {
   return guard === '' ? bytes : Buffer.concat([Buffer.from(guard), bytes])
 }
 
-/** Whether the kernel calls the open file by a dotted name, as one that was deleted, though the log has none. */
+/** Whether the open file has a dotted name, like a deleted one, though the log has none. */
 function isHidden(fd: number, path: string): boolean {
   try {
     const name = basename(readlinkSync(`/proc/self/fd/${fd}`))
     return name.startsWith('.') && !basename(path).startsWith('.')
   } catch {
-    // Without /proc nobody knows.
+    // Without /proc it cannot be known.
     return false
   }
 }

@@ -7,45 +7,45 @@ import { at } from './attempt'
 import type { GroupJournal } from './group-journal'
 
 /*
- * The repair of the file's end, before a group is appended where the file does not end as we left it:
+ * The repair of the file's end, before a group is appended to a file that does not end as we left it:
  *
  *   the file ends with ...                              | is written                 | reported
  *   ----------------------------------------------------+----------------------------+---------
- *   a fragment that stays the same: a torn tail         | a newline                  | yes
+ *   a fragment that does not grow: a torn tail          | a newline                  | yes
  *   a fragment to which another process goes on adding  | a newline, with the group  | yes
  *   a newline that a failed sync may yet lose           | another newline            | no
  *   a newline, or nothing at all                        | nothing                    | no
  *
- * Nothing is ever taken away. A process that goes on adding without newlines is waited for once, for a
- * second; while it does not stop, each later group waits for a moment only. Its bytes may come between the
- * repair and the group, so that newline is written together with the group.
+ * Nothing is ever removed. A group waits once, for a second, for a process that goes on adding without
+ * newlines; while that does not stop, each later group waits for a moment only. Its bytes may come between
+ * the repair and the group, so that newline is written together with the group.
  */
 
-/** How long a tail must stay the same to count as torn: another process may be in its `write`. */
+/** How long a tail must not grow to count as torn: another process may be in its `write`. */
 const SETTLE_MS = 20
-/** How long a tail to which another process adds is waited for in all. */
+/** How long to wait in all for a tail to which another process adds. */
 const SETTLE_MS_MAX = 1_000
-/** What a disk loses or keeps as one, at the least. */
+/** The smallest unit that a disk loses or keeps as a whole. */
 const SECTOR_BYTES = 512n
-/** How much is read at once where the start of a fragment is looked for. */
+/** How much to read at once in the search for the start of a fragment. */
 const SCAN_BYTES = 64 * 1024
-/** How far back the start of a fragment is looked for. */
+/** How far back to search for the start of a fragment. */
 const SCAN_BYTES_MAX = 1024 * 1024
 const NEWLINE = 0x0a
 const NOTHING = Buffer.alloc(0)
 
-/** Where the next group starts, and what must be written in front of it, in the same write. */
+/** Where the next group starts, and what must be written in front of it, in one write with it. */
 export interface RepairedTail {
   readonly offset: bigint
   readonly guard: '' | '\n'
 }
 
-/** Sees to it that the next line starts on a line of its own. */
+/** Makes sure that the next line starts on a line of its own. */
 export class TailRepair {
   readonly #counters: CountersView
   readonly #journal: GroupJournal
   readonly #onNotice: (notice: Notice) => void
-  /** Whether another process was still adding when it was last waited for. */
+  /** Whether another process was still adding at the end of the last wait. */
   #isGrowing = false
 
   constructor(counters: CountersView, journal: GroupJournal, onNotice: (notice: Notice) => void) {
@@ -69,14 +69,14 @@ export class TailRepair {
     return { offset, guard: this.#isGrowing ? '\n' : '' }
   }
 
-  /** The size once the file ends with a newline, or with a fragment that is waited for no longer. */
+  /** The size once the file ends with a newline, or with a fragment after its wait. */
   #settledSize(fd: number, openedSize: bigint): bigint {
     let size = openedSize
     let slices = this.#isGrowing ? 1 : SETTLE_MS_MAX / SETTLE_MS
     while (!isWhole(fd, size)) {
       sleep(SETTLE_MS)
-      // On a busy machine a write may stand still for longer. The kernel lets one write at a time into
-      // a file: one of nothing returns when the other is over.
+      // On a busy machine a write may stall for longer. The kernel lets one write at a time into a file,
+      // so an empty one returns when the other is over.
       writeSync(fd, NOTHING)
       const settled = fstatSync(fd, { bigint: true }).size
       this.#isGrowing = settled !== size
@@ -87,9 +87,9 @@ export class TailRepair {
   }
 
   /**
-   * Whether the disk may lose the newline that can be read back. After a failed sync, the one at the
-   * end of a sector may be lost with it, and the next line would follow upon what was before. Within a
-   * sector, what is appended takes the rest of it to the disk again.
+   * Whether the disk may lose the newline that can be read back. After a failed sync, a newline at the
+   * end of a sector may be lost with the sector, and the next line would continue the line before it.
+   * Within a sector, the next append takes the rest of the sector to the disk again.
    */
   #isAtRisk(size: bigint): boolean {
     return this.#journal.isTailAtRisk && size % SECTOR_BYTES === 0n && size > 0n
@@ -112,8 +112,8 @@ export function endsWithNewline(fd: number, size: bigint): boolean {
 }
 
 /**
- * Length of what follows the last newline in a file of `size` bytes; it may be longer than `bytes`, which
- * end at a mebibyte.
+ * Length of the fragment after the last newline in a file of `size` bytes; it may be longer than `bytes`,
+ * which end at a mebibyte.
  */
 export function fragmentBytes(fd: number, size: bigint): { bytes: number; mayBeLonger: boolean } {
   const end = Number(size)

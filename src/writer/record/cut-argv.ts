@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { invalidEvent } from '../../base/field-checks'
 import { STRING_LENGTH_BYTES, STRING_LENGTHS_OFFSET } from './record-layout'
 
-/** UTF-8 takes at most three bytes for a UTF-16 unit. */
+/** UTF-8 takes at most three bytes per UTF-16 unit. */
 export const UTF8_BYTES_PER_UNIT = 3
 /** Room for the last element of a cut argv: its text and its length word. */
 const CUT_MARK_BYTES = 256
@@ -16,11 +16,11 @@ const BACKSLASH = 0x5c
 const LINE_REST_UNITS = 1024
 /** Room for all strings of a line, escaped: the line must be a string itself. */
 const LINE_UNITS_MAX = constants.MAX_STRING_LENGTH - LINE_REST_UNITS
-/** A control character is six units in a line, `\u0001`; nothing is more for a byte. */
+/** A control character takes six units in a line, `\u0001`; no other byte takes more. */
 const LINE_UNITS_PER_BYTE = 6
 /**
- * An event that is no larger than this, at {@link UTF8_BYTES_PER_UNIT}, has a line that can be made,
- * whatever is escaped in it.
+ * The line of an event that is no larger than this, at {@link UTF8_BYTES_PER_UNIT}, can be made, whatever
+ * is escaped in it.
  */
 export const LINE_SAFE_BYTES = safeBytes(LINE_UNITS_MAX)
 
@@ -67,7 +67,7 @@ export function cutToSize(
   return [...argv.slice(0, kept), cutMark(argv.slice(kept))]
 }
 
-/** How many bytes a string takes in a record: its text and its length word. */
+/** The bytes of a string in a record: its text and its length word. */
 function encodedBytes(text: string): number {
   return STRING_LENGTH_BYTES + utf8Bytes(text)
 }
@@ -83,7 +83,7 @@ function lineUnits(text: string): number {
   return units
 }
 
-/** How many leading arguments fit into `room` bytes of a record, and `lineRoom` units of a line. */
+/** How many leading arguments fit into `room` bytes of a record and `lineRoom` units of a line. */
 function leading(argv: readonly string[], room: number, lineRoom: number): number {
   let bytes = 0
   let units = 0

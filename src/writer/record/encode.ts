@@ -123,7 +123,7 @@ export class EventEncoder {
   #code = 0
   #time = 0
   readonly #ids = Buffer.alloc(ALL_IDS_BYTES)
-  /** The first of them: Buffer.copy would make such a view for each event. */
+  /** The request's part of them: Buffer.copy would make such a view per event. */
   readonly #requestId = this.#ids.subarray(0, REQUEST_ID_BYTES)
   #number0: number | bigint = 0
   #number1: number | bigint = 0
@@ -211,11 +211,11 @@ export class EventEncoder {
     }
     view.setUint32(index + STRING_COUNT_OFFSET, this.#strings.count, true)
     this.#strings.writeLengths(view, index + STRING_LENGTHS_OFFSET)
-    // The room is at least that of the text, so this never stops short.
+    // There is room for the whole text, so this never stops short.
     const { text } = this.#strings
     const written = text === '' ? 0 : bytes.write(text, index + this.#fixedBytes, 'utf8')
     view.setUint32(index + TEXT_BYTES_OFFSET, written, true)
-    // An event of megabytes must not be held until the next one comes.
+    // An event of megabytes must not be kept until the next one comes.
     this.#strings.clear()
     return this.#fixedBytes + written
   }

@@ -1,6 +1,6 @@
 import { STRING_LENGTH_BYTES } from './record-layout'
 
-/** Room for the lengths of an event's strings: to begin with, and kept from one event to the next. */
+/** Room for the lengths of an event's strings: at first, and the most that is kept for the next event. */
 const CAPACITY_FIRST = 64
 const CAPACITY_KEPT_MAX = 4096
 
@@ -14,7 +14,7 @@ export class StringRun {
   #lengths = new Uint32Array(CAPACITY_FIRST)
   #count = 0
 
-  /** All strings, one behind the other. */
+  /** All strings, one after another. */
   get text(): string {
     return this.#text
   }

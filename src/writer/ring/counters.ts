@@ -1,5 +1,5 @@
 /*
- * What the drainer counts: 64-bit words that it alone writes, as indexes into `CountersView.counts`.
+ * The drainer's counts: 64-bit words that it alone writes, as indexes into `CountersView.counts`.
  */
 
 export const COUNT_GROUPS = 0
@@ -21,7 +21,7 @@ export const SYNC_BUCKETS = 10
 export const COUNTERS = 29
 
 /*
- * A histogram of the syncs with fixed limits, beside the one of perf_hooks: that one has the better
+ * A histogram of the syncs with fixed limits, beside the one of perf_hooks. The latter has the better
  * percentiles, but no counts that can be added up over time and over processes.
  */
 
@@ -29,7 +29,7 @@ const US = 1_000
 const MS = 1_000 * US
 const S = 1_000 * MS
 
-/** Upper limits in nanoseconds, inclusive, from a fast flash disk to a hung one; the last is none. */
+/** Upper limits in nanoseconds, inclusive, from a fast flash disk to a hung one; the last has none. */
 export const SYNC_LIMITS_NS = [
   50 * US,
   100 * US,

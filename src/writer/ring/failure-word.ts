@@ -8,7 +8,7 @@ import { codeOf } from '../../base/describe'
 /** The five stages at which the reference counts a failure, in the order of the data. */
 export const STAGES = ['folder', 'encode', 'open', 'write', 'sync'] as const
 
-/** A stage of the way of a line into the file. */
+/** A stage on a line's way into the file. */
 export type Stage = (typeof STAGES)[number]
 
 /** Reasons beside the kernel's own error numbers, which are below 0x1000. */
@@ -44,7 +44,7 @@ export function unpackFailure(word: number): Failure {
   return { stage, reason: word & 0xffff }
 }
 
-/** What a system call threw, as a failure of `stage`. */
+/** The error of a system call, as a failure of `stage`. */
 export function failureOf(stage: Stage, thrown: unknown): Failure {
   if (typeof thrown !== 'object' || thrown === null) return { stage, reason: REASON_UNKNOWN }
   if (codeOf(thrown) === 'ERR_ACCESS_DENIED') return { stage, reason: REASON_ACCESS_DENIED }

@@ -2,8 +2,8 @@ import { COUNTERS } from './counters'
 import { type RecordBytes, recordBytes } from './record-header'
 
 /**
- * The memory that both threads share: which word stands where, and who writes and reads it. No
- * algorithm stands here.
+ * The memory that both threads share: which word stands where, and who writes and reads it. This file
+ * has no algorithm.
  *
  * One SharedArrayBuffer holds, in this order:
  *
@@ -12,7 +12,7 @@ import { type RecordBytes, recordBytes } from './record-header'
  *     | 7 x 128 bytes | 5 x 128 bytes  | 9 x 128 bytes  | 5 x 8    | 29 x 8  | `capacity` bytes |
  *     +---------------+----------------+----------------+----------+---------+------------------+
  *
- * Each part has a view of its own, so that a class is handed no more than it may touch.
+ * Each part has a view of its own, so that a class gets no more than it may touch.
  *
  * A *position* counts the bytes of the record area for ever and wraps at 2^32; an *index* is
  * `position & (capacity - 1)`, an offset into the record area. Positions are compared only through
@@ -35,10 +35,10 @@ const STRIDE = 128 / Int32Array.BYTES_PER_ELEMENT
  * |--------------|----------------------|----------|--------------------------------------------|
  * | TAIL         | producer             | drainer  | end of the published records               |
  * | HEAD         | producer             | producer | everything before it is acknowledged       |
- * | FLUSH_UP_TO  | producer             | drainer  | do not wait for company before here        |
+ * | FLUSH_UP_TO  | producer             | drainer  | before it, do not wait for more events     |
  * | DURABLE      | drainer              | both     | everything before it has its outcome       |
  * | CORRUPTIONS  | drainer              | producer | how often the ring's bytes were no record  |
- * | CORRUPT_END  | drainer              | producer | end of what was given up for that          |
+ * | CORRUPT_END  | drainer              | producer | end of the stretch given up for that       |
  * | PARKED       | both, see wake-up.ts | both     | 1 while the drainer sleeps                 |
  */
 export const TAIL = 0 * STRIDE
@@ -74,9 +74,9 @@ export const DRAINER_WORKER = 1
 export const DRAINER_CALLER = 2
 
 /**
- * What a drainer leaves to its successor, as indexes into {@link JournalView.words}: the note of the
- * group that is being written, see log/group-journal.ts, and the descriptors that the worker has open,
- * see log/open-descriptors.ts. The holder of DRAINER writes and reads them.
+ * The words that a drainer leaves to its successor, as indexes into {@link JournalView.words}: the note
+ * of the group that is being written, see log/group-journal.ts, and the descriptors that the worker has
+ * open, see log/open-descriptors.ts. The holder of DRAINER writes and reads them.
  */
 export const JOURNAL_STATE = 0 * STRIDE
 /** First position of the group that is being written, and its end position. */
@@ -124,13 +124,13 @@ export interface SessionView {
   readonly session: Int32Array
 }
 
-/** What a drainer leaves to its successor. */
+/** The words that a drainer leaves to its successor. */
 export interface JournalView {
   readonly words: Int32Array
   readonly place: BigInt64Array
 }
 
-/** What the drainer counts, see counters.ts. */
+/** The drainer's counts, see counters.ts. */
 export interface CountersView {
   readonly counts: BigInt64Array
 }
@@ -150,7 +150,7 @@ const PLACE_BYTES = PLACE_WORDS * BigInt64Array.BYTES_PER_ELEMENT
 const COUNTER_BYTES = COUNTERS * BigInt64Array.BYTES_PER_ELEMENT
 const RECORD_AREA = CONTROL_BYTES + PLACE_BYTES + COUNTER_BYTES
 
-/** Views the shared memory. */
+/** Makes the views over `buffer`. */
 export function viewMemory(buffer: SharedArrayBuffer): SharedMemory {
   const wordsFrom = (start: number, length: number) =>
     new Int32Array(buffer, start * Int32Array.BYTES_PER_ELEMENT, length)
@@ -170,7 +170,7 @@ export function viewMemory(buffer: SharedArrayBuffer): SharedMemory {
   }
 }
 
-/** Beyond the upper one, the difference of two positions would not fit in 31 bits. */
+/** Above CAPACITY_MAX the difference of two positions would not fit in 31 bits. */
 const CAPACITY_MIN = 2 ** 10
 const CAPACITY_MAX = 2 ** 30
 

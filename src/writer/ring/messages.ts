@@ -2,13 +2,13 @@ import type { RecordableHistogram } from 'node:perf_hooks'
 import type { MessagePort } from 'node:worker_threads'
 
 /*
- * What crosses between the threads beside the ring's memory: to the worker the tasks of its sessions
- * and oversize records, from the drainer notices.
+ * The messages between the threads, beside the ring's memory: the worker gets the tasks of its sessions
+ * and oversize records, the drainer sends notices.
  *
  * The worker drains in *sessions*: a piscina task that runs while there are events and for a linger
  * after the last one, then returns. A task that never returned would keep the process alive for
- * ever; between sessions an idle writer holds nothing. Inside a session a wake-up costs a notify,
- * starting one costs a message and half a millisecond.
+ * ever; between sessions an idle writer holds nothing. Within a session a wake-up costs a notify;
+ * starting a session costs a message and half a millisecond.
  */
 
 /** How long a session outlives its last event. */
@@ -17,10 +17,10 @@ export const SESSION_LINGER_MS = 50
 /** How a group is made durable; `none` leaves that to the kernel. */
 export type SyncMethod = 'fdatasync' | 'fsync' | 'none'
 
-/** What is done about a file that others could tamper with. */
+/** How to treat a file that others could tamper with. */
 export type OnUnsafeFile = 'warn' | 'fail'
 
-/** What the drainer needs to know of the options and the policy to open and sync the log. */
+/** The options and the policy, as far as the drainer needs them to open and sync the log. */
 export interface LogFileOptions {
   /** Absolute. */
   readonly path: string
@@ -29,28 +29,28 @@ export interface LogFileOptions {
   readonly onUnsafeFile: OnUnsafeFile
   readonly syncMethod: SyncMethod
   /**
-   * Whether what a worker has open stays open when it ends. It does if the calling thread is the main
-   * one. Below a thread that tracks its descriptors Node closes them, and their numbers become other
-   * files': they are worth nothing then.
+   * Whether a worker's descriptors stay open when it ends. They do if the calling thread is the main
+   * one. Below a thread that tracks its descriptors Node closes them, and their numbers become those of
+   * other files.
    */
   readonly descriptorsOutlive: boolean
 }
 
-/** What a drainer needs, in a form that can be posted to a worker. */
+/** The drainer's configuration, in a form that can be posted to a worker. */
 export interface DrainConfig {
   readonly ring: SharedArrayBuffer
   readonly sink: LogFileOptions
-  /** Events a group at most. */
+  /** Events per group at most. */
   readonly maxEvents: number
-  /** Bytes of lines a group at most; a single longer line is a group of its own. */
+  /** Bytes of lines per group at most; a single longer line is a group of its own. */
   readonly maxBytes: number
-  /** Milliseconds to wait for company. */
+  /** Milliseconds to wait for more events. */
   readonly maxDelayMs: number
   /** Milliseconds to go on trying after an I/O failure. */
   readonly retryForMs: number
-  /** Events a group; recorded once a group. */
+  /** Events per group; recorded once per group. */
   readonly groupEvents: RecordableHistogram
-  /** Nanoseconds a sync. */
+  /** Nanoseconds per sync. */
   readonly syncNs: RecordableHistogram
 }
 
@@ -60,7 +60,7 @@ export interface OversizeRecord {
   readonly buffer: SharedArrayBuffer
 }
 
-/** What a session is started with. */
+/** The task that starts a session. */
 export interface SessionTask {
   readonly config: DrainConfig
   /** Brings further {@link OversizeRecord}s to the worker, and each {@link Notice} back. */
@@ -83,14 +83,14 @@ export interface TornTail {
 /** The file was opened and is written to, but others could tamper with it. */
 interface UnsafeFile {
   readonly kind: 'unsafe-file'
-  /** REASON constants of failure.ts. */
+  /** REASON constants of failure-word.ts. */
   readonly reasons: readonly number[]
 }
 
 /** The `diagnostics_channel` on which each {@link AuditGroup} is published. */
 export const GROUP_CHANNEL = 'x0x-exec-audit:group'
 
-/** What `diagnostics_channel` publishes on `x0x-exec-audit:group`: one group of one audit. */
+/** The message of `diagnostics_channel` on `x0x-exec-audit:group`: one group of one audit. */
 export interface AuditGroup {
   /** Absolute path of the log. */
   readonly path: string
@@ -109,8 +109,8 @@ export interface GroupNotice extends Omit<AuditGroup, 'path'> {
   readonly kind: 'group'
 }
 
-/** What an operator is warned of. */
+/** A notice that an operator is warned about. */
 export type Alert = TornTail | UnsafeFile
 
-/** What the drainer tells that is not about one event. */
+/** A report of the drainer that is not about one event. */
 export type Notice = Alert | GroupNotice

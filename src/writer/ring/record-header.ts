@@ -1,6 +1,6 @@
 /**
  * A record. Its first 16 bytes belong to the ring, the rest to the codec. The encoded text stands
- * at the end, in one run, so that it is written and decoded by one native call each.
+ * at the end, in one run, so that one native call writes it and one decodes it.
  *
  *      0                   1                   2                   3
  *      0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -16,8 +16,8 @@
  *  40 | fields of the event's type, below                             |
  *     +---------------------------------------------------------------+
  *
- * A padding record is only its length and {@link PADDING_STAMP}: it fills the end of the record area
- * when the next record does not fit there.
+ * A padding record has only a length and {@link PADDING_STAMP}: it fills the end of the record area if
+ * the next record does not fit there.
  */
 const RECORD_ALIGNMENT = 8
 export const LENGTH_OFFSET = 0
@@ -31,7 +31,7 @@ export const REQUEST_ID_OFFSET = 24
 /** The shortest record: a reopen, or an oversize reference without its fields. */
 export const RECORD_HEADER_BYTES = 40
 
-/** Record types. Zero is none of them, so that an empty slot is never taken for a record. */
+/** Record types. None is zero, so that an empty slot is never taken for a record. */
 export const TYPE_REQUEST = 1
 export const TYPE_STARTED = 2
 export const TYPE_WARNING = 3
@@ -44,7 +44,7 @@ export const RECORD_TYPES = 8
 const STAMP = 0x5eb1a9d3
 export const PADDING_STAMP = 0x0fadd1f6
 
-/** The stamp of a record of `length` bytes at `position`. A slot that was not rewritten has another. */
+/** The stamp of a record of `length` bytes at `position`. A stale slot has another one. */
 export function stampOf(length: number, position: number): number {
   return (length ^ position ^ STAMP) >>> 0
 }
@@ -54,7 +54,7 @@ export function align(length: number): number {
   return (length + (RECORD_ALIGNMENT - 1)) & -RECORD_ALIGNMENT
 }
 
-/** Bytes with the two views that the codec and the ring read and write them through. */
+/** Bytes, with the two views through which the codec and the ring read and write them. */
 export interface RecordBytes {
   readonly view: DataView
   readonly bytes: Buffer

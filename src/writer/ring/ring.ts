@@ -36,7 +36,7 @@ import { moveDurable } from './wake-up'
  * does only for positions at or below `durable`; the drainer does not read below `durable` again.
  */
 
-/** What {@link RingProducer.tryClaim} answers when the record does not fit now. */
+/** Returned by {@link RingProducer.tryClaim} if the record does not fit now. */
 export const INSUFFICIENT_CAPACITY = -1
 
 /** The calling thread's end of the ring. One thread may hold it. */
@@ -71,7 +71,7 @@ export class RingProducer {
     return this.#head
   }
 
-  /** Bytes between head and tail: published and not yet acknowledged. */
+  /** Bytes between head and tail: published, and not yet acknowledged. */
   get usedBytes(): number {
     return positionDelta(this.#tail, this.#head)
   }
@@ -119,7 +119,7 @@ export class RingProducer {
     return position
   }
 
-  /** Fills the end of the record area when the claim wrapped to its start; returns the position. */
+  /** Fills the end of the record area if the claim wrapped to its start; returns the position. */
   #pad(claimedIndex: number): number {
     const index = this.#tail & (this.capacity - 1)
     if (index === claimedIndex) return this.#tail
@@ -135,7 +135,7 @@ export class RingProducer {
     return Atomics.load(this.#words, DURABLE)
   }
 
-  /** Whether `position` lies in what is published and not released, or at an end of it. */
+  /** Whether `position` lies between head and tail, either end included. */
   isPublished(position: number): boolean {
     const distance = positionDelta(position, this.#head)
     return distance >= 0 && distance <= this.usedBytes
@@ -157,8 +157,8 @@ export class RingProducer {
   }
 
   /**
-   * Whether the drainer has given up a stretch of the ring that ends after `head`, and so which
-   * records below `durable` (passed in, read before this call) were written is not known.
+   * Whether the drainer gave up a stretch of the ring that ends after `head`. It is then unknown which
+   * records below `durable` were written. `durable` is to be read before this call.
    */
   corruption(durable: number): boolean {
     const corruptions = Atomics.load(this.#words, CORRUPTIONS)
@@ -177,14 +177,14 @@ export class RingProducer {
   }
 }
 
-/** What {@link RingConsumer.next} answers when there is no record to read. */
+/** Returned by {@link RingConsumer.next} if there is no record to read. */
 export const EMPTY = -1
-/** What {@link RingConsumer.next} answers when the bytes at its position are no record. */
+/** Returned by {@link RingConsumer.next} if the bytes at its position are no record. */
 export const CORRUPT = -2
 
 /**
- * The drainer's end of the ring. It reads from a private copy: decoding UTF-8 from bytes that
- * another thread could change crashes the process, so not even a bug may let that happen.
+ * The drainer's end of the ring. It reads from a private copy. Decoding UTF-8 from bytes that another
+ * thread changes crashes the process, and not even a bug may make that possible.
  */
 export class RingConsumer {
   /** The private copy; indexes are those of the ring. */
@@ -194,7 +194,7 @@ export class RingConsumer {
   #read: number
   #copied: number
 
-  /** Starts where the drainer before it stopped: at the durable position. */
+  /** Starts at the durable position, up to which the previous drainer came. */
   constructor(ring: RingView) {
     this.#ring = ring
     this.#mask = ring.capacity - 1
@@ -203,7 +203,7 @@ export class RingConsumer {
     this.#copied = this.#read
   }
 
-  /** Goes back, or forward, to the durable position: what came before has its outcome. */
+  /** Moves, in either direction, to the durable position: every record before it has its outcome. */
   restart(): void {
     this.#read = this.durablePosition
     this.#copied = this.#read
@@ -219,19 +219,19 @@ export class RingConsumer {
     return Atomics.load(this.#ring.words, DURABLE)
   }
 
-  /** The tail that the last {@link refill} has seen. */
+  /** The tail that the last {@link refill} saw. */
   get copiedPosition(): number {
     return this.#copied
   }
 
-  /** Copies what was published since the last call; whether there was anything. */
+  /** Copies what was published since the last call; returns whether there was anything. */
   refill(): boolean {
     const tail = Atomics.load(this.#ring.words, TAIL)
     const fresh = positionDelta(tail, this.#copied)
     const { capacity, records } = this.#ring
     const from = this.#copied & this.#mask
     this.#copied = tail
-    // Positions that contradict each other are for `next` to refuse.
+    // `next` refuses positions that contradict each other.
     if (fresh <= 0 || fresh > capacity) return fresh !== 0
     const first = Math.min(fresh, capacity - from)
     records.bytes.copy(this.records.bytes, from, from, from + first)
@@ -241,7 +241,7 @@ export class RingConsumer {
 
   /**
    * Index of the record at the read position, {@link EMPTY} or {@link CORRUPT}. Steps over padding.
-   * Does not advance: asking twice gives the same answer.
+   * Does not advance: a second call returns the same.
    */
   next(): number {
     for (;;) {
@@ -265,8 +265,9 @@ export class RingConsumer {
   }
 
   /**
-   * Whether padding starts at `index`. Its stamp alone does not tell: a record has the same one at one
-   * position in 2^32. But padding ends where the record area does, and such a record's length is odd.
+   * Whether padding starts at `index`. Its stamp alone does not prove it, since a record can have that
+   * stamp at one position in 2^32. But padding ends where the record area does, and the length of such a
+   * record is odd.
    */
   #isPadding(index: number): boolean {
     const { view } = this.records
@@ -274,7 +275,7 @@ export class RingConsumer {
     return isStamped && view.getUint32(index + LENGTH_OFFSET, true) === this.#ring.capacity - index
   }
 
-  /** Steps over the record that {@link next} has returned. */
+  /** Steps over the record that {@link next} returned. */
   advance(): void {
     const length = this.records.view.getUint32((this.#read & this.#mask) + LENGTH_OFFSET, true)
     this.#read = (this.#read + align(length)) | 0
@@ -282,7 +283,7 @@ export class RingConsumer {
 
   /**
    * Gives up everything up to the copied tail, after {@link CORRUPT}: without a length there is no
-   * next record. The producer fails all that it has published there, see {@link RingProducer.corruption}.
+   * next record. The producer fails all records there, see {@link RingProducer.corruption}.
    */
   skipToTail(): void {
     this.#read = this.#copied
@@ -311,7 +312,7 @@ export class RingConsumer {
     }
   }
 
-  /** Moves the durable position, and wakes whoever waits for it. */
+  /** Moves the durable position, and wakes the producer if it waits for it. */
   publish(position: number): void {
     moveDurable(this.#ring, position)
   }

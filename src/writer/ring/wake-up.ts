@@ -13,8 +13,8 @@ import { DURABLE, FLUSH_UP_TO, PARKED, type RingView, TAIL } from './memory-map'
  * holds for the other words that the producer changes before it calls `unpark`: FLUSH_UP_TO and
  * CLOSING.
  *
- * Drainer to producer. The word that is waited on is the one that changes: the producer waits for
- * DURABLE to differ from a value it has seen, blocking or through the event loop. Both kinds of wait
+ * Drainer to producer. The producer waits on the word that changes: it waits for DURABLE to differ
+ * from a value it has seen, blocking or through the event loop. Both kinds of wait
  * compare and fall asleep as one step, so a store that comes before is seen, and one that comes after
  * is followed by a notify that wakes it. The notify has no count: with one, a pending `waitAsync`
  * could take the wake-up that a blocking wait needs.
@@ -29,7 +29,7 @@ export function unpark({ words }: RingView): void {
 /**
  * Sleeps until {@link unpark}, at most `timeoutMs` milliseconds. Called by the drainer.
  * @param seenTail the tail the drainer has dealt with; if it has moved since, there is no sleep
- * @param mayPark asked after PARKED is set: false when another word has changed in the meantime
+ * @param mayPark called after PARKED is set; false if another word has changed in the meantime
  * @returns false when the time ran out
  */
 export function park(
@@ -47,13 +47,13 @@ export function park(
   return isWoken
 }
 
-/** Asks the drainer not to wait for company before `position`, and wakes it. */
+/** Asks the drainer not to wait for more events before `position`, and wakes it. */
 export function flushUpTo(ring: RingView, position: number): void {
   Atomics.store(ring.words, FLUSH_UP_TO, position)
   unpark(ring)
 }
 
-/** Moves the durable position, and wakes whoever waits for it. Called by the drainer. */
+/** Moves the durable position, and wakes the producer if it waits for it. Called by the drainer. */
 export function moveDurable({ words }: RingView, position: number): void {
   Atomics.store(words, DURABLE, position)
   Atomics.notify(words, DURABLE)

@@ -11,7 +11,7 @@ export type Death = 'throw' | 'uncaught' | 'exit' | 'memory'
 export interface DyingWorker {
   readonly death: Death
   readonly seed: number
-  /** It dies at one of so many of its calls, drawn anew for each life. */
+  /** It dies at one of this many of its calls, drawn anew for each life. */
   readonly within: number
   /** Gains a byte with each death. */
   readonly deaths: string
@@ -22,7 +22,7 @@ export interface DyingWorker {
  * the disk's, so 'throw' has only those around it: between groups, and before and after a group's outcome
  * is published.
  *
- * None dies while it asks the error probe of a group, see group-journal.ts: if one does, the group is
+ * None dies while it syncs the error probe of a group, see group-journal.ts: if one does, the group is
  * doubted and written twice, and nothing else is promised.
  */
 const SOURCE = `

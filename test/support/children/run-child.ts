@@ -14,7 +14,7 @@ export interface ChildEnd {
 
 const ROOT = join(__dirname, '../../..')
 
-/** What every script may use: the built package, the log's path, and the ways to wait. */
+/** The preamble of every script: the built package, the log's path, and the ways to wait. */
 const PRELUDE = `
 ${WAITING}
 const { ExecAudit, ExecDiagnostics } = require(${JSON.stringify(join(ROOT, 'dist'))})

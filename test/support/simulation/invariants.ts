@@ -8,7 +8,7 @@ export interface Run {
   readonly events: readonly SimulatedEvent[]
   readonly reported: readonly ReportedFragment[]
   readonly unreported: ReadonlySet<string>
-  /** When something happened after which a group is written again, in calls of the disk. */
+  /** The moments after which a group is written again, in calls of the disk. */
   readonly excusedAt: readonly number[]
   /** Whether nobody else has touched the files, and the power stayed on. */
   readonly isQuiet: boolean
@@ -81,8 +81,8 @@ function checkLine(
 
 /**
  * The events stand in the order of the calls, over all files: the first copies of all, and the last
- * copies of the durable ones. (A group whose sync has failed may be followed by a part of itself; where
- * others write in between, or the power fails, its first copy may be without its beginning.)
+ * copies of the durable ones. (A group whose sync has failed may be followed by a part of itself; if
+ * others write in between, or the power fails, its first copy may lack its beginning.)
  */
 function checkOrder(
   events: readonly SimulatedEvent[],

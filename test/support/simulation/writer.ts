@@ -78,7 +78,7 @@ class TracedSettlement extends Settlement {
   }
 }
 
-/** Failures are looked at in the ring, and nobody is told of them. */
+/** The simulation looks at failures in the ring itself. */
 const NO_REPORTER = { note: () => undefined, noteSuccess: () => undefined }
 
 /**
@@ -166,12 +166,12 @@ export class SimulatedWriter {
     this.#submit(undefined)
   }
 
-  /** What the calling thread does when it hears of progress. */
+  /** The calling thread learns of progress. */
   settle(): void {
     this.#settlement.settle()
   }
 
-  /** Has the drainer wait no longer for company. */
+  /** Asks the drainer not to wait for more events. */
   flush(): void {
     flushUpTo(this.memory.ring, this.#ring.tailPosition)
   }
@@ -232,7 +232,7 @@ export class SimulatedWriter {
       this.#admission.releaseBefore(this.#ring.headPosition)
       if (this.#admission.promote()) this.flush()
     }
-    // The simulation says when the calling thread hears of progress.
+    // The simulation decides when the calling thread notices that the durable position has moved.
     const events = { onFreed, onMoved: () => undefined }
     return new TracedSettlement(this.memory.ring, this.#ring, options, NO_REPORTER, events)
   }
@@ -324,7 +324,7 @@ export class SimulatedWriter {
     return result
   }
 
-  /** Sees to it that a thread's end leaves no descriptor that nobody knows of. */
+  /** Checks that a thread's end leaves no descriptor that nobody knows about. */
   #bury(closing: ReadonlySet<number>): void {
     this.deaths++
     this.#disk.trace.push('  death')
@@ -343,7 +343,7 @@ export class SimulatedWriter {
     const known = new Set([...words, noted?.fd, noted?.probe])
     for (const fd of this.#disk.openDescriptors('worker')) {
       if (known.has(fd) || this.#lostDescriptors.has(fd)) continue
-      assert(closing.has(fd), `nobody knows of descriptor ${fd} after the thread's end`)
+      assert(closing.has(fd), `nobody knows about descriptor ${fd} after the thread's end`)
       this.#lostDescriptors.add(fd)
     }
   }

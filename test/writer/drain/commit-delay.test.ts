@@ -2,7 +2,7 @@ import { CommitDelay } from '../../../src/writer/drain/commit-delay'
 import { allocateMemory, FLUSH_UP_TO } from '../../../src/writer/ring/memory-map'
 
 const SLOW_MS = 10
-/** A ring in which nothing arrives, of which 64 bytes were seen. */
+/** A ring in which nothing arrives, and 64 bytes of which were seen. */
 const QUIET = { copiedPosition: 64, refill: () => false }
 const BUSY = { copiedPosition: 64, refill: () => true }
 
@@ -40,17 +40,17 @@ describe('CommitDelay, for lingering', () => {
   it.each([
     [64, 0],
     [8, 0],
-    // Before the group, and from the lap before.
+    // Before the group, and from the previous lap.
     [0, 5],
     [128, 5],
-  ])('with a flush asked for up to %d waits for %d ms', (flushUpTo, waitMs) => {
+  ])('with flushUpTo(%d) waits for %d ms', (flushUpTo, waitMs) => {
     const delay = newDelay({ maxDelayMs: 5, flushUpTo })
     expect(delay.waitMs(group(1), QUIET, 0)).toBe(waitMs)
   })
 })
 
 describe('CommitDelay, for returning callers', () => {
-  it('expects the acknowledged ones beside those that wait already, and nobody more', () => {
+  it('expects the acknowledged callers beside those that wait already, and no others', () => {
     const delay = newDelay()
     delay.acknowledged(3, SLOW_MS, 0)
     expect([2, 3, 4, 5, 6].map((events) => isWaiting(delay, events))).toEqual([
@@ -59,14 +59,14 @@ describe('CommitDelay, for returning callers', () => {
     ])
   })
 
-  it('waits for the first by a share of the sync, from the acknowledgement', () => {
+  it('waits for the first one for a share of the sync, from the acknowledgement on', () => {
     const delay = newDelay()
     delay.acknowledged(3, SLOW_MS, 500)
     const waits = [500, 501, 502, 503].map((now) => delay.waitMs(group(1), QUIET, now))
     expect(waits).toEqual([2, 1, 0, 0])
   })
 
-  it('waits for all by a larger share, as long as they keep coming', () => {
+  it('waits for all for a larger share, as long as they keep coming', () => {
     const delay = newDelay()
     delay.acknowledged(3, SLOW_MS, 500)
     const goesOn = [507.5, 507.6].map((now) => delay.isBurstGoingOn(group(1), BUSY, now))
@@ -89,7 +89,7 @@ describe('CommitDelay, for returning callers', () => {
     expect(isWaiting(delay, 1)).toBe(true)
   })
 
-  it('does not wait with a group that another drainer had begun, nor when a flush is asked for', () => {
+  it('does not wait with a group that another drainer had begun, nor after flushUpTo()', () => {
     const delay = newDelay()
     delay.acknowledged(3, SLOW_MS, 0)
     expect(delay.waitMs(group(1, { until: 128 }), QUIET, 0)).toBe(0)
@@ -98,13 +98,13 @@ describe('CommitDelay, for returning callers', () => {
     expect(isWaiting(flushed, 1)).toBe(false)
   })
 
-  it('waits again and again as long as they come', () => {
+  it('keeps waiting for group after group as long as they come', () => {
     const delay = newDelay()
     const rounds = Array.from({ length: 50 }, () => round(delay, 4, 4, 6))
     expect(rounds).toEqual(Array.from({ length: 50 }, () => true))
   })
 
-  it('skips ever more groups, up to 16, while they do not come', () => {
+  it('skips more and more groups, up to 16, while they do not come', () => {
     const delay = newDelay()
     const rounds = Array.from({ length: 100 }, () => round(delay, 4, 4, 5))
     const waits = rounds.flatMap((areAwaited, index) => (areAwaited ? [index] : []))
@@ -118,7 +118,7 @@ describe('CommitDelay, for returning callers', () => {
     expect(rounds).toEqual([true, true, false, true, false])
   })
 
-  it('does not count those as missing for whom no group had to wait', () => {
+  it('does not count callers as missing if no group had to wait for them', () => {
     const delay = newDelay()
     delay.acknowledged(4, SLOW_MS, 0)
     delay.completed(1)
@@ -134,7 +134,7 @@ describe('CommitDelay, for the rest of a burst', () => {
     return delay
   }
 
-  it('looks on only after a group of several events, and for an event of this one', () => {
+  it('watches only after a group of several events, and with an event in this one', () => {
     const burst = delayAfter(2)
     expect([0, 1].map((events) => burst.isBurstGoingOn(group(events), BUSY, 0))).toEqual([
       ...[false, true],
@@ -144,7 +144,7 @@ describe('CommitDelay, for the rest of a burst', () => {
     expect(burst.isBurstGoingOn(group(1, { until: 128 }), BUSY, 0)).toBe(false)
   })
 
-  it('looks on for 0.2 ms from the first event', () => {
+  it('watches for 0.2 ms from the first event', () => {
     const goesOn = [100.2, 100.3].map((now) =>
       delayAfter(2).isBurstGoingOn(group(1, { firstAt: 100 }), BUSY, now),
     )

@@ -51,7 +51,7 @@ describe('Group', () => {
     expect([begun.tryReopen(), begun.isReopen]).toEqual([false, false])
   })
 
-  it('that another drainer had begun ends where it did, whatever the limits are', () => {
+  it('that another drainer had begun ends at the noted position, whatever the limits are', () => {
     const group = newGroup({ maxEvents: 1, maxBytes: 1 }, 128)
     expect([group.tryAdd(LINE), group.tryAdd(LINE)]).toEqual([true, true])
     expect([64, 127, 128, 192].map((read) => group.isFull(read))).toEqual([

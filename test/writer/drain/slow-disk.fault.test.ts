@@ -15,25 +15,25 @@ const SLOW = `fdatasync:delay_enter=${SLOW_MS * 1_000}:when=2`
 const HUNG = 'fdatasync:delay_enter=600000000:when=2+'
 
 /**
- * How late the event loop's timers usually are at most, beyond what the machine makes of it without any
- * load; and how late they ever are, beyond those of a thread that has nothing to do with the audit: a loop
- * that waits for the disk once is late by seconds, and where the machine stands still both are.
+ * How late the event loop's timers usually are at most, beyond their delay on this machine without any
+ * load; and how late they ever are, beyond those of a thread that has nothing to do with the audit. A loop
+ * that waits for the disk once is late by seconds; if the machine stands still, both are.
  */
 const USUAL_DELAY_MS = 50
 const ANY_DELAY_MS = SLOW_MS / 2
-/** What `exitDrainMs` and `maxBlockMs` are where they are not given. */
+/** The defaults of `exitDrainMs` and `maxBlockMs`. */
 const DEFAULT_LIMIT_MS = 10_000
 const RSS_GROWTH_BYTES = 128 * 1024 * 1024
 
 /**
- * After a first durable event, records the others in bursts while the disk is slow, and says what came
- * of each and how the event loop and the memory fared.
+ * After a first durable event, records the others in bursts while the disk is slow, and reports the outcome
+ * of each, the delays of the event loop and the memory used.
  */
 const LOAD = `
 const { monitorEventLoopDelay } = require('node:perf_hooks')
 const { once } = require('node:events')
 const { Worker } = require('node:worker_threads')
-/** A thread that answers with how late its own timers ever were. */
+/** A thread that reports how late its own timers ever were. */
 const BYSTANDER = \`
 const { monitorEventLoopDelay } = require('node:perf_hooks')
 const { parentPort } = require('node:worker_threads')
@@ -97,7 +97,7 @@ interface LoadResult {
   readonly codes: readonly string[]
 }
 
-/** That the calling thread has felt nothing of the disk. */
+/** Expects that the disk did not hold up the calling thread. */
 function expectUndisturbed({ noiseMs, usualMs, maxMs, stillMs, rssBytes }: LoadResult): void {
   expect(usualMs).toBeLessThan(USUAL_DELAY_MS + 3 * noiseMs)
   expect(maxMs).toBeLessThan(ANY_DELAY_MS + stillMs)
@@ -116,7 +116,7 @@ describe('a disk', () => {
     mounted = dir.path('disk')
   })
 
-  /** Lets a frozen file system go on; no more when it is not frozen. */
+  /** Thaws a frozen file system; does nothing if it is not frozen. */
   const thaw = () => {
     try {
       privileged('fsfreeze', '-u', mounted)
@@ -132,7 +132,7 @@ describe('a disk', () => {
   const log = () => readFileSync(dir.path('exec.log'), 'utf8')
 
   itWithStrace.each(['wait', 'fail'] as const)(
-    "that takes 5 s for a sync, onFull '%s': what fits is kept, the rest fails, nobody blocks",
+    "that takes 5 s for a sync, onFull '%s': events that fit are kept, the rest fails, no call blocks",
     async (onFull) => {
       const child = start(
         `load({ onFull: '${onFull}' }).then(async ({ audit, outcomes, result, from }) => {

@@ -8,14 +8,14 @@ import { itWithMounts, output, privileged, unmount } from '../../support/privile
 import { useTempDir } from '../../support/temp-dir'
 import { until } from '../../support/waiting'
 
-/** EXT4_IOC_SHUTDOWN with no flush of the journal: what was not synced is lost, and all I/O fails. */
+/** EXT4_IOC_SHUTDOWN without a flush of the journal: unsynced data is lost, and all I/O fails. */
 const SHUTDOWN = `
 open(my $folder, '<', $ARGV[0]) or die $!;
 my $flags = pack('L', 2);
 ioctl($folder, 0x8004587d, $flags) or die $!;
 `
 
-/** Codes of the errors that the warnings tell of. */
+/** Codes of the errors in the warnings. */
 const causes = ({ warned }: AuditUnderTest) =>
   new Set(warned.map(({ object: { err } }) => Object(err instanceof Error && err.cause).code))
 
@@ -63,9 +63,9 @@ describe('a disk that breaks under load, and is repaired', () => {
   ]
 
   /**
-   * Every durable event is in the file, and whatever is there is whole. Excused are those that were in
-   * flight when the disk broke: ext4 may answer 0 to the fdatasync of that very moment and lose what it
-   * was for, as a bare write and fdatasync show.
+   * Every durable event is in the file, and every line there is whole. Events that were in flight when the
+   * disk broke are excused: ext4 may return 0 for the fdatasync of that very moment and lose its bytes, as
+   * a bare write and fdatasync show.
    */
   const expectKept = (outcomes: readonly AuditOutcome[], inFlight: readonly number[]) => {
     // After a failed sync a line may have a blank one before it.
@@ -90,33 +90,36 @@ describe('a disk that breaks under load, and is repaired', () => {
     return inFlight
   }
 
-  itWithMounts.each(FAULTS)('%s (%s): fails what follows, and recovers', async (_, errno, fail) => {
-    const tested = openAudit(path())
-    const { audit, diagnostics } = tested
-    const broken = startLoad(tested)
-    const inFlight = await breakUnderLoad(tested, broken, fail)
-    await until('nothing fails', () => audit.stats().events.failed > 1_000)
-    const outcomes = await broken.stop()
-    const { failures, events } = audit.stats()
-    const failed = outcomes.filter((outcome) => outcome === 'failed').length
-    const { folder, open, write, sync } = failures
-    const counts = [events.failed, diagnostics.auditFailures, folder + open + write + sync]
-    expect(counts).toEqual([failed, failed, failed])
-    // What was in flight may fail with EIO, whatever is said afterwards.
-    expect(new Set([...causes(tested), 'EIO'])).toEqual(new Set([errno, 'EIO']))
-    expect(causes(tested)).toContain(errno)
+  itWithMounts.each(FAULTS)(
+    '%s (%s): fails the events that follow, and recovers',
+    async (_, errno, fail) => {
+      const tested = openAudit(path())
+      const { audit, diagnostics } = tested
+      const broken = startLoad(tested)
+      const inFlight = await breakUnderLoad(tested, broken, fail)
+      await until('nothing fails', () => audit.stats().events.failed > 1_000)
+      const outcomes = await broken.stop()
+      const { failures, events } = audit.stats()
+      const failed = outcomes.filter((outcome) => outcome === 'failed').length
+      const { folder, open, write, sync } = failures
+      const counts = [events.failed, diagnostics.auditFailures, folder + open + write + sync]
+      expect(counts).toEqual([failed, failed, failed])
+      // Events in flight may fail with EIO, whatever error follows.
+      expect(new Set([...causes(tested), 'EIO'])).toEqual(new Set([errno, 'EIO']))
+      expect(causes(tested)).toContain(errno)
 
-    await repair()
-    const repaired = startLoad(tested, outcomes)
-    const enough = events.succeeded + 1_000
-    await until('it does not recover', () => audit.stats().events.succeeded > enough)
-    await repaired.stop()
-    expect(audit.stats().events.failed).toBe(failed)
-    expectKept(outcomes, inFlight)
-  })
+      await repair()
+      const repaired = startLoad(tested, outcomes)
+      const enough = events.succeeded + 1_000
+      await until('it does not recover', () => audit.stats().events.succeeded > enough)
+      await repaired.stop()
+      expect(audit.stats().events.failed).toBe(failed)
+      expectKept(outcomes, inFlight)
+    },
+  )
 
   itWithMounts.each(FAULTS)(
-    '%s (%s): with retryForMs all that follows is held, and durable after the repair',
+    '%s (%s): with retryForMs the events that follow are held, and durable after the repair',
     async (_, __, fail) => {
       const tested = openAudit(path(), { retryForMs: 60_000 })
       const { audit } = tested

@@ -20,13 +20,13 @@ describe('a full disk', () => {
     privileged('mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', mounted)
   })
 
-  /** Leaves only so many bytes free. */
+  /** Leaves only this many bytes free. */
   const fill = (freeBytes: number) =>
     writeFileSync(`${mounted}/fill`, Buffer.alloc(65_536 - freeBytes))
   const read = () => readFileSync(`${mounted}/exec.log`, 'utf8')
 
   itWithMounts(
-    'fails what does not fit; when space returns, the fragment is closed and kept',
+    'fails events that do not fit; when space returns, the fragment is closed and kept',
     async () => {
       const { audit, warned, diagnostics } = openAudit(`${mounted}/exec.log`)
       await audit.started(startedEvent({ pid: 0 }))
@@ -49,12 +49,12 @@ describe('a full disk', () => {
     },
   )
 
-  itWithMounts('that has room again is told of once, and not by a reopen', async () => {
+  itWithMounts('that has room again is reported once, and not by a reopen', async () => {
     const { audit, warned } = openAudit(`${mounted}/exec.log`)
     await audit.started(startedEvent())
     writeFileSync(`${mounted}/exec.log`, Buffer.alloc(65_536, '\n'))
     expect(await audit.started(startedEvent())).toBe('failed')
-    // Nothing is written for it, so it says nothing of the room.
+    // A reopen writes nothing, so it does not show whether there is room.
     expect(await audit.reopen()).toBe('durable')
     expect(await audit.started(startedEvent())).toBe('failed')
     expect(warned.map(({ object }) => object.code)).toEqual(Array(2).fill('AUDIT_WRITE_FAILED'))
@@ -63,8 +63,8 @@ describe('a full disk', () => {
     expect(await audit.started(startedEvent())).toBe('durable')
     expect(await audit.started(startedEvent())).toBe('durable')
     expect(warned.slice(2).map(({ object }) => object.code)).toEqual(['AUDIT_RECOVERED'])
-    const told = `exec audit: ${mounted}/exec.log takes events again: 2 failed within`
-    expect(warned[2]?.message.replace(/ \d+ ms$| \d+\.\d s$/, '')).toBe(told)
+    const reported = `exec audit: ${mounted}/exec.log takes events again: 2 failed within`
+    expect(warned[2]?.message.replace(/ \d+ ms$| \d+\.\d s$/, '')).toBe(reported)
     expect(audit.stats().warnings.byCode.AUDIT_RECOVERED).toBe(1)
   })
 
@@ -73,7 +73,7 @@ describe('a full disk', () => {
     const line = startedLine(0)
     await audit.started(startedEvent({ pid: 0 }))
     fill(PAGE_BYTES)
-    // So many lines with a digit more that the page ends where the last newline would stand.
+    // The number of lines with an extra digit is such that the page ends where the last newline would stand.
     const lines = Math.floor((PAGE_BYTES + 1) / line.length)
     const pids = Array.from({ length: lines - 1 }, (_, i) =>
       i < PAGE_BYTES + 1 - lines * line.length ? 10 : 1,
@@ -88,8 +88,8 @@ describe('a full disk', () => {
     expect(read()).toBe(text + startedLine(999))
     await audit.close()
     const offset = text.length - line.length
-    const told = warned.filter(({ object }) => object.code === 'AUDIT_TORN_TAIL')
-    expect(told.map(({ message }) => message)).toEqual([
+    const reported = warned.filter(({ object }) => object.code === 'AUDIT_TORN_TAIL')
+    expect(reported.map(({ message }) => message)).toEqual([
       `exec audit: ${mounted}/exec.log had ${line.length - 1} bytes without a newline at offset ${offset}, left by a crash or a full disk; they were closed with one and kept`,
     ])
   })

@@ -77,7 +77,7 @@ describe('GroupJournal', () => {
     expect(next.takeProbe()).toBe(PLACE.probe)
   })
 
-  it('gives no probe out once it has reported an error, nor without a note', () => {
+  it('gives out no probe that has reported an error, nor any without a note', () => {
     const { journal } = newJournal()
     expect(journal.takeProbe()).toBeUndefined()
     journal.begin(0, 48, PLACE)

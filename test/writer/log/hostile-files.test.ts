@@ -41,7 +41,7 @@ const folderMode = (path: string, bits: number) => chmodSync(dirname(path), bits
 /** The text of a warning's error, without the frame that names the path. */
 const textsOf = (warned: readonly Warned[]) => warned.map(({ message }) => message)
 
-describe('what is at the path instead of a log', () => {
+describe('something else at the path than a log:', () => {
   const dir = useTempDir()
   const record = (path: string, options?: ExecAuditOptions) => {
     const under = openAudit(path, { failureMode: 'closed', ...options })
@@ -207,7 +207,7 @@ describe('a log that others could tamper with', () => {
     make(path())
     const { audit, warned } = openAudit(path())
     expect(await audit.started(startedEvent({ pid: 0 }))).toBe('durable')
-    // The same again is not told of again.
+    // The file's unchanged state is not reported again.
     await audit.reopen()
     await audit.started(startedEvent({ pid: 1 }))
     await audit.close()
@@ -231,11 +231,11 @@ describe('a log that others could tamper with', () => {
     )
   }
 
-  it.each(cases)('%s is written to, and told of once', (_, make, reasons) => warns(make, reasons))
+  it.each(cases)('%s is written to, and reported once', (_, make, reasons) => warns(make, reasons))
   it.each(cases)("%s is refused with onUnsafeFile 'fail'", (_, make, reasons) =>
     fails(make, reasons),
   )
-  itWithMounts.each(asRoot)('%s is written to, and told of once', (_, make, reasons) =>
+  itWithMounts.each(asRoot)('%s is written to, and reported once', (_, make, reasons) =>
     warns(make, reasons),
   )
   itWithMounts.each(asRoot)("%s is refused with onUnsafeFile 'fail'", (_, make, reasons) =>
@@ -254,7 +254,7 @@ describe('a log that others could tamper with', () => {
     expect(warned).toEqual([])
   })
 
-  it('is trusted again once it was mended, and told of again when it is spoilt anew', async () => {
+  it('is trusted again once it is fixed, and reported again once it is unsafe again', async () => {
     const { audit, warned } = openAudit(path(), { onUnsafeFile: 'fail' })
     folderMode(path(), 0o707)
     expect(await audit.started(startedEvent({ pid: 0 }))).toBe('failed')

@@ -23,7 +23,7 @@ describe('SIGKILL under load', () => {
   /**
    * Kills a writer again and again. Each time the file must have grown by exactly: a newline if it
    * ended with a fragment; the lines of the events in their order, those acknowledged among them; and
-   * at most one fragment, of the next event. The next writer must tell of that.
+   * at most one fragment, of the next event. The next writer must report that.
    *
    * SIGKILL seldom cuts a small write(2). To have fragments for certain, the first file that ended well
    * and half of the others get the first bytes of the next event's line, as a torn write leaves them.
@@ -37,8 +37,8 @@ describe('SIGKILL under load', () => {
     for (let kill = 0; kill < kills; kill++) {
       const from = kill * 1_000_000
       const afterMs = random() * afterMsMax
-      const told = await runUntilKilled({ path, from, afterMs, fill, isTorn: torn.length > 0 })
-      expect(told.torn).toEqual(torn)
+      const reported = await runUntilKilled({ path, from, afterMs, fill, isTorn: torn.length > 0 })
+      expect(reported.torn).toEqual(torn)
 
       const text = readFrom(path, size)
       const closed = torn.length > 0 ? '\n' : ''
@@ -48,9 +48,9 @@ describe('SIGKILL under load', () => {
       const next = loadLine(from + events, fill)
       // Not toBe: it would print megabytes.
       expect(text === whole + next.slice(0, text.length - whole.length)).toBe(true)
-      expect(told.acked).toEqual(pids.slice(0, told.acked.length))
-      expect(told.acked.length).toBeGreaterThan(0)
-      sums.acked += told.acked.length
+      expect(reported.acked).toEqual(pids.slice(0, reported.acked.length))
+      expect(reported.acked.length).toBeGreaterThan(0)
+      sums.acked += reported.acked.length
 
       let fragment = text.length - whole.length
       if (fragment > 0) {

@@ -42,7 +42,7 @@ describe('logrotate, as shipped', () => {
         'no event is recorded',
         () => audit.stats().events.settled >= settled + EVENTS_BETWEEN,
       )
-      // The date in a rotated file's name is that of a second.
+      // The date in a rotated file's name has a resolution of a second.
       await until('the clock stands', () => Math.floor(Date.now() / 1_000) > second)
       const { stdout, stderr } = await runTool('logrotate', '-f', '-s', dir.path('state'), conf)
       expect([stdout, stderr]).toEqual(['', ''])

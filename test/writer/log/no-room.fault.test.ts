@@ -13,7 +13,7 @@ const BURST = 200
 const HOLD: ExecAuditOptions = { retryForMs: 60_000 }
 const TORN_TAIL = /had (\d+) bytes without a newline at offset (\d+), left/
 
-/** Where the torn tail is that a warning tells of, if it tells of one. */
+/** Where the torn tail is that a warning reports, if it reports one. */
 function tornTail(message: string): { bytes: number; offset: number }[] {
   const found = TORN_TAIL.exec(message)
   return found === null ? [] : [{ bytes: Number(found[1]), offset: Number(found[2]) }]
@@ -39,7 +39,7 @@ describe('room that is gone and comes back under load', () => {
     await until('nothing is tried again', () => audit.stats().groups.retries > retries + 2)
   }
 
-  /** Fills the disk but for so many pages while events are recorded; calls `whileFull`; frees it. */
+  /** Fills the disk but for `pages` pages while events are recorded; calls `whileFull`; frees it. */
   const round = async (audit: ExecAudit, from: number, pages: number, whileFull: () => unknown) => {
     const outcomes = burst(audit, from)
     // Given back below as room for a few lines: what is written meanwhile may take it first.
@@ -69,7 +69,7 @@ describe('room that is gone and comes back under load', () => {
   })
 
   itWithMounts(
-    'fails what finds none without: counted, torn lines closed, none twice',
+    'without retryForMs fails events: counted, torn lines closed, none twice',
     async () => {
       const random = seededRandom()
       const { audit, diagnostics, warned } = openAudit(path())
@@ -103,25 +103,28 @@ describe('room that is gone and comes back under load', () => {
     },
   )
 
-  itWithMounts('is waited for where the folder turns into a file, and back, or not', async () => {
-    const holding = openAudit(path(), HOLD)
-    const failing = openAudit(path())
-    await Promise.all(burst(holding.audit, 0))
-    expect(await failing.audit.started(startedEvent({ pid: BURST }))).toBe('durable')
-    renameSync(`${mounted}/logs`, `${mounted}/before`)
-    writeFileSync(`${mounted}/logs`, '')
-    const held = burst(holding.audit, 0)
-    await retriedThrice(holding.audit)
-    expect(new Set(await Promise.all(burst(failing.audit, 0)))).toEqual(new Set(['failed']))
-    expect(failing.diagnostics.auditFailures).toBe(BURST)
+  itWithMounts(
+    'is waited for if the folder turns into a file and back, but only with retryForMs',
+    async () => {
+      const holding = openAudit(path(), HOLD)
+      const failing = openAudit(path())
+      await Promise.all(burst(holding.audit, 0))
+      expect(await failing.audit.started(startedEvent({ pid: BURST }))).toBe('durable')
+      renameSync(`${mounted}/logs`, `${mounted}/before`)
+      writeFileSync(`${mounted}/logs`, '')
+      const held = burst(holding.audit, 0)
+      await retriedThrice(holding.audit)
+      expect(new Set(await Promise.all(burst(failing.audit, 0)))).toEqual(new Set(['failed']))
+      expect(failing.diagnostics.auditFailures).toBe(BURST)
 
-    rmSync(`${mounted}/logs`)
-    expect(new Set(await Promise.all(held))).toEqual(new Set(['durable']))
-    expect(await failing.audit.started(startedEvent({ pid: BURST }))).toBe('durable')
-    expect(readFileSync(`${mounted}/before/exec.log`, 'utf8')).toBe(startedLines(BURST + 1))
-    expect(readFileSync(path(), 'utf8')).toBe(startedLines(BURST + 1))
-    expect(holding.warned).toEqual([])
-  })
+      rmSync(`${mounted}/logs`)
+      expect(new Set(await Promise.all(held))).toEqual(new Set(['durable']))
+      expect(await failing.audit.started(startedEvent({ pid: BURST }))).toBe('durable')
+      expect(readFileSync(`${mounted}/before/exec.log`, 'utf8')).toBe(startedLines(BURST + 1))
+      expect(readFileSync(path(), 'utf8')).toBe(startedLines(BURST + 1))
+      expect(holding.warned).toEqual([])
+    },
+  )
 
   const IN_THE_WAY: readonly (readonly [string, string, () => void, () => void])[] = [
     [

@@ -7,8 +7,8 @@ import { times } from '../../support/times'
 const KILLS = times('KILLS', 100, 1_000)
 
 /**
- * Deletes the log again and again, so that the worker opens it again and again, and kills it at a random
- * moment of that; then prints what is still open of the log and its folder.
+ * Deletes the log again and again, so that the worker keeps opening it, and kills the worker at a random
+ * moment meanwhile; then prints the descriptors of the log and its folder that are still open.
  */
 const SCRIPT = `
 const fs = require('node:fs')
@@ -25,7 +25,7 @@ const run = async () => {
   while (kills < ${KILLS}) {
     for (let i = 0; i < 20; i++) outcomes.push(audit.started({ requestId, pid: outcomes.length }))
     const { settled } = audit.stats().events
-    // Only one that has done something since the last: else it counts as unable to run.
+    // Only a worker that has done something since the last kill: otherwise it counts as unable to run.
     if (settled > settledAtKill + 40) {
       settledAtKill = settled
       fs.rmSync(path, { force: true })
@@ -42,17 +42,17 @@ const run = async () => {
 run()
 `
 
-describe('what a worker has open when it is killed', () => {
+describe('OpenDescriptors, after a worker is killed,', () => {
   const dir = useTempDir()
 
-  it(`is closed: after ${KILLS} kills in the middle of opening at most one each is left`, async () => {
+  it(`are closed: ${KILLS} kills in the middle of opening leave at most one each`, async () => {
     const args = [dir.path('exec.log'), String(drawSeed())]
     const end = await runChild(SCRIPT, args, [], CATCH_WORKERS)
     expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
     const { failed, left } = JSON.parse(end.stdout)
     expect(failed).toBe(0)
-    // A thread that is ended while the kernel opens a file cannot note that one; how often that is met
-    // is up to the disk. Without the notes it would be up to three with each kill.
+    // A thread that is ended while the kernel opens a file cannot note its descriptor; how often that
+    // happens depends on the disk. Without the notes up to three would be left per kill.
     expect(left.length).toBeLessThanOrEqual(KILLS)
   })
 })

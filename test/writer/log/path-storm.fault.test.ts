@@ -27,7 +27,7 @@ describe('a path that others move and delete under load', () => {
     const args = [script, path, archive, String(drawSeed()), String(MS), ...choices]
     const storm = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] })
     const closed = once(storm, 'close')
-    const [told] = await once(storm.stdout, 'data')
+    const [reported] = await once(storm.stdout, 'data')
     const outcomes = await load.stop()
     const settledInStorm = outcomes.length
 
@@ -56,7 +56,7 @@ describe('a path that others move and delete under load', () => {
       (_, i) => settledInStorm + i,
     )
     expect(atPath.slice(-calmPids.length)).toEqual(calmPids)
-    const operations = Number(String(told))
+    const operations = Number(String(reported))
     expect(operations).toBeGreaterThan(20)
     process.stdout.write(
       `    ${operations} operations, ${file.opens} opens, ${outcomes.length} events, ${failed} failed\n`,
@@ -72,7 +72,7 @@ describe('a path that others move and delete under load', () => {
     expect(all).toEqual(outcomes.map((_, pid) => pid))
   })
 
-  it('deleted, with its folder too: nothing is durable in a file without a name', async () => {
+  it('deleted, with its folder too: nothing is durable in an unlinked file', async () => {
     const { outcomes, files } = await rage(['rename', 'unlink', 'removeFolder'])
     const isNameless = ({ name }: { name: string }) => name.startsWith('nameless')
     const named = files.filter((file) => !isNameless(file)).flatMap(({ pids }) => pids)
@@ -88,7 +88,7 @@ describe('a path that others move and delete under load', () => {
     for (const { pids } of files) expect(pids).toEqual([...new Set(pids)].sort((a, b) => a - b))
   })
 
-  it('truncated and forbidden as well: it recovers, and what fails is counted', async () => {
+  it('truncated and forbidden as well: the writer recovers, and failed events are counted', async () => {
     const { files } = await rage(['rename', 'unlink', 'removeFolder', 'copytruncate', 'chmod'])
     for (const { pids } of files) expect(pids).toEqual([...new Set(pids)].sort((a, b) => a - b))
   })

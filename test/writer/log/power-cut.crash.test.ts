@@ -45,7 +45,7 @@ describe('a power cut under load', () => {
     const logs = existsSync(folder) ? readdirSync(folder) : []
     const pids = readPids(logs.map((log) => readFileSync(join(folder, log), 'utf8')).join('\n'))
     for (const mount of [after, live]) unmount(mount)
-    // The next image is another file: this one may still be mounted in a namespace that somebody has made meanwhile.
+    // The next image is another file, because this one may still be mounted in a namespace made meanwhile.
     for (const file of [image, copy]) rmSync(file)
     return {
       logs: logs.length,

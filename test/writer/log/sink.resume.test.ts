@@ -19,7 +19,7 @@ import { useTempDir } from '../../support/temp-dir'
 const BEFORE = 'an older line\n'
 const GROUP = 'first\nsecond\n'
 
-/** The table of journal.ts: what stands in the file behind the noted offset, and what append makes of it. */
+/** The table of group-journal.ts: the bytes after the noted offset, and what append makes of them. */
 const CASES: readonly (readonly [string, string, string, number])[] = [
   ['nothing', '', GROUP, 0],
   ['a part of the first line', 'fir', GROUP, 0],
@@ -36,7 +36,7 @@ const CASES: readonly (readonly [string, string, string, number])[] = [
 /** The module's object, through which sonic-boom calls it. */
 const fs = jest.requireActual<typeof import('node:fs')>('node:fs')
 
-describe('a group that a drainer before this one had begun', () => {
+describe('Sink, with a group that another drainer had begun:', () => {
   const dir = useTempDir()
   afterEach(() => jest.restoreAllMocks())
 
@@ -55,7 +55,7 @@ describe('a group that a drainer before this one had begun', () => {
     } as const
     const sink = new Sink(options, memory, { onSync: () => {}, onNotice: () => {} })
     const { dev, ino } = statSync(path, { bigint: true })
-    // What a dead drainer leaves behind: its place, and the descriptors it had open.
+    // The remains of a dead drainer: its place, and the descriptors it had open.
     const [fd, probe] = ['r+', 'r'].map((flags) => openSync(path, flags))
     if (fd === undefined || probe === undefined) throw new Error('none')
     const place = { device: dev, inode: ino, offset: BigInt(BEFORE.length), fd, probe }
@@ -64,7 +64,7 @@ describe('a group that a drainer before this one had begun', () => {
   const group = { start: 0, end: 64, bytes: Buffer.from(GROUP) }
 
   it.each(CASES)(
-    'with %s in the file is completed without a copy',
+    'completes it without a copy, with %s in the file',
     (_, inFile, after, tornTails) => {
       const { path, memory, journal, sink, place } = setUp(inFile)
       journal.begin(group.start, group.end, place)
@@ -75,7 +75,7 @@ describe('a group that a drainer before this one had begun', () => {
     },
   )
 
-  it.each(CASES)('with %s in the file is completed by a sink that has it open, too', (...row) => {
+  it.each(CASES)('completes it if it has the file open already, with %s in the file', (...row) => {
     const [, inFile, after] = row
     const { path, journal, sink, place } = setUp('')
     expect(sink.append({ start: -64, end: 0, bytes: Buffer.from('older\n') })).toBeUndefined()
@@ -100,7 +100,7 @@ describe('a group that a drainer before this one had begun', () => {
     expect(Number(memory.counters.counts[COUNT_TORN_TAILS])).toBe(2)
   })
 
-  it('is written whole to the file that has taken the place of its own', () => {
+  it('writes it whole to the file that has taken the place of the noted one', () => {
     const { path, journal, sink, place } = setUp(GROUP)
     journal.begin(group.start, group.end, { ...place, inode: place.inode + 1n })
     expect(sink.append(group)).toBeUndefined()
@@ -108,7 +108,7 @@ describe('a group that a drainer before this one had begun', () => {
     expect(readFileSync(path, 'utf8')).toBe(BEFORE + GROUP + GROUP)
   })
 
-  it("is written again when the probe reports an error that the dead drainer's sync used up", () => {
+  it("writes it again if the probe reports an error that the dead drainer's sync used up", () => {
     const { path, journal, sink, place } = setUp(GROUP)
     // No disk here fails on demand: a device that cannot be synced stands for one that reports.
     closeSync(place.probe)
@@ -118,7 +118,7 @@ describe('a group that a drainer before this one had begun', () => {
     expect(readFileSync(path, 'utf8')).toBe(BEFORE + GROUP + GROUP)
   })
 
-  it('is not taken for another one of the same bytes', () => {
+  it('does not take it for another group with equal bytes', () => {
     const { path, journal, sink, place } = setUp(GROUP)
     journal.begin(group.start - 64, group.start, place)
     expect(sink.append(group)).toBeUndefined()
@@ -126,7 +126,7 @@ describe('a group that a drainer before this one had begun', () => {
     expect(readFileSync(path, 'utf8')).toBe(BEFORE + GROUP + GROUP)
   })
 
-  /** The paths of what this process has open of the log, its folder and those above. */
+  /** The paths of this process's descriptors of the log, its folder and those above. */
   const openPaths = () => {
     const folder = realpathSync(dir.path('.'))
     return readdirSync('/proc/self/fd').flatMap((fd) => {
@@ -136,7 +136,7 @@ describe('a group that a drainer before this one had begun', () => {
     })
   }
 
-  it('leaves no descriptor behind, its own or the dead drainer’s', () => {
+  it("leaves no descriptor open, its own or the dead drainer's", () => {
     const before = openPaths()
     const { journal, sink, place } = setUp('fir')
     journal.begin(group.start, group.end, place)
@@ -149,7 +149,7 @@ describe('a group that a drainer before this one had begun', () => {
   it.each([
     ['before its rest is written', 'fir', 0],
     ['between two parts of one write', '', 3],
-  ])('is written again where another writer comes in %s', (_, inFile, firstBytes) => {
+  ])('writes it again if another writer comes in %s', (_, inFile, firstBytes) => {
     const { path, journal, sink, place } = setUp(inFile)
     journal.begin(group.start, group.end, place)
     const { writeSync } = fs
@@ -165,7 +165,7 @@ describe('a group that a drainer before this one had begun', () => {
     expect(readFileSync(path, 'utf8')).toBe(`${BEFORE}firother\nst\nsecond\n${GROUP}`)
   })
 
-  it('is written again when there is no note of it', () => {
+  it('writes it again if there is no note of it', () => {
     const { path, sink } = setUp(GROUP)
     expect(sink.append(group)).toBeUndefined()
     sink.close()
@@ -173,33 +173,36 @@ describe('a group that a drainer before this one had begun', () => {
   })
 })
 
-describe('a file whose end is doubted, since a sync has failed', () => {
+describe('TailRepair, of a file whose end is at risk since a sync failed,', () => {
   const dir = useTempDir()
 
   it.each([
     ['at the end of a sector', 512, true, '\n'],
     ['within a sector', 500, true, ''],
     ['at the end of a sector, but synced since', 512, false, ''],
-  ])('gets a newline before the next line %s: %i bytes', (_, size, isDoubted, guard) => {
-    const path = dir.path('exec.log')
-    const before = `${'x'.repeat(size - 1)}\n`
-    writeFileSync(path, before)
-    const memory = allocateMemory(1024)
-    const journal = new GroupJournal(memory.journal)
-    if (isDoubted) journal.markTailAtRisk()
-    const modes = { fileMode: 0o600, dirMode: 0o700 }
-    const options = {
-      path,
-      ...modes,
-      onUnsafeFile: 'warn',
-      syncMethod: 'fdatasync',
-      descriptorsOutlive: true,
-    } as const
-    const ignore = () => {}
-    const sink = new Sink(options, memory, { onSync: ignore, onNotice: ignore })
-    expect(sink.append({ start: 0, end: 64, bytes: Buffer.from(GROUP) })).toBeUndefined()
-    sink.close()
-    expect(readFileSync(path, 'utf8')).toBe(before + guard + GROUP)
-    expect(journal.isTailAtRisk).toBe(false)
-  })
+  ])(
+    'adds a newline only if the last one may be lost: %s, %i bytes',
+    (_, size, isDoubted, guard) => {
+      const path = dir.path('exec.log')
+      const before = `${'x'.repeat(size - 1)}\n`
+      writeFileSync(path, before)
+      const memory = allocateMemory(1024)
+      const journal = new GroupJournal(memory.journal)
+      if (isDoubted) journal.markTailAtRisk()
+      const modes = { fileMode: 0o600, dirMode: 0o700 }
+      const options = {
+        path,
+        ...modes,
+        onUnsafeFile: 'warn',
+        syncMethod: 'fdatasync',
+        descriptorsOutlive: true,
+      } as const
+      const ignore = () => {}
+      const sink = new Sink(options, memory, { onSync: ignore, onNotice: ignore })
+      expect(sink.append({ start: 0, end: 64, bytes: Buffer.from(GROUP) })).toBeUndefined()
+      sink.close()
+      expect(readFileSync(path, 'utf8')).toBe(before + guard + GROUP)
+      expect(journal.isTailAtRisk).toBe(false)
+    },
+  )
 })

@@ -18,12 +18,12 @@ import { useTempDir } from '../../support/temp-dir'
 
 const modeOf = (path: string) => statSync(path).mode & 0o777
 
-describe('the file at the path', () => {
+describe('Sink', () => {
   const dir = useTempDir()
   const read = (name: string) => readFileSync(dir.path(name), 'utf8')
 
   it.each([[0o000], [0o022], [0o077]])(
-    'gets the configured modes with umask %o, and so do its folders',
+    'gives the file and its folders the configured modes with umask %o',
     async (umask) => {
       const before = process.umask(umask)
       try {
@@ -48,7 +48,7 @@ describe('the file at the path', () => {
     expect([dir.path('d'), dir.path('d/exec.log')].map(modeOf)).toEqual([0o755, 0o644])
   })
 
-  it('is followed after a rename, with no signal', async () => {
+  it('follows a rename, without a signal', async () => {
     const { audit } = openAudit(dir.path('exec.log'))
     await audit.started(startedEvent({ pid: 0 }))
     renameSync(dir.path('exec.log'), dir.path('exec.log.1'))
@@ -56,7 +56,7 @@ describe('the file at the path', () => {
     expect([read('exec.log.1'), read('exec.log')]).toEqual([startedLine(0), startedLine(1)])
   })
 
-  it('is made again after it, or its folder, was deleted', async () => {
+  it('makes the file again after it, or its folder, was deleted', async () => {
     const { audit } = openAudit(dir.path('logs/exec.log'))
     await audit.started(startedEvent({ pid: 0 }))
     rmSync(dir.path('logs/exec.log'))
@@ -67,7 +67,7 @@ describe('the file at the path', () => {
     expect(read('logs/exec.log')).toBe(startedLine(2))
   })
 
-  it('is appended to at its new end after a copytruncate', async () => {
+  it('appends at the new end after a copytruncate', async () => {
     const { audit } = openAudit(dir.path('exec.log'))
     await audit.started(startedEvent({ pid: 0 }))
     truncateSync(dir.path('exec.log'))
@@ -75,7 +75,7 @@ describe('the file at the path', () => {
     expect(read('exec.log')).toBe(startedLine(1))
   })
 
-  it('reopen() opens the path afresh in its turn, and makes the file', async () => {
+  it('opens the path afresh at a reopen(), in its turn, and makes the file', async () => {
     const { audit } = openAudit(dir.path('exec.log'))
     const before = audit.started(startedEvent({ pid: 0 }))
     expect(await before).toBe('durable')
@@ -140,7 +140,7 @@ describe('the file at the path', () => {
     expect(read('logs/deep/exec.log')).toBe(startedLine(1))
   })
 
-  it('names the folder, and what to do, where that fails and not the file', () => {
+  it('names the folder, and a remedy, if the folder fails and not the file', () => {
     const failure = { stage: 'folder', reason: constants.errno.EACCES } as const
     expect(ioError(failure, '/var/log/x0x/exec.log').message).toBe(
       "cannot make or sync the log's folder /var/log/x0x: EACCES: permission denied; make the folder, and give this user read, write and search permission on it",
@@ -164,14 +164,14 @@ describe('the file at the path', () => {
     }
   })
 
-  it("with method 'none' the outcome is 'written', and there is no sync", async () => {
+  it("does not sync with method 'none', and the outcome is 'written'", async () => {
     const { audit } = openAudit(dir.path('exec.log'), { fsync: { method: 'none' } })
     expect(await audit.started(startedEvent({ pid: 0 }))).toBe('written')
     expect(audit.stats().syncs.count).toBe(0)
     expect(read('exec.log')).toBe(startedLine(0))
   })
 
-  it.each([[1], [7]])('maxEvents: %i bounds the events of each group', async (maxEvents) => {
+  it.each([[1], [7]])('bounds the events of each group by maxEvents: %i', async (maxEvents) => {
     const { audit } = openAudit(dir.path('exec.log'), { fsync: { maxEvents } })
     const outcomes = Array.from({ length: 50 }, (_, pid) => audit.started(startedEvent({ pid })))
     await Promise.all(outcomes)
@@ -182,7 +182,7 @@ describe('the file at the path', () => {
     expect(read('exec.log')).toBe(startedLines(50))
   })
 
-  it('maxBytes bounds the bytes of each group, but a longer line still goes', async () => {
+  it('bounds the bytes of each group by maxBytes, but writes a longer line', async () => {
     const maxBytes = startedLine(10).length * 2 + 1
     const { audit } = openAudit(dir.path('exec.log'), { fsync: { maxBytes } })
     appendFileSync(dir.path('exec.log'), '')
@@ -193,7 +193,7 @@ describe('the file at the path', () => {
     expect(existsSync(dir.path('exec.log'))).toBe(true)
   })
 
-  it('maxDelayMs makes a group wait for company, and drain() ends the wait', async () => {
+  it('lets a group wait maxDelayMs for more events, until drain() ends the wait', async () => {
     const { audit } = openAudit(dir.path('exec.log'), { fsync: { maxDelayMs: 60_000 } })
     const first = audit.started(startedEvent({ pid: 0 }))
     const second = audit.started(startedEvent({ pid: 1 }))

@@ -14,7 +14,7 @@ interface Fault {
   readonly code: string
   /** The kernel's error behind it. */
   readonly errno: string
-  /** As strace's injection, into the calls on the log or its folder. */
+  /** The error as strace's injection, into the calls on the log or its folder. */
   readonly injection: string
   /** Whether the line of the failed event is in the file, though it is not known to be durable. */
   readonly isWritten: boolean
@@ -52,33 +52,33 @@ const FAULTS: readonly Fault[] = [
   },
 ]
 
-/** What is told of the second event, where the file has failed the first. */
+/** The report on the second event, if the file failed the first. */
 const RECOVERED = ['AUDIT_RECOVERED', null, null]
 
-/** Records two events, the second after the first is settled, and says all that was told of them. */
+/** Records two events, the second after the first is settled, and returns all reports on them. */
 const TWO_EVENTS = `
-const told = { outcomes: [], recorded: [], warned: [] }
+const reported = { outcomes: [], recorded: [], warned: [] }
 const recorder = {
-  recordAuditFailure: ({ stage, error }) => told.recorded.push([stage, error.code]),
+  recordAuditFailure: ({ stage, error }) => reported.recorded.push([stage, error.code]),
 }
-const logger = { warn: ({ code, stage, err }) => told.warned.push([code, stage, err.cause?.code]) }
+const logger = { warn: ({ code, stage, err }) => reported.warned.push([code, stage, err.cause?.code]) }
 const both = async (failureMode, spoiling = (call) => call()) => {
   const options = { failureMode, logger, clock: () => 0, ringBytes: ${RING_BYTES} }
   const audit = new ExecAudit({ enabled: true, auditLogPath: path }, recorder, options)
   for (const pid of [0, 1]) {
     const call = () => audit.started({ requestId, pid })
     const outcome = pid === 0 ? spoiling(call) : call()
-    told.outcomes.push(await outcome.catch(({ name, code, cause }) => [name, code, cause?.code]))
+    reported.outcomes.push(await outcome.catch(({ name, code, cause }) => [name, code, cause?.code]))
   }
   const { failures } = audit.stats()
   const failed = Object.entries(failures).filter(([, count]) => count > 0)
-  console.log(JSON.stringify({ ...told, failed }))
+  console.log(JSON.stringify({ ...reported, failed }))
 }
 `
 
 describe.each(['open', 'closed'])('an error, in %s mode,', (failureMode) => {
   const dir = useTempDir()
-  /** What is told of a first event that failed so, and a second one that did not. */
+  /** The report on a first event that failed like this, and a second one that did not. */
   const toldOf = (stage: string, code: string, errno?: string) => {
     const cause = errno === undefined ? [null] : [errno]
     return {
@@ -90,7 +90,7 @@ describe.each(['open', 'closed'])('an error, in %s mode,', (failureMode) => {
   }
 
   itWithStrace.each(FAULTS)(
-    'at the stage $stage fails its event alone, is told of once, and is over with it',
+    'at the stage $stage fails its event alone, is reported once, and is over with it',
     async ({ stage, code, errno, injection, isWritten }) => {
       const path = dir.path('logs/exec.log')
       const end = await runChild(
@@ -104,7 +104,7 @@ describe.each(['open', 'closed'])('an error, in %s mode,', (failureMode) => {
     },
   )
 
-  it('at the stage encode fails its event alone, is told of once, and is over with it', async () => {
+  it('at the stage encode fails its event alone, is reported once, and is over with it', async () => {
     const path = dir.path('exec.log')
     // The record's type is made an unknown one.
     const end = await runChild(

@@ -6,10 +6,10 @@ import { times } from '../../support/times'
 
 const IN_FLIGHT = 200
 const EVENTS = times('EVENTS', 3_000, 20_000)
-/** Groups are no larger than what is in flight, so there are at least so many syncs. */
+/** Groups are no larger than the events in flight, so there are at least this many syncs. */
 const SYNCS_MIN = EVENTS / IN_FLIGHT
 
-/** Keeps many events in flight; prints the outcome of each pid, and all that was counted and told. */
+/** Keeps many events in flight; prints the outcome of each pid, and all counts and warnings. */
 const SCRIPT = `
 const run = async (options) => {
   const diagnostics = new ExecDiagnostics()
@@ -31,12 +31,12 @@ const run = async (options) => {
   await audit.close()
   const { failures, events, groups, file } = audit.stats()
   const counts = [diagnostics.auditFailures, failures.sync, events.failed]
-  const told = { outcomes, counts, warned, seconds, retries: groups.retries, opens: file.opens }
-  require('node:fs').writeSync(1, JSON.stringify(told))
+  const reported = { outcomes, counts, warned, seconds, retries: groups.retries, opens: file.opens }
+  require('node:fs').writeSync(1, JSON.stringify(reported))
 }
 `
 
-interface Told {
+interface Report {
   readonly outcomes: readonly string[]
   readonly counts: readonly number[]
   readonly warned: readonly string[]
@@ -46,10 +46,10 @@ interface Told {
 }
 
 interface Traced {
-  /** Pids that an fdatasync has returned 0 for, on the descriptor that they were written to. */
+  /** Pids for which an fdatasync has returned 0, on the descriptor that they were written to. */
   readonly synced: Set<number>
   readonly failedSyncs: number
-  /** What was done through a descriptor after its sync had failed. */
+  /** Calls on a descriptor after its sync had failed. */
   readonly misused: readonly string[]
 }
 
@@ -82,7 +82,7 @@ function judge(trace: string): Traced {
   return { synced, failedSyncs, misused }
 }
 
-/** What is told of the first event after those that failed. */
+/** The report on the first event after those that failed. */
 const RECOVERED = 'AUDIT_RECOVERED undefined'
 /** The error, how long it lasts, which syncs fail, and how many they are. */
 const CASES = ['EIO', 'EROFS', 'ENOSPC', 'EINVAL'].flatMap((errno) => [
@@ -113,14 +113,14 @@ describe('a sync that fails under load', () => {
     const wrapper = [...tracer, '-e', calls, '-e', inject]
     const end = await runChild(`${SCRIPT} run(${options})`, [path], wrapper)
     expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
-    const told: Told = JSON.parse(end.stdout)
+    const reported: Report = JSON.parse(end.stdout)
     const traced = judge(readFileSync(trace, 'utf8'))
     // After a failed sync a line may have a blank one before it.
     const lines = readFileSync(path, 'utf8')
       .split('\n')
       .filter((line) => line !== '')
     const pids = lines.map((line): number => JSON.parse(line).pid)
-    return { told, traced, pids }
+    return { reported, traced, pids }
   }
   const ALL = Array.from({ length: EVENTS }, (_, pid) => pid)
 
@@ -128,34 +128,34 @@ describe('a sync that fails under load', () => {
     'with %s %s fails those events and no others, and it recovers by itself',
     async (errno, _, when, failedSyncs) => {
       expect(SYNCS_MIN).toBeGreaterThan(8)
-      const { told, traced, pids } = await run(when, errno, '{}')
+      const { reported, traced, pids } = await run(when, errno, '{}')
       expect(traced.misused).toEqual([])
       expect(traced.failedSyncs).toBe(failedSyncs)
-      // Each group that failed was written once, so its lines are in the file, and that proves nothing.
+      // Each failed group was written once, so its lines are in the file; that does not make them durable.
       expect(pids).toEqual(ALL)
-      expect(told.outcomes).toEqual(
+      expect(reported.outcomes).toEqual(
         ALL.map((pid) => (traced.synced.has(pid) ? 'durable' : 'failed')),
       )
       const failed = EVENTS - traced.synced.size
-      expect(told.counts).toEqual([failed, failed, failed])
-      expect(told.opens).toBe(1 + failedSyncs)
-      expect(told.outcomes.at(-1)).toBe('durable')
-      expect(told.warned.at(-1)).toBe(RECOVERED)
-      expectLimited(told, failed, errno)
+      expect(reported.counts).toEqual([failed, failed, failed])
+      expect(reported.opens).toBe(1 + failedSyncs)
+      expect(reported.outcomes.at(-1)).toBe('durable')
+      expect(reported.warned.at(-1)).toBe(RECOVERED)
+      expectLimited(reported, failed, errno)
     },
   )
 
   itWithStrace.each(CASES)(
     'with %s %s and retryForMs loses nothing: the group goes again to a fresh file',
     async (errno, _, when, failedSyncs) => {
-      const { told, traced, pids } = await run(when, errno, '{ retryForMs: 60_000 }')
+      const { reported, traced, pids } = await run(when, errno, '{ retryForMs: 60_000 }')
       expect(traced.misused).toEqual([])
       expect(traced.failedSyncs).toBe(failedSyncs)
       expect(traced.synced.size).toBe(EVENTS)
-      expect(told.outcomes).toEqual(ALL.map(() => 'durable'))
-      expect([told.counts, told.warned]).toEqual([[0, 0, 0], []])
-      expect([told.retries, told.opens]).toEqual([failedSyncs, 1 + failedSyncs])
-      // One group stands there again for each sync that failed, whole and at once.
+      expect(reported.outcomes).toEqual(ALL.map(() => 'durable'))
+      expect([reported.counts, reported.warned]).toEqual([[0, 0, 0], []])
+      expect([reported.retries, reported.opens]).toEqual([failedSyncs, 1 + failedSyncs])
+      // Per failed sync one group stands in the file again, whole and in one piece.
       expectOneGroupAgain(pids, failedSyncs)
     },
   )
@@ -166,30 +166,32 @@ describe('a sync that fails under load', () => {
   ])(
     'with %s for ever fails all that follow, with %s, and does not hang',
     async (errno, options) => {
-      const { told, traced } = await run('3+', errno, options)
+      const { reported, traced } = await run('3+', errno, options)
       expect(traced.misused).toEqual([])
-      expect(told.outcomes).toEqual(
+      expect(reported.outcomes).toEqual(
         ALL.map((pid) => (traced.synced.has(pid) ? 'durable' : 'failed')),
       )
       const failed = EVENTS - traced.synced.size
       expect(failed).toBeGreaterThanOrEqual(EVENTS - 2 * IN_FLIGHT)
-      expect(told.counts).toEqual([failed, failed, failed])
-      expect(told.warned.at(-1)).not.toBe(RECOVERED)
-      expectLimited(told, failed, errno)
+      expect(reported.counts).toEqual([failed, failed, failed])
+      expect(reported.warned.at(-1)).not.toBe(RECOVERED)
+      expectLimited(reported, failed, errno)
     },
   )
 })
 
-/** Ten warnings of one text, then one a second; and perhaps at last that it is over. */
-function expectLimited(told: Told, failed: number, errno: string): void {
-  const { seconds } = told
-  const warned = told.warned.filter((text, i) => text !== RECOVERED || i < told.warned.length - 1)
+/** Ten warnings of one text, then one per second; and perhaps finally the end of the failure. */
+function expectLimited(reported: Report, failed: number, errno: string): void {
+  const { seconds } = reported
+  const warned = reported.warned.filter(
+    (text, i) => text !== RECOVERED || i < reported.warned.length - 1,
+  )
   expect(new Set(warned)).toEqual(new Set([`AUDIT_SYNC_FAILED ${errno}`]))
   expect(warned.length).toBeGreaterThanOrEqual(Math.min(10, failed))
   expect(warned.length).toBeLessThanOrEqual(10 + Math.floor(seconds))
 }
 
-/** The pids count up, but for one run of them that is there `copies` times more, one after the other. */
+/** The pids count up, but for one run of them that is there `copies` more times, one after another. */
 function expectOneGroupAgain(pids: readonly number[], copies: number): void {
   const back = pids.findIndex((pid, i) => i > 0 && pid !== (pids[i - 1] ?? 0) + 1)
   const first = pids[back] ?? 0

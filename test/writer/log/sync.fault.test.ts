@@ -6,7 +6,7 @@ import { useTempDir } from '../../support/temp-dir'
 
 const SECTOR_BYTES = 512
 
-/** Records three events one after the other and prints the outcomes and what was counted. */
+/** Records three events one after another, and prints the outcomes and counts. */
 const THREE_EVENTS = `
 const run = async (options) => {
   const codes = []
@@ -46,7 +46,7 @@ describe('a sync or write that fails', () => {
     },
   )
 
-  itWithStrace('the next line never follows upon a sector that may be lost', async () => {
+  itWithStrace('the next line never continues a line in a sector that may be lost', async () => {
     // The line whose sync fails ends where a sector does, its newline with it.
     const before = `${'x'.repeat(SECTOR_BYTES - startedLine(0).length - 1)}\n`
     writeFileSync(dir.path('exec.log'), before)
@@ -71,7 +71,7 @@ describe('a sync or write that fails', () => {
       retries: 1,
       opens: 2,
     })
-    // Twice: what the failed sync was for proves nothing, even when it can be read back.
+    // Twice: the bytes of the failed sync prove nothing, even if they can be read back.
     expect(log()).toBe(startedLine(0) + startedLine(1) + startedLine(1) + startedLine(2))
   })
 
@@ -82,7 +82,7 @@ describe('a sync or write that fails', () => {
     })
   })
 
-  itWithStrace('fsync that fails is no less a failure', async () => {
+  itWithStrace('a failed fsync fails its event, too', async () => {
     const options = `{ fsync: { method: 'fsync' } }`
     expect(await run('fsync:error=EIO:when=2', options)).toMatchObject({
       outcomes: ['durable', 'failed', 'durable'],
@@ -109,8 +109,8 @@ describe('a sync or write that fails', () => {
   itWithStrace.each(WRITE_ERRORS)(
     'a write with %s is tried again within retryForMs, and written once',
     async (errno) => {
-      const told = await run(`write:error=${errno}:when=2`, '{ retryForMs: 5000 }')
-      expect(told).toMatchObject({ outcomes: ['durable', 'durable', 'durable'], retries: 1 })
+      const reported = await run(`write:error=${errno}:when=2`, '{ retryForMs: 5000 }')
+      expect(reported).toMatchObject({ outcomes: ['durable', 'durable', 'durable'], retries: 1 })
       expect(log()).toBe(startedLine(0) + startedLine(1) + startedLine(2))
     },
   )

@@ -8,7 +8,7 @@ const CODES = ['EIO', 'ENOSPC', 'EROFS', 'EMFILE', 'EDQUOT', 'EINTR'] as const
 const CALLS_MAX = 2_000
 const LENGTHS = { once: 1, 'for a while': 5, 'for ever': Number.POSITIVE_INFINITY }
 
-/** Whether the kernel may answer the call so. */
+/** Whether the kernel may fail the call with this error. */
 const isPlausible = (call: Call, code: string) => ERRNOS[call].includes(code)
 
 describe.each([0, 500])('with retryForMs %d', (retryForMs) => {

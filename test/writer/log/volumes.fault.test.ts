@@ -36,7 +36,7 @@ describe('on a volume that keeps modes of its own', () => {
     },
   )
 
-  itWithMounts('a folder that cannot be given its mode is made all the same', async () => {
+  itWithMounts('a folder whose mode cannot be set is made all the same', async () => {
     mount('--chmod-deny', '-p', '0700')
     const { audit } = openAudit(path('a/b/exec.log'), { dirMode: 0o711 })
     expect(await audit.started(startedEvent({ pid: 0 }))).toBe('durable')
@@ -56,7 +56,7 @@ describe('on a volume that keeps modes of its own', () => {
   )
 
   itWithMounts(
-    'a log that is deleted during its sync, and so hidden, is no file that an event is in',
+    'no event counts as durable in a log that is deleted during its sync, and so hidden',
     async () => {
       mount()
       const workerFile = dir.path('deleting-worker.js')

@@ -15,7 +15,7 @@ const RUNS = 5_000
 const FILL = 0xa5
 const GUARD_BYTES = 64
 const MAX_EVENT_BYTES = 16 * 1024 * 1024
-/** What the last element of a cut argv may take of the record. */
+/** The room in the record for the last element of a cut argv. */
 const CUT_MARK_BYTES_MAX = 256
 const U32_MAX = 2 ** 32 - 1
 const U64_MAX = 2n ** 64n - 1n
@@ -36,7 +36,7 @@ type Field = readonly [inputKey: string, lineKey: string, values: fc.Arbitrary<G
 
 const asIs = (value: unknown): Given => ({ input: value, line: value })
 
-/** What the line holds for a string: a lone surrogate is U+FFFD, as in UTF-8. */
+/** A string as it stands in the line: a lone surrogate is U+FFFD, as in UTF-8. */
 function wellFormed(text: string): string {
   return Buffer.from(text, 'utf8').toString('utf8')
 }
@@ -173,7 +173,7 @@ function flipBit({ view }: header.RecordBytes, offset: number, bit: number): voi
   view.setUint8(at, view.getUint8(at) ^ (1 << (bit & 7)))
 }
 
-/** Whether the line's keys and values are such as the line format knows. */
+/** Whether the line format allows the line's keys and values. */
 function expectWellFormed(line: AuditLine): void {
   deepStrictEqual(
     Object.keys(line).slice(2),

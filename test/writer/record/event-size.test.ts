@@ -52,7 +52,7 @@ describe('the size of an event', () => {
   })
 
   it.each([[1], [0], [-1], [8]])(
-    'at the limit of what the ring takes itself, %i bytes beside it',
+    "at the limit of the ring's own records, %i bytes beside it",
     async (beside) => {
       const ringBytes = 4 * KIB
       const { audit } = openAudit(dir.path('exec.log'), { ringBytes })
@@ -117,7 +117,7 @@ describe('the size of an event', () => {
     ['"', 2],
     ['\\', 2],
     ['\x01', 6],
-  ])('and %j counts there as what it becomes', (unit, unitsEach) => {
+  ])('and %j counts at its length in the line', (unit, unitsEach) => {
     const lineUnitsMax = 6_000
     // Two quotes and a comma; the mark has its room.
     const count = Math.floor((lineUnitsMax - 256 - 3) / unitsEach)
@@ -148,7 +148,7 @@ describe('redact', () => {
     return text.split('\n').map((line): string[] => JSON.parse(line).argv)
   }
 
-  it('changes what is logged, and not what the caller holds', async () => {
+  it("changes the logged argv, and not the caller's", async () => {
     const { audit } = openAudit(dir.path('exec.log'), {
       redact: (argv) => argv.map((argument) => argument.replace(/token=.*/, 'token=***')),
     })

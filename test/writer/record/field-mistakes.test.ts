@@ -3,7 +3,7 @@ import { startedEvent, startedLines, VALID_EVENTS } from '../../support/events'
 import { call, METHODS, type Method, openAudit } from '../../support/open-audit'
 import { useTempDir } from '../../support/temp-dir'
 
-/** Values that a field must not have, the error each is answered with, and what that says is allowed. */
+/** Values that a field must not have, the error for each, and the values it says are allowed. */
 interface Mistake {
   readonly error: typeof TypeError | typeof RangeError
   readonly allowed: string
@@ -188,7 +188,7 @@ describe('a wrong value', () => {
 
   describe.each(['open', 'closed'] as const)('in %s mode', (failureMode) => {
     it.each(ROWS)(
-      'of %s: %s is answered, and its neighbours land',
+      'of %s: %s gets its error, and its neighbours are written',
       async (method, field, cases) => {
         const tested = openAudit(dir.path('exec.log'), { failureMode })
         const { audit, diagnostics, warned } = tested

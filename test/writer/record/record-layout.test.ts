@@ -6,7 +6,7 @@ import {
 } from '../../../src/writer/ring/oversize'
 import * as header from '../../../src/writer/ring/record-header'
 
-/** A field's first byte in its record, and how many bytes it takes. */
+/** A field's first byte in its record, and its length in bytes. */
 type Field = readonly [offset: number, byteLength: number]
 
 const HEADER: readonly Field[] = [

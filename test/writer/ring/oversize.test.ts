@@ -28,7 +28,7 @@ function task(oversize: readonly OversizeRecord[]): [SessionTask, MessageChannel
 }
 
 describe('OversizeInbox', () => {
-  it('finds what came with the session and what its port has brought since', () => {
+  it('finds the records of its session, and those that its port has brought since', () => {
     const [session, { port1 }] = task([record(1), record(2)])
     const inbox = new OversizeInbox()
     inbox.begin(session)
@@ -40,7 +40,7 @@ describe('OversizeInbox', () => {
     port1.close()
   })
 
-  it('lets go of the records before the one it gives, but of none for an id that is unknown', () => {
+  it('drops the records before the one it returns, but none for an unknown id', () => {
     const [session, { port1 }] = task([record(1), record(2), record(3)])
     const inbox = new OversizeInbox()
     inbox.begin(session)

@@ -13,7 +13,7 @@ import {
 const CAPACITY = 1024
 
 describe('record types', () => {
-  it('are numbered apart, none of them 0', () => {
+  it('have different numbers, none of them 0', () => {
     const types = [
       TYPE_REQUEST,
       TYPE_STARTED,

@@ -27,8 +27,8 @@ const LARGE_RING_BYTES = 1024 * 1024
 /** Only a writer that hangs reaches it. */
 const HANG_MS = 20_000
 /**
- * What is left alone of the control words: a descriptor's number. If that is changed, the writer closes
- * or writes another file of the process, and nothing it does could tell.
+ * The control words that are left alone: descriptors' numbers. If one is changed, the writer closes or
+ * writes another file of the process, and nothing it does could detect that.
  */
 const SPARED = [
   JOURNAL_STATE,
@@ -79,13 +79,13 @@ const run = async () => {
   }
   const drained = await endsWithin(audit.drain(), ${HANG_MS})
   const closed = await endsWithin(audit.close(), ${HANG_MS})
-  // In a file of its own: what hangs may still be writing.
+  // In a file of its own: a writer that hangs may still be writing.
   const policy = { enabled: true, auditLogPath: path + '.next' }
   const next = new ExecAudit(policy, new ExecDiagnostics(), { clock: () => 0 })
   const after = await Promise.all([0, 1, 2].map((pid) => next.started({ requestId, pid })))
   await next.close()
   console.log(JSON.stringify({ drained, closed, outcomes, sent, after }))
-  // What hangs is told of above.
+  // A writer that hangs is reported above.
   process.exit()
 }
 run()
@@ -110,17 +110,17 @@ describe('a ring that something else writes random bytes into', () => {
     expect([code, signal, stderr]).toEqual([0, null, ''])
     return JSON.parse(stdout)
   }
-  /** The log's lines, once that of the writer which came after has turned out to be whole. */
+  /** The log's lines, once the line of the next writer has turned out to be whole. */
   const linesOf = () => {
     expect(readFileSync(dir.path('exec.log.next'), 'utf8')).toBe(startedLines(3))
     return readFileSync(dir.path('exec.log'), 'utf8').split('\n').slice(0, -1)
   }
 
-  it('among its records, while the worker drains, settles all and acknowledges what it wrote', async () => {
+  it('among its records, while the worker drains, settles all and acknowledges only written events', async () => {
     const report = reportOf(
       await scribble(
         `(draw) => ring.length - ${RING_BYTES} + draw(${RING_BYTES})`,
-        // However long the machine stands still.
+        // No limit of its own: the machine may stand still.
         'outcomes.failed > 0',
       ),
     )
@@ -139,8 +139,8 @@ describe('a ring that something else writes random bytes into', () => {
   })
 
   it('within texts that are just being decoded does not crash the process', async () => {
-    // The text is changed between one and two bytes a character, all the time: a decoder that counts
-    // and then copies the ring's own bytes writes beyond what it has allocated.
+    // The text keeps changing between one and two bytes per character: a decoder that counts and then
+    // copies the ring's own bytes writes beyond its allocation.
     const script = `
 const RING_BYTES = ${LARGE_RING_BYTES}
 const RECORD_BYTES = RING_BYTES / 8
@@ -186,7 +186,7 @@ run()
     }
   })
 
-  it('so that it claims what was never written acknowledges nothing, and the process ends', async () => {
+  it('so that it claims events that were never written acknowledges nothing, and the process ends', async () => {
     const script = `
 const audit = open({ ringBytes: ${RING_BYTES}, logger: { warn() {} } })
 const ring = ringOf(${RING_BYTES})
@@ -205,7 +205,7 @@ Promise.all(outcomes).then(async (settled) => {
     expect([end.code, end.stderr, end.stdout]).toEqual([0, '', 'failed,failed,failed\n'])
   })
 
-  it('where a large event is referred to loses that event and no other large one', async () => {
+  it('into the reference to a large event loses that event and no other large one', async () => {
     const script = `
 const warnings = []
 const audit = open({ ringBytes: ${RING_BYTES}, logger: { warn: ({ code }) => warnings.push(code) } })

@@ -22,7 +22,7 @@ const STEPS_MAX = 1_500
 const RECORD_MIN = 40
 const CAPACITIES = [1024, 2048]
 const BOUNDARIES = [0, 2 ** 31, 2 ** 32]
-/** What the producer scribbles into a claim before it writes the record, or claims anew. */
+/** Bytes that the producer scribbles into a claim before it writes the record, or claims anew. */
 const SCRIBBLE = 0xee
 
 const STEPS = [
@@ -165,7 +165,7 @@ class Pair {
     this.#expectFailures()
   }
 
-  /** Every record has the outcome it was given, and no other has touched it. */
+  /** Every record has the outcome it was given. */
   #expectFailures(): void {
     const done = this.#records.filter(({ end }) => end <= this.#durable)
     const failures = done.map(({ position }) => this.#producer.failureAt(position | 0))
@@ -221,7 +221,7 @@ class Pair {
   }
 }
 
-/** The bytes of the nth record from its type on: no two neighbours agree in any. */
+/** The bytes of the nth record from its type on: no two neighbours have a byte in common. */
 function contentOf(n: number, length: number): Buffer {
   const content = Buffer.alloc(length - TYPE_OFFSET)
   for (let i = 0; i < content.length; i++) content[i] = (n * 37 + i * 11) & 0xff

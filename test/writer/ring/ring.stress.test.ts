@@ -12,13 +12,13 @@ import { unpark, waitDurable } from '../../../src/writer/ring/wake-up'
 const CAPACITY = 1024
 const RECORDS = 250_000
 const RECORD_BYTES_MIN = 40
-/** So long that only a lost wake-up, and no busy machine, lets a sleep run out. */
+/** Long enough that a sleep runs out only if a wake-up is lost, and not because the machine is busy. */
 const PARK_MS = 20_000
 const STALL_MS = 25_000
 /** The drainer marks each record failed whose sequence number this divides. */
 const FAIL_EVERY = 7
 
-/** What test/support/children/ring-stress-worker.js reports, first when it is ready and then at its end. */
+/** The reports of test/support/children/ring-stress-worker.js, when it is ready and at its end. */
 interface Report {
   readonly records: number
   readonly parks: number
@@ -52,7 +52,7 @@ class Producer {
     return this.#wrongOutcomes
   }
 
-  /** Passes all records; returns how many were acknowledged, fewer than all at a stall. */
+  /** Passes all records; returns how many were acknowledged: fewer than all after a stall. */
   run(): number {
     let isMoving = true
     for (let sequence = 0; sequence < RECORDS && isMoving; ) {
@@ -79,7 +79,7 @@ class Producer {
     return true
   }
 
-  /** Blocks while durable moves and `isDone` is false; returns false when durable stands still. */
+  /** Blocks while durable moves and `isDone` is false; returns false if durable stands still. */
   #waitUntil(isDone: () => boolean): boolean {
     while (!isDone()) {
       if (!waitDurable(this.#memory.ring, this.#seenDurable, STALL_MS)) {

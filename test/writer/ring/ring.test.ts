@@ -71,14 +71,14 @@ describe('RingProducer', () => {
   it.each([0, 960])('has written all of a record when it moves the tail, at index %d', (index) => {
     const ends = openRing()
     moveTo(ends, index)
-    // What a lap before has left.
+    // The remains of the previous lap.
     ends.ring.records.bytes.fill(0xff)
     const seen: number[] = []
     const store = jest.spyOn(Atomics, 'store').mockImplementation((...args) => {
       const [control, word] = args
       const stored = Reflect.apply(realStore, Atomics, args)
       if (word !== TAIL || control.buffer !== ends.ring.words.buffer) return stored
-      // What the drainer would find, were it to look now.
+      // The drainer's view at this moment.
       ends.consumer.refill()
       seen.push(ends.consumer.next(), ends.producer.failureAt(ends.consumer.readPosition))
       return stored
@@ -110,7 +110,7 @@ describe('RingProducer', () => {
     expect(() => ends.producer.commit(MAX_RECORD)).toThrow(error)
   })
 
-  it('answers with INSUFFICIENT_CAPACITY until the drainer and the caller have freed room', () => {
+  it('returns INSUFFICIENT_CAPACITY until the drainer and the caller have freed room', () => {
     const ends = openRing()
     const { producer, consumer } = ends
     for (let i = 0; i < 4; i++) put(ends, MAX_RECORD)
@@ -178,7 +178,7 @@ describe('RingProducer', () => {
 })
 
 describe('RingConsumer', () => {
-  it('gives the same answer when it is asked twice, also across padding', () => {
+  it('returns from a second next() what the first returned, also across padding', () => {
     const ends = openRing()
     moveTo(ends, 960)
     put(ends, 128)
@@ -228,7 +228,7 @@ describe('RingConsumer', () => {
     expect(consumer.next()).toBe(40)
   })
 
-  it('restarts forward where another drainer has gone on', () => {
+  it('restarts further on if another drainer has gone on', () => {
     const ends = openRing()
     put(ends, 40)
     const other = new RingConsumer(ends.ring)
@@ -300,7 +300,7 @@ describe('a ring whose bytes are no record', () => {
     expect([ends.consumer.next(), ends.consumer.next()]).toEqual([CORRUPT, CORRUPT])
   })
 
-  it('calls padding CORRUPT that reaches past the tail', () => {
+  it('calls padding that reaches past the tail CORRUPT', () => {
     const ends = openRing()
     put(ends, 48)
     ends.ring.records.view.setUint32(LENGTH_OFFSET, CAPACITY, true)
@@ -309,7 +309,7 @@ describe('a ring whose bytes are no record', () => {
     expect(ends.consumer.next()).toBe(CORRUPT)
   })
 
-  it('is given up to the tail, which the producer is told until durable has passed it', () => {
+  it('is given up to the tail, which the producer sees until durable has passed it', () => {
     const ends = openRing()
     const { ring, producer, consumer } = ends
     expect(producer.corruption(0)).toBe(false)
@@ -320,8 +320,8 @@ describe('a ring whose bytes are no record', () => {
     put(ends, 48)
     consumer.skipToTail()
     expect([ring.words[CORRUPTIONS], ring.words[CORRUPT_END]]).toEqual([1, 96])
-    const told = [0, 48, 88, 96, 96].map((durable) => producer.corruption(durable))
-    expect(told).toEqual([true, true, true, true, false])
+    const reported = [0, 48, 88, 96, 96].map((durable) => producer.corruption(durable))
+    expect(reported).toEqual([true, true, true, true, false])
     consumer.refill()
     expect(consumer.next()).toBe(96)
   })

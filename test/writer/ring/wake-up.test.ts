@@ -28,7 +28,7 @@ describe('a drainer that goes to sleep', () => {
     expect(inEveryOrder(hurried)).toEqual(ALL)
   })
 
-  it('is not woken where nobody wakes it', () => {
+  it('sleeps until the timeout if nobody wakes it', () => {
     const silent = () => {
       const { ring } = allocateMemory(1024)
       const producer = () => Atomics.store(ring.words, TAIL, END)
@@ -38,7 +38,7 @@ describe('a drainer that goes to sleep', () => {
     expect([ended > 0, stuck > 0]).toEqual([true, true])
   })
 
-  it('is awake for the others again once it returns, whether woken or not', () => {
+  it('counts as awake once it returns, whether woken or not', () => {
     const { ring } = allocateMemory(1024)
     expect(park(ring, 0, 1)).toBe(false)
     expect(ring.words[PARKED]).toBe(0)

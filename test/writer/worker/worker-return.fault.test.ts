@@ -224,7 +224,7 @@ describe('a worker that was given up', () => {
          const audit = openWatched()
          await recordUntil(audit, 1)
          fs.writeFileSync(workerFile + '.hangs', 'yes')
-         // Longer than a trial may take, and the pause after it.
+         // Longer than an attempt may take, and the pause after it.
          for (const from = Date.now(); Date.now() - from < 14_500; ) {
            await record(audit)
            await pause(20)
