@@ -1,17 +1,6 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { Piscina } from 'piscina'
 import type { SessionTask } from '../ring/messages'
-
-/**
- * Finds the worker's file. Beside this one in the built package; in `dist` when the tests run from
- * source. A bundler moves it, hence the `workerFile` option.
- */
-export function findWorkerFile(): string {
-  const name = 'exec-audit-worker.js'
-  const candidates = [join(__dirname, name), join(__dirname, '../../../dist/writer/worker', name)]
-  return candidates.find((file) => existsSync(file)) ?? join(__dirname, name)
-}
+import { checkWorkerFiles, loaderOptions } from './worker-files'
 
 /**
  * MB. Little of a group outlives it, so a larger young generation collects no more cheaply (`bench memory`
@@ -28,10 +17,11 @@ export type WorkerPool = Piscina<SessionTask | undefined, void>
 /**
  * Starts a worker. piscina would replace a dead one by itself, but a replacement that dies while it
  * starts leaves the next run pending for ever; a run on a fresh pool is given to its worker at once, and
- * so is always rejected when that dies. Throws if no thread may be started.
+ * so is always rejected when that dies. Throws if no thread may be started, or if a file is missing that it runs.
  * @param onWorkerGone called when the worker has died or is being ended
  */
 export function openWorkerPool(workerFile: string, onWorkerGone: () => void): WorkerPool {
+  checkWorkerFiles(workerFile)
   const pool = new Piscina<SessionTask | undefined, void>({
     filename: workerFile,
     name: 'drain',
@@ -45,9 +35,7 @@ export function openWorkerPool(workerFile: string, onWorkerGone: () => void): Wo
     resourceLimits: { maxYoungGenerationSizeMb: WORKER_YOUNG_MB },
     // A dead worker's descriptors must outlive it, see the witnesses in journal.ts.
     trackUnmanagedFds: false,
-    // The worker must not differ from run to run by what the host's command line preloads.
-    execArgv: [],
-    env: {},
+    ...loaderOptions(),
   })
   // Without a listener, a throw outside a task would bring the host process down.
   pool.on('error', () => undefined)
