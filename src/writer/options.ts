@@ -27,7 +27,9 @@ export interface WarnLogger {
 export interface ExecAuditOptions {
   /**
    * Capacity of the ring between the calling thread and the worker, in bytes: 1 KiB to 1 GiB,
-   * rounded up to a power of two. Default 1 MiB, about 3,000 events of 350 bytes.
+   * rounded up to a power of two. Default 1 MiB, about 3,000 events of 350 bytes. Each
+   * event in it also has a promise outside, about 600 bytes: a ring full of the smallest events (48 bytes)
+   * takes up to 14 times its size in all.
    */
   ringBytes?: number | undefined
   /** How fdatasyncs are shared. */
@@ -41,7 +43,8 @@ export interface ExecAuditOptions {
   /**
    * Limit of the memory outside the ring, in bytes: events that wait for room, and events too large
    * for the ring. 0 to 2^40, default 256 MiB. An event that would exceed it fails with
-   * AUDIT_RING_FULL, unless it is the only one.
+   * AUDIT_RING_FULL, unless it is the only one. Counted are the events' bytes and 640 bytes for each one's
+   * promise: the process grows by up to 1.25 times the limit.
    */
   maxWaitingBytes?: number | undefined
   /** How long a call blocks with `onFull: 'block'`, in milliseconds; 0 to 2^31 - 1, default 10,000. */
@@ -71,6 +74,8 @@ export interface ExecAuditOptions {
    * Largest event in bytes, in UTF-8 and before escaping; 1 KiB to 1 GiB, default 16 MiB. A larger
    * event is written with its argv cut, and the last element says how many arguments and bytes were cut,
    * and their sha256. Above 85 MiB, argv is also cut if the line would be longer than Node's longest string.
+   * While one such event is written, the process takes up to 8 times its bytes, and 24 times if all of them
+   * are escaped.
    */
   maxEventBytes?: number | undefined
   /**
