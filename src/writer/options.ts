@@ -13,7 +13,11 @@ import {
 } from '../base/option-checks'
 import type { OnUnsafeFile, SyncMethod } from './ring/messages'
 
-/** A logger for warnings: anything with pino's `warn(obj, msg)`. */
+/**
+ * A logger for warnings: anything with pino's `warn(obj, msg)`, such as pino, bunyan, log4js and `console`.
+ * A winston logger takes the text first; it is recognised, and gets `warn(msg, obj)`. A wrapper of your own
+ * around one has to swap the two itself, or the text is lost.
+ */
 export interface WarnLogger {
   /**
    * Takes one warning: its fields, such as `code` and `err`, and a text for people. If it throws, or
@@ -244,7 +248,14 @@ function loggerOf(values: Values): WarnLogger | undefined {
 function warnThrough(logger: { warn: unknown }, object: object, message: string): unknown {
   const { warn } = logger
   if (typeof warn !== 'function') return refuse('options.logger.warn', warn, 'a function')
-  return Reflect.apply(warn, logger, [object, message])
+  return Reflect.apply(warn, logger, isWinston(logger) ? [message, object] : [object, message])
+}
+
+/** Whether it is a logger of winston, which would take the object for the message and drop the text. */
+function isWinston(logger: object): boolean {
+  return ['log', 'startTimer', 'profile'].every((name) => {
+    return typeof Reflect.get(logger, name) === 'function'
+  })
 }
 
 /**
