@@ -8,7 +8,18 @@ import * as timers from 'node:timers'
 
 export const { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } = timers
 
-/** Calls `call`, which must not throw, as a microtask. `queueMicrotask` can be a fake one, too. */
+/**
+ * Calls `call` as a microtask; what it throws is an uncaught exception, as with `queueMicrotask`, which can
+ * be a fake one, too.
+ */
 export function soon(call: () => void): void {
-  void Promise.resolve().then(call)
+  void Promise.resolve().then(() => {
+    try {
+      call()
+    } catch (thrown) {
+      setImmediate(() => {
+        throw thrown
+      })
+    }
+  })
 }

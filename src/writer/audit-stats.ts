@@ -135,7 +135,7 @@ export interface AuditStats {
   worker: {
     /** `'caller'` while the worker has been given up, and none can be started. */
     drainer: 'worker' | 'caller'
-    /** How often the worker was started on the ring; a session ends 50 ms after its last event. */
+    /** How often a worker was given the ring: once, and once more after each that has ended. */
     sessions: number
     /** Workers that died, and were replaced or given up. */
     deaths: number

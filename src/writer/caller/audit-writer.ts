@@ -116,7 +116,6 @@ export class AuditWriter implements ExitDrained {
   #drainConfig(): DrainConfig {
     const { fsync, fileMode, dirMode, onUnsafeFile, retryForMs } = this.#options
     return {
-      ring: this.#memory.buffer,
       sink: {
         path: this.#path,
         fileMode,
@@ -176,13 +175,13 @@ export class AuditWriter implements ExitDrained {
   /** As {@link drainSync}, but runs no foreign code. */
   #drainSync(timeoutMs: number): boolean {
     const deadline = performance.now() + timeoutMs
-    this.#settlement.settle()
+    this.#settle()
     while (this.#settlement.pending > 0) {
       const leftMs = deadline - performance.now()
       if (leftMs <= 0) break
       flushUpTo(this.#memory.ring, this.#ring.tailPosition)
       this.#host.waitForProgress(this.#ring.headPosition, leftMs, DRAIN_PATIENCE_MS)
-      this.#settlement.settle()
+      this.#settle()
     }
     this.#host.endBlocking()
     return this.#settlement.pending === 0
@@ -245,7 +244,7 @@ export class AuditWriter implements ExitDrained {
     const encoder = this.#encoder
     if (this.#admission.tryPublish(encoder, settle)) return true
     // Outcomes that have arrived meanwhile free their space.
-    this.#settlement.settle()
+    this.#settle()
     if (this.#admission.tryPublish(encoder, settle)) return true
     flushUpTo(this.#memory.ring, this.#ring.tailPosition)
     switch (this.#options.onFull) {
@@ -264,7 +263,7 @@ export class AuditWriter implements ExitDrained {
     let isPublished = false
     for (let leftMs = this.#options.maxBlockMs; !isPublished && leftMs > 0; ) {
       this.#host.waitForProgress(this.#ring.headPosition, leftMs, CALL_PATIENCE_MS)
-      this.#settlement.settle()
+      this.#settle()
       isPublished = this.#admission.tryPublish(this.#encoder, settle)
       leftMs = deadline - performance.now()
     }
@@ -287,8 +286,13 @@ export class AuditWriter implements ExitDrained {
     return this.#options.failureMode === 'closed' ? Promise.reject(error) : FAILED
   }
 
-  #onProgress(): void {
+  #settle(): void {
     this.#settlement.settle()
+    if (this.#settlement.pending === 0) this.#host.rest()
+  }
+
+  #onProgress(): void {
+    this.#settle()
     this.#settlement.watch()
     this.#reporter.flush()
   }

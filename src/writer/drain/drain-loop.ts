@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type { OpenDescriptors } from '../log/open-descriptors'
 import { Sink } from '../log/sink'
 import { type Failure, packFailure } from '../ring/failure-word'
-import { GROUPS_WATCHED, type SharedMemory, viewMemory } from '../ring/memory-map'
+import { GROUPS_WATCHED, type SharedMemory } from '../ring/memory-map'
 import type { DrainConfig, Notice } from '../ring/messages'
 import { CORRUPT, EMPTY, RingConsumer } from '../ring/ring'
 import { CommitDelay } from './commit-delay'
@@ -37,7 +37,7 @@ export class DrainLoop {
     config: DrainConfig,
     oversize: OversizeSource,
     onNotice: (notice: Notice) => void,
-    memory = viewMemory(config.ring),
+    memory: SharedMemory,
     descriptors?: OpenDescriptors,
   ) {
     this.#config = config

@@ -1,10 +1,16 @@
-import { constants } from 'node:buffer'
 import { performance } from 'node:perf_hooks'
 import { positionDelta } from '../ring/memory-map'
 
 /** An output buffer larger than this many times `maxBytes` is not kept. */
 const KEPT_BUFFER_FACTOR = 4
 const OUTPUT_BYTES_MIN = 64 * 1024
+/**
+ * Text is encoded in pieces of this length, in UTF-16 units: a group's text as one string of hundreds of
+ * kilobytes would be flattened in the space for large objects.
+ */
+const PIECE_UNITS = 8 * 1024
+/** UTF-8 takes at most this many bytes per UTF-16 unit. */
+const BYTES_PER_UNIT_MAX = 3
 
 /** Limits of a group. */
 export interface GroupLimits {
@@ -32,8 +38,9 @@ export class Group {
   /** Nanoseconds spent in its syncs. */
   syncNs = 0
   readonly #limits: GroupLimits
-  #text = ''
-  #textBytes = 0
+  /** Lines that are not encoded yet, and how many bytes of the output the others take. */
+  #piece = ''
+  #encodedBytes = 0
   #lines: Buffer | undefined
   #output = Buffer.alloc(0)
 
@@ -58,16 +65,18 @@ export class Group {
     this.events = 0
     this.isReopen = false
     this.syncNs = 0
-    this.#text = ''
-    this.#textBytes = 0
+    this.#piece = ''
+    this.#encodedBytes = 0
     this.#lines = undefined
+    const keptBytesMax = Math.max(this.#limits.maxBytes * KEPT_BUFFER_FACTOR, OUTPUT_BYTES_MIN)
+    if (this.#output.length > keptBytesMax) this.#output = Buffer.alloc(0)
   }
 
   /** Whether it takes no more; `read` is the ring position after its last record. */
   isFull(read: number): boolean {
     if (this.until !== undefined) return this.isAtEnd(read)
     const { maxEvents, maxBytes } = this.#limits
-    return this.events >= maxEvents || this.#textBytes >= maxBytes || this.isReopen
+    return this.events >= maxEvents || this.isReopen || !this.#hasRoom('', maxBytes - 1)
   }
 
   /** Whether all of a group that another drainer had begun has been read. */
@@ -77,13 +86,12 @@ export class Group {
 
   /** Adds an event's line, empty if it has none; false if it belongs to the next group. */
   tryAdd(line: string): boolean {
-    const lineBytes = Buffer.byteLength(line, 'utf8')
-    const isTooMuch = this.#textBytes + lineBytes > this.#limits.maxBytes
-    const isTooLong = this.#text.length + line.length > constants.MAX_STRING_LENGTH
-    if ((isTooMuch || isTooLong) && this.#textBytes > 0 && this.until === undefined) return false
+    const isFirst = this.#encodedBytes === 0 && this.#piece === ''
+    const mayStay = isFirst || this.until !== undefined
+    if (!mayStay && !this.#hasRoom(line, this.#limits.maxBytes)) return false
     this.#count()
-    this.#text += line
-    this.#textBytes += lineBytes
+    this.#piece += line
+    if (this.#piece.length >= PIECE_UNITS) this.#encodePiece()
     return true
   }
 
@@ -95,11 +103,10 @@ export class Group {
     return true
   }
 
-  /** Stops collecting: its lines become bytes, which are valid until it begins anew. */
+  /** Stops collecting. Returns its lines as bytes, which are valid until it begins anew. */
   complete(): Buffer {
-    const output = this.#outputFor(this.#textBytes)
-    this.#lines = output.subarray(0, output.write(this.#text, 0, 'utf8'))
-    this.#text = ''
+    this.#encodePiece()
+    this.#lines = this.#output.subarray(0, this.#encodedBytes)
     return this.#lines
   }
 
@@ -108,11 +115,24 @@ export class Group {
     this.events++
   }
 
-  #outputFor(bytes: number): Buffer {
-    const isKept = this.#output.length <= this.#limits.maxBytes * KEPT_BUFFER_FACTOR
-    if (bytes > this.#output.length || !isKept) {
-      this.#output = Buffer.allocUnsafeSlow(Math.max(bytes * 2, OUTPUT_BYTES_MIN))
-    }
-    return this.#output
+  /** Whether it has at most `limit` bytes with the line. Measures only if the lengths leave that open. */
+  #hasRoom(line: string, limit: number): boolean {
+    const units = this.#piece.length + line.length
+    if (this.#encodedBytes + units * BYTES_PER_UNIT_MAX <= limit) return true
+    this.#encodePiece()
+    return this.#encodedBytes + Buffer.byteLength(line, 'utf8') <= limit
+  }
+
+  #encodePiece(): void {
+    const bytesMax = this.#encodedBytes + this.#piece.length * BYTES_PER_UNIT_MAX
+    if (bytesMax > this.#output.length) this.#growOutput(bytesMax)
+    this.#encodedBytes += this.#output.write(this.#piece, this.#encodedBytes, 'utf8')
+    this.#piece = ''
+  }
+
+  #growOutput(bytes: number): void {
+    const grown = Buffer.allocUnsafeSlow(Math.max(bytes * 2, OUTPUT_BYTES_MIN))
+    this.#output.copy(grown, 0, 0, this.#encodedBytes)
+    this.#output = grown
   }
 }

@@ -9,7 +9,7 @@ import { type RecordBytes, recordBytes } from './record-header'
  *
  *     +---------------+----------------+----------------+----------+---------+------------------+
  *     | ring words    | session words  | journal words  | place    | counts  | record area,     |
- *     | 7 x 128 bytes | 5 x 128 bytes  | 9 x 128 bytes  | 5 x 8    | 29 x 8  | `capacity` bytes |
+ *     | 7 x 128 bytes | 4 x 128 bytes  | 9 x 128 bytes  | 5 x 8    | 29 x 8  | `capacity` bytes |
  *     +---------------+----------------+----------------+----------+---------+------------------+
  *
  * Each part has a view of its own, so that a class gets no more than it may touch.
@@ -53,25 +53,28 @@ const RING_WORDS = 7 * STRIDE
 /**
  * The session's words, as indexes into {@link SessionView.session}.
  *
- * | word           | written by             | read by  | meaning                                  |
- * |----------------|------------------------|----------|------------------------------------------|
- * | DRAINER        | both, compare-and-swap | both     | which thread owns the drainer's words    |
- * | CLOSING        | producer               | drainer  | 1: end the session once the ring is empty|
- * | GROUPS_WATCHED | producer               | drainer  | 1: send a GroupNotice per group          |
- * | WORKER_THREAD  | worker                 | producer | the kernel's id of the worker's thread   |
- * | SESSIONS_BEGUN | worker                 | producer | sessions that a worker has taken up      |
+ * | word            | written by             | read by  | meaning                                 |
+ * |-----------------|------------------------|----------|-----------------------------------------|
+ * | DRAINER         | both, compare-and-swap | both     | which thread owns the drainer's words   |
+ * | GROUPS_WATCHED  | producer               | drainer  | 1: send a GroupNotice per group         |
+ * | CLOSING         | producer               | drainer  | 1: close the file once the ring is empty|
+ * | SESSION_VERSION | worker; producer: 0    | producer | the version of the worker that has taken|
+ * |                 |                        |          | up the session, see version.ts          |
  */
 export const DRAINER = 0 * STRIDE
-export const CLOSING = 1 * STRIDE
-export const GROUPS_WATCHED = 2 * STRIDE
-export const WORKER_THREAD = 3 * STRIDE
-export const SESSIONS_BEGUN = 4 * STRIDE
-const SESSION_WORDS = 5 * STRIDE
+export const GROUPS_WATCHED = 1 * STRIDE
+export const CLOSING = 2 * STRIDE
+export const SESSION_VERSION = 3 * STRIDE
+const SESSION_WORDS = 4 * STRIDE
 
-/** Values of the DRAINER word. Only its holder may touch the words that the drainer writes. */
+/**
+ * Values of the DRAINER word. Only its holder may touch the words that the drainer writes. A worker's value is
+ * the kernel's id of its thread, so that a dead holder is known by the word itself, or
+ * {@link DRAINER_UNKNOWN} if it cannot know its id.
+ */
 export const DRAINER_NONE = 0
-export const DRAINER_WORKER = 1
-export const DRAINER_CALLER = 2
+export const DRAINER_CALLER = -1
+export const DRAINER_UNKNOWN = 1
 
 /**
  * The words that a drainer leaves to its successor, as indexes into {@link JournalView.words}: the note

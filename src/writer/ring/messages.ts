@@ -1,18 +1,21 @@
 import type { RecordableHistogram } from 'node:perf_hooks'
 import type { MessagePort } from 'node:worker_threads'
+import { VERSION } from './version'
 
 /*
- * The messages between the threads, beside the ring's memory: the worker gets the tasks of its sessions
- * and oversize records, the drainer sends notices.
+ * What crosses between the threads beside the ring's memory: to the worker the task of its session and
+ * oversize records, from the drainer notices.
  *
- * The worker drains in *sessions*: a piscina task that runs while there are events and for a linger
- * after the last one, then returns. A task that never returned would keep the process alive for
- * ever; between sessions an idle writer holds nothing. Within a session a wake-up costs a notify;
- * starting a session costs a message and half a millisecond.
+ * A worker has one *session*: from the task that gives it the ring to its end. The task returns at once: one
+ * that never returned would keep the process alive for ever.
  */
 
-/** How long a session outlives its last event. */
-export const SESSION_LINGER_MS = 50
+/** How long the worker waits for an event in a blocking wait before it waits in its event loop. */
+export const IDLE_LINGER_MS = 50
+
+/** The task that gives a worker its session, and the field with the ring: those of another version differ. */
+export const SESSION_TASK = `serve@${VERSION}` as const
+export const RING_FIELD = `ring@${VERSION}` as const
 
 /** How a group is made durable; `none` leaves that to the kernel. */
 export type SyncMethod = 'fdatasync' | 'fsync' | 'none'
@@ -38,7 +41,6 @@ export interface LogFileOptions {
 
 /** The drainer's configuration, in a form that can be posted to a worker. */
 export interface DrainConfig {
-  readonly ring: SharedArrayBuffer
   readonly sink: LogFileOptions
   /** Events per group at most. */
   readonly maxEvents: number
@@ -62,6 +64,7 @@ export interface OversizeRecord {
 
 /** The task that starts a session. */
 export interface SessionTask {
+  readonly [RING_FIELD]: SharedArrayBuffer
   readonly config: DrainConfig
   /** Brings further {@link OversizeRecord}s to the worker, and each {@link Notice} back. */
   readonly port: MessagePort

@@ -59,11 +59,10 @@ export class OversizeStore implements OversizeSource {
 /** The worker's oversize records: those that came with its session, and those that its port has brought since. */
 export class OversizeInbox implements OversizeSource {
   readonly #records = new Map<number, SharedArrayBuffer>()
-  #port: MessagePort | undefined
+  readonly #port: MessagePort
 
-  begin({ port, oversize }: SessionTask): void {
+  constructor({ port, oversize }: Pick<SessionTask, 'port' | 'oversize'>) {
     this.#port = port
-    this.#records.clear()
     for (const { id, buffer } of oversize) this.#records.set(id, buffer)
   }
 
@@ -79,14 +78,8 @@ export class OversizeInbox implements OversizeSource {
     return found
   }
 
-  end(): void {
-    this.#records.clear()
-    this.#port?.close()
-  }
-
   #receive(): OversizeRecord | undefined {
-    const received: { message: OversizeRecord } | undefined =
-      this.#port && receiveMessageOnPort(this.#port)
+    const received: { message: OversizeRecord } | undefined = receiveMessageOnPort(this.#port)
     return received?.message
   }
 }

@@ -1,4 +1,4 @@
-import { soon } from '../../base/timers'
+import { setImmediate, soon } from '../../base/timers'
 import { DURABLE, FLUSH_UP_TO, PARKED, type RingView, TAIL } from './memory-map'
 
 /*
@@ -10,8 +10,9 @@ import { DURABLE, FLUSH_UP_TO, PARKED, type RingView, TAIL } from './memory-map'
  * store, and it sees the record and does not sleep; or the producer's load comes after the drainer's
  * store, and it sees PARKED = 1 and wakes it. Waking sets PARKED back to 0 before the notify: a drainer
  * that has not fallen asleep yet finds the word changed, and `Atomics.wait` returns at once. The same
- * holds for the other words that the producer changes before it calls `unpark`: FLUSH_UP_TO and
- * CLOSING.
+ * holds for the other words that the producer changes before it calls `unpark`: FLUSH_UP_TO, and
+ * DRAINER when the calling thread gives it back. The drainer sleeps in a blocking wait or, after a while
+ * without events, in its event loop: word and proof are those of the blocking wait.
  *
  * Drainer to producer. The producer waits on the word that changes: it waits for DURABLE to differ
  * from a value it has seen, blocking or through the event loop. Both kinds of wait
@@ -45,6 +46,28 @@ export function park(
   }
   Atomics.store(words, PARKED, 0)
   return isWoken
+}
+
+/**
+ * Has `onWoken` called in a turn of its own after {@link unpark}, however long that takes. Called by the
+ * drainer. Does not keep its event loop alive.
+ * @param mayPark asked after PARKED is set: false when there is something to do already
+ */
+export function parkAsync({ words }: RingView, mayPark: () => boolean, onWoken: () => void): void {
+  Atomics.store(words, PARKED, 1)
+  const wait = mayPark() ? Atomics.waitAsync(words, PARKED, 1) : undefined
+  // In a microtask of its own: what it throws is then no rejection, which a flag of Node's might ignore.
+  if (wait?.async) void wait.value.then(() => soon(onWoken))
+  else {
+    Atomics.store(words, PARKED, 0)
+    setImmediate(onWoken)
+  }
+}
+
+/** Wakes the drainer whether it sleeps or not: for a word that something else has written to. */
+export function unparkAnyway({ words }: RingView): void {
+  Atomics.store(words, PARKED, 0)
+  Atomics.notify(words, PARKED)
 }
 
 /** Asks the drainer not to wait for more events before `position`, and wakes it. */

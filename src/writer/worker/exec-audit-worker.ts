@@ -1,6 +1,7 @@
 /// <reference types="node" preserve="true" />
 
 import type { MessagePort } from 'node:worker_threads'
+import { setImmediate } from '../../base/timers'
 import { DrainLoop, IDLE } from '../drain/drain-loop'
 import { closeLeftovers, OpenDescriptors } from '../log/open-descriptors'
 import { COUNT_OPENS } from '../ring/counters'
@@ -8,67 +9,94 @@ import {
   CLOSING,
   DRAINER,
   DRAINER_NONE,
-  DRAINER_WORKER,
+  DRAINER_UNKNOWN,
   FLUSH_UP_TO,
-  SESSIONS_BEGUN,
+  SESSION_VERSION,
   type SharedMemory,
+  TAIL,
   viewMemory,
-  WORKER_THREAD,
 } from '../ring/memory-map'
-import { SESSION_LINGER_MS, type SessionTask } from '../ring/messages'
+import { IDLE_LINGER_MS, RING_FIELD, type SessionTask } from '../ring/messages'
 import { OversizeInbox } from '../ring/oversize'
-import { park } from '../ring/wake-up'
+import { VERSION, versionWord } from '../ring/version'
+import { park, parkAsync } from '../ring/wake-up'
 import { currentThreadId } from './thread-liveness'
 
 /*
- * The worker's entry, run by piscina. It is not named worker.js, which would collide with piscina's own in a
- * bundle. It is the only worker of its ExecAudit, so it keeps its drain loop, with the open file, from one
- * session to the next.
+ * The worker's entry, run by piscina. Not named worker.js: in a bundle that would collide with piscina's
+ * own. It is the one worker of its ExecAudit, and serves it for one session: from the one task that it is
+ * given to its end. The task only takes the session up. After that a wake-up from the calling thread lets
+ * it drain, asleep in blocking waits between two groups, until nothing has come for IDLE_LINGER_MS; then it
+ * waits in its event loop, where a wake-up costs the calling thread one notify, too.
  */
 
 /**
- * Files opened per session at most. Each leaves the event loop a callback of sonic-boom's, and the event loop
- * turns only between sessions: on a disk that fails every group they would pile up.
+ * Files opened at most before the event loop turns. Each leaves it a callback of sonic-boom's: on a disk
+ * that fails every group they would pile up.
  */
-const OPENS_PER_SESSION_MAX = 256
+const OPENS_PER_TURN_MAX = 256
 
-class Worker {
+class WorkerSide {
   readonly #memory: SharedMemory
-  readonly #inbox = new OversizeInbox()
   readonly #config: SessionTask['config']
-  readonly #threadId = currentThreadId()
-  #port: MessagePort | undefined
+  readonly #port: MessagePort
+  readonly #inbox: OversizeInbox
+  readonly #threadId = currentThreadId() || DRAINER_UNKNOWN
   #loop: DrainLoop | undefined
 
-  constructor(config: SessionTask['config']) {
-    this.#config = config
-    this.#memory = viewMemory(config.ring)
+  constructor(task: SessionTask) {
+    this.#memory = viewMemory(task[RING_FIELD])
+    this.#config = task.config
+    this.#port = task.port
+    this.#inbox = new OversizeInbox(task)
+    Atomics.store(this.#memory.session.session, SESSION_VERSION, versionWord(VERSION))
+    setImmediate(this.#serve)
   }
 
-  runSession(task: SessionTask): void {
-    const { session } = this.#memory.session
-    Atomics.add(session, SESSIONS_BEGUN, 1)
-    // The calling thread may be draining the ring itself; it starts another session when it is done.
-    const owner = Atomics.compareExchange(session, DRAINER, DRAINER_NONE, DRAINER_WORKER)
-    if (owner !== DRAINER_NONE) return
-    Atomics.store(session, WORKER_THREAD, this.#threadId)
-    this.#port = task.port
-    this.#inbox.begin(task)
-    try {
-      this.#drain(this.#restartedLoop())
-    } catch (thrown) {
-      this.#endLoop()
-      throw thrown
-    } finally {
-      this.#inbox.end()
-      Atomics.compareExchange(session, DRAINER, DRAINER_WORKER, DRAINER_NONE)
+  /** Drains, and waits for the next wake-up. */
+  readonly #serve = (): void => {
+    const { ring, session } = this.#memory
+    const owner = Atomics.compareExchange(session.session, DRAINER, DRAINER_NONE, this.#threadId)
+    if (owner !== DRAINER_NONE) {
+      // The calling thread drains the ring itself, and wakes this one when it is done.
+      const isTaken = () => Atomics.load(session.session, DRAINER) !== DRAINER_NONE
+      parkAsync(ring, isTaken, this.#serve)
+      return
+    }
+    const seenTail = this.#drainUntilIdle()
+    if (this.#isClosing) this.#loop?.close()
+    Atomics.compareExchange(session.session, DRAINER, this.#threadId, DRAINER_NONE)
+    if (this.#isClosing) return
+    if (seenTail === undefined) setImmediate(this.#serve)
+    else parkAsync(ring, () => this.#mayPark(seenTail), this.#serve)
+  }
+
+  /**
+   * Drains until nothing has come for a while. Returns the tail that it has seen last, or undefined if the
+   * event loop must turn before that.
+   */
+  #drainUntilIdle(): number | undefined {
+    const loop = this.#restartedLoop()
+    const opensBefore = this.#opens()
+    for (;;) {
+      const flush = this.#flushUpTo()
+      const waitMs = loop.step()
+      if (loop.isAtRest && this.#opens() - opensBefore > OPENS_PER_TURN_MAX) return undefined
+      if (waitMs === 0) continue
+      const tail = loop.seenTail
+      const isIdle = waitMs === IDLE
+      const parkMs = isIdle ? IDLE_LINGER_MS : waitMs
+      if (isIdle && this.#isClosing) return tail
+      const mayPark = () => this.#flushUpTo() === flush && !(isIdle && this.#isClosing)
+      const isWoken = park(this.#memory.ring, tail, parkMs, mayPark)
+      if (isIdle && !isWoken) return tail
     }
   }
 
   #restartedLoop(): DrainLoop {
     if (this.#loop === undefined) {
       closeLeftovers(this.#memory, this.#config.sink.descriptorsOutlive)
-      const notify = (notice: unknown) => this.#port?.postMessage(notice)
+      const notify = (notice: unknown) => this.#port.postMessage(notice)
       const descriptors = new OpenDescriptors(this.#memory.journal)
       this.#loop = new DrainLoop(this.#config, this.#inbox, notify, this.#memory, descriptors)
     } else {
@@ -77,43 +105,38 @@ class Worker {
     return this.#loop
   }
 
-  #drain(loop: DrainLoop): void {
-    const { ring } = this.#memory
-    const { session } = this.#memory.session
-    const flushed = () => Atomics.load(ring.words, FLUSH_UP_TO)
-    const opensBefore = this.#opens()
-    for (;;) {
-      const seenFlush = flushed()
-      const waitMs = loop.step()
-      if (loop.isAtRest && this.#opens() - opensBefore > OPENS_PER_SESSION_MAX) return
-      if (waitMs === 0) continue
-      const isIdle = waitMs === IDLE
-      const isClosing = () => isIdle && Atomics.load(session, CLOSING) !== 0
-      if (isClosing()) break
-      const mayPark = () => flushed() === seenFlush && !isClosing()
-      const isWoken = park(ring, loop.seenTail, isIdle ? SESSION_LINGER_MS : waitMs, mayPark)
-      if (isIdle && !isWoken) return
-    }
-    this.#endLoop()
+  #mayPark(seenTail: number): boolean {
+    return Atomics.load(this.#memory.ring.words, TAIL) === seenTail && !this.#isClosing
+  }
+
+  /** Whether the file is to be closed once the ring is empty. */
+  get #isClosing(): boolean {
+    return Atomics.load(this.#memory.session.session, CLOSING) !== 0
+  }
+
+  #flushUpTo(): number {
+    return Atomics.load(this.#memory.ring.words, FLUSH_UP_TO)
   }
 
   #opens(): number {
     return Number(Atomics.load(this.#memory.counters.counts, COUNT_OPENS))
   }
-
-  #endLoop(): void {
-    this.#loop?.close()
-    this.#loop = undefined
-  }
 }
 
-let worker: Worker | undefined
+/** The version of this file's package. */
+export function version(): string {
+  return VERSION
+}
 
 /** Answers that the worker is able to run: READY_TASK of worker-pool.ts. */
 export function ready(): void {}
 
-/** Runs one session. */
-export function drain(task: SessionTask): void {
-  worker ??= new Worker(task.config)
-  worker.runSession(task)
+/**
+ * Takes a session up: SESSION_TASK of ring/messages.ts. Its name holds the version, so that a worker of another
+ * one is not even asked.
+ */
+export { serve as 'serve@0.2.0' }
+
+function serve(task: SessionTask): void {
+  new WorkerSide(task)
 }

@@ -1,68 +1,72 @@
-import { clearTimeout, setImmediate, setTimeout } from '../../base/timers'
+import { clearInterval, setImmediate, setInterval, setTimeout } from '../../base/timers'
 import {
-  CLOSING,
   DRAINER,
+  DRAINER_CALLER,
   DRAINER_NONE,
-  DRAINER_WORKER,
+  DRAINER_UNKNOWN,
   DURABLE,
   type SharedMemory,
   TAIL,
-  WORKER_THREAD,
 } from '../ring/memory-map'
 import type { DrainConfig, OversizeRecord } from '../ring/messages'
 import type { OversizeStore } from '../ring/oversize'
-import { sleep, unpark, waitDurable } from '../ring/wake-up'
+import { sleep, unpark, unparkAnyway, waitDurable } from '../ring/wake-up'
 import { CallerDrainer, type CallerDrainerEvents } from './caller-drainer'
 import { RestartBackoff } from './restart-backoff'
 import { isThreadGone } from './thread-liveness'
-import { openWorkerPool, READY_TASK, type WorkerPool } from './worker-pool'
-import { SESSION_START_MS_MAX, type SessionDeath, WorkerSession } from './worker-session'
+import { openWorkerPool, READY_TASK, type WorkerPool, within } from './worker-pool'
+import { type SessionEnd, WorkerSession } from './worker-session'
 
 /*
- * Who drains. DRAINER, in the shared memory, names the thread that drains now; `#session` is the session
- * that piscina was given to run; `#drainer` is the thread that is meant to drain.
+ * Who drains. DRAINER, in the shared memory, names the thread that drains now; `#session` is the worker's
+ * session; `#drainer` is the thread that is meant to drain.
  *
  *   state        | DRAINER        | #session | #drainer | who drains
  *   -------------+----------------+----------+----------+--------------------------------------------
- *   IDLE         | NONE           | none     | worker   | nobody: nothing is pending
- *   STARTING     | NONE           | one      | worker   | nobody: the worker has yet to begin, or has died
- *   DRAINING     | WORKER         | one      | worker   | the worker
+ *   UNUSED       | NONE           | none     | worker   | nobody: nothing was ever pending
+ *   STARTING     | NONE           | one      | worker   | nobody: the worker has yet to take it up, or has died
+ *   PARKED       | NONE           | one      | worker   | nobody: nothing is pending, or the worker is being woken
+ *   DRAINING     | a thread's id  | one      | worker   | the worker
  *   DRAINED HERE | CALLER         | any      | worker   | this thread, to the end of its group
  *   FALLEN BACK  | NONE or CALLER | any      | caller   | this thread, until an attempt to restart succeeds
  *
  *   state        | event                                                 | next state
  *   -------------+-------------------------------------------------------+----------------------------
- *   IDLE         | an event is published, or close()                     | STARTING
- *   IDLE         | the same, but no thread may be started                | FALLEN BACK
- *   IDLE         | the worker dies                                       | IDLE; another one is next
- *   STARTING     | the session takes DRAINER                             | DRAINING
- *   STARTING     | it has not begun after SESSION_START_MS_MAX           | FALLEN BACK
- *   STARTING     | this thread blocks, and its patience runs out         | DRAINED HERE
- *   DRAINING     | the session ends: after its linger, or by close()     | IDLE
+ *   UNUSED       | an event is published                                 | STARTING
+ *   UNUSED       | the same, but no thread may be started                | FALLEN BACK
+ *   STARTING     | the worker takes the session up, and then DRAINER     | DRAINING
+ *   STARTING     | it has not taken it up in time                        | FALLEN BACK
+ *   STARTING     | the worker is of another version, or not ours         | FALLEN BACK
+ *   STARTING or  | this thread blocks, and its patience runs out         | DRAINED HERE
+ *   PARKED       |                                                       |
+ *   PARKED       | an event is published                                 | DRAINING
+ *   DRAINING     | nothing has come for a while                          | PARKED
  *   DRAINING     | this thread blocks, and the kernel knows of no such   | STARTING: we learn of the session's
- *                | worker any more                                       | end when we do not block
- *   STARTING or  | piscina reports that the worker has died or cannot    | IDLE; FALLEN BACK after the
- *   DRAINING     | load                                                  | third in a row with no outcome
- *   DRAINED HERE | a session begins                                      | DRAINED HERE; it ends at once
- *   DRAINED HERE | the group has its outcome                             | STARTING; IDLE with no session
- *   FALLEN BACK  | an event is published, an attempt is due, and a new   | IDLE; DRAINED HERE if this thread
+ *                | thread any more                                       | end when we do not block
+ *   any of these | piscina reports that the worker has died or cannot    | UNUSED; FALLEN BACK after the
+ *                | load                                                  | third in a row with no outcome
+ *   DRAINED HERE | the group has its outcome                             | PARKED; UNUSED with no session
+ *   FALLEN BACK  | an event is published, an attempt is due, and a new   | UNUSED; DRAINED HERE if this thread
  *                | worker answers it                                     | is in the middle of a group
  *
- * From IDLE with something pending it goes on at once. After FALLEN BACK a worker that was only slow may
+ * From UNUSED with something pending it goes on at once. After FALLEN BACK a worker that was only slow may
  * hold DRAINER until its pool has ended. Patience (`#patienceLeftMs`) is how long blocking waits, taken
  * together, leave the ring to nobody; it starts anew when a worker is seen to hold the ring.
  *
- * What keeps the process alive; in IDLE nothing does:
- *
- *   STARTING, DRAINING        | piscina's port, to which the answer of a session comes; for its first
- *                             | seconds also the timer that checks whether it has begun
- *   the same, worker dead     | the worker: piscina refs it when its port closes, until its exit is reported.
- *                             | (A piscina without that would let the process end with events pending.)
- *   DRAINED HERE, FALLEN BACK | the immediate or the timer of the next step, while something is pending;
- *                             | piscina's port, while an attempt is unanswered
- *   close()                   | the last session, then the worker until it has ended
+ * What keeps the process alive: while something is pending, a timer of this thread's own. It also looks, in
+ * turns of the event loop and not by the clock, whether the worker gets on: a process that was stopped must not
+ * find its worker late. While nothing is pending nothing does, but for an attempt to restart that is unanswered
+ * and the worker's end in close().
  */
 
+/** How often the worker is looked after while something is pending, in milliseconds. */
+const LOOK_MS = 500
+/** Looks in a row, 10 s, after which a thread that does not run counts as never to. */
+const START_LOOKS_MAX = 20
+/** Looks in a row, 2 s, after which a thread that runs counts as unable to drain. */
+const STALL_LOOKS_MAX = 4
+/** How long an attempt to restart may take, in milliseconds. */
+const RESTART_MS_MAX = 10_000
 /** Deaths in a row without one published group before the worker counts as unable to run. */
 const FRUITLESS_DEATHS_MAX = 3
 /** How long a blocking wait sleeps before it looks around again. */
@@ -74,6 +78,8 @@ export const DRAIN_PATIENCE_MS = 2
  * for longer than the call may take.
  */
 export const CALL_PATIENCE_MS = 1_000
+/** The same for a worker that only has to be woken. */
+const WAKE_PATIENCE_MS = 20
 
 /** How the host calls its owner. */
 export interface HostEvents extends CallerDrainerEvents {
@@ -97,6 +103,14 @@ export class WorkerHost {
   readonly #callerDrainer: CallerDrainer
   readonly #workerFile: string
   readonly #backoff = new RestartBackoff()
+  /** The timer; there is none while nothing has been pending for a while. */
+  #look: NodeJS.Timeout | undefined
+  #isKeptAlive = false
+  /** Looks in a row at which the worker had not got on, and how far it was. */
+  #stalledLooks = 0
+  /** Whether the worker's thread has begun to run code. */
+  #isWorkerRunning = false
+  #seenDurable = 0
   #pool: WorkerPool | undefined
   #drainer: Drainer = 'worker'
   #session: WorkerSession | undefined
@@ -134,14 +148,19 @@ export class WorkerHost {
     this.#session?.offer(record)
   }
 
-  /** Makes sure that somebody drains the published events. Cheap while a session runs. */
+  /** Makes sure that somebody drains the published events. Costs a notify at most while there is a session. */
   wake(): void {
+    if (!this.#isKeptAlive) this.#keepAlive(true)
     if (this.#isDrainedHere) {
       this.#scheduleStep(0)
-      // Not while a session of the worker before is still to end: it would be taken for the new one's.
       if (this.#session === undefined && this.#backoff.isDue) void this.#tryRestart()
     } else if (this.#session === undefined) this.#startSession()
     else unpark(this.#memory.ring)
+  }
+
+  /** Nothing is pending any more: the process may end. */
+  rest(): void {
+    if (this.#isKeptAlive) this.#keepAlive(false)
   }
 
   /**
@@ -164,15 +183,17 @@ export class WorkerHost {
       ring,
       session: { session },
     } = this.#memory
-    if (Atomics.load(session, DRAINER) !== DRAINER_NONE) {
+    const owner = Atomics.load(session, DRAINER)
+    if (owner !== DRAINER_NONE) {
       this.#patienceLeftMs = patienceMs
       const sliceMs = Math.min(BLOCKING_SLICE_MS, timeoutMs)
       const isWoken = waitDurable(ring, seenDurable, sliceMs)
-      // Only if the worker was seen to hold the ring: no other worker can have taken it meanwhile.
-      if (!isWoken && isThreadGone(Atomics.load(session, WORKER_THREAD))) this.#disownWorker()
+      if (!isWoken && owner > DRAINER_UNKNOWN && isThreadGone(owner)) this.#disown(owner)
       return true
     }
-    this.#patienceLeftMs = Math.min(this.#patienceLeftMs, patienceMs)
+    // A worker that has taken its session up needs no time to start.
+    const patience = this.#session?.isTakenUp ? WAKE_PATIENCE_MS : patienceMs
+    this.#patienceLeftMs = Math.min(this.#patienceLeftMs, patience)
     const waitMs = Math.min(this.#patienceLeftMs, timeoutMs)
     if (waitDurable(ring, seenDurable, waitMs)) return true
     this.#patienceLeftMs -= waitMs
@@ -190,17 +211,13 @@ export class WorkerHost {
 
   /** Ends the worker. Everything must have its outcome. Idempotent through its owner. */
   async close(): Promise<void> {
-    const { ring, session } = this.#memory
     this.#isClosed = true
-    Atomics.store(session.session, CLOSING, 1)
-    if (this.#drainer === 'worker') {
-      // One last session, so that the worker closes its file.
-      if (this.#session === undefined && this.#pool !== undefined) this.#startSession()
-      unpark(ring)
-      await this.#session?.ended
-    }
+    clearInterval(this.#look)
+    await this.#session?.end()
+    this.#session = undefined
     this.#callerDrainer.close()
     await this.#destroyPool()
+    this.#disownWorker()
     this.#callerDrainer.closeLeftovers()
   }
 
@@ -216,8 +233,17 @@ export class WorkerHost {
   }
 
   #newPool(): WorkerPool {
-    const pool: WorkerPool = openWorkerPool(this.#workerFile, () => {
-      if (this.#pool === pool) void this.#destroyPool()
+    const pool: WorkerPool = openWorkerPool(this.#workerFile, (causeOf) => {
+      if (this.#pool !== pool) return
+      // At once: piscina would start another worker by itself.
+      void this.#destroyPool()
+      const session = this.#session
+      // What it has thrown comes after this, as the rejection of its task or as an event of the pool.
+      setImmediate(() => session?.died(causeOf()))
+    })
+    this.#isWorkerRunning = false
+    pool.threads[0]?.once('online', () => {
+      this.#isWorkerRunning = true
     })
     return pool
   }
@@ -235,8 +261,7 @@ export class WorkerHost {
   #startSession(): void {
     const session = new WorkerSession(this.#memory, {
       onNotice: (notice) => this.#events.onNotice(notice),
-      onLate: () => this.#onLateSession(),
-      onEnd: (death) => this.#onSessionEnd(death),
+      onEnd: (end) => this.#onSessionEnd(end),
     })
     this.#session = session
     const pool = this.#ensurePool()
@@ -245,38 +270,68 @@ export class WorkerHost {
       return
     }
     this.#sessions++
+    this.#stalledLooks = 0
     session.start(pool, this.#config, this.#oversize)
   }
 
-  #onSessionEnd(death: SessionDeath | undefined): void {
+  #onSessionEnd({ cause, isFruitless, isFinal }: SessionEnd): void {
     this.#session = undefined
-    if (death !== undefined) this.#onDeath(death)
-    else {
-      this.#fruitlessDeaths = 0
-      this.#backoff.succeeded()
+    if (!isFruitless) this.#backoff.succeeded()
+    if (this.#drainer === 'worker') {
+      this.#deaths++
+      this.#fruitlessDeaths = isFruitless ? this.#fruitlessDeaths + 1 : 0
+      // After its return one such death is enough, until it has done something.
+      if (isFinal || this.#fruitlessDeaths >= FRUITLESS_DEATHS_MAX) this.#fallBack(cause)
+      else void this.#destroyPool().then(() => this.#goOn())
     }
     this.#events.onProgress()
+  }
+
+  /** After the end of a worker: the ring is nobody's, and what is pending goes to the next one. */
+  #goOn(): void {
+    this.#disownWorker()
     if (this.#isPending) this.wake()
   }
 
-  #onDeath({ cause, isFruitless }: SessionDeath): void {
-    if (this.#drainer === 'caller') return
-    this.#deaths++
-    this.#disownWorker()
-    this.#fruitlessDeaths = isFruitless ? this.#fruitlessDeaths + 1 : 0
-    // After its return one such death is enough, until a session has ended well.
-    if (this.#fruitlessDeaths >= FRUITLESS_DEATHS_MAX) this.#fallBack(cause)
+  /**
+   * Looks whether the worker gets on, and gives it up if it does not. Counted in looks, each in a turn of its own:
+   * after a process was stopped, a clock says that everything is late.
+   */
+  readonly #lookAfterWorker = (): void => {
+    if (!this.#isKeptAlive) {
+      clearInterval(this.#look)
+      this.#look = undefined
+      return
+    }
+    const durable = Atomics.load(this.#memory.ring.words, DURABLE)
+    const owner = Atomics.load(this.#memory.session.session, DRAINER)
+    const getsOn = durable !== this.#seenDurable || owner !== DRAINER_NONE || !this.#isPending
+    this.#seenDurable = durable
+    this.#stalledLooks = getsOn || this.#session === undefined ? 0 : this.#stalledLooks + 1
+    if (this.#stalledLooks === 0 || this.#drainer === 'caller') return
+    // Something may have written to the word that says whether it sleeps.
+    unparkAnyway(this.#memory.ring)
+    if (this.#stalledLooks < (this.#isWorkerRunning ? STALL_LOOKS_MAX : START_LOOKS_MAX)) return
+    const seconds = (this.#stalledLooks * LOOK_MS) / 1_000
+    const cause = this.#session?.giveUp(seconds)
+    this.#session = undefined
+    this.#fallBack(cause)
   }
 
-  #onLateSession(): void {
-    this.#fallBack(new Error(`the worker did not start within ${SESSION_START_MS_MAX} ms`))
+  #keepAlive(isKeptAlive: boolean): void {
+    this.#isKeptAlive = isKeptAlive
+    if (isKeptAlive) this.#look = this.#look?.ref() ?? setInterval(this.#lookAfterWorker, LOOK_MS)
+    else this.#look?.unref()
   }
 
-  /** Takes the ring back from a worker that is known to be dead. */
+  /** Takes the ring back from a worker that is known to be dead, whichever it was. */
   #disownWorker(): void {
-    const { session } = this.#memory.session
-    Atomics.store(session, WORKER_THREAD, 0)
-    Atomics.compareExchange(session, DRAINER, DRAINER_WORKER, DRAINER_NONE)
+    const owner = Atomics.load(this.#memory.session.session, DRAINER)
+    if (owner !== DRAINER_CALLER) this.#disown(owner)
+  }
+
+  #disown(owner: number): void {
+    Atomics.compareExchange(this.#memory.session.session, DRAINER, owner, DRAINER_NONE)
   }
 
   #fallBack(cause: unknown): void {
@@ -296,7 +351,7 @@ export class WorkerHost {
     this.#backoff.begin()
     try {
       this.#pool = this.#newPool()
-      await within(SESSION_START_MS_MAX, this.#pool.run(undefined, { name: READY_TASK }))
+      await within(RESTART_MS_MAX, this.#pool.run(undefined, { name: READY_TASK }))
     } catch {
       // The cause was reported when the worker was given up. A thread that hangs in the kernel cannot be
       // ended: then this waits, so that no further thread hangs there as well.
@@ -347,12 +402,4 @@ export class WorkerHost {
     if (waitMs > 0) setTimeout(run, Math.min(waitMs, BLOCKING_SLICE_MS))
     else setImmediate(run)
   }
-}
-
-/** Settles as the promise does; rejects when that takes longer than `ms`. */
-function within(ms: number, promise: Promise<void>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(reject, ms)
-    void promise.then(resolve, reject).then(() => clearTimeout(timer))
-  })
 }

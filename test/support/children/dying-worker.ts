@@ -64,7 +64,7 @@ const mayDie = (object, name, isPoint = () => true) => {
 }
 const isWord = (part, word) => (array, index) => array.byteOffset === OFFSETS[part] && index === word
 
-const { drain } = require(DIST + '/writer/worker/exec-audit-worker.js')
+const worker = require(DIST + '/writer/worker/exec-audit-worker.js')
 if (death === 'throw') {
   mayDie(Atomics, 'load', isWord('ring', FLUSH_UP_TO))
   mayDie(Atomics, 'store', isWord('ring', DURABLE))
@@ -75,14 +75,18 @@ if (death === 'throw') {
     mayDie(fs, name)
   }
 }
-exports.drain = (task) => {
-  drain(task)
-  // A throw outside a task: the session has ended, so the event loop turns.
-  if (death === 'uncaught' && --left === 0) {
-    appendFileSync(deaths, 'x')
-    setImmediate(() => { throw new Error('thrown by the test') })
+if (death === 'uncaught') {
+  // While it waits in its event loop.
+  const { waitAsync } = Atomics
+  Atomics.waitAsync = (...args) => {
+    if (--left === 0) {
+      appendFileSync(deaths, 'x')
+      setImmediate(() => { throw new Error('thrown by the test') })
+    }
+    return waitAsync(...args)
   }
 }
+module.exports = worker
 `
 
 /** Writes the file of a worker that is the real one, but dies of itself; returns its path. */

@@ -1,7 +1,12 @@
-const { load, store, exchange, wait, notify } = Atomics
-const REAL = { load, store, exchange, wait, notify }
+const { load, store, exchange, compareExchange, wait, waitAsync, notify } = Atomics
+const REAL = { load, store, exchange, compareExchange, wait, waitAsync, notify }
 type Name = keyof typeof REAL
-const NAMES: readonly Name[] = ['load', 'store', 'exchange', 'wait', 'notify']
+const NAMES: readonly Name[] = [
+  ...(['load', 'store', 'exchange', 'compareExchange', 'notify'] as const),
+  ...(['wait', 'waitAsync'] as const),
+]
+/** A wait in the event loop is played as a blocking one: the thread has nothing else to do meanwhile. */
+const WOKEN = { wait: 'ok', waitAsync: { async: false, value: 'not-equal' } } as const
 
 /** The most turns that two threads of a few steps each ever take. */
 const TURNS = 11
@@ -19,6 +24,7 @@ class StoppableThread {
   readonly #answers: unknown[] = []
   #replayed = 0
   #hasStepped = false
+  #wait: keyof typeof WOKEN = 'wait'
 
   constructor(code: () => unknown) {
     this.#code = code
@@ -51,10 +57,16 @@ class StoppableThread {
     return answer
   }
 
+  /** Sleeps in a wait of that name until it is woken. */
+  sleep(wait: keyof typeof WOKEN): void {
+    this.isAsleep = true
+    this.#wait = wait
+  }
+
   wake(): void {
     if (!this.isAsleep) return
     this.isAsleep = false
-    this.#answers.push('ok')
+    this.#answers.push(WOKEN[this.#wait])
   }
 }
 
@@ -64,16 +76,16 @@ let current: StoppableThread | undefined
 
 /** Performs an access at the moment of its turn. */
 function perform(name: Name, args: readonly unknown[]): unknown {
-  if (current === undefined || !(name === 'wait' || name === 'notify')) {
-    return Reflect.apply(REAL[name], Atomics, args)
-  }
-  if (name === 'notify') {
+  if (current !== undefined && name === 'notify') {
     for (const thread of threads) thread.wake()
     return undefined
   }
+  if (current === undefined || !(name === 'wait' || name === 'waitAsync')) {
+    return Reflect.apply(REAL[name], Atomics, args)
+  }
   const [words, word, value] = args
-  current.isAsleep = words instanceof Int32Array && words[Number(word)] === value
-  return 'not-equal'
+  if (words instanceof Int32Array && words[Number(word)] === value) current.sleep(name)
+  return name === 'wait' ? 'not-equal' : WOKEN.waitAsync
 }
 
 /** Runs one order of the steps of two threads; returns false if one of them sleeps for ever. */

@@ -266,7 +266,6 @@ export class SimulatedWriter {
   #newLoop(role: Role): DrainLoop {
     const { path, maxEvents, maxBytes, maxDelayMs, retryForMs } = this.#settings
     const config = {
-      ring: this.memory.buffer,
       sink: {
         path,
         fileMode: 0o600,

@@ -175,7 +175,7 @@ describe('an acknowledgement', () => {
        const { openSync: open, writeSync: write, fdatasyncSync: sync } = fs
        let last
        ${mutation}
-       exports.drain = require(${JSON.stringify(WORKER)}).drain`,
+       module.exports = require(${JSON.stringify(WORKER)})`,
     )
     const { early, acknowledged } = await judge(100, 64, { workerFile })
     expect(acknowledged.size).toBe(100)

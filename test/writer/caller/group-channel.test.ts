@@ -158,7 +158,6 @@ describe('the drain loop', () => {
     const notices: Notice[] = []
     writeFileSync(dir.path('exec.log'), '', { mode: 0o600 })
     const config = {
-      ring: memory.buffer,
       sink: {
         path: dir.path('exec.log'),
         fileMode: 0o600,

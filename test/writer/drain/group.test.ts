@@ -1,5 +1,11 @@
+import fc from 'fast-check'
 import { Group } from '../../../src/writer/drain/group'
+import { seeded } from '../../support/seed'
 
+/** Lines of one to some ten thousand units, of one to three bytes each. */
+const LINES = fc
+  .tuple(fc.constantFrom('a', 'ü', '€', '😀'), fc.constantFrom(1, 40, 8_190, 12_000))
+  .map(([text, times]) => `${text.repeat(times)}\n`)
 const LINE = 'ü234567\n'
 const LINE_BYTES = 9
 
@@ -85,5 +91,30 @@ describe('Group', () => {
     })
     group.tryAdd('c\n')
     expect(group.complete().toString()).toBe('c\n')
+  })
+
+  it('is encoded as its lines would be one by one, and cut where their bytes say, whatever their lengths', () => {
+    fc.assert(
+      fc.property(
+        fc.array(LINES, { maxLength: 60 }),
+        fc.integer({ min: 1, max: 60_000 }),
+        (lines, maxBytes) => {
+          const group = newGroup({ maxEvents: 1_000, maxBytes })
+          let bytes = 0
+          for (const line of lines) {
+            const fits = bytes === 0 || bytes + Buffer.byteLength(line) <= maxBytes
+            expect(group.isFull(0)).toBe(bytes >= maxBytes)
+            if (bytes >= maxBytes) break
+            expect(group.tryAdd(line)).toBe(fits)
+            if (!fits) break
+            bytes += Buffer.byteLength(line)
+          }
+          const taken = group.complete()
+          expect(taken.equals(Buffer.from(lines.slice(0, group.events).join('')))).toBe(true)
+          expect(taken.length).toBe(bytes)
+        },
+      ),
+      seeded(300),
+    )
   })
 })

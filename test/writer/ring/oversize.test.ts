@@ -1,55 +1,32 @@
-import { createHistogram } from 'node:perf_hooks'
 import { MessageChannel } from 'node:worker_threads'
-import type { OversizeRecord, SessionTask } from '../../../src/writer/ring/messages'
+import type { OversizeRecord } from '../../../src/writer/ring/messages'
 import { OversizeInbox, OversizeStore } from '../../../src/writer/ring/oversize'
 
 const record = (id: number): OversizeRecord => ({ id, buffer: new SharedArrayBuffer(id * 8) })
 
-function task(oversize: readonly OversizeRecord[]): [SessionTask, MessageChannel] {
-  const channel = new MessageChannel()
-  const config = {
-    ring: new SharedArrayBuffer(0),
-    sink: {
-      path: '/',
-      fileMode: 0,
-      dirMode: 0,
-      onUnsafeFile: 'warn',
-      syncMethod: 'none',
-      descriptorsOutlive: true,
-    },
-    maxEvents: 1,
-    maxBytes: 1,
-    maxDelayMs: 0,
-    retryForMs: 0,
-    groupEvents: createHistogram(),
-    syncNs: createHistogram(),
-  } as const
-  return [{ config, port: channel.port2, oversize }, channel]
+function task(oversize: readonly OversizeRecord[]) {
+  const { port1, port2 } = new MessageChannel()
+  return [{ port: port2, oversize }, { port1 }] as const
 }
 
 describe('OversizeInbox', () => {
   it('finds the records of its session, and those that its port has brought since', () => {
     const [session, { port1 }] = task([record(1), record(2)])
-    const inbox = new OversizeInbox()
-    inbox.begin(session)
+    const inbox = new OversizeInbox(session)
     port1.postMessage(record(3))
     port1.postMessage(record(4))
     expect(inbox.get(2)?.byteLength).toBe(16)
     expect(inbox.get(4)?.byteLength).toBe(32)
-    inbox.end()
     port1.close()
   })
 
   it('drops the records before the one it returns, but none for an unknown id', () => {
     const [session, { port1 }] = task([record(1), record(2), record(3)])
-    const inbox = new OversizeInbox()
-    inbox.begin(session)
+    const inbox = new OversizeInbox(session)
     expect(inbox.get(99)).toBeUndefined()
     expect(inbox.get(2)?.byteLength).toBe(16)
     expect(inbox.get(1)).toBeUndefined()
     expect(inbox.get(3)?.byteLength).toBe(24)
-    inbox.end()
-    expect(inbox.get(3)).toBeUndefined()
     port1.close()
   })
 })

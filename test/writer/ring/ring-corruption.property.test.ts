@@ -138,7 +138,6 @@ class Rig {
       2 ** 20,
     )
     const config = {
-      ring: this.memory.buffer,
       sink: {
         path,
         fileMode: 0o600,

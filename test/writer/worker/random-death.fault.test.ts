@@ -142,7 +142,7 @@ describe('a worker that dies after its write, and the next one while it takes th
        let steps = 0
        const dead = () => (fs.existsSync(deaths) ? fs.statSync(deaths).size : 0)
        const die = () => { fs.appendFileSync(deaths, 'x'); process.exit(1); for (;;); }
-       exports.drain = require(${JSON.stringify(WORKER)}).drain
+       module.exports = require(${JSON.stringify(WORKER)})
        if (dead() === 0) fs.writeSync = (...args) => { writeSync(...args); die() }
        // Words of the journal and of open descriptors. A group whose probe was being asked is doubted.
        const isDoubt = (index, value) => index === ${JOURNAL_STATE} && value === 2

@@ -70,7 +70,7 @@ describe('a worker that dies', () => {
        const throwingWorker = path + '.throws.js'
        const exitingWorker = path + '.exits.js'
        fs.writeFileSync(throwingWorker, 'throw new Error("cannot load")')
-       fs.writeFileSync(exitingWorker, 'exports.drain = () => process.exit(7)')
+       fs.writeFileSync(exitingWorker, 'module.exports = () => process.exit(7)')
        const codes = []
        const audit = open({ workerFile: ${file}, logger: { warn: ({ code }) => codes.push(code) } })
        const outcomes = []
@@ -127,14 +127,16 @@ describe('a worker that dies', () => {
        fs.writeFileSync(hanging, '${STALLED}')
        const codes = []
        const audit = open({ workerFile: hanging, logger: { warn: ({ code }) => codes.push(code) } })
-       audit.started({ requestId, pid: 0 })
-       console.log(audit.drainSync(), codes)
-       audit.close().then(() => console.log(codes))`,
+       const outcome = audit.started({ requestId, pid: 0 })
+       outcome.then(async (outcome) => {
+         console.log(outcome, codes)
+         await audit.close()
+       })`,
       [dir.path('exec.log')],
     )
     expect(end).toMatchObject({
       code: 0,
-      stdout: "true []\n[ 'AUDIT_WORKER_LOST' ]\n",
+      stdout: "durable [ 'AUDIT_WORKER_LOST' ]\n",
       stderr: '',
     })
     expect(log()).toBe(startedLines(1))

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { SESSION_TASK } from '../../../src/writer/ring/messages'
 import { type ChildEnd, runChild } from '../../support/children/run-child'
 import { COUNT_OUTCOMES } from '../../support/children/worker-scripts'
 import { startedLines } from '../../support/events'
@@ -121,7 +122,9 @@ describe('a worker that was given up', () => {
   })
 
   it('and dies again at its first events is given up again, and nothing is lost', async () => {
-    const file = workerThat(`const own = { drain() { throw new Error('cannot drain') } }`)
+    const file = workerThat(
+      `const own = { [${JSON.stringify(SESSION_TASK)}]() { throw new Error('cannot drain') } }`,
+    )
     const end = await run(
       `const main = async () => {
          const audit = openWatched()
