@@ -271,6 +271,7 @@ describe('the tests', () => {
     'runner/runner-stop.test.ts': 'runs commands that do not end by themselves',
     'soak/soak.ts': 'takes samples',
     'toolkit/early-end.test.ts': 'collects garbage all the time',
+    'writer/host-globals.fault.test.ts': 'replaces them',
     'writer/log/growing-tail.fault.test.ts': 'appends all the time',
   }
 

@@ -111,12 +111,19 @@ export function flag(where: string, values: Values, fallback: boolean): boolean 
 export function filePath(where: string, values: Values): string | undefined {
   const value = values.get(lastName(where))
   if (value === undefined) return undefined
-  const text = value instanceof URL ? value.href : value
-  const isOtherUrl = value instanceof URL && value.protocol !== 'file:'
+  const text = isUrl(value) ? value.href : value
+  const isOtherUrl = isUrl(value) && value.protocol !== 'file:'
   if (typeof text !== 'string' || text === '' || text.includes('\0') || isOtherUrl) {
     return refuse(where, text, 'the path or file: URL of a file')
   }
   return text.startsWith('file:') ? text : resolve(text)
+}
+
+/** Whether it is a URL object, of whatever realm: jsdom has a class of its own. */
+export function isUrl(value: unknown): value is URL {
+  if (typeof value !== 'object' || value === null) return false
+  if (!('href' in value && 'protocol' in value)) return false
+  return typeof value.href === 'string' && typeof value.protocol === 'string'
 }
 
 /** Throws if it is no time limit for a blocking drain. */

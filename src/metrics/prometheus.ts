@@ -1,4 +1,5 @@
 import { refuse, valuesOf } from '../base/option-checks'
+import { soon } from '../base/timers'
 import type { AuditStats } from '../writer/audit-stats'
 import {
   METRICS,
@@ -76,7 +77,7 @@ class Scrape {
   statsOf(source: StatsSource): AuditStats {
     const taken = this.#taken.get(source)
     if (taken !== undefined) return taken
-    if (this.#taken.size === 0) queueMicrotask(() => this.#taken.clear())
+    if (this.#taken.size === 0) soon(() => this.#taken.clear())
     const stats = source.stats()
     this.#taken.set(source, stats)
     return stats

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe } from '../base/describe'
-import { valuesOf } from '../base/option-checks'
+import { isUrl, valuesOf } from '../base/option-checks'
 import type { AuditRecord } from '../format/records'
 import { lastLinesStart } from './last-lines'
 import { type LineEntry, LineSplitter } from './line-splitter'
@@ -110,7 +110,7 @@ export async function* followBatches(
   stop?: AbortSignal,
 ): AsyncGenerator<readonly LineEntry[], void, void> {
   const signals = [options.signal, stop].filter((signal) => signal !== undefined)
-  const follower = new Follower(resolve(path instanceof URL ? fileURLToPath(path) : path), options)
+  const follower = new Follower(resolve(isUrl(path) ? fileURLToPath(path) : path), options)
   const end = () => follower.end()
   for (const signal of signals) signal.addEventListener('abort', end)
   if (signals.some(({ aborted }) => aborted)) end()

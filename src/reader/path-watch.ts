@@ -1,6 +1,7 @@
 import { type BigIntStats, constants, type FSWatcher, watch } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
+import { clearInterval, clearTimeout, setInterval, setTimeout } from '../base/timers'
 
 /**
  * A change at the path that is followed:

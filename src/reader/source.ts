@@ -1,6 +1,8 @@
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
+import { types } from 'node:util'
 import { createGunzip } from 'node:zlib'
+import { isUrl } from '../base/option-checks'
 
 /**
  * The source of a log: a path, a file: URL, or bytes as they come (a Readable without an encoding,
@@ -21,7 +23,7 @@ export async function* chunksOf(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Buffer, void> {
   signal?.throwIfAborted()
-  if (typeof source === 'string' || source instanceof URL) yield* chunksOfFile(source, signal)
+  if (typeof source === 'string' || isUrl(source)) yield* chunksOfFile(source, signal)
   else yield* chunksOfStream(source, signal)
 }
 
@@ -115,7 +117,7 @@ async function* chunksOfStream(
 
 function bytesOf(chunk: unknown): Buffer {
   if (Buffer.isBuffer(chunk)) return chunk
-  if (chunk instanceof Uint8Array) {
+  if (types.isUint8Array(chunk)) {
     return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
   }
   throw new TypeError(

@@ -1,3 +1,4 @@
+import { ignoreRejection } from '../base/foreign'
 import { I32_MAX } from '../base/integers'
 import {
   filePath,
@@ -12,11 +13,16 @@ import {
 } from '../base/option-checks'
 import type { OnUnsafeFile, SyncMethod } from './ring/messages'
 
-/** A logger for warnings: anything with pino's `warn(obj, msg)`. */
+/**
+ * A logger for warnings: anything with pino's `warn(obj, msg)`, such as pino, bunyan, log4js and `console`.
+ * A winston logger takes the text first; it is recognised, and gets `warn(msg, obj)`. A wrapper of your own
+ * around one has to swap the two itself, or the text is lost.
+ */
 export interface WarnLogger {
   /**
-   * Takes one warning: its fields, such as `code` and `err`, and a text for people. If it throws, the
-   * error goes to `process.emitWarning`.
+   * Takes one warning: its fields, such as `code` and `err`, and a text for people. If it throws, or
+   * returns a promise that rejects, the warning goes to `process.emitWarning`. It runs in the async
+   * context (AsyncLocalStorage) in which the audit was made.
    */
   warn(object: Record<string, unknown>, message: string): void
 }
@@ -25,7 +31,9 @@ export interface WarnLogger {
 export interface ExecAuditOptions {
   /**
    * Capacity of the ring between the calling thread and the worker, in bytes: 1 KiB to 1 GiB,
-   * rounded up to a power of two. Default 1 MiB, about 3,000 events of 350 bytes.
+   * rounded up to a power of two. Default 1 MiB, about 3,000 events of 350 bytes. Each
+   * event in it also has a promise outside, about 600 bytes: a ring full of the smallest events (48 bytes)
+   * takes up to 14 times its size in all.
    */
   ringBytes?: number | undefined
   /** How fdatasyncs are shared. */
@@ -39,7 +47,8 @@ export interface ExecAuditOptions {
   /**
    * Limit of the memory outside the ring, in bytes: events that wait for room, and events too large
    * for the ring. 0 to 2^40, default 256 MiB. An event that would exceed it fails with
-   * AUDIT_RING_FULL, unless it is the only one.
+   * AUDIT_RING_FULL, unless it is the only one. Counted are the events' bytes and 640 bytes for each one's
+   * promise: the process grows by up to 1.25 times the limit.
    */
   maxWaitingBytes?: number | undefined
   /** How long a call blocks with `onFull: 'block'`, in milliseconds; 0 to 2^31 - 1, default 10,000. */
@@ -69,6 +78,8 @@ export interface ExecAuditOptions {
    * Largest event in bytes, in UTF-8 and before escaping; 1 KiB to 1 GiB, default 16 MiB. A larger
    * event is written with its argv cut, and the last element says how many arguments and bytes were cut,
    * and their sha256. Above 85 MiB, argv is also cut if the line would be longer than Node's longest string.
+   * While one such event is written, the process takes up to 8 times its bytes, and 24 times if all of them
+   * are escaped.
    */
   maxEventBytes?: number | undefined
   /**
@@ -234,10 +245,17 @@ function loggerOf(values: Values): WarnLogger | undefined {
 }
 
 /** The method is looked up at each call, since a spy may replace it later, and called on the logger. */
-function warnThrough(logger: { warn: unknown }, object: object, message: string): void {
+function warnThrough(logger: { warn: unknown }, object: object, message: string): unknown {
   const { warn } = logger
-  if (typeof warn !== 'function') refuse('options.logger.warn', warn, 'a function')
-  Reflect.apply(warn, logger, [object, message])
+  if (typeof warn !== 'function') return refuse('options.logger.warn', warn, 'a function')
+  return Reflect.apply(warn, logger, isWinston(logger) ? [message, object] : [object, message])
+}
+
+/** Whether it is a logger of winston, which would take the object for the message and drop the text. */
+function isWinston(logger: object): boolean {
+  return ['log', 'startTimer', 'profile'].every((name) => {
+    return typeof Reflect.get(logger, name) === 'function'
+  })
 }
 
 /**
@@ -255,6 +273,7 @@ function clockOf(values: Values): () => number {
     } catch {
       // The system's time, below.
     }
+    if (typeof time === 'object') ignoreRejection(time)
     const now = typeof time === 'number' && Number.isFinite(time) ? time : Date.now()
     return Math.min(Math.max(Math.floor(now) || 0, 0), Number.MAX_SAFE_INTEGER)
   }

@@ -13,6 +13,8 @@ const EXIT_DRAIN_MS = 300
 interface Ending {
   /** The body of `end()`. */
   readonly script: string
+  /** What the main thread then does, if the audit is in a worker thread that it has started. */
+  readonly host?: string
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
 }
@@ -20,6 +22,23 @@ interface Ending {
 function bySignal(signal: NodeJS.Signals, script = `process.kill(process.pid, '${signal}')`) {
   return { script, code: null, signal }
 }
+
+/** The audit is in a worker thread, and the main thread ends it. */
+function inWorker(host: string): Ending {
+  const script = `require('node:worker_threads').parentPort.postMessage('')`
+  return { script, host, code: 0, signal: null }
+}
+
+/** Runs a child's code once more, in a worker thread. */
+const startHost = (host: string) => `
+  const worker = new (require('node:worker_threads').Worker)(process._eval, { eval: true, argv: [path] })
+  worker.on('message', () => {
+    require('node:fs').writeSync(1, 'ending ')
+    ${host}
+  })`
+
+/** In a worker thread the arguments stand one place further on. */
+const SHIFT_ARGUMENTS = `if (!require('node:worker_threads').isMainThread) process.argv.splice(1, 1);`
 
 /** The manual's own recipe for a shutdown, for a gateway in which no command runs. */
 const HANDLER = `
@@ -47,6 +66,9 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
   'SIGINT, without a handler': bySignal('SIGINT'),
   SIGKILL: bySignal('SIGKILL'),
   '`process.abort()`': bySignal('SIGABRT', 'process.abort()'),
+  'in a worker thread: its own `process.exit()`': { ...inWorker(''), script: 'process.exit(3)' },
+  'in a worker thread: that of the main thread': { ...inWorker('process.exit(3)'), code: 3 },
+  'in a worker thread: `terminate()`': inWorker('worker.terminate()'),
 }
 
 interface State {
@@ -113,7 +135,13 @@ describe('when the process ends', () => {
     const script = `const EXIT_DRAIN_MS = ${exitDrainMs}
       const end = () => { ${ending.script} }
       ${SCRIPT} ${state.script}`
-    return startChild(script, [path], [...tracer, ...WITHOUT_CORE_DUMP], CATCH_WORKERS)
+    const { host } = ending
+    const whole =
+      host === undefined
+        ? script
+        : `if (require('node:worker_threads').isMainThread) {${startHost(host)}} else {${script}}`
+    const before = `${SHIFT_ARGUMENTS}${CATCH_WORKERS}`
+    return startChild(whole, [path], [...tracer, ...WITHOUT_CORE_DUMP], before)
   }
 
   /** The audit's reports, and the events that were acknowledged. */
@@ -123,8 +151,16 @@ describe('when the process ends', () => {
     return { code, signal, said, acknowledged: stdout.match(/\d+/g)?.map(Number) ?? [] }
   }
 
-  /** Waits until a signal has killed all but the thread that strace holds, and then releases that one. */
-  const letDie = async ({ process: child }: RunningChild) => {
+  /**
+   * Waits until a signal has killed all but the thread that strace holds, and has strace release it. The
+   * end of a worker thread waits for that thread.
+   */
+  const letDie = async ({ process: child, said }: RunningChild, isHosted: boolean) => {
+    if (isHosted) {
+      await said('ending')
+      endStrace(child)
+      return
+    }
     const isOver = () => child.exitCode !== null || child.signalCode !== null
     const isZombie = () => /^State:\tZ/m.test(statusOf(`/proc/${child.pid}`))
     await until('it does not die', () => isOver() || isZombie())
@@ -146,7 +182,7 @@ describe('when the process ends', () => {
     async durable(ending, state) {
       const { code, signal } = ending
       const child = start(ending, state, 60_000)
-      if (state.fault !== undefined) await letDie(child)
+      if (state.fault !== undefined) await letDie(child, ending.host !== undefined)
       const summary = await summaryOf(child)
       const count = summary.acknowledged.length
       const acknowledged = Array.from({ length: count }, (_, pid) => pid)

@@ -17,12 +17,23 @@ import { INSUFFICIENT_CAPACITY, type RingProducer } from '../ring/ring'
 import type { Settle } from './promise-queue'
 import type { Settlement } from './settlement'
 
-/** The cost of a waiting event beside its bytes: its entry, views and promise. */
-const WAITING_OVERHEAD_BYTES = 512
+/**
+ * The cost of a waiting event beside its bytes: its entry and promise, with what settles it, and the
+ * reaction by which its caller waits for it. test/writer/caller/memory.stress.test.ts measures it.
+ */
+const WAITING_OVERHEAD_BYTES = 640
+
+/** Small waiting events share buffers of this size: one of its own costs 400 bytes beside its content. */
+const SLAB_BYTES = 64 * 1024
+/** A larger one has a buffer of its own, so that little of a slab's end is wasted. */
+const SLAB_RECORD_BYTES_MAX = SLAB_BYTES / 16
 
 /** An encoded event that waits for room in the ring. */
 interface WaitingEvent {
+  /** The memory in which its record lies, at `start`; alone, or among others. */
   readonly record: RecordBytes
+  readonly start: number
+  readonly length: number
   /** The record's memory, if it is too large for the ring and goes beside it. */
   readonly shared: SharedArrayBuffer | undefined
   readonly settle: Settle
@@ -41,6 +52,9 @@ export class Admission {
   #waiting: WaitingEvent[] = []
   /** Entries of `#waiting` before this one have left. */
   #waitingFirst = 0
+  /** Where the next small event is kept, from `#slabUsed` on. */
+  #slab: RecordBytes | undefined
+  #slabUsed = 0
   #outsideBytes = 0
   #outsideBytesMax = 0
   #ringBytesMax = 0
@@ -94,13 +108,28 @@ export class Admission {
   tryWait(event: EventEncoder, settle: Settle): boolean {
     const length = event.exactBytes
     if (!this.#hasRoomOutside(length + WAITING_OVERHEAD_BYTES)) return false
-    const isOversize = length > this.#ring.maxRecordBytes
-    const shared = isOversize ? new SharedArrayBuffer(length) : undefined
-    const record = recordBytes(shared ?? new ArrayBuffer(length))
-    event.write(record, 0)
-    this.#waiting.push({ record, shared, settle })
+    this.#waiting.push(this.#keep(event, length, settle))
     this.#addOutside(length + WAITING_OVERHEAD_BYTES)
     return true
+  }
+
+  /** A copy of the prepared event, in memory of its own or in a slab. */
+  #keep(event: EventEncoder, length: number, settle: Settle): WaitingEvent {
+    if (length > SLAB_RECORD_BYTES_MAX || length > this.#ring.maxRecordBytes) {
+      const isOversize = length > this.#ring.maxRecordBytes
+      const shared = isOversize ? new SharedArrayBuffer(length) : undefined
+      const record = recordBytes(shared ?? new ArrayBuffer(length))
+      event.write(record, 0)
+      return { record, start: 0, length, shared, settle }
+    }
+    if (this.#slab === undefined || this.#slabUsed + length > SLAB_BYTES) {
+      this.#slab = recordBytes(new ArrayBuffer(SLAB_BYTES))
+      this.#slabUsed = 0
+    }
+    const [record, start] = [this.#slab, this.#slabUsed]
+    event.write(record, start)
+    this.#slabUsed += length
+    return { record, start, length, shared: undefined, settle }
   }
 
   /** Moves waiting events into the room that has come free; returns whether any moved. */
@@ -143,8 +172,7 @@ export class Admission {
     return true
   }
 
-  #tryPromote({ record, shared, settle }: WaitingEvent): boolean {
-    const { length } = record.bytes
+  #tryPromote({ record, start, length, shared, settle }: WaitingEvent): boolean {
     const index = this.#ring.tryClaim(shared === undefined ? length : OVERSIZE_BYTES)
     if (index === INSUFFICIENT_CAPACITY) return false
     this.#outsideBytes -= WAITING_OVERHEAD_BYTES
@@ -152,7 +180,7 @@ export class Admission {
       this.#commitReference(index, shared, settle)
       return true
     }
-    record.bytes.copy(this.#ring.records.bytes, index)
+    record.bytes.copy(this.#ring.records.bytes, index, start, start + length)
     this.#commit(length, settle)
     this.#outsideBytes -= length
     return true
@@ -190,6 +218,7 @@ export class Admission {
 
   /** Drops the entries that have left, when they are the greater part. */
   #forgetPromoted(): void {
+    if (this.waitingEvents === 0) this.#slab = undefined
     if (this.#waitingFirst * 2 < this.#waiting.length) return
     this.#waiting = this.#waiting.slice(this.#waitingFirst)
     this.#waitingFirst = 0

@@ -1,6 +1,8 @@
-import { createHistogram } from 'node:perf_hooks'
+import { AsyncResource } from 'node:async_hooks'
+import { createHistogram, performance } from 'node:perf_hooks'
 import { types } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
+import { soon } from '../../base/timers'
 import type { AuditOutcome } from '../../format/events'
 import type { AuditStats } from '../audit-stats'
 import { drainAtExit, type ExitDrained, forgetAtExit, isExiting } from '../exit-drain'
@@ -8,6 +10,7 @@ import { closedError, ringFullError } from '../failure/audit-error'
 import type { AuditFailureRecorder } from '../failure/diagnostics'
 import type { FailureKind } from '../failure/failure-counts'
 import { FailureReporter } from '../failure/failure-reporter'
+import { ForeignCode, hasStackLeft } from '../failure/foreign-code'
 import {
   type AuditWarning,
   alertWarning,
@@ -24,8 +27,8 @@ import type { DrainConfig, Notice } from '../ring/messages'
 import { OversizeStore } from '../ring/oversize'
 import { RingProducer } from '../ring/ring'
 import { flushUpTo } from '../ring/wake-up'
+import { findWorkerFile } from '../worker/worker-files'
 import { CALL_PATIENCE_MS, DRAIN_PATIENCE_MS, WorkerHost } from '../worker/worker-host'
-import { findWorkerFile } from '../worker/worker-pool'
 import { Admission } from './admission'
 import { StatsCollector } from './collect-stats'
 import { GroupPublisher } from './group-channel'
@@ -34,6 +37,9 @@ import { Settlement } from './settlement'
 
 /** One for all refusals: an async hook that records an event per promise would never end otherwise. */
 const FAILED = Promise.resolve<AuditOutcome>('failed')
+
+const STACK_TOO_SHORT =
+  'the call stack is nearly used up; record the event further up, or recurse less'
 
 /**
  * The calling thread's side of the data's way, put together: an event is encoded, finds room in the
@@ -49,6 +55,8 @@ export class AuditWriter implements ExitDrained {
   readonly #oversize = new OversizeStore()
   readonly #admission: Admission
   readonly #host: WorkerHost
+  /** Its context is that of this constructor, until the end: the audit's own. */
+  readonly #foreign = new ForeignCode(new AsyncResource('ExecAudit'))
   readonly #reporter: FailureReporter
   readonly #groups: GroupPublisher
   readonly #stats: StatsCollector
@@ -60,9 +68,9 @@ export class AuditWriter implements ExitDrained {
   constructor(path: string, options: CheckedOptions, recorder: AuditFailureRecorder) {
     this.#path = path
     this.#options = options
-    this.#reporter = new FailureReporter(path, recorder, options.logger)
+    this.#reporter = new FailureReporter(path, recorder, options.logger, this.#foreign)
     this.#memory = allocateMemory(options.ringBytes)
-    this.#groups = new GroupPublisher(path, this.#memory.session)
+    this.#groups = new GroupPublisher(path, this.#memory.session, this.#foreign)
     this.#ring = new RingProducer(this.#memory.ring)
     this.#encoder = new EventEncoder({
       maxEventBytes: options.maxEventBytes,
@@ -146,6 +154,8 @@ export class AuditWriter implements ExitDrained {
       return this.#accept()
     } catch (thrown) {
       return this.#giveUp('encode', asError(thrown))
+    } finally {
+      this.#encoder.isTaken = false
     }
   }
 
@@ -157,6 +167,13 @@ export class AuditWriter implements ExitDrained {
 
   /** Blocks until every accepted event is settled, at most `timeoutMs`; whether it is. */
   drainSync(timeoutMs: number): boolean {
+    const isDrained = this.#drainSync(timeoutMs)
+    this.reportAtExit()
+    return isDrained
+  }
+
+  /** As {@link drainSync}, but runs no foreign code. */
+  #drainSync(timeoutMs: number): boolean {
     const deadline = performance.now() + timeoutMs
     this.#settle()
     while (this.#settlement.pending > 0) {
@@ -167,8 +184,6 @@ export class AuditWriter implements ExitDrained {
       this.#settle()
     }
     this.#host.endBlocking()
-    this.#reporter.flush()
-    this.#groups.flush()
     return this.#settlement.pending === 0
   }
 
@@ -178,18 +193,23 @@ export class AuditWriter implements ExitDrained {
     return this.#closing
   }
 
-  /** Blocks until every accepted event is settled; reports it if the exit has waited too long for that. */
+  /** Blocks until every accepted event is settled; notes it if the exit has waited too long for that. */
   drainAtExit(sliceMs: number): boolean {
     const { exitDrainMs } = this.#options
     this.#exitDeadline ??= performance.now() + exitDrainMs
     const leftMs = Math.max(0, this.#exitDeadline - performance.now())
-    if (this.drainSync(Math.min(leftMs, sliceMs))) return true
+    if (this.#drainSync(Math.min(leftMs, sliceMs))) return true
     if (leftMs > sliceMs) return false
     this.#reporter.noteWarning(
       exitTimeoutWarning(this.#settlement.pending, this.#path, exitDrainMs),
     )
-    this.#reporter.flush()
     return true
+  }
+
+  /** Calls the logger, the diagnostics and the subscribers with what is noted. */
+  reportAtExit(): void {
+    this.#reporter.flush()
+    this.#groups.flush()
   }
 
   stats(): AuditStats {
@@ -198,6 +218,8 @@ export class AuditWriter implements ExitDrained {
 
   /** Brings the prepared event on its way. */
   #accept(): Promise<AuditOutcome> {
+    // Waking a sleeping worker is far more than the stack's end has room for, and must not stop half-way.
+    if (this.#settlement.pending === 0 && !hasStackLeft()) throw new RangeError(STACK_TOO_SHORT)
     this.#groups.update()
     const promise = this.#settlement.newPromise()
     // Asked again here: a getter of the event, `redact` or an async hook may have closed the audit meanwhile.
@@ -210,7 +232,10 @@ export class AuditWriter implements ExitDrained {
     this.#settlement.watch()
     this.#reporter.flush()
     // After the exit handlers' turn nothing drains any more, so a call from one of them does.
-    if (isExiting()) this.drainAtExit(Number.POSITIVE_INFINITY)
+    if (isExiting()) {
+      this.drainAtExit(Number.POSITIVE_INFINITY)
+      this.reportAtExit()
+    }
     return promise
   }
 
@@ -254,8 +279,9 @@ export class AuditWriter implements ExitDrained {
 
   /** An event that goes no further: counted, warned about, and its promise settled at once. */
   #refuse(kind: FailureKind, error: Error): Promise<AuditOutcome> {
-    this.#settlement.countRefused()
+    // In this order: the end of the stack comes in the deeper call, and then neither has counted.
     this.#reporter.note(kind, error)
+    this.#settlement.countRefused()
     this.#reporter.flush()
     return this.#options.failureMode === 'closed' ? Promise.reject(error) : FAILED
   }
@@ -288,6 +314,7 @@ export class AuditWriter implements ExitDrained {
     forgetAtExit(this)
     this.#state = 'closed'
     this.#reporter.flush()
+    this.#foreign.close()
   }
 
   #onNotice(notice: Notice): void {
@@ -301,7 +328,7 @@ export class AuditWriter implements ExitDrained {
    */
   #warnLater(error: AuditWarning): void {
     this.#reporter.noteWarning(error)
-    queueMicrotask(() => this.#reporter.flush())
+    soon(() => this.#reporter.flush())
   }
 }
 

@@ -1,4 +1,4 @@
-import type { RecordableHistogram } from 'node:perf_hooks'
+import { performance, type RecordableHistogram } from 'node:perf_hooks'
 import type { EventName } from '../../format/events'
 import {
   type AuditStats,

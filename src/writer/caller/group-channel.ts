@@ -1,4 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
+import { soon } from '../../base/timers'
+import type { ForeignCode } from '../failure/foreign-code'
 import { GROUPS_WATCHED, type SessionView } from '../ring/memory-map'
 import { type AuditGroup, GROUP_CHANNEL, type GroupNotice } from '../ring/messages'
 
@@ -12,12 +14,14 @@ const groups = channel(GROUP_CHANNEL)
 export class GroupPublisher {
   readonly #path: string
   readonly #session: SessionView
+  readonly #foreign: ForeignCode
   #isWatched = false
   #queue: GroupNotice[] = []
 
-  constructor(path: string, session: SessionView) {
+  constructor(path: string, session: SessionView, foreign: ForeignCode) {
     this.#path = path
     this.#session = session
+    this.#foreign = foreign
   }
 
   /** Makes the drainer report its groups if there are subscribers, and stop if there are none. */
@@ -29,16 +33,22 @@ export class GroupPublisher {
 
   add(notice: GroupNotice): void {
     this.#queue.push(notice)
-    if (this.#queue.length === 1) queueMicrotask(() => this.flush())
+    if (this.#queue.length === 1) soon(() => this.flush())
   }
 
-  /** Publishes the added groups, in order. */
+  /**
+   * Publishes the added groups, in order. Node catches what a subscriber throws, and raises it as an
+   * uncaught exception of the process.
+   */
   flush(): void {
     const queue = this.#queue
+    if (queue.length === 0) return
     this.#queue = []
-    for (const { events, bytes, syncNs, outcome } of queue) {
-      const group: AuditGroup = { path: this.#path, events, bytes, syncNs, outcome }
-      groups.publish(group)
-    }
+    this.#foreign.run(() => {
+      for (const { events, bytes, syncNs, outcome } of queue) {
+        const group: AuditGroup = { path: this.#path, events, bytes, syncNs, outcome }
+        groups.publish(group)
+      }
+    })
   }
 }

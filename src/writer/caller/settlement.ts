@@ -23,8 +23,6 @@ export interface SettlementOptions {
 
 /** Notes outcomes, and runs no foreign code while it does. */
 export interface OutcomeReporter {
-  /** Whether the file has failed an event, and none has succeeded since. */
-  readonly isFailing: boolean
   note(stage: Stage, error: Error): void
   noteSuccess(): void
 }
@@ -72,7 +70,7 @@ export class Settlement {
   #settled = 0
   #succeeded = 0
   #failed = 0
-  /** The failure word met last, and its error: a whole group fails with one. */
+  /** The failure word met last, and its error, which lasts until an event succeeds: one per outage. */
   #failureWord = 0
   #failureError: Error | undefined
   #drainWaiters: DrainWaiter[] = []
@@ -201,7 +199,7 @@ export class Settlement {
     this.#settled++
     if (failureWord === 0) {
       this.#succeeded++
-      if (this.#reporter.isFailing) this.#noteSuccess(position)
+      if (this.#failureError !== undefined) this.#noteSuccess(position)
       settle(this.#options.success)
     } else {
       this.#failed++
@@ -212,7 +210,9 @@ export class Settlement {
 
   #noteSuccess(position: number): void {
     // Opening the path afresh proves nothing about writing to it: it also succeeds on a full disk.
-    if (this.#ring.typeAt(position) !== TYPE_REOPEN) this.#reporter.noteSuccess()
+    if (this.#ring.typeAt(position) === TYPE_REOPEN) return
+    this.#failureError = undefined
+    this.#reporter.noteSuccess()
   }
 
   #noteFailure(word: number): void {

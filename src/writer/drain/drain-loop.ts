@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import type { OpenDescriptors } from '../log/open-descriptors'
 import { Sink } from '../log/sink'
 import { type Failure, packFailure } from '../ring/failure-word'

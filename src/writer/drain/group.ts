@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import { positionDelta } from '../ring/memory-map'
 
 /** An output buffer larger than this many times `maxBytes` is not kept. */

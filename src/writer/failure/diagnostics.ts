@@ -6,8 +6,8 @@ export interface AuditFailure {
   /** Where it failed; `encode` is the caller's mistake, `full` and `closed` are refusals. */
   readonly stage: FailureKind
   /**
-   * An AuditError, or for a mistake in the event a TypeError or RangeError with a `field`. All events
-   * of a group fail with one and the same error.
+   * An AuditError, or for a mistake in the event a TypeError or RangeError with a `field`. Events
+   * of one outage share an error: do not write to it.
    */
   readonly error: Error
   /** Absolute path of the log. */

@@ -1,8 +1,11 @@
-import { codeOf, textOf } from '../../base/describe'
+import { performance } from 'node:perf_hooks'
+import { codeOf } from '../../base/describe'
+import { setImmediate } from '../../base/timers'
 import { isExiting } from '../exit-drain'
 import type { WarnLogger } from '../options'
 import type { AuditFailure, AuditFailureRecorder } from './diagnostics'
 import { FailureCounts, type FailureKind } from './failure-counts'
+import { ForeignCode, hasStackLeft } from './foreign-code'
 import { WarningLimiter } from './warning-limiter'
 import { type AuditWarning, type AuditWarningCode, noWarnings, recoveredWarning } from './warnings'
 
@@ -29,6 +32,11 @@ const FILE_KINDS: ReadonlySet<FailureKind> = new Set(['folder', 'open', 'write',
  */
 const ROUNDS_MAX = 100
 
+/** Who reports now. At exit the report starts anew: the logger itself may have ended the process. */
+const NOBODY = 0
+const RUNNING = 1
+const EXITING = 2
+
 /**
  * Makes failures visible: each one counted, and warned about with a limit on the text alone. What
  * happens on the way (settling, admitting) is only noted; {@link flush} calls the diagnostics and the
@@ -43,14 +51,23 @@ export class FailureReporter {
   readonly #warnings: Record<AuditWarningCode, number> = noWarnings()
   #lastFailedAtMs: number | null = null
   #outage: Outage | undefined
+  readonly #foreign: ForeignCode
   #pending: Noted[] = []
-  #isFlushing = false
+  /** How many of them were handed out; one leaves before it is reported, so none is reported twice. */
+  #taken = 0
+  #reporting = NOBODY
 
   /** @param path the log's, for the recorder */
-  constructor(path: string, recorder: AuditFailureRecorder, logger: WarnLogger = PROCESS_WARNINGS) {
+  constructor(
+    path: string,
+    recorder: AuditFailureRecorder,
+    logger: WarnLogger = PROCESS_WARNINGS,
+    foreign = new ForeignCode(),
+  ) {
     this.#path = path
     this.#recorder = recorder
     this.#logger = logger
+    this.#foreign = foreign
   }
 
   /** Failed events so far, by stage. */
@@ -61,11 +78,6 @@ export class FailureReporter {
   /** When an event failed last, in milliseconds since 1970. */
   get lastFailedAtMs(): number | null {
     return this.#lastFailedAtMs
-  }
-
-  /** Whether the file has failed events, and has taken none since. */
-  get isFailing(): boolean {
-    return this.#outage !== undefined
   }
 
   /** Warnings that were not one event's failure, by code, and how many of all were held back. */
@@ -99,56 +111,98 @@ export class FailureReporter {
     this.#pending.push({ kind: undefined, error, subject })
   }
 
-  /** Reports the notes, unless it already does so further down the stack. Never throws. */
+  /**
+   * Reports the notes, unless it already does so further down the stack. Never throws: if the stack is
+   * nearly used up, they are reported in a later turn, or with the next failure.
+   */
   flush(): void {
-    if (this.#isFlushing || this.#pending.length === 0) return
-    this.#isFlushing = true
-    for (let round = 0; round < ROUNDS_MAX && this.#pending.length > 0; round++) this.#flushOnce()
-    this.#isFlushing = false
-    if (this.#pending.length > 0) setImmediate(() => this.flush()).unref()
+    const reporting = isExiting() ? EXITING : RUNNING
+    if (this.#reporting >= reporting || this.#pending.length === 0) return
+    const before = this.#reporting
+    try {
+      this.#reporting = reporting
+      if (hasStackLeft()) this.#report()
+      if (this.#pending.length > 0) setImmediate(() => this.flush()).unref()
+    } catch {
+      // Only the end of the stack comes here. What was not handed out stays noted.
+    } finally {
+      this.#reporting = before
+    }
   }
 
-  #flushOnce(): void {
-    const noted = this.#pending
-    this.#pending = []
-    for (const each of noted) {
-      const { kind, error } = each
-      if (kind !== undefined) this.#record({ stage: kind, error, path: this.#path })
-      this.#warnThrough(this.#logger, each)
+  #report(): void {
+    for (let round = 0; round < ROUNDS_MAX && this.#pending.length > 0; round++) {
+      const { length } = this.#pending
+      for (let each = this.#take(length); each !== undefined; each = this.#take(length)) {
+        this.#reportOne(each)
+      }
     }
+  }
+
+  /** The next note of those before `end`. */
+  #take(end: number): Noted | undefined {
+    const each = this.#taken < end ? this.#pending[this.#taken++] : undefined
+    if (each !== undefined) return each
+    this.#pending = this.#pending.slice(this.#taken)
+    this.#taken = 0
+    return undefined
+  }
+
+  #reportOne(each: Noted): void {
+    const { kind, error } = each
+    if (kind !== undefined) this.#record({ stage: kind, error, path: this.#path })
+    this.#warn(each)
   }
 
   #record(failure: AuditFailure): void {
-    try {
-      this.#recorder.recordAuditFailure(failure)
-    } catch (thrown) {
-      const error = new Error(`recordAuditFailure threw: ${textOf(thrown)}`)
-      this.#warnThrough(PROCESS_WARNINGS, { kind: undefined, error, subject: error.message })
+    const onFailure = (how: string) => {
+      const message = `recordAuditFailure ${how}`
+      const suppressed = this.#limiter.pass(message, performance.now())
+      if (suppressed === undefined) return
+      const err = new Error(message)
+      this.#warnProcess({ err, code: undefined, suppressed }, textOfWarning(err, suppressed))
+    }
+    this.#foreign.call(() => this.#recorder.recordAuditFailure(failure), onFailure)
+  }
+
+  /** The embedder's logger may fail: the warning must not be lost with it. */
+  #warn({ kind: stage, error: err, subject }: Noted): void {
+    const suppressed = this.#limiter.pass(subject, performance.now())
+    if (suppressed === undefined) return
+    const details = { err, code: codeOf(err), stage, suppressed }
+    const message = textOfWarning(err, suppressed)
+    if (this.#logger === PROCESS_WARNINGS) this.#warnProcess(details, message)
+    else {
+      const onFailure = (how: string) =>
+        this.#warnProcess(details, `${message} [reported here because the logger ${how}]`)
+      this.#foreign.call(() => this.#logger.warn(details, message), onFailure)
     }
   }
 
-  /** The embedder's logger may throw: the warning must not be lost with it. */
-  #warnThrough(logger: WarnLogger, { kind: stage, error: err, subject }: Noted): void {
-    const suppressed = this.#limiter.pass(subject, performance.now())
-    if (suppressed === undefined) return
-    const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : ''
-    const message = `exec audit: ${err.message}${more}`
-    const details = { err, code: codeOf(err), stage, suppressed }
-    try {
-      logger.warn(details, message)
-    } catch (thrown) {
-      PROCESS_WARNINGS.warn(
-        details,
-        `${message} [reported here because the logger threw: ${textOf(thrown)}]`,
+  /** The last resort, and a function that others replace, too. */
+  #warnProcess(details: Record<string, unknown>, message: string): void {
+    const onFailure = (how: string) =>
+      this.#foreign.call(
+        () => toStandardError(`${message} [reported here because process.emitWarning ${how}]`),
+        () => undefined,
       )
-    }
+    this.#foreign.call(() => PROCESS_WARNINGS.warn(details, message), onFailure)
   }
+}
+
+function textOfWarning(error: Error, suppressed: number): string {
+  const more = suppressed > 0 ? ` (and ${suppressed} more like it)` : ''
+  return `exec audit: ${error.message}${more}`
+}
+
+function toStandardError(message: string): void {
+  process.stderr.write(`${message}\n`)
 }
 
 /** The default logger. At exit Node emits no more warnings, so they go to standard error there. */
 const PROCESS_WARNINGS: WarnLogger = {
   warn({ code }, message) {
-    if (isExiting()) process.stderr.write(`${message}\n`)
-    else process.emitWarning(message, { type: 'ExecAuditWarning', code: String(code ?? '') })
+    if (isExiting()) return toStandardError(message)
+    return process.emitWarning(message, { type: 'ExecAuditWarning', code: String(code ?? '') })
   },
 }

@@ -9,6 +9,7 @@ import {
 } from 'node:fs'
 import { constants } from 'node:os'
 import { basename } from 'node:path'
+import { performance } from 'node:perf_hooks'
 import { COUNT_OPENS, COUNT_ROTATIONS, COUNT_SYNCS, FILE_END } from '../ring/counters'
 import { type Failure, REASON_UNLINKED } from '../ring/failure-word'
 import {

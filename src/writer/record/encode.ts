@@ -111,7 +111,11 @@ export interface EncoderOptions extends RedactOptions {
  */
 export class EventEncoder {
   readonly #options: EncoderOptions
-  #isTaken = false
+  /**
+   * Whether it holds an event that is not written yet. A plain field: its owner sets it back when the call
+   * is over, even if the stack was too short for a call of {@link release}.
+   */
+  isTaken = false
   /** The field that is being read, to name it if its getter throws. */
   #field = 'event'
   #type = 0
@@ -135,17 +139,12 @@ export class EventEncoder {
     this.#options = options
   }
 
-  /** Whether it holds an event that is not written yet. */
-  get isTaken(): boolean {
-    return this.#isTaken
-  }
-
   /**
    * Prepares an event, or a reopen, and takes the encoder for it. Throws a TypeError or RangeError that
    * names the field, and is free again then.
    */
   prepare(name: RecordName, input?: unknown): void {
-    this.#isTaken = true
+    this.isTaken = true
     try {
       this.#prepare(name, input)
     } catch (thrown) {
@@ -156,8 +155,8 @@ export class EventEncoder {
 
   /** Forgets a prepared event that will not be written. */
   release(): void {
+    this.isTaken = false
     this.#strings.clear()
-    this.#isTaken = false
   }
 
   /** The record type of the prepared event. */
@@ -181,7 +180,7 @@ export class EventEncoder {
    * {@link exactBytes} bytes; it leaves the ring's own words alone. Returns the record's length in bytes.
    */
   write({ view, bytes }: RecordBytes, index: number): number {
-    this.#isTaken = false
+    this.isTaken = false
     view.setUint8(index + TYPE_OFFSET, this.#type)
     view.setUint8(index + FLAGS_OFFSET, this.#flags)
     view.setUint8(index + CODE_OFFSET, this.#code)

@@ -1,5 +1,6 @@
 import { types } from 'node:util'
 import { invalidEvent, isInvalidEvent, strings } from '../../base/field-checks'
+import { ignoreRejection } from '../../base/foreign'
 
 /** The options that {@link redactArgv} needs. */
 export interface RedactOptions {
@@ -19,7 +20,9 @@ export function redactArgv(argv: string[], options: RedactOptions): readonly str
   if (redact === undefined) return argv
   const { length } = argv
   try {
-    return strings('redact(argv)', redact(argv))
+    const redacted = redact(argv)
+    ignoreRejection(redacted)
+    return strings('redact(argv)', redacted)
   } catch (thrown) {
     const error = redactError(thrown)
     onRedactError(error)

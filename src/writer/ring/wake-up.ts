@@ -1,3 +1,4 @@
+import { setImmediate, soon } from '../../base/timers'
 import { DURABLE, FLUSH_UP_TO, PARKED, type RingView, TAIL } from './memory-map'
 
 /*
@@ -56,7 +57,7 @@ export function parkAsync({ words }: RingView, mayPark: () => boolean, onWoken: 
   Atomics.store(words, PARKED, 1)
   const wait = mayPark() ? Atomics.waitAsync(words, PARKED, 1) : undefined
   // In a microtask of its own: what it throws is then no rejection, which a flag of Node's might ignore.
-  if (wait?.async) void wait.value.then(() => queueMicrotask(onWoken))
+  if (wait?.async) void wait.value.then(() => soon(onWoken))
   else {
     Atomics.store(words, PARKED, 0)
     setImmediate(onWoken)
@@ -96,7 +97,7 @@ export function waitDurable({ words }: RingView, seen: number, timeoutMs: number
 export function watchDurable({ words }: RingView, seen: number, onMoved: () => void): void {
   const wait = Atomics.waitAsync(words, DURABLE, seen)
   if (wait.async) void wait.value.then(onMoved)
-  else queueMicrotask(onMoved)
+  else soon(onMoved)
 }
 
 /** Never notified. */

@@ -1,3 +1,4 @@
+import { setImmediate } from '../../base/timers'
 import type { DrainLoop } from '../drain/drain-loop'
 import { DRAINER, DRAINER_CALLER, DRAINER_NONE, type SharedMemory } from '../ring/memory-map'
 import type { DrainConfig, Notice } from '../ring/messages'

@@ -1,6 +1,7 @@
 /// <reference types="node" preserve="true" />
 
 import type { MessagePort } from 'node:worker_threads'
+import { setImmediate } from '../../base/timers'
 import { DrainLoop, IDLE } from '../drain/drain-loop'
 import { closeLeftovers, OpenDescriptors } from '../log/open-descriptors'
 import { COUNT_OPENS } from '../ring/counters'

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks'
+
 /*
  * A worker that was given up may have failed for a passing reason: no thread or memory was left while the
  * gateway's commands ran. So it is restarted, and less and less often while that fails: what it costs must

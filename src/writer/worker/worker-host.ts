@@ -1,3 +1,4 @@
+import { clearInterval, setImmediate, setInterval, setTimeout } from '../../base/timers'
 import {
   DRAINER,
   DRAINER_CALLER,

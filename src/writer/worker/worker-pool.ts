@@ -1,17 +1,7 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { Piscina } from 'piscina'
+import { clearTimeout, setTimeout } from '../../base/timers'
 import type { SessionTask } from '../ring/messages'
-
-/**
- * Finds the worker's file. Beside this one in the built package; in `dist` when the tests run from
- * source. A bundler moves it, hence the `workerFile` option.
- */
-export function findWorkerFile(): string {
-  const name = 'exec-audit-worker.js'
-  const candidates = [join(__dirname, name), join(__dirname, '../../../dist/writer/worker', name)]
-  return candidates.find((file) => existsSync(file)) ?? join(__dirname, name)
-}
+import { checkWorkerFiles, loaderOptions } from './worker-files'
 
 /**
  * MB. Little of a group outlives it, so a larger young generation collects no more cheaply (`bench memory`
@@ -31,7 +21,8 @@ export type WorkerPool = Piscina<SessionTask | undefined, unknown>
 /**
  * Starts a worker. piscina would replace a dead one by itself, but a replacement that dies while it
  * starts leaves the next run pending for ever; a run on a fresh pool is given to its worker at once, and
- * so is always rejected when that dies. Throws if no thread may be started.
+ * so is always rejected when that dies. Throws if no thread may be started, or if a
+ * file that it runs is missing.
  * @param onWorkerGone called when the worker has died or is being ended; what it has thrown, if anything, is
  *   known a turn later
  */
@@ -39,6 +30,7 @@ export function openWorkerPool(
   workerFile: string,
   onWorkerGone: (causeOf: () => unknown) => void,
 ): WorkerPool {
+  checkWorkerFiles(workerFile)
   let cause: unknown
   const pool = new Piscina<SessionTask | undefined, unknown>({
     filename: workerFile,
@@ -53,9 +45,7 @@ export function openWorkerPool(
     resourceLimits: { maxYoungGenerationSizeMb: WORKER_YOUNG_MB },
     // A dead worker's descriptors must outlive it, see the error probe in group-journal.ts.
     trackUnmanagedFds: false,
-    // The worker must not differ from run to run by what the host's command line preloads.
-    execArgv: [],
-    env: {},
+    ...loaderOptions(),
   })
   // Without a listener, a throw outside a task would bring the host process down.
   pool.on('error', (error) => {

@@ -79,7 +79,7 @@ class TracedSettlement extends Settlement {
 }
 
 /** The simulation looks at failures in the ring itself. */
-const NO_REPORTER = { isFailing: false, note: () => undefined, noteSuccess: () => undefined }
+const NO_REPORTER = { note: () => undefined, noteSuccess: () => undefined }
 
 /**
  * The writer without its threads: the real encoder, ring, admission, settlement and drain loop, taken a

@@ -1,6 +1,6 @@
 import type { AuditOutcome } from '../../../src/format/events'
 import { Settlement, type SettlementOptions } from '../../../src/writer/caller/settlement'
-import { packFailure } from '../../../src/writer/ring/failure-word'
+import { packFailure, REASON_LINE_TOO_LONG } from '../../../src/writer/ring/failure-word'
 import { allocateMemory, DURABLE } from '../../../src/writer/ring/memory-map'
 import {
   RECORD_HEADER_BYTES,
@@ -26,7 +26,6 @@ function rig(options: Partial<SettlementOptions> = {}) {
   const consumer = new RingConsumer(ring)
   const notes: string[] = []
   const reporter = {
-    isFailing: false,
     note: (stage: string, error: Error) => notes.push(`${stage}: ${error.message}`),
     noteSuccess: () => notes.push('success'),
   }
@@ -47,9 +46,9 @@ function rig(options: Partial<SettlementOptions> = {}) {
     return promise
   }
   const finish = (position = producer.tailPosition) => consumer.publish(position)
-  const fail = (position: number, stage: 'write' | 'sync', reason: number) =>
+  const fail = (position: number, stage: 'write' | 'sync' | 'encode', reason: number) =>
     consumer.markFailed(position, packFailure({ stage, reason }))
-  return { ring, producer, settlement, reporter, notes, publish, finish, fail }
+  return { ring, producer, settlement, notes, publish, finish, fail }
 }
 
 describe('Settlement', () => {
@@ -113,17 +112,51 @@ describe('Settlement', () => {
   })
 
   it('notes a success once the file had failed, but not that of a reopen', () => {
-    const { settlement, reporter, notes, publish, finish } = rig()
-    reporter.isFailing = true
+    const { settlement, notes, publish, finish, fail } = rig()
+    void publish()
+    fail(0, 'write', ENOSPC)
+    finish()
+    settlement.settle()
+    notes.splice(0)
     void publish(TYPE_REOPEN)
     finish()
     settlement.settle()
     expect(notes).toEqual(['freed'])
-    void publish()
-    finish()
-    settlement.settle()
-    expect(notes).toEqual(['freed', 'success', 'freed'])
+    for (let i = 0; i < 2; i++) {
+      void publish()
+      finish()
+      settlement.settle()
+    }
+    expect(notes).toEqual(['freed', 'success', 'freed', 'freed'])
   })
+
+  it.each([
+    ['write', ENOSPC],
+    ['sync', EIO],
+    ['encode', REASON_LINE_TOO_LONG],
+  ] as const)(
+    'makes one error per outage, at %s: the next is another one',
+    async (stage, reason) => {
+      const { settlement, publish, finish, fail, producer } = rig({ rejects: true })
+      const settled = async (isFailing: boolean, type = TYPE_STARTED) => {
+        const position = producer.tailPosition
+        const promise = publish(type).catch((error: unknown) => error)
+        if (isFailing) fail(position, stage, reason)
+        finish()
+        settlement.settle()
+        return promise
+      }
+      const first = await settled(true)
+      expect(await settled(true)).toBe(first)
+      // Opening the path afresh ends no outage.
+      await settled(false, TYPE_REOPEN)
+      expect(await settled(true)).toBe(first)
+      await settled(false)
+      const second = await settled(true)
+      expect(second).toEqual(first)
+      expect(second).not.toBe(first)
+    },
+  )
 
   it.each([CAPACITY, -8])(
     'fails everything when the durable position is impossible: %d',

@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream'
 import { pino } from 'pino'
+import * as winston from 'winston'
 import { MemoryAudit } from '../../../src/testing'
 import { startedEvent } from '../../support/events'
 import { openAudit } from '../../support/open-audit'
@@ -50,6 +51,35 @@ describe('the logger', () => {
     const { log, lines } = openPino()
     await new MemoryAudit({ logger: log }).started(MISTAKEN)
     expect(lines).toEqual([{ ...reported, component: undefined }])
+  })
+
+  it.each(['a logger', 'a child', 'winston itself'])('may be one of winston: %s', async (which) => {
+    const lines: unknown[] = []
+    const stream = new Writable({
+      write(chunk, _, done) {
+        lines.push(JSON.parse(String(chunk)))
+        done()
+      },
+    })
+    const transports = [new winston.transports.Stream({ stream })]
+    winston.configure({ transports })
+    const logger = winston.createLogger({ transports })
+    const child = logger.child({ component: 'audit' })
+    const log = which === 'a logger' ? logger : which === 'a child' ? child : winston
+    const { audit } = openAudit(dir.path('exec.log'), { logger: log })
+    expect(await audit.started(MISTAKEN)).toBe('failed')
+    const { code, stage, suppressed } = reported
+    expect(lines).toEqual([
+      expect.objectContaining({ level: 'warn', message: MISTAKE, code, stage, suppressed }),
+    ])
+  })
+
+  it('may be the console', async () => {
+    const warn = jest.spyOn(console, 'warn').mockImplementation(() => undefined)
+    const { audit } = openAudit(dir.path('exec.log'), { logger: console })
+    await audit.started(MISTAKEN)
+    expect(warn.mock.calls.map(([, message]: unknown[]) => message)).toEqual([MISTAKE])
+    warn.mockRestore()
   })
 
   it('may get its method later than the audit gets it', async () => {

@@ -164,7 +164,7 @@ class Rig {
       this.#failure = message
     }
     const options = { path: PATH, success: WRITTEN, rejects: false } as const
-    const reporter = { isFailing: false, note, noteSuccess: () => undefined }
+    const reporter = { note, noteSuccess: () => undefined }
     const events = {
       onFreed: () => this.#admission.releaseBefore(this.#producer.headPosition),
       onMoved: () => undefined,
