@@ -141,11 +141,11 @@ describe('followAudit', () => {
     ['a FIFO', () => execFileSync('mkfifo', [path()])],
   ])('goes on when %s stood at the path for a while, and reports that once', async (_, make) => {
     append(startedLine(1))
-    const { pids, changes, saw, told } = follow({ pollMs: 10 })
+    const { pids, changes, saw, reported } = follow({ pollMs: 10 })
     await saw(1)
     renameSync(path(), `${path()}.1`)
     make()
-    await told('unreadable')
+    await reported('unreadable')
     appendFileSync(`${path()}.1`, startedLine(2))
     await saw(2)
     rmSync(path(), { recursive: true })

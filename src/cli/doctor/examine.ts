@@ -5,7 +5,7 @@ import { quoteArgument } from '../shared/escape'
 import { checkNames, runChecks } from './checks'
 import type { Told } from './examiner'
 import { type Finding, fail, type Verdict, warn } from './finding'
-import type { Commands } from './reach'
+import type { Commands } from './subject'
 import { Subject } from './subject'
 
 /** The task of the doctor. */

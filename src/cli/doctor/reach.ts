@@ -4,15 +4,9 @@ import { dirname, relative, resolve } from 'node:path'
 import { quoteArgument } from '../shared/escape'
 import { merged, ok, type Verdict, warn } from './finding'
 import { nameOf } from './owner'
-import type { Subject } from './subject'
+import type { Commands, Subject } from './subject'
 
 /* What the commands themselves could do to the log: a trail that its subjects can change proves nothing. */
-
-/** The commands' user, and their working folder, as far as they are known. */
-export interface Commands {
-  readonly user?: string | undefined
-  readonly folder?: string | undefined
-}
 
 interface User {
   readonly name: string

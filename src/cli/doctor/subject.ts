@@ -1,9 +1,14 @@
 import { lstatSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { codeOf } from '../../base/describe'
-import type { Commands } from './reach'
 
 const PREFIX = '.x0x-exec-audit-doctor-'
+
+/** The commands' user, and their working folder, as far as they are known. */
+export interface Commands {
+  readonly user?: string | undefined
+  readonly folder?: string | undefined
+}
 
 /** The subject of the examination: the place where the log is, or will be. */
 export class Subject {
