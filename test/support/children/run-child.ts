@@ -24,6 +24,19 @@ const open = (options = {}) =>
   new ExecAudit({ enabled: true, auditLogPath: path }, new ExecDiagnostics(), { clock: () => 0, ...options })
 `
 
+/** The threads that may embed an audit: what a fault test runs its script in. */
+export const HOSTS = ['the main thread', 'a worker thread'] as const
+export type Host = (typeof HOSTS)[number]
+
+/** A program that runs the code in that thread. */
+function hosted(code: string, host: Host): string {
+  if (host === 'the main thread') return code
+  const text = JSON.stringify(`process.argv.splice(1, 1)\n${code}`)
+  return `const { Worker } = require('node:worker_threads')
+    const worker = new Worker(${text}, { eval: true, argv: process.argv.slice(1) })
+    worker.on('error', (error) => { throw error })`
+}
+
 /** A child process that is running. */
 export interface RunningChild {
   /** The process that was started: the wrapper's, unless that becomes the child. */
@@ -48,14 +61,17 @@ afterEach(() => {
  * It is killed at the end of the test if it still runs.
  * @param wrapper a command that runs the child, such as strace with its options
  * @param before code that must run before the package is loaded
+ * @param host the thread that runs both
  */
 export function startChild(
   script: string,
   args: readonly string[],
   wrapper: readonly string[] = [],
   before = '',
+  host: Host = 'the main thread',
 ): RunningChild {
-  const command = [...wrapper, process.execPath, '-e', before + PRELUDE + script, '--', ...args]
+  const code = hosted(before + PRELUDE + script, host)
+  const command = [...wrapper, process.execPath, '-e', code, '--', ...args]
   const [file = process.execPath, ...rest] = command
   const start = performance.now()
   const child = spawn(file, rest, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] })

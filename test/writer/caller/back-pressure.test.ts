@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { runChild } from '../../support/children/run-child'
+import { HOSTS, runChild } from '../../support/children/run-child'
 import { COUNT_OUTCOMES } from '../../support/children/worker-scripts'
 import { startedLines } from '../../support/events'
 import { itWithStrace, strace } from '../../support/strace'
@@ -13,7 +13,7 @@ const KIB = 1024
 const SMALL_RING = 4 * KIB
 const SLOW_SYNC = 'fdatasync:delay_exit=20000'
 
-describe('a full ring and a slow disk', () => {
+describe.each(HOSTS)('a full ring and a slow disk, with the audit in %s', (host) => {
   const dir = useTempDir()
   const log = () => readFileSync(dir.path('exec.log'), 'utf8')
   const pids = () => {
@@ -22,7 +22,7 @@ describe('a full ring and a slow disk', () => {
   }
   const run = (script: string) => {
     const path = dir.path('exec.log')
-    return runChild(COUNT_OUTCOMES + script, [path], strace(path, SLOW_SYNC))
+    return runChild(COUNT_OUTCOMES + script, [path], strace(path, SLOW_SYNC), '', host)
   }
 
   itWithStrace("onFull 'wait' keeps all events, in order, outside the ring", async () => {

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { runChild } from '../../support/children/run-child'
+import { HOSTS, runChild } from '../../support/children/run-child'
 import { startedLine } from '../../support/events'
 import { itWithStrace, strace } from '../../support/strace'
 import { useTempDir } from '../../support/temp-dir'
@@ -20,12 +20,18 @@ const run = async (options) => {
 }
 `
 
-describe('a sync or write that fails', () => {
+describe.each(HOSTS)('a sync or write that fails, with the audit in %s', (host) => {
   const dir = useTempDir()
   const log = () => readFileSync(dir.path('exec.log'), 'utf8')
   const run = async (injection: string, options: string) => {
     const path = dir.path('exec.log')
-    const end = await runChild(`${THREE_EVENTS} run(${options})`, [path], strace(path, injection))
+    const end = await runChild(
+      `${THREE_EVENTS} run(${options})`,
+      [path],
+      strace(path, injection),
+      '',
+      host,
+    )
     expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
     const result: unknown = JSON.parse(end.stdout)
     return result
