@@ -10,7 +10,7 @@ import { closedError, ringFullError } from '../failure/audit-error'
 import type { AuditFailureRecorder } from '../failure/diagnostics'
 import type { FailureKind } from '../failure/failure-counts'
 import { FailureReporter } from '../failure/failure-reporter'
-import { ForeignCode, hasStackLeft } from '../failure/foreign-code'
+import { ForeignCode } from '../failure/foreign-code'
 import {
   type AuditWarning,
   alertWarning,
@@ -37,9 +37,6 @@ import { Settlement } from './settlement'
 
 /** One for all refusals: an async hook that records an event per promise would never end otherwise. */
 const FAILED = Promise.resolve<AuditOutcome>('failed')
-
-const STACK_TOO_SHORT =
-  'the call stack is nearly used up; record the event further up, or recurse less'
 
 /**
  * The calling thread's side of the data's way, put together: an event is encoded, finds room in the
@@ -218,8 +215,9 @@ export class AuditWriter implements ExitDrained {
 
   /** Brings the prepared event on its way. */
   #accept(): Promise<AuditOutcome> {
-    // Waking a sleeping worker is far more than the stack's end has room for, and must not stop half-way.
-    if (this.#settlement.pending === 0 && !hasStackLeft()) throw new RangeError(STACK_TOO_SHORT)
+    // Waking a sleeping worker takes more stack than the rest, and may stop half-way where that ends: then this
+    // goes on with it. Before anything is published, since it may fail for that reason, too.
+    if (this.#settlement.pending === 0) soon(this.#goOn)
     this.#groups.update()
     const promise = this.#settlement.newPromise()
     // Asked again here: a getter of the event, `redact` or an async hook may have closed the audit meanwhile.
@@ -237,6 +235,13 @@ export class AuditWriter implements ExitDrained {
       this.reportAtExit()
     }
     return promise
+  }
+
+  /** Makes sure that what is pending is drained and settled. */
+  readonly #goOn = (): void => {
+    if (this.#settlement.pending === 0) return
+    this.#host.wake()
+    this.#settlement.watch()
   }
 
   /** Finds room for the prepared event, if there is. */

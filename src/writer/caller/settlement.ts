@@ -178,8 +178,8 @@ export class Settlement {
   /** Arranges one call of {@link SettlementEvents.onMoved} for when the durable position moves. */
   watch(): void {
     if (this.#isWatching || this.#promises.size === 0) return
-    this.#isWatching = true
     watchDurable(this.#view, this.#ring.headPosition, this.#onMoved)
+    this.#isWatching = true
   }
 
   /** Resolves when every event accepted so far is settled. */

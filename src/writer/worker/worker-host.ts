@@ -271,7 +271,13 @@ export class WorkerHost {
     }
     this.#sessions++
     this.#stalledLooks = 0
-    session.start(pool, this.#config, this.#oversize)
+    try {
+      session.start(pool, this.#config, this.#oversize)
+    } catch (thrown) {
+      // The stack has ended: the next attempt comes from further up.
+      this.#session = undefined
+      throw thrown
+    }
   }
 
   #onSessionEnd({ cause, isFruitless, isFinal }: SessionEnd): void {
@@ -319,9 +325,9 @@ export class WorkerHost {
   }
 
   #keepAlive(isKeptAlive: boolean): void {
-    this.#isKeptAlive = isKeptAlive
     if (isKeptAlive) this.#look = this.#look?.ref() ?? setInterval(this.#lookAfterWorker, LOOK_MS)
     else this.#look?.unref()
+    this.#isKeptAlive = isKeptAlive
   }
 
   /** Takes the ring back from a worker that is known to be dead, whichever it was. */
