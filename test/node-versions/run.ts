@@ -13,7 +13,7 @@ const ROOT = join(__dirname, '../..')
 const LEFT_OUT = [
   'architecture',
   'bench/.*',
-  'cli/(?!exec/).*',
+  'cli/(?!exec/exec\\.).*',
   'docs/(api-reference|documents|rsyslog|shipping-[a-z]+)',
   'rotation/.*',
   'support/runner/.*',

@@ -276,11 +276,14 @@ describe('a signal', () => {
   })
 
   it('that stops a job stops its command with it, until both go on', async () => {
-    const job = `sh -c 'echo $$; while :; do sleep 0.02; done'`
-    const line = `set -m; $RUN ${job} & echo $!; while kill -0 $! 2>/dev/null; do sleep 0.05; done`
+    const job = `sh -c 'echo command $$; while :; do sleep 0.02; done'`
+    const line = `set -m; $RUN ${job} & echo exec $!; while kill -0 $! 2>/dev/null; do sleep 0.05; done`
     const { end, output } = start(line, execPrefix('--no-stdin'))
     await until('it is not up', () => output.stdout.split('\n').length === 3)
-    const [exec = 0, command = 0] = output.stdout.split('\n').map(Number)
+    // Either may be the first.
+    const pidOf = (name: string) =>
+      Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(output.stdout)?.[1])
+    const [exec, command] = [pidOf('exec'), pidOf('command')]
     const stateOf = (pid: number) =>
       /^State:\t(.)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
     process.kill(exec, 'SIGTSTP')
