@@ -1,3 +1,4 @@
+import { clearTimeout, setImmediate, setTimeout } from '../base/timers'
 import type { ProcessGroup } from './process-group'
 import type { CancelRequest, RunCancel } from './run-cancel'
 import type { RunNotes } from './run-notes'
