@@ -167,6 +167,15 @@ describe('when the process ends', () => {
     if (!isOver()) endStrace(child)
   }
 
+  /**
+   * The log. Below a worker thread a group that a dead worker had begun is doubted and written again, so there
+   * a line may stand twice: it counts once.
+   */
+  const linesOf = ({ host }: Ending) => {
+    if (host === undefined) return log()
+    return [...new Set(log().split(/(?<=\n)/))].join('')
+  }
+
   const TOLD = () =>
     `exec audit: ${PENDING} events are not known to be in ${dir.path('exec.log')}: the process ended while the disk did not answer for ${EXIT_DRAIN_MS} ms`
 
@@ -176,7 +185,7 @@ describe('when the process ends', () => {
       const { code, signal } = ending
       const summary = await summaryOf(start(ending, state, 60_000))
       expect(summary).toMatchObject({ code, signal, said: [] })
-      expect(log()).toBe(startedLines(1 + PENDING))
+      expect(linesOf(ending)).toBe(startedLines(1 + PENDING))
     },
 
     async durable(ending, state) {
@@ -188,7 +197,7 @@ describe('when the process ends', () => {
       const acknowledged = Array.from({ length: count }, (_, pid) => pid)
       expect(summary).toEqual({ code, signal, said: [], acknowledged })
       // Nothing torn, nothing out of order; and more than was acknowledged may have been written.
-      const text = count === 0 && !existsSync(dir.path('exec.log')) ? '' : log()
+      const text = count === 0 && !existsSync(dir.path('exec.log')) ? '' : linesOf(ending)
       const lines = text.split('\n').length - 1
       expect(text).toBe(startedLines(lines))
       expect(lines).toBeGreaterThanOrEqual(count)

@@ -10,7 +10,7 @@ import { closedError, ringFullError } from '../failure/audit-error'
 import type { AuditFailureRecorder } from '../failure/diagnostics'
 import type { FailureKind } from '../failure/failure-counts'
 import { FailureReporter } from '../failure/failure-reporter'
-import { ForeignCode } from '../failure/foreign-code'
+import { ForeignCode, hasStackLeft } from '../failure/foreign-code'
 import {
   type AuditWarning,
   alertWarning,
@@ -37,6 +37,12 @@ import { Settlement } from './settlement'
 
 /** One for all refusals: an async hook that records an event per promise would never end otherwise. */
 const FAILED = Promise.resolve<AuditOutcome>('failed')
+
+const STACK_TOO_SHORT =
+  'the call stack is nearly used up; record the event further up, or recurse less'
+/** Frames that must be left to wake a worker, and to start one. */
+const WAKE_FRAMES = 60
+const START_FRAMES = 200
 
 /**
  * The calling thread's side of the data's way, put together: an event is encoded, finds room in the
@@ -215,9 +221,11 @@ export class AuditWriter implements ExitDrained {
 
   /** Brings the prepared event on its way. */
   #accept(): Promise<AuditOutcome> {
-    // Waking a sleeping worker takes more stack than the rest, and may stop half-way where that ends: then this
-    // goes on with it. Before anything is published, since it may fail for that reason, too.
-    if (this.#settlement.pending === 0) soon(this.#goOn)
+    // Waking a worker takes more stack than the rest, starting one far more, and must not stop half-way.
+    if (this.#settlement.pending === 0) {
+      const frames = this.#host.hasSession ? WAKE_FRAMES : START_FRAMES
+      if (!hasStackLeft(frames)) throw new RangeError(STACK_TOO_SHORT)
+    }
     this.#groups.update()
     const promise = this.#settlement.newPromise()
     // Asked again here: a getter of the event, `redact` or an async hook may have closed the audit meanwhile.
@@ -235,13 +243,6 @@ export class AuditWriter implements ExitDrained {
       this.reportAtExit()
     }
     return promise
-  }
-
-  /** Makes sure that what is pending is drained and settled. */
-  readonly #goOn = (): void => {
-    if (this.#settlement.pending === 0) return
-    this.#host.wake()
-    this.#settlement.watch()
   }
 
   /** Finds room for the prepared event, if there is. */

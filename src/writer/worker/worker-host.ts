@@ -143,6 +143,11 @@ export class WorkerHost {
     return { drainer: this.#drainer, sessions: this.#sessions, deaths: this.#deaths }
   }
 
+  /** Whether there is a worker to wake; otherwise one has to be started. */
+  get hasSession(): boolean {
+    return this.#session !== undefined
+  }
+
   /** Gives the worker an oversize record before the reference to it is published. */
   offer(record: OversizeRecord): void {
     this.#session?.offer(record)
