@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
+import { NEWLINE } from '../base/bytes'
 
 const BLOCK_BYTES = 64 * 1024
-const NEWLINE = 10
 
 /**
  * Where the last `count` whole lines of a file's first `size` bytes begin, found from its end; 0 if

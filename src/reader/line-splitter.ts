@@ -1,4 +1,5 @@
 import { isAscii, isUtf8 } from 'node:buffer'
+import { NEWLINE } from '../base/bytes'
 import { parseLine } from '../format/parse-line'
 import { type AuditProblem, type AuditRecord, isProblem, problemAt } from '../format/records'
 
@@ -7,7 +8,6 @@ export type LineEntry =
   | { readonly text: string; readonly record: AuditRecord; readonly problem?: undefined }
   | { readonly text: string; readonly record?: undefined; readonly problem: AuditProblem }
 
-const NEWLINE = 10
 const CARRY_BYTES_KEPT = 64 * 1024
 /** The character that invalid UTF-8 is decoded to. */
 const REPLACEMENT = '\ufffd'

@@ -1,4 +1,5 @@
 import { fstatSync, readSync, writeSync } from 'node:fs'
+import { NEWLINE } from '../../base/bytes'
 import { COUNT_TORN_TAILS } from '../ring/counters'
 import type { CountersView } from '../ring/memory-map'
 import type { Notice } from '../ring/messages'
@@ -31,7 +32,6 @@ const SECTOR_BYTES = 512n
 const SCAN_BYTES = 64 * 1024
 /** How far back to search for the start of a fragment. */
 const SCAN_BYTES_MAX = 1024 * 1024
-const NEWLINE = 0x0a
 const NOTHING = Buffer.alloc(0)
 
 /** Where the next group starts, and what must be written in front of it, in one write with it. */
