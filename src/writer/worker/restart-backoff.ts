@@ -14,10 +14,16 @@ const PAUSE_MS_MAX = 600_000
 export class RestartBackoff {
   #pauseMs = PAUSE_MS_FIRST
   #nextAt = Number.POSITIVE_INFINITY
+  readonly #now: () => number
+
+  /** @param now the time in milliseconds, from any start */
+  constructor(now = () => performance.now()) {
+    this.#now = now
+  }
 
   /** Whether the pause after the last failure is over. */
   get isDue(): boolean {
-    return performance.now() >= this.#nextAt
+    return this.#now() >= this.#nextAt
   }
 
   /** An attempt begins: none is due before {@link failed} is called. */
@@ -27,7 +33,7 @@ export class RestartBackoff {
 
   /** The worker was given up, or the attempt has failed. */
   failed(): void {
-    this.#nextAt = performance.now() + this.#pauseMs
+    this.#nextAt = this.#now() + this.#pauseMs
     this.#pauseMs = Math.min(this.#pauseMs * 2, PAUSE_MS_MAX)
   }
 
