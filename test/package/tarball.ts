@@ -14,7 +14,7 @@ const COMMAND_LINE = ['main.js', 'examiner.js', 'pacer-worker.js', 'THIRD-PARTY-
 const DIST_FILE = /^dist\/(?:([a-z-]+)\/)?(?:[a-z-]+\/)*[a-z-]+\.(?:js|d\.ts)$/
 const DOCUMENT = /^docs\/[\w/-]+\.md$/
 const SHIPPING_FILE = /^docs\/(?:shipping|plots)\/[\w-]+\.(conf|json|svg|toml|yaml)$/
-const UNPACKED_BYTES_MAX = 1_400_000
+const UNPACKED_BYTES_MAX = 1_600_000
 
 interface Packed {
   readonly filename: string
