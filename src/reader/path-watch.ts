@@ -116,7 +116,7 @@ export class PathWatch {
   }
 
   /**
-   * Whoever names a file that cannot be read has to know. Later that may pass: a rotation gives a file its
+   * A caller that names a file that cannot be read has to know. Later that may pass: a rotation gives a file its
    * mode and its owner when it stands at the path already, and a descriptor may be free again.
    */
   #fail(thrown: unknown): void {

@@ -41,7 +41,7 @@ function look(name: string): NamedFile {
   return { name, id, isLink: statsOf(name, lstatSync)?.isSymbolicLink() === true }
 }
 
-/** Undefined for a file that cannot be seen: whoever reads it reports that. */
+/** Undefined for a file that cannot be seen: the command that reads it reports that. */
 function statsOf(name: string, stat: typeof statSync | typeof lstatSync): BigIntStats | undefined {
   try {
     return stat(name, { bigint: true, throwIfNoEntry: false })

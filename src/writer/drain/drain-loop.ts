@@ -4,11 +4,12 @@ import { Sink } from '../log/sink'
 import { type Failure, packFailure } from '../ring/failure-word'
 import { GROUPS_WATCHED, type SharedMemory } from '../ring/memory-map'
 import type { DrainConfig, Notice } from '../ring/messages'
+import type { OversizeSource } from '../ring/oversize'
 import { CORRUPT, EMPTY, RingConsumer } from '../ring/ring'
 import { CommitDelay } from './commit-delay'
 import { DrainMeter } from './drain-meter'
 import { Group } from './group'
-import { isReopen, lineOf, type OversizeSource, reasonOf } from './record-to-line'
+import { isReopen, lineOf, reasonOf } from './record-to-line'
 import { RetryPlan } from './retry-plan'
 
 /** Returned by {@link DrainLoop.step} if there is nothing to do until the next commit. */

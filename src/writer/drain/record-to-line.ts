@@ -21,8 +21,6 @@ import {
  * From a record to its line: decode and serialize, whether the record stands in the ring or beside it.
  */
 
-export type { OversizeSource }
-
 /** Whether the record asks for the path to be opened afresh, and so has no line. */
 export function isReopen({ view }: RecordBytes, index: number): boolean {
   // By its length too: a damaged event must not pass for a record that has no line.

@@ -175,18 +175,20 @@ export class LogFileOpener {
   /**
    * Creates the file with its whole mode before it is linked at the path, if the umask would take bits
    * away: a follower of another user must never meet a file that it may not read. Returns undefined if
-   * there is no need, or if the file system has no links.
+   * there is no need, no room for a longer name, or no links on the file system.
    */
   #createForOthers(): number | undefined {
     const { path, fileMode } = this.#options
     if ((fileMode & process.umask()) === 0) return undefined
     const temporaryPath = `${path}.${randomBytes(8).toString('hex')}`
     const flags = OPEN_FLAGS | constants.O_CREAT | constants.O_EXCL
-    const fd = this.#descriptors.open(OPEN_DESCRIPTOR, temporaryPath, flags, fileMode)
+    const open = () => this.#descriptors.open(OPEN_DESCRIPTOR, temporaryPath, flags, fileMode)
+    const fd = unlessCode(['ENAMETOOLONG'], open)
+    if (fd === undefined) return undefined
     let isNamed = false
     try {
       bestEffort(() => fchmodSync(fd, fileMode))
-      isNamed = unlessCode(NO_LINKS, () => isLinked(temporaryPath, path)) ?? false
+      isNamed = unlessCode(NO_LINKS, () => tryLink(temporaryPath, path)) ?? false
     } finally {
       bestEffort(() => unlinkSync(temporaryPath))
       if (!isNamed) this.#descriptors.close(OPEN_DESCRIPTOR)
@@ -250,7 +252,7 @@ function isPresent(path: string): boolean {
 }
 
 /** Links the file at `from` at `to`, too. */
-function isLinked(from: string, to: string): boolean {
+function tryLink(from: string, to: string): boolean {
   linkSync(from, to)
   return true
 }

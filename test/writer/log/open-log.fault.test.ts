@@ -57,6 +57,12 @@ describe('the opening of a log', () => {
     expect(readdirSync(dir.path('.')).sort()).toEqual(['exec.log', 'trace'])
   })
 
+  itWithStrace('makes a file whose name leaves no room for another one, too', async () => {
+    const path = dir.path('n'.repeat(255))
+    await record(path, 'link', { umask: 0o077, options: { fileMode: 0o644 } })
+    expect(statSync(path).mode & 0o777).toBe(0o644)
+  })
+
   itWithStrace('makes a file by one call if the umask takes nothing away', async () => {
     const path = dir.path('exec.log')
     const calls = await record(path, 'link,linkat,fchmod', { umask: 0o077 })
