@@ -330,9 +330,17 @@ export class WorkerHost {
   }
 
   #keepAlive(isKeptAlive: boolean): void {
-    if (isKeptAlive) this.#look = this.#look?.ref() ?? setInterval(this.#lookAfterWorker, LOOK_MS)
-    else this.#look?.unref()
     this.#isKeptAlive = isKeptAlive
+    if (isKeptAlive && this.#look === undefined) this.#startLooking()
+    if (this.#isKeptAlive) this.#look?.ref()
+    else this.#look?.unref()
+  }
+
+  #startLooking(): void {
+    const look = setInterval(this.#lookAfterWorker, LOOK_MS)
+    // Async hooks run in there: an event that one of them records may have started another one.
+    if (this.#look !== undefined || this.#isClosed) clearInterval(look)
+    else this.#look = look
   }
 
   /** Takes the ring back from a worker that is known to be dead, whichever it was. */

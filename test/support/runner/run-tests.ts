@@ -8,6 +8,9 @@ const JEST = join(__dirname, '../../../node_modules/jest/bin/jest.js')
 /** With one of these the caller reads the report, or stays: there is no second run. */
 const OWN_USE = /^--(json|outputFile|watch|watchAll)\b/
 const IN_BAND = '--runInBand'
+/** How long jest may take to end once it has written its report, in milliseconds. */
+const ENDING_MS_MAX = 60_000
+const LOOK_MS = 1_000
 
 /** How the tests are run. */
 export interface TestRun {
@@ -20,11 +23,15 @@ export interface TestRun {
   readonly env?: NodeJS.ProcessEnv
   /** Whether files of some kinds are run once more if they fail: see second-chance.ts. */
   readonly isRetrying: boolean
+  /** How long jest may take to end after its report, in milliseconds; then it is killed, and the run has failed. */
+  readonly endingMsMax?: number
 }
 
 /** One run of jest. */
 interface JestRun {
   readonly code: number
+  /** Whether it had to be killed, since something that a test has left kept it from ending. */
+  readonly isStuck: boolean
   /** Its standard output; it reports on standard error. */
   readonly output: string
 }
@@ -43,10 +50,9 @@ export async function runTests(run: TestRun): Promise<number> {
 }
 
 async function runWithSecondChance(run: TestRun, temporary: string): Promise<number> {
-  const reportTo = (name: string) => ['--json', '--outputFile', join(temporary, name)]
-  const first = await runJest(run, [...run.args, ...reportTo('first.json')], 'pipe')
+  const first = await runJest(run, run.args, 'pipe', join(temporary, 'first.json'))
   const firstReport = readReport(join(temporary, 'first.json'))
-  if (first.code === 0 || firstReport === undefined) return first.code
+  if (first.code === 0 || first.isStuck || firstReport === undefined) return first.code
   const again = secondChances(firstReport)
   if (again.length === 0) return first.code
 
@@ -59,8 +65,8 @@ async function runWithSecondChance(run: TestRun, temporary: string): Promise<num
     `module.exports = (paths) => ({ filtered: paths.filter((path) => ${list}.includes(path)) })`,
   )
   const inBand = run.args.includes(IN_BAND) || run.args.includes('-i') ? [] : [IN_BAND]
-  const args = [...run.args, ...inBand, '--filter', filter, ...reportTo('second.json')]
-  const second = await runJest(run, args, 'pipe')
+  const args = [...run.args, ...inBand, '--filter', filter]
+  const second = await runJest(run, args, 'pipe', join(temporary, 'second.json'))
   const secondReport = readReport(join(temporary, 'second.json'))
   if (secondReport === undefined) return second.code || 1
   for (const line of flakyLines(firstReport, secondReport, first.output, run.folder)) {
@@ -70,11 +76,13 @@ async function runWithSecondChance(run: TestRun, temporary: string): Promise<num
 }
 
 function runJest(
-  { folder, node = process.execPath, env = process.env }: TestRun,
+  { folder, node = process.execPath, env = process.env, endingMsMax = ENDING_MS_MAX }: TestRun,
   args: readonly string[],
   stdout: 'inherit' | 'pipe',
+  report?: string,
 ): Promise<JestRun> {
-  const child = spawn(node, [JEST, '--detectOpenHandles', ...args], {
+  const reporting = report === undefined ? [] : ['--json', '--outputFile', report]
+  const child = spawn(node, [JEST, '--detectOpenHandles', ...args, ...reporting], {
     cwd: folder,
     env,
     stdio: ['inherit', stdout, 'inherit'],
@@ -87,13 +95,39 @@ function runJest(
     output += text
     process.stdout.write(text)
   })
+  let isStuck = false
+  const unwatch = watchEnd(report, endingMsMax, () => {
+    isStuck = true
+    console.error(
+      `\njest has not ended ${endingMsMax} ms after its report: a test has left running what it names above.`,
+    )
+    child.kill('SIGKILL')
+  })
   return new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('close', (code) => {
+      unwatch()
       process.off('SIGINT', ignore)
-      resolve({ code: code ?? 1, output })
+      resolve({ code: code ?? 1, isStuck, output })
     })
   })
+}
+
+/** Calls `onStuck` once the report has been there for that long; returns how to stop watching. */
+function watchEnd(
+  report: string | undefined,
+  endingMsMax: number,
+  onStuck: () => void,
+): () => void {
+  let reportedAt: number | undefined
+  const look = setInterval(() => {
+    if (report === undefined || !existsSync(report)) return
+    reportedAt ??= performance.now()
+    if (performance.now() - reportedAt < endingMsMax) return
+    clearInterval(look)
+    onStuck()
+  }, LOOK_MS)
+  return () => clearInterval(look)
 }
 
 function readReport(file: string): JestReport | undefined {

@@ -108,12 +108,17 @@ describe('npm test', () => {
   }
 
   /** Runs the tests of the folder as npm test does those of this project. */
-  const run = (args: readonly string[] = [], env: NodeJS.ProcessEnv = { CI: 'true' }) => {
+  const run = (
+    args: readonly string[] = [],
+    env: NodeJS.ProcessEnv = { CI: 'true' },
+    endingMsMax?: number,
+  ) => {
     writeFileSync(dir.path('jest.config.js'), 'module.exports = { transform: {} }')
     const script = `
       const { runTests } = require(${JSON.stringify(join(__dirname, 'run-tests.ts'))})
       const [folder, ...args] = process.argv.slice(1)
-      runTests({ args, folder, isRetrying: Boolean(process.env.CI) }).then((code) => process.exit(code))`
+      const run = { args, folder, isRetrying: Boolean(process.env.CI), endingMsMax: ${endingMsMax} }
+      runTests(run).then((code) => process.exit(code))`
     const command = ['-r', 'esbuild-register', '-e', script, '--', dir.path('.'), ...args]
     const { CI: _, ...others } = process.env
     const { status, stdout } = spawnSync(process.execPath, command, {
@@ -167,5 +172,13 @@ describe('npm test', () => {
     expect(run(['-t', 'sometimes', 'a.fault']).status).toBe(0)
     expect(countOf('a.fault')).toBe(2)
     expect(run(['-t', 'passes']).status).toBe(0)
+  })
+
+  it('fails if jest does not end, since a test has left something running', () => {
+    writeTest('a.fault', 'runs === 2')
+    const leak = `test('leaves a timer', () => { setInterval(() => undefined, 1_000) })`
+    writeFileSync(dir.path('b.test.js'), leak)
+    expect(run([], { CI: 'true' }, 1_000)).toEqual({ status: 1, flaky: [] })
+    expect(countOf('a.fault')).toBe(1)
   })
 })

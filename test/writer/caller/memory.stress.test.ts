@@ -75,7 +75,9 @@ const script = ({ option, record }: Limit, bytes: number) => `
       gc()
     }
     const { rss, external } = process.memoryUsage()
-    const peak = process.resourceUsage().maxRSS * 1024
+    // Not resourceUsage().maxRSS, which a child takes over from the process that has forked it.
+    const status = require('node:fs').readFileSync('/proc/self/status', 'latin1')
+    const peak = Number(/VmHWM:\\s+(\\d+)/.exec(status)[1]) * 1024
     console.log(JSON.stringify({ rss: '${option}' === 'maxEventBytes' ? peak : rss, external }))
     console.log('measured')
     await until('it is not killed', () => false)

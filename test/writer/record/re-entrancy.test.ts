@@ -353,6 +353,38 @@ describe('a call from within the audit', () => {
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: `true 0\n${settled}`, stderr: '' })
     expect(log()).toBe(startedLines(lines))
   })
+
+  it.each(['ends with close()', 'is left idle'])(
+    'a process whose async hooks record events ends by itself when the audit %s',
+    async (how) => {
+      const { code, stdout, stderr } = await runChild(
+        `const audit = open({ ringBytes: 1024 })
+         let inHook = 0
+         const record = () => {
+           if (inHook > 2) return
+           inHook++
+           void audit.started({ requestId, pid: 0 })
+           inHook--
+         }
+         const hook = require('node:async_hooks').createHook({ init: record }).enable()
+         const main = async () => {
+           for (let n = 0; n < 20; n++) record()
+           hook.disable()
+           await audit.drain()
+           ${how === 'ends with close()' ? 'await audit.close()' : ''}
+           const handles = process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout')
+           console.log(handles.length, audit.stats().events.pending)
+         }
+         main()`,
+        [dir.path('exec.log')],
+      )
+      expect({ code, stdout, stderr }).toEqual({
+        code: 0,
+        stdout: '0 0\n',
+        stderr: expect.any(String),
+      })
+    },
+  )
 })
 
 describe('a clock', () => {
