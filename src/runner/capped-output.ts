@@ -92,7 +92,17 @@ export class CappedOutput {
         this.#rules.onListenerError(error)
       }
       this.#delivering--
-      if (this.#delivering === 0) this.#stream.resume()
+      if (this.#delivering === 0) this.#goOn()
     })
+  }
+
+  /**
+   * Takes all that has gathered meanwhile as one chunk: a flowing stream would hand it on piece by piece, and a
+   * listener that is slow per chunk would fall behind a command that writes little at a time.
+   */
+  #goOn(): void {
+    // What it returns comes as an event, too; nothing beyond the cap is handed on.
+    const gathered = this.#stream.read()
+    if (gathered === null || this.#delivering === 0) this.#stream.resume()
   }
 }
