@@ -61,9 +61,9 @@ import { type SessionEnd, WorkerSession } from './worker-session'
 
 /** How often the worker is looked after while something is pending, in milliseconds. */
 const LOOK_MS = 500
-/** Looks in a row, 10 s, after which a thread that does not run counts as never to. */
+/** Looks in a row, 10 s, after which a thread that has not loaded its file counts as never to. */
 const START_LOOKS_MAX = 20
-/** Looks in a row, 2 s, after which a thread that runs counts as unable to drain. */
+/** Looks in a row, 2 s, after which a thread that has loaded it counts as unable to drain. */
 const STALL_LOOKS_MAX = 4
 /** How long an attempt to restart may take, in milliseconds. */
 const RESTART_MS_MAX = 10_000
@@ -108,8 +108,8 @@ export class WorkerHost {
   #isKeptAlive = false
   /** Looks in a row at which the worker had not got on, and how far it was. */
   #stalledLooks = 0
-  /** Whether the worker's thread has begun to run code. */
-  #isWorkerRunning = false
+  /** Whether the worker has loaded its file: piscina has it say so. On a busy machine that takes seconds. */
+  #isWorkerLoaded = false
   #seenDurable = 0
   #pool: WorkerPool | undefined
   #drainer: Drainer = 'worker'
@@ -246,9 +246,9 @@ export class WorkerHost {
       // What it has thrown comes after this, as the rejection of its task or as an event of the pool.
       setImmediate(() => session?.died(causeOf()))
     })
-    this.#isWorkerRunning = false
-    pool.threads[0]?.once('online', () => {
-      this.#isWorkerRunning = true
+    this.#isWorkerLoaded = false
+    pool.threads[0]?.once('message', () => {
+      this.#isWorkerLoaded = true
     })
     return pool
   }
@@ -322,7 +322,7 @@ export class WorkerHost {
     if (this.#stalledLooks === 0 || this.#drainer === 'caller') return
     // Something may have written to the word that says whether it sleeps.
     unparkAnyway(this.#memory.ring)
-    if (this.#stalledLooks < (this.#isWorkerRunning ? STALL_LOOKS_MAX : START_LOOKS_MAX)) return
+    if (this.#stalledLooks < (this.#isWorkerLoaded ? STALL_LOOKS_MAX : START_LOOKS_MAX)) return
     const seconds = (this.#stalledLooks * LOOK_MS) / 1_000
     const cause = this.#session?.giveUp(seconds)
     this.#session = undefined

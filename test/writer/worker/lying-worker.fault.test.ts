@@ -4,7 +4,7 @@ import { runChild, startChild } from '../../support/children/run-child'
 import { COUNT_OUTCOMES } from '../../support/children/worker-scripts'
 import { startedLines } from '../../support/events'
 import { useTempDir } from '../../support/temp-dir'
-import { pause, STALLED } from '../../support/waiting'
+import { pause, STALLED, WAITING } from '../../support/waiting'
 
 const EVENTS = 20
 const OTHER_VERSION = /^its file is not the worker of version \d+\.\d+\.\d+, but of (.*); build it/
@@ -67,5 +67,24 @@ describe('a worker that', () => {
     await pause(11_000)
     child.process.kill('SIGCONT')
     expect(await child.end).toMatchObject({ code: 0, stdout: 'go\ndurable [] worker\n' })
+  })
+
+  it('takes 4 s to load, as on a busy machine, is not given up', async () => {
+    const workerFile = dir.path('slow.js')
+    const own = require.resolve('../../../dist/writer/worker/exec-audit-worker')
+    writeFileSync(
+      workerFile,
+      `${WAITING}\nstall(4_000)\nmodule.exports = require(${JSON.stringify(own)})`,
+    )
+    const { code, stdout } = await runChild(
+      `const warnings = []
+       const audit = open({ workerFile: process.argv[2], logger: { warn: ({ code }) => warnings.push(code) } })
+       audit.started({ requestId, pid: 0 }).then(async (outcome) => {
+         await audit.close()
+         console.log(outcome, warnings, audit.stats().worker.drainer)
+       })`,
+      [dir.path('exec.log'), workerFile],
+    )
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'durable [] worker\n' })
   })
 })
