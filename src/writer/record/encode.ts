@@ -2,7 +2,6 @@ import { copyBytes, writeUtf8 } from '../../base/bytes'
 import {
   array,
   boolean,
-  element,
   type InvalidEventError,
   invalidEvent,
   isInvalidEvent,
@@ -330,14 +329,7 @@ export class EventEncoder {
     const argv = array('argv', value)
     let room = Math.min(this.#options.maxEventBytes, LINE_SAFE_BYTES) - STRING_LENGTHS_OFFSET
     room -= STRING_LENGTH_BYTES + this.#strings.text.length * UTF8_BYTES_PER_UNIT
-    const { length } = argv
-    for (let i = 0; i < length; i++) {
-      const argument = element('argv', i, argv[i])
-      room -= STRING_LENGTH_BYTES + argument.length * UTF8_BYTES_PER_UNIT
-      if (room < 0) return false
-      this.#strings.append(argument)
-    }
-    return true
+    return this.#strings.tryAppendAll('argv', argv, room)
   }
 
   /** An error that names the field, for one that was thrown while the field was read. */
