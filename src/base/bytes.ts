@@ -6,7 +6,7 @@ export const NEWLINE = 0x0a
  * optimized code, and that takes longer than to copy an id.
  */
 const { set } = Uint8Array.prototype
-const { write, toString } = Buffer.prototype
+const { write, toString: decode } = Buffer.prototype
 
 /** Copies all of `source` into `target`, from `offset` on. */
 export function copyBytes(source: Uint8Array, target: Uint8Array, offset: number): void {
@@ -25,5 +25,5 @@ export function decodeText(
   start: number,
   end: number,
 ): string {
-  return toString.call(bytes, encoding, start, end)
+  return decode.call(bytes, encoding, start, end)
 }
