@@ -57,7 +57,7 @@ export interface Measured {
 }
 
 /** The processor's time per event, in microseconds; empty if the system does not say. */
-export type CpuPerEvent = ReturnType<typeof cpuPerEvent>
+type CpuPerEvent = ReturnType<typeof cpuPerEvent>
 
 /** One measurement, with its latencies. */
 export interface Run {

@@ -16,7 +16,6 @@ export type LoadName = (typeof LOADS)[number]['name']
 
 /** The loads at which a setting must be better than the defaults to be recommended. */
 export const COMPARED_LOADS = ['half', 'rate', 'twice'] as const satisfies readonly LoadName[]
-export type ComparedLoad = (typeof COMPARED_LOADS)[number]
 
 /** The most events per group, between one and all. */
 const SOME_EVENTS = 64
