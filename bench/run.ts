@@ -1,10 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { libraryOf } from './contenders/built-in'
 import { orUsage, usableFolder } from './harness/command-line'
 import { OPTIONS_HELP, readOptions } from './harness/options'
 import { BENCHMARKS, chosen, runAll } from './harness/session'
 import { plotFiles, writePlots } from './report/plots'
-import { writeReadme } from './report/readme'
+import { README_BENCHMARKS, writeReadme } from './report/readme'
 import { progress } from './report/table'
 import { formatTargets, TARGET_BENCHMARKS } from './report/targets'
 
@@ -24,20 +25,23 @@ Figures are medians over the repeats, with the smallest and largest in brackets.
 Examples:
   npm run bench -- idle-call call-cost
   npm run bench -- throughput --repeats 3 --json now.json
+  npm run bench -- --targets --against ../before
   npm run bench -- --quick`
 
 /** The command line's options and benchmarks. Throws what is wrong. */
 function readCommandLine() {
   const options = readOptions(process.argv.slice(2))
-  const isForTargets = options.names.length === 0 && (options.hasTargets || options.isForReadme)
-  const benchmarks = chosen(isForTargets ? TARGET_BENCHMARKS : options.names)
+  const isForTargets = options.names.length === 0 && options.hasTargets && !options.isForReadme
+  const needed = options.isForReadme ? README_BENCHMARKS : isForTargets ? TARGET_BENCHMARKS : []
+  const benchmarks = chosen(options.names.length === 0 ? needed : options.names)
   if (!options.isHelp) {
     // A folder that cannot be written to is better found before the run than after it.
     usableFolder(options.dir)
     if (options.json !== undefined) usableFolder(dirname(options.json))
+    if (options.against !== undefined) libraryOf(options.against)
     if (options.plots !== undefined) mkdirSync(options.plots, { recursive: true })
   }
-  return { options, benchmarks }
+  return { options: { ...options, isForTargets }, benchmarks }
 }
 
 async function main(): Promise<void> {

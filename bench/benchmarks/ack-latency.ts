@@ -9,7 +9,7 @@
  * a second thread while the first one sleeps: the floor of every writer that does not block its caller.
  */
 
-import { OURS, RAW, REFERENCE } from '../contenders/built-in'
+import { BEFORE, beforeOf, OURS, RAW, REFERENCE } from '../contenders/built-in'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from '../contenders/peers'
 import { NO_COMPILER_NOTE, rawSyncTrials } from '../contenders/raw-sync-in-c'
 import type { Benchmark, Context, Plot } from '../harness/benchmark'
@@ -28,7 +28,7 @@ export const ackLatency: Benchmark = {
 async function run(context: Context): Promise<Result> {
   const raw = trialOf(RAW, calls, 1, RAW.name)
   const inC = rawSyncTrials(context.dir)
-  const others = [OURS, REFERENCE, ...PEERS].map((contender) => {
+  const others = [OURS, ...beforeOf(context.against), REFERENCE, ...PEERS].map((contender) => {
     return trialOf(contender, calls, 1, contender.name)
   })
   const trials = [...others, raw, ...inC]
@@ -48,10 +48,14 @@ async function run(context: Context): Promise<Result> {
 /** Adds one repeat's figures, compared with what raw took in it. */
 function addRound(runs: ReadonlyMap<Trial, Run>, raw: Trial): void {
   const floorUs = runs.get(raw)?.measured.p50Us ?? Number.NaN
+  const beforeUs = [...runs].find(([{ row }]) => row.labels.contender === BEFORE)?.[1].measured
+    .p50Us
   for (const [{ row }, { measured, ascendingNs }] of runs) {
     const { p50Us, p99Us, p999Us, maxUs } = measured
     const ratios = { p50TimesRaw: p50Us / floorUs, p99TimesRaw: p99Us / floorUs }
-    row.add({ p50Us, p99Us, p999Us, maxUs, ...ratios })
+    const isOurs = row.labels.contender === OURS.name
+    const before = isOurs && beforeUs !== undefined ? { p50TimesBefore: p50Us / beforeUs } : {}
+    row.add({ p50Us, p99Us, p999Us, maxUs, ...ratios, ...before })
     row.addSamples(ascendingNs)
   }
 }

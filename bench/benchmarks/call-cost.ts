@@ -34,6 +34,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecAudit as Audit, AuditOutcome } from '../../src'
+import { BEFORE, libraryOf } from '../contenders/built-in'
 import { LOGGERS, type Logger, type OpenLogger } from '../contenders/peer-loggers'
 import { arePeersInstalled, PEERS_NOTE } from '../contenders/peers'
 import { type Benchmark, type Context, rotated } from '../harness/benchmark'
@@ -52,7 +53,8 @@ import {
 } from '../harness/workload'
 import type { FileCheck, Result } from '../report/report'
 
-const { ExecAudit, ExecDiagnostics }: typeof import('../../src') = require('../../dist')
+type Library = typeof import('../../src')
+const LIBRARY: Library = require('../../dist')
 
 const BURST_CALLS = 512
 const EVENTS = 64
@@ -83,6 +85,10 @@ function subjectOf(name: string, isIn: (call: AuditCall) => boolean): Subject {
   return { name, calls: calls.filter(isIn).slice(0, EVENTS) }
 }
 
+function isTarget({ name }: Subject): boolean {
+  return name === 'request'
+}
+
 function isExit(call: AuditCall): boolean {
   return call.method === 'exit'
 }
@@ -104,11 +110,12 @@ interface Found {
   readonly file?: FileCheck
 }
 
+const OURS = 'x0x-exec-audit'
 const STRINGIFY = 'JSON.stringify'
 const PINO_WORKER = 'pino, worker'
 
 const WAYS: readonly Way[] = [
-  { name: 'x0x-exec-audit', measure: measureAudit },
+  { name: OURS, measure: auditWay(LIBRARY) },
   { name: STRINGIFY, measure: measureStringify },
   ...LOGGERS.map((logger) => ({
     name: logger.name,
@@ -116,6 +123,12 @@ const WAYS: readonly Way[] = [
       measureLogger(logger, subject, path, samples),
   })),
 ]
+
+/** They, and the writer of another checkout. */
+function waysOf(against: string | undefined): readonly Way[] {
+  if (against === undefined) return WAYS
+  return [{ name: BEFORE, measure: auditWay(libraryOf(against)) }, ...WAYS]
+}
 
 /** One kind of event, one way. */
 interface Trial {
@@ -125,8 +138,9 @@ interface Trial {
 }
 
 async function run(context: Context): Promise<Result> {
-  const groups = SUBJECTS.map((subject) => {
-    const trials: Trial[] = WAYS.map((way) => {
+  const subjects = context.isForTargets ? SUBJECTS.filter(isTarget) : SUBJECTS
+  const groups = subjects.map((subject) => {
+    const trials: Trial[] = waysOf(context.against).map((way) => {
       const labels = { contender: way.name, method: subject.name }
       return { way, row: new RowBuilder(`${subject.name}, ${way.name}`, labels), files: [] }
     })
@@ -162,6 +176,7 @@ async function runRound(
   }
   const stringifyNs = found.get(STRINGIFY)?.callNs
   const pinoNs = found.get(PINO_WORKER)?.callNs
+  const beforeNs = found.get(BEFORE)?.callNs
   for (const { way, row } of trials) {
     const figures = found.get(way.name)
     if (figures === undefined) continue
@@ -169,13 +184,25 @@ async function runRound(
     row.add({
       ...figures,
       ...(stringifyNs === undefined ? {} : { timesStringify: callNs / stringifyNs }),
+      ...(beforeNs === undefined || way.name !== OURS
+        ? {}
+        : { callTimesBefore: callNs / beforeNs }),
       ...(pinoNs === undefined ? {} : { percentOfPino: (100 * callNs) / pinoNs }),
     })
   }
 }
 
-/** Measures on a fresh file, and reads it back. */
-async function measureAudit(subject: Subject, path: string, samples: number): Promise<Found> {
+/** Measures a library's writer on a fresh file, and reads that back. */
+function auditWay(library: Library): Way['measure'] {
+  return (subject, path, samples) => measureAudit(library, subject, path, samples)
+}
+
+async function measureAudit(
+  { ExecAudit, ExecDiagnostics }: Library,
+  subject: Subject,
+  path: string,
+  samples: number,
+): Promise<Found> {
   const audit = new ExecAudit({ enabled: true, auditLogPath: path }, new ExecDiagnostics())
   // Every method is warm before one is measured, as they all are in a gateway.
   for (let burst = 0; burst < samples * WARM_UP_SHARE; burst++) {

@@ -6,11 +6,14 @@
  * `times lmdb` compare within one, and so does `percent of none`: the share of its own throughput without any
  * sync that the writer keeps.
  *
+ * `caller cpu us` and `worker cpu us` are the processor's time per event, by the kernel's clocks of the calling
+ * thread and of the busiest other one: less of it depends on what else runs on the machine.
+ *
  * Combinations that could not be in flight are left out: more than 64 MiB of lines, more open files than the
  * reference may have, and more than one event if the contender blocks.
  */
 
-import { OURS, OURS_UNSYNCED, RAW, REFERENCE } from '../contenders/built-in'
+import { BEFORE, beforeOf, OURS, OURS_UNSYNCED, RAW, REFERENCE } from '../contenders/built-in'
 import { arePeersInstalled, PEERS, PEERS_NOTE } from '../contenders/peers'
 import type { Benchmark, Context, Plot } from '../harness/benchmark'
 import { type Run, runRound, type Trial, trialOf } from '../harness/trial'
@@ -27,16 +30,18 @@ export const throughput: Benchmark = {
 
 const EVENT_BYTES = [150, 350, 4_096, 65_536]
 const IN_FLIGHT = [1, 8, 64, 1_024, 16_384]
+/** What the targets are about. */
+const TARGET_EVENT_BYTES = [350]
+const TARGET_IN_FLIGHT = [8, 64, 1_024]
 const QUICK_EVENT_BYTES = [150, 350]
 const QUICK_IN_FLIGHT = [1, 64]
 const README_EVENT_BYTES = 350
 const IN_FLIGHT_BYTES_MAX = 64 * 1024 * 1024
 
 async function run(context: Context): Promise<Result> {
-  const bytes = context.isQuick ? QUICK_EVENT_BYTES : EVENT_BYTES
-  const counts = context.isQuick ? QUICK_IN_FLIGHT : IN_FLIGHT
+  const [bytes, counts] = sizesOf(context)
   const cells = bytes
-    .flatMap((eventBytes) => counts.map((inFlight) => cellOf(eventBytes, inFlight)))
+    .flatMap((eventBytes) => counts.map((inFlight) => cellOf(eventBytes, inFlight, context)))
     .filter((trials) => trials.length > 0)
   for (let repeat = 0; repeat < context.repeats; repeat++) {
     for (const trials of cells) addRound(await runRound(trials, repeat, context))
@@ -49,12 +54,19 @@ async function run(context: Context): Promise<Result> {
   }
 }
 
+function sizesOf({ isQuick, isForTargets }: Context) {
+  if (isQuick) return [QUICK_EVENT_BYTES, QUICK_IN_FLIGHT] as const
+  return isForTargets
+    ? ([TARGET_EVENT_BYTES, TARGET_IN_FLIGHT] as const)
+    : ([EVENT_BYTES, IN_FLIGHT] as const)
+}
+
 /** The trials that are compared with each other. */
-function cellOf(eventBytes: number, inFlight: number): readonly Trial[] {
+function cellOf(eventBytes: number, inFlight: number, { against }: Context): readonly Trial[] {
   if (eventBytes * inFlight > IN_FLIGHT_BYTES_MAX) return []
   const calls = callsOfBytes(eventBytes)
   const what = `${eventBytes.toLocaleString('en-US')} B, ${inFlight.toLocaleString('en-US')} in flight`
-  return [OURS, OURS_UNSYNCED, REFERENCE, RAW, ...PEERS]
+  return [OURS, ...beforeOf(against), OURS_UNSYNCED, REFERENCE, RAW, ...PEERS]
     .filter(({ inFlightMax }) => inFlight <= inFlightMax)
     .map((contender) => {
       return trialOf(contender, calls, inFlight, `${what}, ${contender.name}`, { eventBytes })
@@ -66,15 +78,18 @@ function addRound(runs: ReadonlyMap<Trial, Run>): void {
   const rates = new Map(
     [...runs].map(([{ row }, { measured }]) => [row.labels.contender, measured.eventsPerSecond]),
   )
-  for (const [{ row }, { measured }] of runs) {
+  for (const [{ row }, { measured, cpu }] of runs) {
     const { eventsPerSecond, p50Us, p99Us } = measured
     const isOurs = row.labels.contender === OURS.name
     row.add({
       eventsPerSecond,
       p50Us,
       p99Us,
+      ...cpu,
       ...ratioOf('timesReference', eventsPerSecond, rates.get(REFERENCE.name)),
       ...(isOurs ? ratioOf('timesLmdb', eventsPerSecond, rates.get('lmdb')) : {}),
+      ...(isOurs ? ratioOf('timesSqlite', eventsPerSecond, rates.get('SQLite')) : {}),
+      ...(isOurs ? ratioOf('timesBefore', eventsPerSecond, rates.get(BEFORE)) : {}),
       ...(isOurs
         ? ratioOf('percentOfNone', 100 * eventsPerSecond, rates.get(OURS_UNSYNCED.name))
         : {}),

@@ -1,4 +1,6 @@
 import { closeSync, fdatasyncSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import type { ExecAuditOptions } from '../../src'
 import { linesOf } from '../harness/read-back'
 import type { Contender } from '../harness/trial'
@@ -9,12 +11,27 @@ import { Reference } from './reference'
  * The contenders that need no other package. Those that do are in peers.ts.
  */
 
-const { ExecAudit, ExecDiagnostics }: typeof import('../../src') = require('../../dist')
+type Library = typeof import('../../src')
+
+const LIBRARY: Library = require('../../dist')
+
+/** The library of a checkout that is built. Throws if there is none. */
+export function libraryOf(checkout: string): Library {
+  return createRequire(join(checkout, 'package.json'))('./dist/index.js')
+}
+
+/** The name of the other checkout's writer. */
+export const BEFORE = 'before'
 
 /** The common part of contenders that take any number of events in flight. */
 const LINES = { inFlightMax: Number.POSITIVE_INFINITY, stored: linesOf } as const
 
-function ours(name: string, outcome: 'durable' | 'written', options: ExecAuditOptions): Contender {
+function ours(
+  name: string,
+  outcome: 'durable' | 'written',
+  options: ExecAuditOptions,
+  { ExecAudit, ExecDiagnostics }: Library = LIBRARY,
+): Contender {
   return {
     ...LINES,
     name,
@@ -29,6 +46,11 @@ function ours(name: string, outcome: 'durable' | 'written', options: ExecAuditOp
 }
 
 export const OURS = ours('x0x-exec-audit', 'durable', {})
+
+/** The writer of another checkout: the state before a change, or none. */
+export function beforeOf(checkout: string | undefined): readonly Contender[] {
+  return checkout === undefined ? [] : [ours(BEFORE, 'durable', {}, libraryOf(checkout))]
+}
 
 /** The writer without syncing, which shows the price of durability. */
 export const OURS_UNSYNCED = ours("method: 'none'", 'written', { fsync: { method: 'none' } })

@@ -5,6 +5,10 @@ import type { Result, Row, Sizes } from '../report/report'
 export interface Context extends Sizes {
   /** A folder for its files, removed at the end. */
   readonly dir: string
+  /** A built checkout whose writer is measured beside this one, in turns with it. */
+  readonly against?: string | undefined
+  /** Whether only what the targets need is measured. */
+  readonly isForTargets?: boolean
   /** Shows the measurement under way. */
   progress(text: string): void
 }

@@ -10,6 +10,8 @@ export interface BenchOptions extends Sizes {
   readonly json: string | undefined
   /** Whether the targets are shown. */
   readonly hasTargets: boolean
+  /** The built checkout whose writer is measured as well. */
+  readonly against: string | undefined
   /** The folder in which the plots are saved. */
   readonly plots: string | undefined
   /** Whether the tables and plots of docs/performance.md are written. */
@@ -27,7 +29,8 @@ export const OPTIONS_HELP = `  --repeats N   repeats of each measurement (defaul
   --quick       small sizes, which show that the benchmarks work and measure nothing
   --dir DIR     the folder that a temporary one is made in (default the current folder)
   --json FILE   saves the figures
-  --targets     shows which targets are reached; without names, runs the benchmarks they need
+  --targets     shows which targets are reached; without names, runs what they need and no more
+  --against DIR measures the writer of another checkout as well, which must be built, in turns with this one
   --plots DIR   saves the plots as SVG, and prints them even without a terminal
   --readme      writes the tables and plots of docs/performance.md; without names, runs the benchmarks they need
   --help        this text`
@@ -44,6 +47,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
       ms: text,
       samples: text,
       json: text,
+      against: text,
       dir: text,
       plots: text,
       quick: flag,
@@ -64,6 +68,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     plots: values.plots,
     isForReadme: values.readme,
     hasTargets: values.targets,
+    against: values.against === undefined ? undefined : resolve(values.against),
     dir: resolve(values.dir ?? '.'),
   }
 }

@@ -7,6 +7,7 @@ import { coldStart } from '../benchmarks/cold-start'
 import { gateway } from '../benchmarks/gateway'
 import { handoff } from '../benchmarks/handoff'
 import { idleCall } from '../benchmarks/idle-call'
+import { idleWriter } from '../benchmarks/idle-writer'
 import { memory } from '../benchmarks/memory'
 import { openLoop } from '../benchmarks/open-loop'
 import { slowDisk } from '../benchmarks/slow-disk'
@@ -30,6 +31,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   slowDisk,
   stages,
   coldStart,
+  idleWriter,
   memory,
   handoff,
   gateway,
@@ -50,9 +52,13 @@ export function chosen(names: readonly string[]): readonly Benchmark[] {
 /** Runs the benchmarks, and shows each one's table when it is done. */
 export async function runAll(
   benchmarks: readonly Benchmark[],
-  { dir: parent, plots, ...given }: Sizes & Pick<BenchOptions, 'dir' | 'plots'>,
+  {
+    dir: parent,
+    plots,
+    ...given
+  }: Sizes & Pick<BenchOptions, 'dir' | 'plots'> & Pick<Context, 'against' | 'isForTargets'>,
 ): Promise<Report> {
-  const { repeats, ms, samples, isQuick } = given
+  const { repeats, ms, samples, isQuick, against, isForTargets = false } = given
   // A table is always useful; a plot is in the way unless somebody sees it or has asked for it.
   const isPlotted = plots !== undefined || process.stdout.isTTY === true
   const sizes = { repeats, ms, samples, isQuick }
@@ -60,7 +66,7 @@ export async function runAll(
     const machine = describeMachine(dir)
     console.log(machineLine(machine))
     const results: Report['benchmarks'][number][] = []
-    const context = { ...sizes, dir }
+    const context = { ...sizes, dir, against, isForTargets }
     for (const benchmark of benchmarks) {
       const result = await runOne(benchmark, context)
       const plotted = isPlotted ? plotText(benchmark, result.rows) : ''

@@ -7,6 +7,7 @@ import { checkLines, sumOfFiles } from './read-back'
 import { RowBuilder } from './row-builder'
 import { sampleNs } from './sampling'
 import { mean, percentile } from './statistics'
+import { cpuPerEvent, threadTimes } from './thread-times'
 import { type AuditCall, CallCycle } from './workload'
 
 /*
@@ -55,9 +56,14 @@ export interface Measured {
   readonly eventsPerSecond: number
 }
 
+/** The processor's time per event, in microseconds; empty if the system does not say. */
+type CpuPerEvent = ReturnType<typeof cpuPerEvent>
+
 /** One measurement, with its latencies. */
 export interface Run {
   readonly measured: Measured
+  /** Of many events in flight. */
+  readonly cpu?: CpuPerEvent
   readonly ascendingNs: ArrayLike<number> & Iterable<number>
   readonly file: FileCheck
 }
@@ -165,11 +171,14 @@ async function measureOne(tally: Tally, ms: number) {
 
 async function measureMany(tally: Tally, inFlight: number, ms: number) {
   const before = tally.acknowledged
+  const timesBefore = threadTimes()
   const startedAt = performance.now()
   const latenciesNs = await tally.keepInFlight(inFlight, ms)
   const seconds = (performance.now() - startedAt) / 1_000
+  const events = tally.acknowledged - before
+  const cpu = cpuPerEvent(timesBefore, threadTimes(), events)
   const ascendingNs = Float64Array.from(latenciesNs).sort()
-  return { ascendingNs, measured: figuresOf(ascendingNs, (tally.acknowledged - before) / seconds) }
+  return { ascendingNs, cpu, measured: figuresOf(ascendingNs, events / seconds) }
 }
 
 /** The figures of latencies, and of how many there were. */

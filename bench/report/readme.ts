@@ -17,6 +17,15 @@ const PLOTS = 'plots'
 const BEGIN = '<!-- bench: npm run bench:peers -- --readme -->'
 const END = '<!-- /bench -->'
 const EVENT_BYTES = 350
+/** The benchmarks that the tables and plots are read from. */
+export const README_BENCHMARKS = [
+  'call-cost',
+  'ack-latency',
+  'throughput',
+  'open-loop',
+  'slow-disk',
+]
+
 const README_SHARE = 0.25
 
 /** Replaces what stands between the marks of the page, and the pictures that it shows. */

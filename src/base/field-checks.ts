@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import { types } from 'node:util'
+import { copyBytes } from './bytes'
 import { describe, shorten } from './describe'
 import { I32_MAX, I32_MIN, U32_MAX, U64_MAX } from './integers'
 
@@ -70,7 +71,7 @@ function trueByteLength(array: Uint8Array): number {
 
 /** Writes an id's bytes at `offset` of `target`. */
 export function putId(
-  target: Buffer,
+  target: Uint8Array,
   offset: number,
   byteLength: number,
   field: string,
@@ -93,11 +94,11 @@ export function putId(
   if (given !== byteLength) {
     throw wrongRange(field, `a Uint8Array of ${byteLength} bytes`, `${given} bytes`)
   }
-  target.set(value, offset)
+  copyBytes(value, target, offset)
 }
 
 /** Writes the bytes of the digits. False, with the target spoilt, if there is another character. */
-function putHex(target: Buffer, offset: number, digits: string): boolean {
+function putHex(target: Uint8Array, offset: number, digits: string): boolean {
   let all = 0
   // Faster than Buffer's own 'hex' (bench call-cost), which would take U+0130 for 0 as well.
   for (let i = 0; i < digits.length; i += 2) {

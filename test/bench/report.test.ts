@@ -32,30 +32,39 @@ const OURS = { contender: 'x0x-exec-audit' }
 
 describe('formatTargets', () => {
   it('says by the medians which targets are reached, not reached or not measured', () => {
-    const report = reportOf([
-      'ack-latency',
-      row('x0x-exec-audit', OURS, {
-        p50TimesRaw: spread(1.3, 1.2, 1.4),
-        p99TimesRaw: spread(3.1, 2.9, 3.3),
-      }),
-    ])
-    const lines = stripVTControlCharacters(formatTargets(report))
-      .split('\n')
-      .filter((line) => line.startsWith('ack') || line.startsWith('64 in flight, over lmdb'))
-    expect(lines.map((line) => line.split(/ {2,}/))).toEqual([
+    const pause = { ...OURS, pauseMs: 100 }
+    const report = reportOf(
       [
-        'ack p50, 1 in flight, over the raw p50',
-        'at most 1.30 x',
-        '1.30 (1.20..1.40) x',
+        'idle-call',
+        row('100 ms, x0x-exec-audit', pause, {
+          callTimesRaw: spread(0.2, 0.1, 0.3),
+          durableTimesRaw: spread(1.61, 1.5, 1.7),
+        }),
+      ],
+      ['idle-writer', row('one of 8', OURS, { threads: spread(1) })],
+    )
+    const lines = stripVTControlCharacters(formatTargets(report)).split('\n')
+    expect(lines.map((line) => line.split(/ {2,}/)).slice(0, 8)).toEqual([
+      ['target', 'wanted', 'aim', 'measured'],
+      [
+        'call after a pause of 100 ms, over raw',
+        'at most 0.20 x',
+        '0.08',
+        '0.20 (0.10..0.30) x',
         'reached',
       ],
       [
-        'ack p99, 1 in flight, over the raw p50',
-        'at most 3.00 x',
-        '3.10 (2.90..3.30) x',
+        'durable after a pause of 100 ms, over raw',
+        'at most 1.60 x',
+        '1.20',
+        '1.61 (1.50..1.70) x',
         'not reached',
       ],
-      ['64 in flight, over lmdb', 'at least 1.50 x', '-', 'not measured'],
+      ["worker's CPU per event, 1,024 in flight", 'at most 1.50 us', '1.00', '-', 'not measured'],
+      ['an idle writer: threads', 'at most 1.00', '-', '1.00 (1.00..1.00)', 'reached'],
+      ['an idle writer: memory mb', 'at most 9.00 MB', '-', '-', 'not measured'],
+      ['an idle writer: cpu percent', 'at most 0.00 %', '-', '-', 'not measured'],
+      ['1,024 in flight, over before', 'at least 1.40 x', '2.00', '-', 'not measured'],
     ])
   })
 })

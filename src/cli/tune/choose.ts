@@ -8,7 +8,7 @@ import {
   latencyOf,
   meets,
 } from './candidate'
-import { type Setting, settingName } from './settings'
+import { COMPARED_LOADS, type Setting, settingName } from './settings'
 import type { Trial } from './trial'
 
 /** The end of the report. */
@@ -28,69 +28,85 @@ export interface Verdict {
 const CLEARLY_BETTER = 0.75
 
 /**
- * Chooses by the given rate: the setting that meets the SLO there, then one that also does at twice and
- * half the rate, then one that is faster than the plainest. All but the first must be clear. Disturbed
- * settings are not compared. `trials` begin with the plainest setting.
+ * The setting, beside the plainest, that the trials favour: it is better at the rate, at half and at twice of
+ * it. `trials` begin with the plainest setting; disturbed settings are not compared.
  */
-export function choose(trials: readonly Trial[], slo: Slo): Verdict {
+export function favouriteOf(trials: readonly Trial[], slo: Slo): Setting | undefined {
   const candidates = candidatesOf(trials)
-  const [plainest] = candidates
-  if (plainest === undefined) throw new RangeError('choose from no trials')
-  const chosen = bestOf(plainest, candidates, slo)
+  const best = bestOf(plainestOf(candidates), candidates, slo)
+  return best === candidates[0] ? undefined : best.setting
+}
+
+/**
+ * Chooses: the favourite of the first trials, if the second ones favour it as well; otherwise the plainest
+ * setting, with which both begin.
+ * @param again second trials of the plainest setting and the favourite; empty if there is none
+ */
+export function choose(trials: readonly Trial[], again: readonly Trial[], slo: Slo): Verdict {
+  const candidates = candidatesOf(trials)
+  const plainest = plainestOf(candidates)
+  const favourite = bestOf(plainest, candidates, slo)
+  const isConfirmed = again.length > 0 && favouriteOf(again, slo) !== undefined
+  const chosen = isConfirmed ? favourite : plainest
   const pass = meets(chosen.rate, slo)
   // If more work has missed the limit too, nothing says that the rate could meet it.
   const disturbance = candidates
     .flatMap((one) => disturbancesOf(one, slo))
     .find(({ heavier }) => meets(heavier, slo))
   if (!pass && disturbance !== undefined) return disturbedVerdict(plainest, disturbance, slo)
+  const once = chosen === favourite ? '' : ` ${onceBetter(favourite, again)}`
   return {
     pass,
     disturbed: false,
     setting: chosen.setting,
-    reason: pass ? reasonOf(chosen, plainest, slo) : failureOf(chosen, plainest, slo),
+    reason: `${pass ? reasonOf(chosen, plainest, slo) : failureOf(chosen, plainest, slo)}${once}`,
     headRoom: headRoomOf(chosen, slo),
   }
+}
+
+function plainestOf([plainest]: readonly Candidate[]): Candidate {
+  if (plainest === undefined) throw new RangeError('choose from no trials')
+  return plainest
 }
 
 /** The plainest setting, unless another is better; if it was disturbed, none can be compared with it. */
 function bestOf(plainest: Candidate, candidates: readonly Candidate[], slo: Slo): Candidate {
   if (isDisturbed(plainest, slo)) return plainest
   return candidates
-    .filter((one) => !isDisturbed(one, slo))
-    .reduce((best, one) => (isBetter(one, best, slo) ? one : best), plainest)
+    .filter((one) => !isDisturbed(one, slo) && isBetter(one, plainest, slo))
+    .reduce((best, one) => (best === plainest || isBetter(one, best, slo) ? one : best), plainest)
 }
 
 function isDisturbed(candidate: Candidate, slo: Slo): boolean {
   return disturbancesOf(candidate, slo).length > 0
 }
 
-/** The loads beside the rate, by what they weigh. */
-const OTHER_LOADS = ['twice', 'half'] as const
-type ComparedLoad = 'rate' | (typeof OTHER_LOADS)[number]
-
+/** Clearly better at the rate, and better at half and twice of it. */
 function isBetter(one: Candidate, best: Candidate, slo: Slo): boolean {
-  const load = decidingLoad(one, best, slo)
-  if (load === 'rate') return meets(one.rate, slo)
-  // More work that takes less time was lucky.
-  if (load === 'twice' && isFaster(one.twice, one.rate, slo)) return false
-  if (load !== undefined) return meets(one[load], slo) && isFaster(one[load], best[load], slo)
-  const isSlower = OTHER_LOADS.some((name) => isFaster(best[name], one[name], slo))
-  return isFaster(one.rate, best.rate, slo) && !isSlower
+  return COMPARED_LOADS.every((load) => {
+    const share = load === 'rate' ? CLEARLY_BETTER : 1
+    return isBetterTrial(one[load], best[load], slo, share)
+  })
 }
 
-/** The load at which one of the two meets the limit and the other does not. */
-function decidingLoad(one: Candidate, other: Candidate, slo: Slo): ComparedLoad | undefined {
-  const differs = (load: ComparedLoad) => meets(one[load], slo) !== meets(other[load], slo)
-  if (differs('rate')) return 'rate'
-  // If the rate is too much for both, a difference between them says nothing.
-  return meets(one.rate, slo) ? OTHER_LOADS.find(differs) : undefined
-}
-
-/** Whether a trial is clearly faster than another; one that keeps up is. */
-function isFaster(one: Trial | undefined, other: Trial | undefined, slo: Slo): boolean {
-  if (one === undefined || other === undefined) return one !== undefined
+/** Whether it alone keeps up or meets the limit or, if that is the same for both, is faster by the share. */
+function isBetterTrial(
+  one: Trial | undefined,
+  other: Trial | undefined,
+  slo: Slo,
+  share: number,
+): boolean {
+  if (one === undefined || other === undefined) return false
   if (one.keepsUp !== other.keepsUp) return one.keepsUp
-  return latencyOf(one, slo) < latencyOf(other, slo) * CLEARLY_BETTER
+  if (meets(one, slo) !== meets(other, slo)) return meets(one, slo)
+  return latencyOf(one, slo) < latencyOf(other, slo) * share
+}
+
+function onceBetter({ setting }: Candidate, again: readonly Trial[]): string {
+  const name = capitalized(settingName(setting))
+  return again.length === 0
+    ? `${name} was better once, and there was no time left to try it again.`
+    : `${name} was better once, but not when both were tried again.`
 }
 
 function disturbedVerdict(plainest: Candidate, disturbance: Disturbance, slo: Slo): Verdict {
@@ -113,17 +129,15 @@ function evidenceOf({ slow, heavier }: Disturbance, slo: Slo): string {
 
 function reasonOf(chosen: Candidate, plainest: Candidate, slo: Slo): string {
   if (chosen === plainest) return plainReasonOf(plainest, slo)
-  const load = decidingLoad(chosen, plainest, slo) ?? 'rate'
-  const [one, other] = [chosen[load] ?? chosen.rate, plainest[load] ?? plainest.rate]
-  const where = load === 'rate' ? '' : ` at ${load} the rate`
-  return `${capitalized(settingName(chosen.setting))} has ${resultOf(one, slo)}${where} at ${count(one.syncsPerSecond)} syncs/s, against ${resultOf(other, slo)} and ${count(other.syncsPerSecond)} syncs/s with the defaults.`
+  const [one, other] = [chosen.rate, plainest.rate]
+  return `${capitalized(settingName(chosen.setting))} has ${resultOf(one, slo)} at ${count(one.syncsPerSecond)} syncs/s, against ${resultOf(other, slo)} and ${count(other.syncsPerSecond)} syncs/s with the defaults; it was better in two trials at the rate, at half and at twice of it.`
 }
 
 function plainReasonOf(plainest: Candidate, slo: Slo): string {
   const own = resultOf(plainest.rate, slo)
   const [disturbance] = disturbancesOf(plainest, slo)
   return disturbance === undefined
-    ? `No setting that holds as well at half and twice the rate was clearly better (${own}): events that arrive during one sync share the next without waiting for it.`
+    ? `No setting was better at the rate, at half and at twice of it, in two trials (${own}): events that arrive during one sync share the next without waiting for it.`
     : `The defaults meet the limit (${own}). Whether another setting is better is unknown, since the disk or the machine was disturbed: ${evidenceOf(disturbance, slo)}.`
 }
 

@@ -194,7 +194,7 @@ function usableDisk(dir: string): Disk {
 async function measure(dir: string, disk: Disk, options: TuneOptions): Promise<TuneReport> {
   const { rate, eventBytes, slo, quick } = options
   const isQuick = quick === true
-  const progress = new Progress(plannedMs(isQuick))
+  const progress = new Progress(plannedMs(rate, isQuick))
   try {
     return await withTempDir(dir, 'x0x-exec-audit-tune-', (temp, signal) =>
       tune(

@@ -18,6 +18,8 @@ export interface TuneReport {
   readonly warnings: readonly string[]
   readonly raw: readonly RawSync[]
   readonly trials: readonly Trial[]
+  /** Second trials of the defaults and of the setting that was better; empty if none was. */
+  readonly again: readonly Trial[]
   readonly verdict: Verdict
   /** The constructor's call with the options to paste. */
   readonly options: string
@@ -39,7 +41,7 @@ export function machineLine({ cpu, cores, memoryGiB, kernel, node }: Machine): s
 }
 
 export function diskLine({ fileSystem, mountPoint, device, writeCache, freeBytes }: Disk): string {
-  const free = `${Math.floor(freeBytes / 2 ** 30)} GiB free`
+  const free = `${formatBytes(freeBytes)} free`
   return `${fileSystem} on ${device} at ${mountPoint}, write cache: ${writeCache}, ${free}`
 }
 
@@ -62,7 +64,7 @@ export function rawCells({ raw }: TuneReport): Cells {
   return { head: ['append, p50 / p99', ...methods], rows }
 }
 
-export function trialCells({ trials }: TuneReport): Cells {
+export function trialCells({ trials, again }: TuneReport): Cells {
   const head = [
     'setting',
     'load',
@@ -77,9 +79,9 @@ export function trialCells({ trials }: TuneReport): Cells {
     'ring max',
     'loop p99',
   ]
-  const rows = trials.map((trial) => [
+  const rows = [...trials, ...again].map((trial, i) => [
     settingName(trial.setting),
-    loadName(trial.load, trial.rate),
+    `${loadName(trial.load, trial.rate)}${i < trials.length ? '' : ', again'}`,
     `${formatCount(trial.achieved)}${trial.keepsUp ? '' : ' !'}`,
     formatCount(trial.eventsPerSync),
     formatCount(trial.syncsPerSecond),

@@ -14,6 +14,9 @@ export const LOADS = [
 ] as const
 export type LoadName = (typeof LOADS)[number]['name']
 
+/** The loads at which a setting must be better than the defaults to be recommended. */
+export const COMPARED_LOADS = ['half', 'rate', 'twice'] as const satisfies readonly LoadName[]
+
 /** The most events per group, between one and all. */
 const SOME_EVENTS = 64
 
@@ -32,5 +35,5 @@ export function settingsFor(syncMs: number, isQuick: boolean): Setting[] {
 }
 
 export function settingName({ maxEvents, maxDelayMs }: Setting): string {
-  return `delay ${maxDelayMs} ms, ${maxEvents === undefined ? 'all' : maxEvents} a sync`
+  return `delay ${maxDelayMs} ms, ${maxEvents ?? 'all'} per sync`
 }

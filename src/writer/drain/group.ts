@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import { writeUtf8 } from '../../base/bytes'
 import { positionDelta } from '../ring/memory-map'
 
 /** An output buffer larger than this many times `maxBytes` is not kept. */
@@ -126,7 +127,7 @@ export class Group {
   #encodePiece(): void {
     const bytesMax = this.#encodedBytes + this.#piece.length * BYTES_PER_UNIT_MAX
     if (bytesMax > this.#output.length) this.#growOutput(bytesMax)
-    this.#encodedBytes += this.#output.write(this.#piece, this.#encodedBytes, 'utf8')
+    this.#encodedBytes += writeUtf8(this.#piece, this.#output, this.#encodedBytes)
     this.#piece = ''
   }
 

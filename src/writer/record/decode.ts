@@ -1,3 +1,4 @@
+import { decodeText } from '../../base/bytes'
 import { DENIAL_REASONS, WARNING_KINDS } from '../../format/events'
 import type {
   AuditLine,
@@ -153,12 +154,12 @@ const MACHINE_AT = (MACHINE_ID_OFFSET - REQUEST_ID_OFFSET) * 2
 
 function decodeIds(bytes: Buffer, index: number): string {
   const start = index + REQUEST_ID_OFFSET
-  return bytes.toString('hex', start, start + ALL_IDS_BYTES)
+  return decodeText(bytes, 'hex', start, start + ALL_IDS_BYTES)
 }
 
 function decodeRequestId(bytes: Buffer, index: number): string {
   const start = index + REQUEST_ID_OFFSET
-  return bytes.toString('hex', start, start + REQUEST_ID_BYTES)
+  return decodeText(bytes, 'hex', start, start + REQUEST_ID_BYTES)
 }
 
 function timeOf(view: DataView, index: number): number {
@@ -191,7 +192,7 @@ function decodeStrings(view: DataView, bytes: Buffer, index: number, length: num
   const textAt = STRING_LENGTHS_OFFSET + count * STRING_LENGTH_BYTES
   if (textAt + textBytes !== length) throw new CorruptRecordError('text does not end the record')
 
-  const text = bytes.toString('utf8', index + textAt, index + length)
+  const text = decodeText(bytes, 'utf8', index + textAt, index + length)
   const strings: string[] = []
   let unit = 0
   for (let i = 0; i < count; i++) {

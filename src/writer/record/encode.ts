@@ -1,7 +1,7 @@
+import { copyBytes, writeUtf8 } from '../../base/bytes'
 import {
   array,
   boolean,
-  element,
   type InvalidEventError,
   invalidEvent,
   isInvalidEvent,
@@ -122,8 +122,8 @@ export class EventEncoder {
   #flags = 0
   #code = 0
   #time = 0
-  readonly #ids = Buffer.alloc(ALL_IDS_BYTES)
-  /** The request's part of them: Buffer.copy would make such a view per event. */
+  readonly #ids = new Uint8Array(ALL_IDS_BYTES)
+  /** The request's part of them: a copy of a part would make such a view per event. */
   readonly #requestId = this.#ids.subarray(0, REQUEST_ID_BYTES)
   #number0: number | bigint = 0
   #number1: number | bigint = 0
@@ -186,10 +186,10 @@ export class EventEncoder {
     view.setUint8(index + CODE_OFFSET, this.#code)
     view.setFloat64(index + TIME_OFFSET, this.#time, true)
     if (this.#type === TYPE_REQUEST || this.#type === TYPE_DENIAL) {
-      bytes.set(this.#ids, index + REQUEST_ID_OFFSET)
+      copyBytes(this.#ids, bytes, index + REQUEST_ID_OFFSET)
       return this.#writeStrings(view, bytes, index)
     }
-    bytes.set(this.#requestId, index + REQUEST_ID_OFFSET)
+    copyBytes(this.#requestId, bytes, index + REQUEST_ID_OFFSET)
     if (this.#type === TYPE_STARTED) {
       view.setUint32(index + STARTED_PID_OFFSET, Number(this.#number0), true)
     } else if (this.#type === TYPE_WARNING) {
@@ -213,7 +213,7 @@ export class EventEncoder {
     this.#strings.writeLengths(view, index + STRING_LENGTHS_OFFSET)
     // There is room for the whole text, so this never stops short.
     const { text } = this.#strings
-    const written = text === '' ? 0 : bytes.write(text, index + this.#fixedBytes, 'utf8')
+    const written = text === '' ? 0 : writeUtf8(text, bytes, index + this.#fixedBytes)
     view.setUint32(index + TEXT_BYTES_OFFSET, written, true)
     // An event of megabytes must not be kept until the next one comes.
     this.#strings.clear()
@@ -329,14 +329,7 @@ export class EventEncoder {
     const argv = array('argv', value)
     let room = Math.min(this.#options.maxEventBytes, LINE_SAFE_BYTES) - STRING_LENGTHS_OFFSET
     room -= STRING_LENGTH_BYTES + this.#strings.text.length * UTF8_BYTES_PER_UNIT
-    const { length } = argv
-    for (let i = 0; i < length; i++) {
-      const argument = element('argv', i, argv[i])
-      room -= STRING_LENGTH_BYTES + argument.length * UTF8_BYTES_PER_UNIT
-      if (room < 0) return false
-      this.#strings.append(argument)
-    }
-    return true
+    return this.#strings.tryAppendAll('argv', argv, room)
   }
 
   /** An error that names the field, for one that was thrown while the field was read. */

@@ -1,3 +1,5 @@
+import { element } from '../../base/field-checks'
+import { UTF8_BYTES_PER_UNIT } from './cut-argv'
 import { STRING_LENGTH_BYTES } from './record-layout'
 
 /** Room for the lengths of an event's strings: at first, and the most that is kept for the next event. */
@@ -32,6 +34,26 @@ export class StringRun {
 
   appendAll(strings: readonly string[]): void {
     for (const string of strings) this.append(string)
+  }
+
+  /**
+   * Appends the elements of an array field, without a copy of it, if they are sure to fit into `room` bytes;
+   * otherwise some of them. Throws if one is no string.
+   */
+  tryAppendAll(field: string, array: readonly unknown[], room: number): boolean {
+    let text = this.#text
+    let left = room
+    const { length } = array
+    for (let i = 0; i < length; i++) {
+      const string = element(field, i, array[i])
+      left -= STRING_LENGTH_BYTES + string.length * UTF8_BYTES_PER_UNIT
+      if (left < 0) return false
+      if (this.#count === this.#lengths.length) this.#grow()
+      this.#lengths[this.#count++] = string.length
+      text += string
+    }
+    this.#text = text
+    return true
   }
 
   clear(): void {

@@ -231,7 +231,7 @@ describe('the command', () => {
 /** Every cell of the sweep is there, with figures that can be. */
 function expectWhole(report: TuneReport & { version: number; command: string }): void {
   expect(Object.keys(report)).toEqual(
-    'version,command,machine,disk,rate,eventBytes,slo,warnings,raw,trials,verdict,options'.split(
+    'version,command,machine,disk,rate,eventBytes,slo,warnings,raw,trials,again,verdict,options'.split(
       ',',
     ),
   )
