@@ -3,7 +3,7 @@ import type { LineEntry } from '../../reader/line-splitter'
 import { readBatches } from '../../reader/read-audit'
 import type { AuditSource } from '../../reader/source'
 import { OrderCheck } from './order'
-import { RecentLines } from './recent-lines'
+import { RecentLines } from '../shared/recent-lines'
 import { ENDED, RequestTable } from './request-table'
 
 /** Requests that are remembered, in about 60 MiB. */
