@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { endsWithin } from '../waiting'
 import { flakyLines, type JestReport, secondChances } from './second-chance'
 
 const JEST = join(__dirname, '../../../node_modules/jest/bin/jest.js')
@@ -75,7 +76,7 @@ async function runWithSecondChance(run: TestRun, temporary: string): Promise<num
   return second.code
 }
 
-function runJest(
+async function runJest(
   { folder, node = process.execPath, env = process.env, endingMsMax = ENDING_MS_MAX }: TestRun,
   args: readonly string[],
   stdout: 'inherit' | 'pipe',
@@ -95,39 +96,32 @@ function runJest(
     output += text
     process.stdout.write(text)
   })
-  let isStuck = false
-  const unwatch = watchEnd(report, endingMsMax, () => {
-    isStuck = true
-    console.error(
-      `\njest has not ended ${endingMsMax} ms after its report: a test has left running what it names above.`,
-    )
-    child.kill('SIGKILL')
-  })
-  return new Promise((resolve, reject) => {
+  const closed = new Promise<number | null>((resolve, reject) => {
     child.on('error', reject)
-    child.on('close', (code) => {
-      unwatch()
-      process.off('SIGINT', ignore)
-      resolve({ code: code ?? 1, isStuck, output })
-    })
+    child.on('close', resolve)
   })
+  const isStuck = report !== undefined && (await killIfStuck(child, closed, report, endingMsMax))
+  const code = await closed
+  process.off('SIGINT', ignore)
+  return { code: code ?? 1, isStuck, output }
 }
 
-/** Calls `onStuck` once the report has been there for that long; returns how to stop watching. */
-function watchEnd(
-  report: string | undefined,
+/** Kills a jest that has written its report and does not end; resolves with whether it did so. */
+async function killIfStuck(
+  child: ChildProcess,
+  closed: Promise<unknown>,
+  report: string,
   endingMsMax: number,
-  onStuck: () => void,
-): () => void {
-  let reportedAt: number | undefined
-  const look = setInterval(() => {
-    if (report === undefined || !existsSync(report)) return
-    reportedAt ??= performance.now()
-    if (performance.now() - reportedAt < endingMsMax) return
-    clearInterval(look)
-    onStuck()
-  }, LOOK_MS)
-  return () => clearInterval(look)
+): Promise<boolean> {
+  while (!existsSync(report)) {
+    if ((await endsWithin(closed, LOOK_MS)) === 'ended') return false
+  }
+  if ((await endsWithin(closed, endingMsMax)) === 'ended') return false
+  console.error(
+    '\njest has not ended after its report: a test has left running what is named above.',
+  )
+  child.kill('SIGKILL')
+  return true
 }
 
 function readReport(file: string): JestReport | undefined {

@@ -176,7 +176,7 @@ describe('npm test', () => {
 
   it('fails if jest does not end, since a test has left something running', () => {
     writeTest('a.fault', 'runs === 2')
-    const leak = `test('leaves a timer', () => { setInterval(() => undefined, 1_000) })`
+    const leak = `test('leaves a server', () => { require('node:net').createServer().listen(0) })`
     writeFileSync(dir.path('b.test.js'), leak)
     expect(run([], { CI: 'true' }, 1_000)).toEqual({ status: 1, flaky: [] })
     expect(countOf('a.fault')).toBe(1)
