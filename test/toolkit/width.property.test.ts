@@ -162,7 +162,11 @@ describe('text from strangers on a terminal', () => {
     fc.assert(
       fc.property(fc.array(text, { maxLength: 4 }), text, widthOf, (argv, acl, width) => {
         const style = { paint, width, isFolded, isUtc: true }
-        const [first = '', ...others] = eventLine(requestOf(argv, acl), parties, style).split('\n')
+        const [first = '', ...others] = eventLine(
+          requestOf(argv, acl),
+          { ...parties, argv },
+          style,
+        ).split('\n')
         expect(longest([first, ...others].join('\n'))).toBeLessThanOrEqual(width)
         expect(others.every((line) => line.startsWith('    '))).toBe(true)
         if (!isFolded) expect(others).toEqual([])

@@ -1,19 +1,42 @@
 import { type Command, Option } from 'commander'
+import type { AuditRecord } from '../../format/records'
+import type { LineEntry } from '../../reader/line-splitter'
 import { readBatches } from '../../reader/read-audit'
-import { painter } from '../../toolkit/text/colour'
+import { type ColourChoice, painter } from '../../toolkit/text/colour'
 import { WHEN_FORMS } from '../../toolkit/text/time'
 import { terminalWidth } from '../../toolkit/text/width'
-import { checkSpan, logOption, logsInOrder, when, wholeNumber } from '../shared/arguments'
+import {
+  checkSpan,
+  colorOption,
+  logOption,
+  logsInOrder,
+  when,
+  wholeNumber,
+} from '../shared/arguments'
 import { ByteProgress } from '../shared/byte-progress'
+import { type CommandLife, CommandTable, matchesCommand } from '../shared/command-table'
 import { EXIT_PASS } from '../shared/errors'
+import { EventRepeats } from '../shared/event-repeats'
+import type { CommandFilter } from '../shared/filter'
+import {
+  addFilterOptions,
+  FILTER_HELP,
+  type FilterOptions,
+  filterOf,
+  hasFilter,
+} from '../shared/filter-options'
 import { formatJson } from '../shared/json'
 import { type InputFile, inputFiles, totalBytes } from '../shared/log-files'
 import { DEFAULT_LOG } from '../shared/log-input'
-import { type LogStats, LogStatsCollector } from './log-stats'
+import { ProblemCount } from '../shared/problem-count'
+import { SearchedSpan } from '../shared/searched-span'
+import { LogStatsCollector } from './log-stats'
 import { statsText } from './stats-text'
 import { PERIODS, type Period } from './timeline'
 
-interface StatsOptions {
+interface StatsOptions extends FilterOptions {
+  readonly open?: true
+  readonly color: ColourChoice
   readonly since?: number
   readonly until?: number
   readonly by?: Period
@@ -30,13 +53,18 @@ const EXAMPLES = `
 Examples:
   $ x0x-exec-audit stats /var/log/gateway/exec.log
   $ x0x-exec-audit stats --since yesterday --by hour exec.log.1 exec.log
+  $ x0x-exec-audit stats --agent a1b2 --failed exec.log
   $ x0x-exec-audit stats --top 50 --json exec.log.2.gz exec.log.1 exec.log | jq .commands
 
 FILE is a log, or one that gzip has compressed, or - for standard input; several are one log. Those of
 one rotation (exec.log*) are read the oldest first, others as they are given. Default: ${DEFAULT_LOG}
 Times are local unless they end in Z or an offset:
 ${WHEN_FORMS}.
-Lines that are no event are counted and left out; verify says what is wrong with them.
+Lines that are no event are counted and left out; verify says what is wrong with them. Lines that are
+repeated, byte for byte, as after a worker's death, count once.
+
+With filters, only the events of the commands that match are counted.
+${FILTER_HELP}
 
 A command is its first argument; "denied" counts all its denials, those after a failed spawn included.
 Agents and commands are exact up to 20,000 of each, and say so beyond that; 100,000 requests
@@ -59,7 +87,10 @@ export function configure(command: Command): void {
         .argParser(wholeNumber(1, TOP_MAX))
         .default(TOP),
     )
+    .option('--open', 'only commands without an end')
+  addFilterOptions(command)
     .option('--utc', 'show times in UTC')
+    .addOption(colorOption())
     .option('--json', 'print the figures as JSON and nothing else')
     .addHelpText('after', EXAMPLES)
     .action(async (files: readonly string[], options: StatsOptions) => {
@@ -68,46 +99,131 @@ export function configure(command: Command): void {
 }
 
 async function run(names: readonly string[], options: StatsOptions): Promise<number> {
-  const { since, until, by, top, utc: isUtc = false, json } = options
+  const { since, until, by, top, utc: isUtc = false, json, open, color } = options
   checkSpan(since, until)
   const files = inputFiles(names)
   const collector = new LogStatsCollector({ since, until, by, top, isUtc })
-  const { badLines, bytes } = await readAll(files, collector)
+  const problems = new ProblemCount()
+  const searched = new SearchedSpan(isUtc)
+  const counter = counterFor(collector, filterOf(options), open === true)
+  const onEntry = ({ record, text, problem }: LineEntry, file: string) => {
+    if (record === undefined) return problems.add(file, problem)
+    searched.add(record)
+    counter.take(record, text)
+  }
+  const bytes = await readAll(files, onEntry)
+  counter.end()
   const stats = collector.stats()
+  const badLines = problems.count
+  const { repeated: repeatedLines } = counter
   process.stdout.write(
     json
-      ? jsonText(stats, { files: files.length, bytes, badLines })
+      ? formatJson('stats', { files: files.length, bytes, badLines, repeatedLines, ...stats })
       : statsText(stats, {
-          paint: painter(process.stdout),
+          paint: painter(process.stdout, process.env, color),
           isUtc,
           by,
           width: terminalWidth(process.stdout),
         }),
   )
-  if (badLines > 0) process.stderr.write(badLinesText(badLines))
+  problems.tell()
+  if (repeatedLines > 0) tell(`${repeatedLines} repeated lines are left out`)
+  if (stats.firstMs === null) {
+    tell(`nothing found; searched ${searched.text(files.map(({ name }) => name))}`)
+  }
   return EXIT_PASS
 }
 
-function jsonText(stats: LogStats, read: { files: number; bytes: number; badLines: number }) {
-  return formatJson('stats', { ...read, ...stats })
+function tell(text: string): void {
+  process.stderr.write(`x0x-exec-audit: ${text}\n`)
 }
 
-function badLinesText(count: number): string {
-  const lines = count === 1 ? '1 line is no event' : `${count} lines are no events`
-  return `x0x-exec-audit: ${lines} and left out; see x0x-exec-audit verify\n`
+/** Takes a log's events, and counts those that are asked for. */
+interface EventCounter {
+  take(record: AuditRecord, text: string): void
+  end(): void
+  /** Events that stood there again, byte for byte, and are not counted. */
+  readonly repeated: number
 }
 
-async function readAll(files: readonly InputFile[], collector: LogStatsCollector) {
+function counterFor(
+  collector: LogStatsCollector,
+  filter: CommandFilter,
+  isOpen: boolean,
+): EventCounter {
+  return isOpen || hasFilter(filter)
+    ? new MatchingCounter(collector, filter, isOpen)
+    : new WholeCounter(collector)
+}
+
+/** Counts all events. */
+class WholeCounter implements EventCounter {
+  readonly #collector: LogStatsCollector
+  readonly #repeats = new EventRepeats()
+
+  constructor(collector: LogStatsCollector) {
+    this.#collector = collector
+  }
+
+  get repeated(): number {
+    return this.#repeats.count
+  }
+
+  take(record: AuditRecord, text: string): void {
+    if (!this.#repeats.isRepeated(record, text)) this.#collector.take(record)
+  }
+
+  end(): void {}
+}
+
+/** Counts the events of the commands that match. */
+class MatchingCounter implements EventCounter {
+  readonly #collector: LogStatsCollector
+  readonly #filter: CommandFilter
+  readonly #isOpen: boolean
+  readonly #table: CommandTable
+
+  constructor(collector: LogStatsCollector, filter: CommandFilter, isOpen: boolean) {
+    this.#collector = collector
+    this.#filter = filter
+    this.#isOpen = isOpen
+    this.#table = new CommandTable({ grep: filter.grep, keepsEvents: true })
+  }
+
+  get repeated(): number {
+    return this.#table.repeated
+  }
+
+  take(record: AuditRecord, text: string): void {
+    this.#collector.see(record)
+    this.#count(this.#table.take(record, text, { file: '', line: record.line }))
+  }
+
+  end(): void {
+    this.#count(this.#table.end())
+  }
+
+  #count(commands: readonly CommandLife[]): void {
+    for (const life of commands) {
+      if (this.#isOpen && life.end !== undefined) continue
+      if (!matchesCommand(life, this.#filter)) continue
+      for (const event of life.events) this.#collector.take(event)
+    }
+  }
+}
+
+/** Reads all files; returns their bytes. */
+async function readAll(
+  files: readonly InputFile[],
+  onEntry: (entry: LineEntry, file: string) => void,
+): Promise<number> {
   const progress = new ByteProgress(totalBytes(files))
-  let [badLines, all] = [0, 0]
+  let all = 0
   try {
-    for (const { source } of files) {
+    for (const { name, source } of files) {
       let read = 0
       for await (const { entries, bytes } of readBatches(source)) {
-        for (const { record } of entries) {
-          if (record === undefined) badLines++
-          else collector.take(record)
-        }
+        for (const entry of entries) onEntry(entry, name)
         progress.advance(bytes - read)
         read = bytes
       }
@@ -116,5 +232,5 @@ async function readAll(files: readonly InputFile[], collector: LogStatsCollector
   } finally {
     progress.stop()
   }
-  return { badLines, bytes: all }
+  return all
 }

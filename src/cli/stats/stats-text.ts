@@ -4,12 +4,15 @@ import type { Paint } from '../../toolkit/text/colour'
 import { formatBytes, formatCount } from '../../toolkit/text/numbers'
 import { formatTable } from '../../toolkit/text/table'
 import { formatDuration, formatTime } from '../../toolkit/text/time'
-import { cutToWidth } from '../../toolkit/text/width'
+import { cutToWidth, textWidth, wrapText } from '../../toolkit/text/width'
 import { NO_ARGUMENTS, quoteArgument } from '../shared/escape'
-import type { Count, LogStats, TopList } from './log-stats'
+import type { Count, DeniedList, LogStats, TopList } from './log-stats'
 import type { Period } from './timeline'
 
 const BAR_WIDTH = 30
+const BAR_WIDTH_MIN = 4
+/** Between a name, its bar and its count. */
+const BAR_GAPS = 3
 const ID_DIGITS = 16
 const REQUEST_DIGITS = 32
 /** On a narrow terminal. Enough for `show`. */
@@ -29,26 +32,39 @@ export interface TextStyle {
 export function statsText(stats: LogStats, style: TextStyle): string {
   const { paint } = style
   const bars = (title: string, counts: readonly Count[]) =>
-    counts.length === 0 ? [] : [barsOf(paint('bold', title), counts)]
+    counts.length === 0 ? [] : [barsOf(paint('bold', title), counts, style.width)]
   const parts = [
     timeText(stats, style),
     ...timelineText(stats, style),
     ...bars('Events', stats.events),
     ...bars('Denials', stats.denials),
     ...bars('Exits', stats.exits),
+    ...(stats.timedOut === 0 ? [] : [`${formatCount(stats.timedOut)} timed out`]),
     ...bars('Warnings', stats.warnings),
     ...topText('Agents', stats.agents, style, (name) =>
       cutToWidth(name, style.width - COUNT_COLUMNS),
     ),
     ...topText('Commands', stats.commands, style, commandFor(style.width, COUNT_COLUMNS)),
-    ...durationText(stats, paint),
+    ...deniedText('Agents denied most', stats.deniedAgents, style, (name) =>
+      cutToWidth(name, style.width - DENIED_COLUMNS),
+    ),
+    ...deniedText(
+      'Commands denied most',
+      stats.deniedCommands,
+      style,
+      commandFor(style.width, DENIED_COLUMNS),
+    ),
+    ...durationText(stats, style),
     ...openText(stats, style),
   ]
   return `${parts.join('\n\n')}\n`
 }
 
-/** The columns of the table of commands, and of open requests, without those of the commands. */
+/** The columns of the tables of names, and of open requests, without those of the commands. */
 const COUNT_COLUMNS = 24
+const DENIED_COLUMNS = 12
+/** Those of four figures in the table over time. */
+const FIGURE_COLUMNS = 44
 const OPEN_COLUMNS = 90
 const COMMAND_MIN = 12
 
@@ -78,24 +94,32 @@ function timelineText({ timeline, timelineUntracked }: LogStats, style: TextStyl
   const { by, isUtc, paint } = style
   if (by === undefined || timeline.length === 0) return []
   const max = Math.max(...timeline.map(({ events }) => events))
+  const barWidth = Math.max(
+    0,
+    Math.min(BAR_WIDTH, style.width - TIME_CHARACTERS[by] - FIGURE_COLUMNS),
+  )
   const rows = timeline.map(({ startMs, events, requests, denials, failures }) => [
     formatTime(startMs, isUtc).slice(0, TIME_CHARACTERS[by]),
     ...[events, requests, denials, failures].map(formatCount),
-    bar(events / max),
+    bar(events / max, barWidth),
   ])
   const head = [by, 'events', 'requests', 'denials', 'failures', '']
   const left = `${formatCount(timelineUntracked)} events are in further periods`
-  const table = formatTable(head, rows, paint)
+  const table = fitted(formatTable(head, rows, paint), style.width)
   return [timelineUntracked === 0 ? table : `${table}\n${left}`]
 }
 
-function bar(share: number): string {
-  return '█'.repeat(Math.ceil(share * BAR_WIDTH)).padEnd(BAR_WIDTH)
+function bar(share: number, width: number): string {
+  return '█'.repeat(Math.ceil(share * width)).padEnd(width)
 }
 
-function barsOf(title: string, counts: readonly Count[]): string {
+/** Bars as long as the terminal has room for beside their names and counts. */
+function barsOf(title: string, counts: readonly Count[], width: number): string {
   const bars = counts.map(({ name, count }) => ({ name, value: count }))
-  return textBars({ title, bars, format: formatCount }, BAR_WIDTH)
+  const columns = counts.map(({ name, count }) => textWidth(name) + formatCount(count).length)
+  const room = width - Math.max(...columns) - BAR_GAPS
+  const barWidth = Math.max(BAR_WIDTH_MIN, Math.min(BAR_WIDTH, room))
+  return textBars({ title, bars, format: formatCount }, barWidth)
 }
 
 function topText<Name>(
@@ -110,17 +134,34 @@ function topText<Name>(
     formatCount(count),
     formatCount(denied),
   ])
-  const notes = [
-    ...(names > top.length
-      ? [`the ${formatCount(top.length)} most frequent of ${formatCount(names)} (--top shows more)`]
-      : []),
-    ...(errorMax > 0 ? [`each count may be up to ${formatCount(errorMax)} too low`] : []),
-  ]
+  const notes = listNotes(top.length, names, errorMax, 'most frequent')
   const table = fitted(formatTable([title, 'asked', 'denied'], rows, paint), width)
-  return [notes.length === 0 ? table : `${table}\n${paint('dim', notes.join('; '))}`]
+  return [notes === '' ? table : `${table}\n${paint('dim', wrapped(notes, width))}`]
 }
 
-function durationText({ durationMs, output }: LogStats, paint: Paint): string[] {
+function deniedText<Name>(
+  title: string,
+  { names, errorMax, top }: DeniedList<Name>,
+  { paint, width }: TextStyle,
+  textOf: (name: Name) => string,
+): string[] {
+  if (top.length === 0) return []
+  const rows = top.map(({ name, denied }) => [textOf(name), formatCount(denied)])
+  const table = fitted(formatTable([title, 'denied'], rows, paint), width)
+  const notes = listNotes(top.length, names, errorMax, 'most denied')
+  return [notes === '' ? table : `${table}\n${paint('dim', wrapped(notes, width))}`]
+}
+
+/** Whether a list is the whole, and how exact it is. */
+function listNotes(shown: number, names: number, errorMax: number, which: string): string {
+  const more = `the ${formatCount(shown)} ${which} of ${formatCount(names)} (--top shows more)`
+  return [
+    ...(names > shown ? [more] : []),
+    ...(errorMax > 0 ? [`each count may be up to ${formatCount(errorMax)} too low`] : []),
+  ].join('; ')
+}
+
+function durationText({ durationMs, output }: LogStats, { paint, width }: TextStyle): string[] {
   if (durationMs.count === 0) return []
   const { p50, p90, p99, p999, max, histogram } = durationMs
   const names = ['p50', 'p90', 'p99', 'p99.9', 'max']
@@ -132,7 +173,7 @@ function durationText({ durationMs, output }: LogStats, paint: Paint): string[] 
   const [stdout, stderr] = [output.stdout, output.stderr].map(formatBytes)
   const cut = output.truncated === 0 ? '' : `, ${formatCount(output.truncated)} cut at a cap`
   return [
-    barsOf(paint('bold', 'Durations'), bars),
+    barsOf(paint('bold', 'Durations'), bars, width),
     names.map((name, i) => `${paint('dim', name)} ${figures[i]}`).join('  '),
     `Output: ${stdout} on stdout, ${stderr} on stderr${cut}`,
   ]
@@ -158,8 +199,13 @@ function openText({ open }: LogStats, { paint, isUtc, width }: TextStyle): strin
   const more = all > oldest.length ? `; the ${oldest.length} oldest are shown` : ''
   const lost = untracked === 0 ? '' : `; ${formatCount(untracked)} more requests were not followed`
   return [
-    `${fitted(formatTable(head, rows, paint, 5), width)}\n${paint('dim', `${counts}${more}${lost}`)}`,
+    `${fitted(formatTable(head, rows, paint, 5), width)}\n${paint('dim', wrapped(`${counts}${more}${lost}`, width))}`,
   ]
+}
+
+/** Text in lines, broken between words. */
+function wrapped(text: string, width: number): string {
+  return wrapText(text, { width, column: 0, indent: 0 })
 }
 
 function shown(command: string | null): string {

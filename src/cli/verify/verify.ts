@@ -2,8 +2,8 @@ import type { AuditProblem, AuditRecord, ProblemKind } from '../../format/record
 import type { LineEntry } from '../../reader/line-splitter'
 import { readBatches } from '../../reader/read-audit'
 import type { AuditSource } from '../../reader/source'
-import { OrderCheck } from './order'
 import { RecentLines } from '../shared/recent-lines'
+import { OrderCheck } from './order'
 import { ENDED, RequestTable } from './request-table'
 
 /** Requests that are remembered, in about 60 MiB. */
