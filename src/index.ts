@@ -12,6 +12,7 @@ export {
   DENIAL_REASONS,
   type DenialEvent,
   type DenialReason,
+  type EventContext,
   type ExitEvent,
   type IdInput,
   type RequestEvent,

@@ -39,7 +39,8 @@ function isFieldLent(empty: object): boolean {
     'stdoutBytes' in empty ||
     'stderrBytes' in empty ||
     'truncated' in empty ||
-    'reason' in empty
+    'reason' in empty ||
+    'context' in empty
   )
 }
 
