@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { visible } from '../../src/cli/shared/escape'
 import { eventLine } from '../../src/cli/shared/event-text'
+import { NO_NAMES } from '../../src/cli/shared/names'
 import { timeline } from '../../src/cli/show/command'
 import { LogStatsCollector } from '../../src/cli/stats/log-stats'
 import { statsText } from '../../src/cli/stats/stats-text'
@@ -198,7 +199,9 @@ describe('text from strangers on a terminal', () => {
           for (const [i, command] of commands.entries()) {
             collector.take({ ...requestOf([command], ''), requestId: `${i}`.padStart(32, '0') })
           }
-          const report = statsText(collector.stats(), { paint, isUtc: true, by: undefined, width })
+          const report = statsText(collector.stats(), {
+            ...{ paint, isUtc: true, by: undefined, width, names: NO_NAMES },
+          })
           // Heads and notes are our own words, which may go on in the next line.
           const rows = report.split('\n').filter((row) => !/^Without|neither/.test(row))
           expect(longest(rows.join('\n'))).toBeLessThanOrEqual(width)

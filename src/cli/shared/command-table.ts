@@ -9,6 +9,7 @@ import {
   matchesAsked,
   matchesEnd,
 } from './filter'
+import { type Names, NO_NAMES } from './names'
 import { type AskedCommand, sizeOfAsked, withEvent } from './request-memory'
 
 /** One command: its events, put together. */
@@ -52,6 +53,7 @@ export class CommandTable {
   readonly #open = new Map<string, CommandLife>()
   readonly #repeats = new EventRepeats()
   readonly #grep: RegExp | undefined
+  readonly #names: Names
   readonly #keepsEvents: boolean
   readonly #isOrdered: boolean
   readonly #max: number
@@ -61,16 +63,19 @@ export class CommandTable {
   /** @param isOrdered false to give each command as soon as it ends */
   constructor({
     grep,
+    names = NO_NAMES,
     keepsEvents = false,
     isOrdered = true,
     max = COMMANDS_MAX,
   }: {
     readonly grep?: RegExp | undefined
+    readonly names?: Names
     readonly keepsEvents?: boolean
     readonly isOrdered?: boolean
     readonly max?: number
   }) {
     this.#grep = grep
+    this.#names = names
     this.#keepsEvents = keepsEvents
     this.#isOrdered = isOrdered
     this.#max = max
@@ -120,7 +125,7 @@ export class CommandTable {
 
   #update(life: CommandLife, record: AuditRecord): void {
     const before = life.asked
-    life.asked = withEvent(before, record, ARGV_CHARACTERS_MAX)
+    life.asked = withEvent(before, record, this.#names, ARGV_CHARACTERS_MAX)
     if (life.asked !== before) this.#characters += sizeOf(life.asked) - sizeOf(before)
     if (record.event === 'started') life.startedMs = record.tsUnixMs
     else if (record.event === 'warning') life.warnings.add(record.kind)

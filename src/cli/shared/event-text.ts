@@ -53,9 +53,12 @@ export function eventLine(
   return foldParts(parts, paint, { width, column: 0 })
 }
 
-/** Who asked, as the lines show it. */
+/** Who asked, as the lines show it: the principal, else the agent. The operator's own names come first. */
 export function whoOf(asked: AskedCommand | undefined): string {
-  return asked?.agentId.slice(0, ID_DIGITS) ?? '-'
+  if (asked === undefined) return '-'
+  const { principalName, context, agentName, agentId } = asked
+  const principal = principalName ?? context?.principal ?? agentName
+  return principal === undefined ? agentId.slice(0, ID_DIGITS) : visible(principal)
 }
 
 const GAP = '  '
@@ -273,11 +276,11 @@ export function exactJson(value: unknown): string {
  * if that was hit.
  */
 export function eventFields(record: AuditRecord, asked: AskedCommand | undefined): object {
-  const { agentId, machineId, argv, argvLeft, timeoutMs } = asked ?? {}
-  if ('argv' in record) return record
+  const { agentId, machineId, argv, argvLeft, context, agentName, timeoutMs } = asked ?? {}
+  if ('argv' in record) return { ...record, agentName }
   const timedOut = record.event === 'exit' ? isTimeout(record, timeoutMs) : undefined
   const of = { agentId, machineId, argv, argvLeft, timeoutMs: limitHit(record, timeoutMs) }
-  return { ...record, ...of, timedOut }
+  return { ...record, ...of, timedOut, context, agentName }
 }
 
 const CSV_COLUMNS = [
@@ -304,7 +307,7 @@ const CSV_COLUMNS = [
   'offset',
 ] as const
 /** Behind the file's name, since they came later. */
-const CSV_LAST_COLUMNS = ['timedOut', 'argvLeft'] as const
+const CSV_LAST_COLUMNS = ['timedOut', 'argvLeft', 'principal', 'context', 'agentName'] as const
 
 export const CSV_HEAD = ['time', ...CSV_COLUMNS, 'file', ...CSV_LAST_COLUMNS].join(',')
 
@@ -318,7 +321,10 @@ export function csvRow(
   { line, file }: { line: number | null; file: string },
 ): string {
   const fields = new Map<string, unknown>(
-    Object.entries({ ...eventFields(record, asked), line, file }),
+    Object.entries({
+      ...eventFields(record, asked),
+      ...{ principal: asked?.context?.principal, line, file },
+    }),
   )
   const time = isoTime(record.tsUnixMs)
   const columns = [...CSV_COLUMNS, 'file', ...CSV_LAST_COLUMNS]

@@ -5,7 +5,7 @@ import { DENIAL_REASONS, type DenialReason } from '../../format/events'
 import { parseDuration } from '../../toolkit/text/time'
 import { hexPrefix, wholeNumber } from './arguments'
 import { messageOf, usageError } from './errors'
-import type { CommandFilter } from './filter'
+import { asksForEnd, asksForRequest, type CommandFilter } from './filter'
 
 /** The values of the options of {@link addFilterOptions}. */
 export interface FilterOptions extends Omit<CommandFilter, 'grep'> {
@@ -27,6 +27,11 @@ export function addFilterOptions(command: Command): Command {
     new Option('--command <name>', 'the first argument, or the last part of its path'),
     new Option('--rule <name>', 'the rule that allowed it'),
     new Option('--pid <n>', 'its process, from its start on').argParser(wholeNumber(0, U32_MAX)),
+    new Option('--user <uid>', 'whom it runs as, by its context: 1000 or 1000:1000'),
+    new Option(
+      '--context <key=value>',
+      'an entry of its context, such as principal=user:alice; may be given several times',
+    ).argParser(contextEntry),
     new Option('--denied', 'only denials'),
     new Option('--failed', 'only exits with a code other than 0 or by a signal, and failed spawns'),
     new Option('--code <n>', 'only exits with this code').argParser(code),
@@ -52,12 +57,8 @@ export function filterOf(options: FilterOptions): CommandFilter {
 
 /** Whether an option chooses commands. */
 export function hasFilter(filter: CommandFilter): boolean {
-  const { agent, machine, request, command, rule, pid } = filter
-  const { denied, failed, code, signal, reason, longer, grep } = filter
-  return [
-    ...[agent, machine, request, command, rule, pid],
-    ...[denied, failed, code, signal, reason, longer, grep],
-  ].some((value) => value !== undefined)
+  const { request, grep } = filter
+  return asksForRequest(filter) || asksForEnd(filter) || request !== undefined || grep !== undefined
 }
 
 function pattern(grep: string | undefined, ignoreCase?: true): RegExp | undefined {
@@ -74,6 +75,14 @@ export function duration(text: string): number {
   const ms = parseDuration(text)
   if (ms !== undefined) return ms
   throw new InvalidArgumentError('Expected a length of time such as 60s, 1500ms or 1h30m.')
+}
+
+type Entry = readonly [key: string, value: string]
+
+function contextEntry(text: string, before: readonly Entry[] = []): readonly Entry[] {
+  const at = text.indexOf('=')
+  if (at > 0) return [...before, [text.slice(0, at), text.slice(at + 1)]]
+  throw new InvalidArgumentError('Expected a key and its value, such as principal=user:alice.')
 }
 
 function code(text: string): number {

@@ -14,6 +14,10 @@ export interface CommandFilter {
   /** The rule that allowed it. */
   readonly rule?: string | undefined
   readonly pid?: number | undefined
+  /** Whom it runs as: `uid`, or `uid:gid`. */
+  readonly user?: string | undefined
+  /** Entries of its context, all of them. */
+  readonly context?: readonly (readonly [key: string, value: string])[] | undefined
   readonly denied?: boolean | undefined
   readonly failed?: boolean | undefined
   readonly code?: number | undefined
@@ -73,14 +77,26 @@ export function matches(
 export function matchesAsked(
   requestId: string,
   asked: AskedCommand | undefined,
-  { agent, machine, request, command, rule, pid }: CommandFilter,
+  { agent, machine, request, command, rule, pid, user, context = [] }: CommandFilter,
 ): boolean {
   if (request !== undefined && !requestId.startsWith(request)) return false
   if (agent !== undefined && asked?.agentId.startsWith(agent) !== true) return false
   if (machine !== undefined && asked?.machineId.startsWith(machine) !== true) return false
   if (command !== undefined && !isNamed(asked?.argv[0], command)) return false
   if (rule !== undefined && asked?.matchedAcl !== rule) return false
-  return pid === undefined || asked?.pid === pid
+  if (pid !== undefined && asked?.pid !== pid) return false
+  if (user !== undefined && !isUser(asked?.context?.user, user)) return false
+  return context.every(([key, value]) => contextValue(asked, key) === value)
+}
+
+/** The value of a context's own property. */
+function contextValue(asked: AskedCommand | undefined, key: string): string | undefined {
+  const { context } = asked ?? {}
+  return context !== undefined && Object.hasOwn(context, key) ? context[key] : undefined
+}
+
+function isUser(recorded: string | undefined, user: string): boolean {
+  return recorded === user || recorded?.split(':')[0] === user
 }
 
 function isNamed(first: string | undefined, command: string): boolean {
@@ -110,8 +126,9 @@ export function matchesEnd(
 }
 
 /** Whether the filters ask what only an earlier event of a command says. */
-export function asksForRequest({ agent, machine, command, rule, pid }: CommandFilter): boolean {
-  return [agent, machine, command, rule, pid].some((value) => value !== undefined)
+export function asksForRequest(filter: CommandFilter): boolean {
+  const { agent, machine, command, rule, pid, user, context } = filter
+  return [agent, machine, command, rule, pid, user, context].some((value) => value !== undefined)
 }
 
 /** Whether the line, or the arguments with spaces between them, have what is sought. */

@@ -1,4 +1,5 @@
 import type { AuditRecord, U64 } from '../../format/records'
+import { type Names, NO_NAMES } from './names'
 
 /** What a request or a denial says about a command, as far as it is remembered. */
 export interface AskedCommand {
@@ -13,6 +14,11 @@ export interface AskedCommand {
   /** Milliseconds; undefined for a denial. */
   readonly timeoutMs?: number | undefined
   readonly stdinBytes?: U64 | undefined
+  /** Who, where and on whose behalf, as the gateway gave it. */
+  readonly context?: Readonly<Record<string, string>> | undefined
+  /** The operator's own names for the principal and the agent. */
+  readonly principalName?: string | undefined
+  readonly agentName?: string | undefined
   /** Undefined before its `started`. */
   readonly pid?: number | undefined
 }
@@ -35,9 +41,15 @@ export class RequestMemory {
   readonly #asked = new Map<string, AskedCommand>()
   readonly #max: number
   readonly #charactersMax: number
+  readonly #names: Names
   #characters = 0
 
-  constructor(max: number = REQUESTS_MAX, charactersMax: number = CHARACTERS_MAX) {
+  constructor({
+    names = NO_NAMES,
+    max = REQUESTS_MAX,
+    charactersMax = CHARACTERS_MAX,
+  }: { readonly names?: Names; readonly max?: number; readonly charactersMax?: number } = {}) {
+    this.#names = names
     this.#max = max
     this.#charactersMax = charactersMax
   }
@@ -46,7 +58,7 @@ export class RequestMemory {
   of(record: AuditRecord): AskedCommand | undefined {
     const { requestId } = record
     const before = this.#asked.get(requestId)
-    const asked = withEvent(before, record)
+    const asked = withEvent(before, record, this.#names)
     if (asked === undefined) return undefined
     this.#forget(requestId, before)
     this.#asked.set(requestId, asked)
@@ -73,20 +85,20 @@ export class RequestMemory {
 export function withEvent(
   before: AskedCommand | undefined,
   record: AuditRecord,
+  names: Names,
   argvCharactersMax: number = ARGV_CHARACTERS_MAX,
 ): AskedCommand | undefined {
-  if (record.event === 'request') {
-    const { agentId, machineId, matchedAcl, timeoutMs, stdinBytes } = record
-    const { argv, argvLeft } = boundedArgv(record.argv, argvCharactersMax)
-    const rule = copied(matchedAcl)
-    return { agentId, machineId, argv, argvLeft, matchedAcl: rule, timeoutMs, stdinBytes }
-  }
   if (record.event === 'started' && before !== undefined) return { ...before, pid: record.pid }
-  if (record.event !== 'denial') return before
-  const { agentId, machineId } = record
-  const { argv, argvLeft } = boundedArgv(record.argv, argvCharactersMax)
+  if (record.event !== 'request' && record.event !== 'denial') return before
+  const { agentId, machineId, context } = record
+  const asked = {
+    ...{ agentId, machineId, context, ...boundedArgv(record.argv, argvCharactersMax) },
+    ...{ principalName: names.of(context?.principal), agentName: names.of(agentId) },
+  }
   // A spawn that failed had a request before.
-  return { ...before, agentId, machineId, argv, argvLeft }
+  if (record.event === 'denial') return { ...before, ...asked }
+  const { matchedAcl, timeoutMs, stdinBytes } = record
+  return { ...asked, matchedAcl: copied(matchedAcl), timeoutMs, stdinBytes }
 }
 
 /** A rule's name may be as long as a line. */
@@ -95,9 +107,10 @@ function copied(rule: string | null): string | null {
 }
 
 /** The memory that it takes, in characters. */
-export function sizeOfAsked({ argv, matchedAcl }: AskedCommand): number {
-  const text = argv.reduce((sum, { length }) => sum + length + ARGUMENT_CHARACTERS, 0)
-  return REST_CHARACTERS + text + (matchedAcl?.length ?? 0)
+export function sizeOfAsked({ argv, matchedAcl, context = {} }: AskedCommand): number {
+  const texts = [...argv, ...Object.entries(context).flat()]
+  const characters = texts.reduce((sum, { length }) => sum + length + ARGUMENT_CHARACTERS, 0)
+  return REST_CHARACTERS + characters + (matchedAcl?.length ?? 0)
 }
 
 /** As much of an argv as is remembered. */
@@ -118,7 +131,7 @@ function boundedArgv(
     const rest = argv.slice(i).reduce((sum, { length }) => sum + length, 0)
     return { argv: kept, argvLeft: rest - part.length }
   }
-  return { argv: kept }
+  return { argv: kept, argvLeft: undefined }
 }
 
 /** The text without half a character at its end; a copy, since a part would keep the whole alive. */

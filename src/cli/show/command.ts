@@ -5,10 +5,11 @@ import { formatDuration, formatTime } from '../../toolkit/text/time'
 import { cutToWidth, terminalWidth } from '../../toolkit/text/width'
 import { colorOption, distinctLogs, hexPrefix, logOption } from '../shared/arguments'
 import { CliError, EXIT_FAIL, EXIT_PASS, EXIT_USAGE } from '../shared/errors'
-import { quoteArgv } from '../shared/escape'
+import { quoteArgument, quoteArgv, visible } from '../shared/escape'
 import { eventParts, exactJson, foldParts } from '../shared/event-text'
 import { JSON_VERSION } from '../shared/json'
 import { DEFAULT_LOG, fileName, readLog } from '../shared/log-input'
+import { type Names, NO_NAMES, namesOption } from '../shared/names'
 import { ProblemCount } from '../shared/problem-count'
 import { SearchedSpan } from '../shared/searched-span'
 
@@ -16,10 +17,13 @@ interface ShowOptions {
   readonly log?: readonly string[]
   readonly json?: true
   readonly utc?: true
+  readonly names?: Names
   readonly color: ColourChoice
 }
 
 const CANDIDATES_MAX = 10
+/** The columns before the ids. */
+const LABEL_WIDTH = 9
 
 const EXAMPLES = `
 REQUEST is the request id or its first digits. FILE is a log, one that gzip has compressed, or - for
@@ -42,6 +46,7 @@ export function configure(command: Command): void {
     .addOption(logOption())
     .option('--json', 'print the events as JSON and nothing else')
     .option('--utc', 'show times in UTC')
+    .addOption(namesOption())
     .addOption(colorOption())
     .addHelpText('after', EXAMPLES)
     .action(async (request: string, files: readonly string[], options: ShowOptions) => {
@@ -178,7 +183,7 @@ function timelineJson(events: readonly AuditRecord[]): string {
 /** The events with the time since the first and since the one before. */
 export function timeline(
   events: readonly AuditRecord[],
-  { utc }: Pick<ShowOptions, 'utc'>,
+  { utc, names = NO_NAMES }: Pick<ShowOptions, 'utc' | 'names'>,
   paint: Paint,
   width: number,
 ): string {
@@ -203,20 +208,41 @@ export function timeline(
     })
     return `${paint('dim', time)}  ${since}  ${paint('dim', gap ?? '')}  ${name}  ${what}\n`
   })
-  return `${head(events)}\n${lines.join('')}\n${foot(events)}\n`
+  return `${head(events, names, width)}\n${lines.join('')}\n${foot(events)}\n`
 }
 
 function signed(ms: number): string {
   return ms < 0 ? formatDuration(ms) : `+${formatDuration(ms)}`
 }
 
-function head(events: readonly AuditRecord[]): string {
+function head(events: readonly AuditRecord[], names: Names, width: number): string {
   const asked = events.find((event) => 'agentId' in event)
   const request = `request  ${events[0]?.requestId}\n`
   if (asked === undefined || !('agentId' in asked)) {
     return `${request}neither the agent that asked for it nor its command is in the logs searched\n`
   }
-  return `${request}agent    ${asked.agentId}\nmachine  ${asked.machineId}\n`
+  const { agentId, machineId, context = {} } = asked
+  const named = (id: string) => {
+    const name = names.of(id)
+    return name === undefined ? '' : `  ${visible(name)}`
+  }
+  const row = (label: string, text: string) => {
+    const head = label.padEnd(LABEL_WIDTH)
+    const folded = foldParts([[undefined, text]], (_, plain) => plain, {
+      width,
+      column: head.length,
+    })
+    return `${head}${folded}\n`
+  }
+  const entries = Object.entries(context).map(([key, value]) => {
+    return row('context', `${key}=${quoteArgument(value)}${named(value)}`)
+  })
+  return [
+    request,
+    row('agent', `${agentId}${named(agentId)}`),
+    row('machine', `${machineId}${named(machineId)}`),
+    ...entries,
+  ].join('')
 }
 
 function foot(events: readonly AuditRecord[]): string {

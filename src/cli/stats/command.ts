@@ -28,6 +28,7 @@ import {
 import { formatJson } from '../shared/json'
 import { type InputFile, inputFiles, totalBytes } from '../shared/log-files'
 import { DEFAULT_LOG } from '../shared/log-input'
+import { type Names, NO_NAMES, namesOption } from '../shared/names'
 import { ProblemCount } from '../shared/problem-count'
 import { SearchedSpan } from '../shared/searched-span'
 import { LogStatsCollector } from './log-stats'
@@ -36,6 +37,7 @@ import { PERIODS, type Period } from './timeline'
 
 interface StatsOptions extends FilterOptions {
   readonly open?: true
+  readonly names?: Names
   readonly color: ColourChoice
   readonly since?: number
   readonly until?: number
@@ -90,6 +92,7 @@ export function configure(command: Command): void {
     .option('--open', 'only commands without an end')
   addFilterOptions(command)
     .option('--utc', 'show times in UTC')
+    .addOption(namesOption())
     .addOption(colorOption())
     .option('--json', 'print the figures as JSON and nothing else')
     .addHelpText('after', EXAMPLES)
@@ -98,10 +101,10 @@ export function configure(command: Command): void {
     })
 }
 
-async function run(names: readonly string[], options: StatsOptions): Promise<number> {
-  const { since, until, by, top, utc: isUtc = false, json, open, color } = options
+async function run(logs: readonly string[], options: StatsOptions): Promise<number> {
+  const { since, until, by, top, utc: isUtc = false, json, open, color, names = NO_NAMES } = options
   checkSpan(since, until)
-  const files = inputFiles(names)
+  const files = inputFiles(logs)
   const collector = new LogStatsCollector({ since, until, by, top, isUtc })
   const problems = new ProblemCount()
   const searched = new SearchedSpan(isUtc)
@@ -123,6 +126,7 @@ async function run(names: readonly string[], options: StatsOptions): Promise<num
           paint: painter(process.stdout, process.env, color),
           isUtc,
           by,
+          names,
           width: terminalWidth(process.stdout),
         }),
   )

@@ -62,9 +62,12 @@ export interface LogStats {
   readonly timedOut: number
   readonly warnings: readonly Count[]
   readonly agents: TopList
+  /** Of those whose context names one. */
+  readonly principals: TopList
   /** By their first argument; null is the empty argv. */
   readonly commands: TopList<string | null>
   readonly deniedAgents: DeniedList
+  readonly deniedPrincipals: DeniedList
   readonly deniedCommands: DeniedList<string | null>
   readonly durationMs: {
     readonly count: number
@@ -111,8 +114,10 @@ export class LogStatsCollector {
   readonly #warnings = new Map<WarningKind, number>()
   readonly #exits = new TopCounter(() => undefined, EXITS_MAX)
   readonly #agents = new TopCounter(newDenied)
+  readonly #principals = new TopCounter(newDenied)
   readonly #commands = new TopCounter(newDenied)
   readonly #deniedAgents = new TopCounter(() => undefined)
+  readonly #deniedPrincipals = new TopCounter(() => undefined)
   readonly #deniedCommands = new TopCounter(() => undefined)
   readonly #durations = new LogHistogram()
   readonly #durationBounds = new DurationBounds()
@@ -171,8 +176,10 @@ export class LogStatsCollector {
       timedOut: this.#timedOut,
       warnings: sorted(this.#warnings),
       agents: this.#topOf(this.#agents, (key) => key),
+      principals: this.#topOf(this.#principals, (key) => key),
       commands: this.#topOf(this.#commands, commandOfKey),
       deniedAgents: this.#deniedOf(this.#deniedAgents, (key) => key),
+      deniedPrincipals: this.#deniedOf(this.#deniedPrincipals, (key) => key),
       deniedCommands: this.#deniedOf(this.#deniedCommands, commandOfKey),
       durationMs: this.#durationStats(),
       output: { stdout: this.#stdout, stderr: this.#stderr, truncated: this.#truncated },
@@ -187,12 +194,19 @@ export class LogStatsCollector {
     return tsUnixMs >= since && tsUnixMs <= until
   }
 
-  #takeAsked({ agentId, argv }: RequestRecord): void {
+  #takeAsked({ agentId, argv, context }: RequestRecord): void {
+    const principal = principalOf(context)
     this.#agents.add(agentId)
+    if (principal !== undefined) this.#principals.add(principal)
     this.#commands.add(keyOf(argv))
   }
 
-  #takeDenied({ agentId, argv }: DenialRecord, asked: number): void {
+  #takeDenied({ agentId, argv, context }: DenialRecord, asked: number): void {
+    const principal = principalOf(context)
+    if (principal !== undefined) {
+      this.#principals.add(principal, asked).denied++
+      this.#deniedPrincipals.add(principal)
+    }
     this.#agents.add(agentId, asked).denied++
     this.#commands.add(keyOf(argv), asked).denied++
     this.#deniedAgents.add(agentId)
@@ -250,6 +264,15 @@ export class LogStatsCollector {
     const { untracked } = this.#open
     return { started, notStarted: open.length - started, untracked, oldest }
   }
+}
+
+const PRINCIPAL_CHARACTERS_MAX = 256
+
+/** It may be as long as a context. */
+function principalOf(context: RequestRecord['context']): string | undefined {
+  const principal = context?.principal
+  if (principal === undefined || principal.length <= PRINCIPAL_CHARACTERS_MAX) return principal
+  return `${principal.slice(0, PRINCIPAL_CHARACTERS_MAX)}…`
 }
 
 /** An argument that is empty is another key than none. */

@@ -5,7 +5,8 @@ import { formatBytes, formatCount } from '../../toolkit/text/numbers'
 import { formatTable } from '../../toolkit/text/table'
 import { formatDuration, formatTime } from '../../toolkit/text/time'
 import { cutToWidth, textWidth, wrapText } from '../../toolkit/text/width'
-import { NO_ARGUMENTS, quoteArgument } from '../shared/escape'
+import { NO_ARGUMENTS, quoteArgument, visible } from '../shared/escape'
+import type { Names } from '../shared/names'
 import type { Count, DeniedList, LogStats, TopList } from './log-stats'
 import type { Period } from './timeline'
 
@@ -23,6 +24,7 @@ const TIME_CHARACTERS = { minute: 16, hour: 16, day: 10 } as const
 export interface TextStyle {
   readonly paint: Paint
   readonly isUtc: boolean
+  readonly names: Names
   readonly by: Period | undefined
   /** Columns of the terminal; no line is longer. */
   readonly width: number
@@ -41,13 +43,16 @@ export function statsText(stats: LogStats, style: TextStyle): string {
     ...bars('Exits', stats.exits),
     ...(stats.timedOut === 0 ? [] : [`${formatCount(stats.timedOut)} timed out`]),
     ...bars('Warnings', stats.warnings),
-    ...topText('Agents', stats.agents, style, (name) =>
-      cutToWidth(name, style.width - COUNT_COLUMNS),
-    ),
+    ...topText('Principals', stats.principals, style, principalFor(style, COUNT_COLUMNS)),
+    ...topText('Agents', stats.agents, style, agentFor(style, COUNT_COLUMNS)),
     ...topText('Commands', stats.commands, style, commandFor(style.width, COUNT_COLUMNS)),
-    ...deniedText('Agents denied most', stats.deniedAgents, style, (name) =>
-      cutToWidth(name, style.width - DENIED_COLUMNS),
+    ...deniedText(
+      'Principals denied most',
+      stats.deniedPrincipals,
+      style,
+      principalFor(style, DENIED_COLUMNS),
     ),
+    ...deniedText('Agents denied most', stats.deniedAgents, style, agentFor(style, DENIED_COLUMNS)),
     ...deniedText(
       'Commands denied most',
       stats.deniedCommands,
@@ -74,6 +79,22 @@ const COMMAND_MIN = 12
  */
 function commandFor(width: number, others: number): (command: string | null) => string {
   return (command) => cutToWidth(shown(command), Math.max(COMMAND_MIN, width - others))
+}
+
+/** An agent's id, behind its name if it has one. */
+function agentFor({ names, width }: TextStyle, others: number): (id: string) => string {
+  return (id) => {
+    const name = names.of(id)
+    return cutToWidth(name === undefined ? id : `${visible(name)}  ${id}`, width - others)
+  }
+}
+
+function principalFor({ names, width }: TextStyle, others: number): (principal: string) => string {
+  return (principal) => {
+    const name = names.of(principal)
+    const text = name === undefined ? principal : `${name}  ${principal}`
+    return cutToWidth(visible(text), width - others)
+  }
 }
 
 /** The rows of a table, none longer than the terminal is wide. Colours, if any, stand in the first row. */
@@ -179,7 +200,7 @@ function durationText({ durationMs, output }: LogStats, { paint, width }: TextSt
   ]
 }
 
-function openText({ open }: LogStats, { paint, isUtc, width }: TextStyle): string[] {
+function openText({ open }: LogStats, { paint, isUtc, width, names }: TextStyle): string[] {
   const { started, notStarted, untracked, oldest } = open
   if (started + notStarted + untracked === 0) return []
   const isNarrow = width < OPEN_COLUMNS + ID_DIGITS + REQUEST_DIGITS
@@ -188,7 +209,7 @@ function openText({ open }: LogStats, { paint, isUtc, width }: TextStyle): strin
   const rows = oldest.map(({ requestId, agentId, command, tsUnixMs, isStarted, ageMs }) => [
     formatTime(tsUnixMs, isUtc),
     isNarrow ? requestId.slice(0, ID_DIGITS_NARROW) : requestId,
-    `${agentId.slice(0, digits)}…`,
+    agentText(names.of(agentId), agentId, digits),
     commandText(command),
     isStarted ? 'started' : 'never started',
     formatDuration(ageMs),
@@ -201,6 +222,11 @@ function openText({ open }: LogStats, { paint, isUtc, width }: TextStyle): strin
   return [
     `${fitted(formatTable(head, rows, paint, 5), width)}\n${paint('dim', wrapped(`${counts}${more}${lost}`, width))}`,
   ]
+}
+
+/** As many columns for a name as for the digits in its place. */
+function agentText(name: string | undefined, agentId: string, digits: number): string {
+  return name === undefined ? `${agentId.slice(0, digits)}…` : cutToWidth(visible(name), digits + 1)
 }
 
 /** Text in lines, broken between words. */

@@ -108,6 +108,8 @@ function fieldsOf(life: CommandLife) {
     ...{ stdoutBytes: exit?.stdoutBytes ?? null, stderrBytes: exit?.stderrBytes ?? null },
     truncated: exit?.truncated ?? null,
     reason: end?.event === 'denial' ? end.reason : null,
+    ...{ principal: asked?.context?.principal ?? null, context: asked?.context ?? null },
+    agentName: asked?.agentName ?? null,
     ...{ line, file },
   }
 }
@@ -116,7 +118,7 @@ const CSV_COLUMNS = [
   ...['tsUnixMs', 'requestId', 'agentId', 'machineId', 'argv', 'argvLeft', 'matchedAcl'],
   ...['stdinBytes', 'timeoutMs', 'startedMs', 'pid', 'warnings', 'end', 'endedMs', 'code'],
   ...['signal', 'timedOut', 'durationMs', 'stdoutBytes', 'stderrBytes', 'truncated', 'reason'],
-  ...['line', 'file'],
+  ...['principal', 'context', 'agentName', 'line', 'file'],
 ]
 
 function csv(life: CommandLife): string {

@@ -12,6 +12,7 @@ import {
   filterOf,
 } from '../shared/filter-options'
 import { DEFAULT_LOG } from '../shared/log-input'
+import { type Names, NO_NAMES, namesOption } from '../shared/names'
 import { FORMATS, type Format, RowOutput } from './output'
 import { CommandSource, EventSource, type RowSource } from './row-source'
 import { View, type ViewTask, writeOut } from './view'
@@ -31,6 +32,7 @@ interface ViewOptions extends FilterOptions {
   readonly log?: readonly string[]
   readonly wide?: true
   readonly utc?: true
+  readonly names?: Names
   readonly color: ColourChoice
 }
 
@@ -95,6 +97,7 @@ export function configure(command: Command): void {
     .option('--bom', 'begin CSV with a byte order mark, for Excel')
     .option('-w, --wide', "fold lines at the terminal's width instead of cutting them")
     .option('--utc', 'show times in UTC')
+    .addOption(namesOption())
     .addOption(colorOption())
     .addHelpText('after', EXAMPLES)
     .action(async (files: readonly string[], options: ViewOptions) => {
@@ -112,17 +115,19 @@ function eventNames(text: string): readonly EventName[] {
 }
 
 async function run(files: readonly string[], options: ViewOptions): Promise<number> {
-  const { since, until, event, open, follow, lines, reverse } = options
+  const { since, until, event, open, follow, lines, reverse, names = NO_NAMES } = options
   const filter = { ...filterOf(options), since, until, event }
   const task: ViewTask = { files, follow, lines, reverse, since, until }
-  if (!options.commands && !open) return show(new EventSource(filter), task, options)
+  if (!options.commands && !open) {
+    return show(new EventSource(filter, names), task, options)
+  }
   if (event !== undefined) throw usageError('--event chooses events; --commands puts them together')
   if (options.output === 'raw') throw usageError('-o raw prints lines; --commands has none')
   if (open && follow) throw usageError('--open waits for the end of the log; --follow has none')
   if (follow && lines !== undefined) {
     throw usageError('--follow with --commands shows those that end from now on; leave out --lines')
   }
-  const source = new CommandSource(filter, { isOpen: open === true, isOrdered: !follow })
+  const source = new CommandSource(filter, { isOpen: open === true, isOrdered: !follow, names })
   return show(source, task, options)
 }
 

@@ -1,6 +1,7 @@
 import type { AuditRecord } from '../../format/records'
 import { type CommandLife, CommandTable, matchesCommand } from '../shared/command-table'
 import { asksForRequest, type EventFilter, matches } from '../shared/filter'
+import type { Names } from '../shared/names'
 import { RequestMemory } from '../shared/request-memory'
 import { COMMAND_ROWS } from './command-rows'
 import { EVENT_ROWS, type EventRow } from './event-rows'
@@ -34,10 +35,11 @@ export interface RowSource<Row> {
 export class EventSource implements RowSource<EventRow> {
   readonly kind = EVENT_ROWS
   readonly #filter: EventFilter
-  readonly #memory = new RequestMemory()
+  readonly #memory: RequestMemory
 
-  constructor(filter: EventFilter) {
+  constructor(filter: EventFilter, names: Names) {
     this.#filter = filter
+    this.#memory = new RequestMemory({ names })
   }
 
   get needsAll(): boolean {
@@ -77,11 +79,15 @@ export class CommandSource implements RowSource<CommandLife> {
    */
   constructor(
     filter: EventFilter,
-    { isOpen, isOrdered }: { readonly isOpen: boolean; readonly isOrdered: boolean },
+    {
+      isOpen,
+      isOrdered,
+      names,
+    }: { readonly isOpen: boolean; readonly isOrdered: boolean; readonly names: Names },
   ) {
     this.#filter = filter
     this.#isOpen = isOpen
-    this.#table = new CommandTable({ grep: filter.grep, isOrdered })
+    this.#table = new CommandTable({ grep: filter.grep, isOrdered, names })
   }
 
   take({ record, text, file }: PlacedEvent): readonly CommandLife[] {

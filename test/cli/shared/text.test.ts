@@ -58,7 +58,7 @@ describe('text from strangers', () => {
       ...{ matchedAcl, stdinBytes: 1, timeoutMs: 2, ...place },
     }
     expect(csvRow(record, asker, { line: 1, file: '=log' })).toBe(
-      `1970-01-01T00:00:00.000Z,0,request,${REQUEST_ID},${AGENT_ID},${MACHINE_ID},"[""a,\\""b""]",'${matchedAcl},1,2,,,,,,,,,,,1,0,'=log,,`,
+      `1970-01-01T00:00:00.000Z,0,request,${REQUEST_ID},${AGENT_ID},${MACHINE_ID},"[""a,\\""b""]",'${matchedAcl},1,2,,,,,,,,,,,1,0,'=log,,,,,`,
     )
   })
 })
@@ -210,7 +210,7 @@ describe('RequestMemory', () => {
   const denied = (requestId: string, argv: readonly string[]) => ({ ...denial(argv), requestId })
 
   it('knows who asked for the latest requests, and forgets the others', () => {
-    const memory = new RequestMemory(2)
+    const memory = new RequestMemory({ max: 2 })
     const asked = (requestId: string) => memory.of(denied(requestId, ['ls']))
     const known = { ...parties, argv: ['ls'] }
     expect(memory.of(started('a'))).toBeUndefined()
@@ -243,7 +243,7 @@ describe('RequestMemory', () => {
   })
 
   it('holds no more characters than it may, whatever is asked for', () => {
-    const memory = new RequestMemory(10, 1_000)
+    const memory = new RequestMemory({ charactersMax: 1_000 })
     memory.of(denied('a', ['x'.repeat(400)]))
     memory.of(denied('b', ['x'.repeat(400)]))
     expect(memory.of(started('a'))).toBeUndefined()

@@ -101,6 +101,8 @@ describe('stats', () => {
       warnings: [{ name: 'duration_approaching_cap', count: 1 }],
       agents: { names: 2, errorMax: 0, top: [{ name: AGENT_ID, count: 5, denied: 2 }] },
       commands: { names: 5, errorMax: 0, top: [{ name: '/usr/bin/git', count: 2, denied: 1 }] },
+      principals: { names: 0, errorMax: 0, top: [] },
+      deniedPrincipals: { names: 0, errorMax: 0, top: [] },
       deniedAgents: { names: 1, errorMax: 0, top: [{ name: AGENT_ID, denied: 2 }] },
       deniedCommands: { names: 2, errorMax: 0, top: [{ name: '/usr/bin/git', denied: 1 }] },
       durationMs: {

@@ -142,9 +142,9 @@ describe('view', () => {
     )
     const csv = await of('-o', 'csv', '--request', '02')
     expect(csv.split('\n')).toEqual([
-      'time,tsUnixMs,event,requestId,agentId,machineId,argv,matchedAcl,stdinBytes,timeoutMs,pid,kind,bytes,code,signal,durationMs,stdoutBytes,stderrBytes,truncated,reason,line,offset,file,timedOut,argvLeft',
-      `2026-11-22T22:01:02.985Z,1795384862985,request,${idOf('02')},${OTHER_AGENT},${MACHINE_ID},"[""echo"",${hostile.replaceAll('"', '""')},""日本"",""""]",'=1+1,5,30000,,,,,,,,,,,5,${offsetOf(text, 5)},${log()},,`,
-      `2026-11-22T22:01:02.985Z,1795384862985,exit,${idOf('02')},${OTHER_AGENT},${MACHINE_ID},"[""echo"",${hostile.replaceAll('"', '""')},""日本"",""""]",,,,,,,,9,12,34,56,false,,6,${offsetOf(text, 6)},${log()},false,`,
+      'time,tsUnixMs,event,requestId,agentId,machineId,argv,matchedAcl,stdinBytes,timeoutMs,pid,kind,bytes,code,signal,durationMs,stdoutBytes,stderrBytes,truncated,reason,line,offset,file,timedOut,argvLeft,principal,context,agentName',
+      `2026-11-22T22:01:02.985Z,1795384862985,request,${idOf('02')},${OTHER_AGENT},${MACHINE_ID},"[""echo"",${hostile.replaceAll('"', '""')},""日本"",""""]",'=1+1,5,30000,,,,,,,,,,,5,${offsetOf(text, 5)},${log()},,,,,`,
+      `2026-11-22T22:01:02.985Z,1795384862985,exit,${idOf('02')},${OTHER_AGENT},${MACHINE_ID},"[""echo"",${hostile.replaceAll('"', '""')},""日本"",""""]",,,,,,,,9,12,34,56,false,,6,${offsetOf(text, 6)},${log()},false,,,,`,
       '',
     ])
   })
