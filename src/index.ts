@@ -50,6 +50,7 @@ export { type FollowOptions, followAudit } from './reader/follow-audit'
 export type { PathChange } from './reader/path-watch'
 export { type ReadOptions, readAudit } from './reader/read-audit'
 export type { AuditSource } from './reader/source'
+export { type RotateOptions, type RotateResult, rotateLog } from './rotation/rotate-log'
 export { DEFAULT_RUN_LIMITS, type RunLimits } from './runner/limits'
 export { type AuditedRun, runAudited } from './runner/run-audited'
 export {

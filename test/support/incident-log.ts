@@ -58,13 +58,30 @@ function planted(): IncidentCommand[] {
   const planned: Omit<IncidentCommand, 'id'>[] = [
     { ...curl, ms: at(13, 3_599), argv: ['curl', 'https://a.example'] },
     { ...curl, ms: at(14), argv: ['curl', '-s', 'https://b.example/x y'] },
-    { ...curl, ms: at(14, 1_800), argv: ['/usr/bin/curl', 'https://c.example'], end: { reason: 'argv_not_allowed' } },
-    { ...curl, ms: at(14, 3_000), agent: alice, principal: 'user:alice', argv: ['curl', '\u001b[2J'], end: { ...EXIT, code: 7 } },
+    {
+      ...curl,
+      ms: at(14, 1_800),
+      argv: ['/usr/bin/curl', 'https://c.example'],
+      end: { reason: 'argv_not_allowed' },
+    },
+    {
+      ...curl,
+      ms: at(14, 3_000),
+      agent: alice,
+      principal: 'user:alice',
+      argv: ['curl', '\u001b[2J'],
+      end: { ...EXIT, code: 7 },
+    },
     { ...curl, ms: at(15, 1), argv: ['curl', 'https://d.example'] },
     { ...job, ms: at(3), argv: ['make', 'all'], end: undefined },
     { ...job, ms: at(20), argv: ['tail', '-f', '/var/log/x'], end: undefined },
     { ...job, ms: at(4), argv: ['pg_dump', 'orders'], end: { ...EXIT, durationMs: 60_001 } },
-    { ...job, ms: at(5), argv: ['sleep', '600'], end: { code: null, signal: 15, durationMs: 300_004 } },
+    {
+      ...job,
+      ms: at(5),
+      argv: ['sleep', '600'],
+      end: { code: null, signal: 15, durationMs: 300_004 },
+    },
     { ...job, ms: at(6), argv: ['sleep', '60'], end: { ...EXIT, durationMs: 60_000 } },
     { ...job, ms: at(7), argv: ['npm', 'test'], end: { ...EXIT, code: 1 } },
   ]
@@ -75,12 +92,18 @@ function everyday(random: Random): IncidentCommand[] {
   const agents = Array.from({ length: 40 }, (_, n) => agentOf(`ci-${n}`))
   return Array.from({ length: COMMANDS }, (_, n) => {
     const agent = agents[random.below(agents.length)] ?? ''
-    const argv = random.pick([['ls', '-la'], ['git', 'status'], ['node', 'build.js', `${n}`]])
+    const argv = random.pick([
+      ['ls', '-la'],
+      ['git', 'status'],
+      ['node', 'build.js', `${n}`],
+    ])
     const ms = START_MS + n * STEP_MS
     const durationMs = random.below(20_000)
     // The second agent is denied most, though it asks no more than the others.
     const isDenied = random.chance(agent === agents[1] ? 0.2 : 0.01)
-    const end = isDenied ? { reason: 'argv_not_allowed' } : { ...EXIT, code: random.below(20) === 0 ? 1 : 0, durationMs }
+    const end = isDenied
+      ? { reason: 'argv_not_allowed' }
+      : { ...EXIT, code: random.below(20) === 0 ? 1 : 0, durationMs }
     return { id: idOf(1_000 + n), ms, agent, argv, timeoutMs: 300_000, end }
   })
 }
@@ -116,7 +139,7 @@ const FOREIGN = ['{"level":30,"msg":"not ours"}', 'plain text', '[1,2,3]', '"a s
 /** Writes `exec.log.2.gz`, `exec.log.1` and `exec.log` into the folder. */
 export function writeIncidentLog(folder: string): IncidentLog {
   const commands = [...planted(), ...everyday(new Random(1))].sort((a, b) => a.ms - b.ms)
-  const [missing, changed] = [idOf(1_500), commandAfter(commands, at(9))]
+  const [missing, changed] = [commandAfter(commands, at(2)), commandAfter(commands, at(9))]
   const events = commands.flatMap(linesOf).sort((a, b) => a.ms - b.ms)
   const texts: string[] = []
   let torn = 0
@@ -143,7 +166,15 @@ export function writeIncidentLog(folder: string): IncidentLog {
     command.id === changed ? { ...command, end: undefined } : command,
   )
   const whole = known.filter(({ id }) => id !== missing)
-  return { commands: whole, lines: texts.length, foreign: foreignLines, torn, repeated, missing, changed }
+  return {
+    commands: whole,
+    lines: texts.length,
+    foreign: foreignLines,
+    torn,
+    repeated,
+    missing,
+    changed,
+  }
 }
 
 /** The first command from this time on that ends well. */

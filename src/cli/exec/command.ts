@@ -10,6 +10,7 @@ import { type AuditedRun, runWith } from '../../runner/run-audited'
 import type { RunNotes } from '../../runner/run-notes'
 import { scrubbedEnvironment } from '../../runner/run-options'
 import { painter } from '../../toolkit/text/colour'
+import { parseDuration } from '../../toolkit/text/time'
 import { ExecAudit } from '../../writer/exec-audit'
 import { AuditError } from '../../writer/failure/audit-error'
 import { ExecDiagnostics } from '../../writer/failure/diagnostics'
@@ -66,7 +67,7 @@ the run: SIGKILL follows 5 s later.
 
 Examples:
   $ x0x-exec-audit exec --log /var/log/gateway/exec.log -- systemctl restart nginx
-  $ x0x-exec-audit exec --policy /etc/x0x/exec-acl.toml --timeout 30000 -- pg_dump orders > orders.sql
+  $ x0x-exec-audit exec --policy /etc/x0x/exec-acl.toml --timeout 30s -- pg_dump orders > orders.sql
   $ x0x-exec-audit exec --log exec.log --no-stdin --json summary.json -- make deploy
   $ x0x-exec-audit exec --log exec.log -- psql orders < migration.sql
 
@@ -102,9 +103,9 @@ export function configure(command: Command): void {
     )
     .addOption(
       new Option(
-        '--timeout <ms>',
-        "send SIGTERM after this time and SIGKILL 5 s later (default: the policy's cap, or never)",
-      ).argParser(millis),
+        '--timeout <time>',
+        "send SIGTERM after this time (30s, 1500ms) and SIGKILL 5 s later (default: the policy's cap, or never)",
+      ).argParser(timeLimit),
     )
     .option('--no-stdin', 'give the command no standard input')
     .option('--clean-env', 'give it only PATH, HOME, LANG and LC_ALL, as x0x does')
@@ -134,10 +135,16 @@ function fileName(text: string): string {
   throw new InvalidArgumentError('Expected the path of a file (./ before one that begins with -).')
 }
 
-function millis(text: string): number {
-  const value = Number(text)
-  if (Number.isSafeInteger(value) && value >= 1 && value <= I32_MAX) return value
-  throw new InvalidArgumentError(`Expected a whole number from 1 to ${I32_MAX}.`)
+function timeLimit(text: string): number {
+  const ms = parseDuration(text)
+  if (ms !== undefined && ms >= 1 && ms <= I32_MAX) return ms
+  if (/^\d+$/.test(text.trim())) {
+    const number = text.trim()
+    throw new InvalidArgumentError(
+      `Expected a unit: ${number}ms is ${number} milliseconds, ${number}s is ${number} seconds.`,
+    )
+  }
+  throw new InvalidArgumentError('Expected a time such as 30s, 1500ms or 5min, from 1ms to 24d.')
 }
 
 async function run(argv: readonly string[], options: ExecOptions): Promise<number> {
@@ -352,7 +359,7 @@ function checkTaken(
     ],
     [
       'timeout_too_large',
-      `--timeout ${timeout} is longer than ${maxDurationMs} ms; ${whose('max_duration_secs')}`,
+      `--timeout ${timeout}ms is longer than ${maxDurationMs} ms; ${whose('max_duration_secs')}`,
     ],
   ])
   throw ownError(`not run: ${denialReason}: ${why.get(denialReason) ?? messageOf(error)}`)

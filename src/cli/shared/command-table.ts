@@ -22,19 +22,20 @@ export interface CommandLife {
   readonly line: number
   asked: AskedCommand | undefined
   startedMs: number | null
-  readonly warnings: Set<WarningKind>
+  warnings: readonly WarningKind[]
   end: ExitRecord | Omit<DenialRecord, 'argv'> | undefined
   /** Whether one of its lines has what is sought. */
   isFound: boolean
   /** Why no end is waited for any more: its id was used again, or too many others were open. */
   isGivenUp: boolean
   /** If events are kept: the first ones, their argv cut as in `asked`. */
-  readonly events: AuditRecord[]
+  readonly events: AuditRecord[] | undefined
 }
 
 /** Where an event stands. */
 type Place = Pick<CommandLife, 'file' | 'line'>
 
+const NO_WARNINGS: readonly WarningKind[] = []
 const COMMANDS_MAX = 65_536
 /** Characters of the arguments of one command, and of all that are remembered. */
 const ARGV_CHARACTERS_MAX = 4_096
@@ -114,9 +115,17 @@ export class CommandTable {
 
   #begin({ requestId, tsUnixMs }: AuditRecord, { file, line }: Place): CommandLife {
     const life: CommandLife = {
-      ...{ requestId, tsUnixMs, file, line, asked: undefined, startedMs: null },
-      ...{ warnings: new Set<WarningKind>(), end: undefined, events: [] },
-      ...{ isFound: false, isGivenUp: false },
+      requestId,
+      tsUnixMs,
+      file,
+      line,
+      asked: undefined,
+      startedMs: null,
+      warnings: NO_WARNINGS,
+      end: undefined,
+      isFound: false,
+      isGivenUp: false,
+      events: this.#keepsEvents ? [] : undefined,
     }
     this.#open.set(requestId, life)
     if (this.#isOrdered) this.#queue.add(life)
@@ -128,9 +137,10 @@ export class CommandTable {
     life.asked = withEvent(before, record, this.#names, ARGV_CHARACTERS_MAX)
     if (life.asked !== before) this.#characters += sizeOf(life.asked) - sizeOf(before)
     if (record.event === 'started') life.startedMs = record.tsUnixMs
-    else if (record.event === 'warning') life.warnings.add(record.kind)
-    else if (record.event === 'exit' || record.event === 'denial') life.end = withoutText(record)
-    if (this.#keepsEvents && life.events.length < EVENTS_MAX) {
+    else if (record.event === 'warning') {
+      if (!life.warnings.includes(record.kind)) life.warnings = [...life.warnings, record.kind]
+    } else if (record.event === 'exit' || record.event === 'denial') life.end = withoutText(record)
+    if (life.events !== undefined && life.events.length < EVENTS_MAX) {
       life.events.push(withBoundedArgv(record, life.asked))
     }
   }

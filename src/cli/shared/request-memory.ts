@@ -91,26 +91,37 @@ export function withEvent(
   if (record.event === 'started' && before !== undefined) return { ...before, pid: record.pid }
   if (record.event !== 'request' && record.event !== 'denial') return before
   const { agentId, machineId, context } = record
-  const asked = {
-    ...{ agentId, machineId, context, ...boundedArgv(record.argv, argvCharactersMax) },
-    ...{ principalName: names.of(context?.principal), agentName: names.of(agentId) },
-  }
+  const { argv, argvLeft } = boundedArgv(record.argv, argvCharactersMax)
   // A spawn that failed had a request before.
-  if (record.event === 'denial') return { ...before, ...asked }
-  const { matchedAcl, timeoutMs, stdinBytes } = record
-  return { ...asked, matchedAcl: copied(matchedAcl), timeoutMs, stdinBytes }
+  const rule = record.event === 'request' ? record : before
+  return {
+    agentId,
+    machineId,
+    argv,
+    argvLeft,
+    context,
+    principalName: names.of(context?.principal),
+    agentName: names.of(agentId),
+    matchedAcl: copied(rule?.matchedAcl),
+    timeoutMs: rule?.timeoutMs,
+    stdinBytes: rule?.stdinBytes,
+    pid: record.event === 'request' ? undefined : before?.pid,
+  }
 }
 
 /** A rule's name may be as long as a line. */
-function copied(rule: string | null): string | null {
-  return rule === null ? null : Buffer.from(rule.slice(0, ARGV_CHARACTERS_MAX)).toString()
+function copied(rule: string | null | undefined): string | null | undefined {
+  return typeof rule !== 'string'
+    ? rule
+    : Buffer.from(rule.slice(0, ARGV_CHARACTERS_MAX)).toString()
 }
 
 /** The memory that it takes, in characters. */
-export function sizeOfAsked({ argv, matchedAcl, context = {} }: AskedCommand): number {
-  const texts = [...argv, ...Object.entries(context).flat()]
-  const characters = texts.reduce((sum, { length }) => sum + length + ARGUMENT_CHARACTERS, 0)
-  return REST_CHARACTERS + characters + (matchedAcl?.length ?? 0)
+export function sizeOfAsked({ argv, matchedAcl, context }: AskedCommand): number {
+  let characters = REST_CHARACTERS + (matchedAcl?.length ?? 0)
+  for (const argument of argv) characters += argument.length + ARGUMENT_CHARACTERS
+  for (const key in context) characters += key.length + (context[key]?.length ?? 0)
+  return characters
 }
 
 /** As much of an argv as is remembered. */

@@ -211,7 +211,7 @@ class MatchingCounter implements EventCounter {
     for (const life of commands) {
       if (this.#isOpen && life.end !== undefined) continue
       if (!matchesCommand(life, this.#filter)) continue
-      for (const event of life.events) this.#collector.take(event)
+      for (const event of life.events ?? []) this.#collector.take(event)
     }
   }
 }

@@ -101,7 +101,7 @@ function fieldsOf(life: CommandLife) {
     ...{ machineId: asked?.machineId ?? null, argv: asked?.argv ?? null },
     ...{ argvLeft: asked?.argvLeft ?? 0, matchedAcl: asked?.matchedAcl ?? null },
     ...{ stdinBytes: asked?.stdinBytes ?? null, timeoutMs: asked?.timeoutMs ?? null },
-    ...{ startedMs, pid: asked?.pid ?? null, warnings: [...warnings] },
+    ...{ startedMs, pid: asked?.pid ?? null, warnings },
     end: end === undefined ? 'open' : end.event === 'exit' ? 'exit' : 'denial',
     ...{ endedMs: end?.tsUnixMs ?? null, code: exit?.code ?? null, signal: exit?.signal ?? null },
     ...{ timedOut: isTimedOut(life), durationMs: exit?.durationMs ?? null },
@@ -122,7 +122,7 @@ const CSV_COLUMNS = [
 ]
 
 function csv(life: CommandLife): string {
-  const fields = { ...fieldsOf(life), warnings: [...life.warnings].join(' ') }
+  const fields = { ...fieldsOf(life), warnings: life.warnings.join(' ') }
   const values = new Map<string, unknown>(Object.entries({ ...fields, file: fileName(life.file) }))
   const cells = CSV_COLUMNS.map((column) => csvCell(values.get(column)))
   return [isoTime(life.tsUnixMs), ...cells].join(',')
