@@ -1,7 +1,7 @@
 import { findingText } from '../../src/cli/doctor/command'
 import { eventLine } from '../../src/cli/shared/event-text'
+import type { VerifyReport } from '../../src/cli/shared/verification/verify'
 import { reportText } from '../../src/cli/verify/command'
-import type { VerifyReport } from '../../src/cli/verify/verify'
 import type { AuditRecord } from '../../src/format/records'
 import { painter } from '../../src/toolkit/text/colour'
 import { textWidth, wrapText } from '../../src/toolkit/text/width'

@@ -15,7 +15,7 @@ import {
 } from '../shared/arguments'
 import { ByteProgress } from '../shared/byte-progress'
 import { type CommandLife, CommandTable, matchesCommand } from '../shared/command-table'
-import { EXIT_PASS } from '../shared/errors'
+import { EXIT_PASS, usageError } from '../shared/errors'
 import { EventRepeats } from '../shared/event-repeats'
 import type { CommandFilter } from '../shared/filter'
 import {
@@ -29,9 +29,13 @@ import { formatJson } from '../shared/json'
 import { type InputFile, inputFiles, totalBytes } from '../shared/log-files'
 import { DEFAULT_LOG } from '../shared/log-input'
 import { type Names, NO_NAMES, namesOption } from '../shared/names'
+import { OutputFile } from '../shared/output-file'
 import { ProblemCount } from '../shared/problem-count'
 import { SearchedSpan } from '../shared/searched-span'
-import { LogStatsCollector } from './log-stats'
+import { type VerifyReport, verify } from '../shared/verification/verify'
+import { type LogStats, LogStatsCollector } from './log-stats'
+import { pageHtml } from './page'
+import { PageCollector } from './page-collector'
 import { statsText } from './stats-text'
 import { PERIODS, type Period } from './timeline'
 
@@ -45,6 +49,7 @@ interface StatsOptions extends FilterOptions {
   readonly top: number
   readonly utc?: true
   readonly json?: true
+  readonly html?: string
   readonly log?: readonly string[]
 }
 
@@ -56,6 +61,7 @@ Examples:
   $ x0x-exec-audit stats /var/log/gateway/exec.log
   $ x0x-exec-audit stats --since yesterday --by hour exec.log.1 exec.log
   $ x0x-exec-audit stats --agent a1b2 --failed exec.log
+  $ x0x-exec-audit stats --html today.html --since today exec.log*
   $ x0x-exec-audit stats --top 50 --json exec.log.2.gz exec.log.1 exec.log | jq .commands
 
 FILE is a log, or one that gzip has compressed, or - for standard input; several are one log. Those of
@@ -95,6 +101,10 @@ export function configure(command: Command): void {
     .addOption(namesOption())
     .addOption(colorOption())
     .option('--json', 'print the figures as JSON and nothing else')
+    .option(
+      '--html <file>',
+      'write a page to look at, which needs no network; verifies the log, too',
+    )
     .addHelpText('after', EXAMPLES)
     .action(async (files: readonly string[], options: StatsOptions) => {
       process.exitCode = await run(logsInOrder(files, options.log), options)
@@ -102,13 +112,21 @@ export function configure(command: Command): void {
 }
 
 async function run(logs: readonly string[], options: StatsOptions): Promise<number> {
-  const { since, until, by, top, utc: isUtc = false, json, open, color, names = NO_NAMES } = options
+  const { since, until, by, top, utc: isUtc = false, json, open, html, names = NO_NAMES } = options
   checkSpan(since, until)
   const files = inputFiles(logs)
+  const fileNames = files.map(({ name }) => name)
+  const output = html === undefined ? undefined : outputFor(html, fileNames)
   const collector = new LogStatsCollector({ since, until, by, top, isUtc })
   const problems = new ProblemCount()
   const searched = new SearchedSpan(isUtc)
-  const counter = counterFor(collector, filterOf(options), open === true)
+  const collected = output === undefined ? undefined : new PageCollector({ since, until, isUtc })
+  const counter = counterFor(collector, {
+    filter: filterOf(options),
+    isOpen: open === true,
+    names,
+    collected,
+  })
   const onEntry = ({ record, text, problem }: LineEntry, file: string) => {
     if (record === undefined) return problems.add(file, problem)
     searched.add(record)
@@ -117,25 +135,43 @@ async function run(logs: readonly string[], options: StatsOptions): Promise<numb
   const bytes = await readAll(files, onEntry)
   counter.end()
   const stats = collector.stats()
-  const badLines = problems.count
   const { repeated: repeatedLines } = counter
-  process.stdout.write(
-    json
-      ? formatJson('stats', { files: files.length, bytes, badLines, repeatedLines, ...stats })
-      : statsText(stats, {
-          paint: painter(process.stdout, process.env, color),
-          isUtc,
-          by,
-          names,
-          width: terminalWidth(process.stdout),
-        }),
-  )
+  if (output !== undefined && collected !== undefined) {
+    const verification = await verified(logs)
+    const page = { files: fileNames, stats, verification, isUtc, names, ...collected.page() }
+    output.write(pageHtml(page))
+  }
+  const read = { files: files.length, bytes, badLines: problems.count, repeatedLines }
+  if (json) process.stdout.write(formatJson('stats', { ...read, ...stats }))
+  else if (output === undefined) process.stdout.write(reportText(stats, options))
   problems.tell()
   if (repeatedLines > 0) tell(`${repeatedLines} repeated lines are left out`)
-  if (stats.firstMs === null) {
-    tell(`nothing found; searched ${searched.text(files.map(({ name }) => name))}`)
-  }
+  if (stats.firstMs === null) tell(`nothing found; searched ${searched.text(fileNames)}`)
   return EXIT_PASS
+}
+
+function reportText(stats: LogStats, { by, utc, names = NO_NAMES, color }: StatsOptions): string {
+  const paint = painter(process.stdout, process.env, color)
+  return statsText(stats, {
+    paint,
+    isUtc: utc === true,
+    by,
+    names,
+    width: terminalWidth(process.stdout),
+  })
+}
+
+/** The page must not take the place of a log. */
+function outputFor(html: string, logs: readonly string[]): OutputFile {
+  const used = logs.map((path) => ({ what: 'the log', path }))
+  return new OutputFile('--html', html, { used, fail: usageError })
+}
+
+/** The verdict on the files; undefined if one of them can be read only once. */
+async function verified(logs: readonly string[]): Promise<VerifyReport | undefined> {
+  const files = inputFiles(logs)
+  if (files.some(({ size }) => size === undefined)) return undefined
+  return verify(files, { maxProblems: 0 })
 }
 
 function tell(text: string): void {
@@ -150,13 +186,18 @@ interface EventCounter {
   readonly repeated: number
 }
 
-function counterFor(
-  collector: LogStatsCollector,
-  filter: CommandFilter,
-  isOpen: boolean,
-): EventCounter {
-  return isOpen || hasFilter(filter)
-    ? new MatchingCounter(collector, filter, isOpen)
+interface Matching {
+  readonly filter: CommandFilter
+  readonly isOpen: boolean
+  readonly names: Names
+  /** Takes the commands that match, for a page. */
+  readonly collected: PageCollector | undefined
+}
+
+function counterFor(collector: LogStatsCollector, matching: Matching): EventCounter {
+  const { filter, isOpen, collected } = matching
+  return isOpen || hasFilter(filter) || collected !== undefined
+    ? new MatchingCounter(collector, matching)
     : new WholeCounter(collector)
 }
 
@@ -183,15 +224,14 @@ class WholeCounter implements EventCounter {
 /** Counts the events of the commands that match. */
 class MatchingCounter implements EventCounter {
   readonly #collector: LogStatsCollector
-  readonly #filter: CommandFilter
-  readonly #isOpen: boolean
+  readonly #matching: Matching
   readonly #table: CommandTable
 
-  constructor(collector: LogStatsCollector, filter: CommandFilter, isOpen: boolean) {
+  constructor(collector: LogStatsCollector, matching: Matching) {
+    const { filter, names } = matching
     this.#collector = collector
-    this.#filter = filter
-    this.#isOpen = isOpen
-    this.#table = new CommandTable({ grep: filter.grep, keepsEvents: true })
+    this.#matching = matching
+    this.#table = new CommandTable({ grep: filter.grep, keepsEvents: true, names })
   }
 
   get repeated(): number {
@@ -208,10 +248,12 @@ class MatchingCounter implements EventCounter {
   }
 
   #count(commands: readonly CommandLife[]): void {
+    const { isOpen, filter, collected } = this.#matching
     for (const life of commands) {
-      if (this.#isOpen && life.end !== undefined) continue
-      if (!matchesCommand(life, this.#filter)) continue
+      if (isOpen && life.end !== undefined) continue
+      if (!matchesCommand(life, filter)) continue
       for (const event of life.events ?? []) this.#collector.take(event)
+      collected?.take(life)
     }
   }
 }

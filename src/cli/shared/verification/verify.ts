@@ -1,8 +1,8 @@
-import type { AuditProblem, AuditRecord, ProblemKind } from '../../format/records'
-import type { LineEntry } from '../../reader/line-splitter'
-import { readBatches } from '../../reader/read-audit'
-import type { AuditSource } from '../../reader/source'
-import { RecentLines } from '../shared/recent-lines'
+import type { AuditProblem, AuditRecord, ProblemKind } from '../../../format/records'
+import type { LineEntry } from '../../../reader/line-splitter'
+import { readBatches } from '../../../reader/read-audit'
+import type { AuditSource } from '../../../reader/source'
+import { RecentLines } from '../recent-lines'
 import { OrderCheck } from './order'
 import { ENDED, RequestTable } from './request-table'
 
