@@ -44,20 +44,17 @@ export class Browser {
 
   /** Opens a page of its own size. */
   async open(url: string, width: number, height: number): Promise<void> {
+    this.#session = undefined
     const { targetId } = await this.send('Target.createTarget', { url: 'about:blank' })
     const attached = await this.send('Target.attachToTarget', { targetId, flatten: true })
     this.#session = String(attached.sessionId)
     for (const domain of ['Page', 'Runtime', 'Log']) await this.send(`${domain}.enable`)
-    await this.resize(width, height)
+    const metrics = { width, height, deviceScaleFactor: 1, mobile: false }
+    await this.send('Emulation.setDeviceMetricsOverride', metrics)
     await this.send('Page.navigate', { url })
     await this.evaluate(
       `new Promise((done) => document.readyState === 'complete' ? done() : addEventListener('load', done))`,
     )
-  }
-
-  async resize(width: number, height: number): Promise<void> {
-    const metrics = { width, height, deviceScaleFactor: 1, mobile: false }
-    await this.send('Emulation.setDeviceMetricsOverride', metrics)
   }
 
   async scheme(value: 'dark' | 'light'): Promise<void> {

@@ -1,6 +1,6 @@
 import type { CommandLife } from '../shared/command-table'
 import { PAGE_COMMANDS_MAX, type PageInput } from './page'
-import { PERIODS, type Period, Timeline } from './timeline'
+import { PERIOD_MS, PERIODS, type Period, Timeline } from './timeline'
 
 /** As many bars as a page has room for. */
 const BARS_MAX = 400
@@ -40,12 +40,10 @@ export class PageCollector {
   }
 
   page(): Pick<PageInput, 'period' | 'buckets' | 'commands' | 'commandCount'> {
-    const all = this.#timelines.map(([period, timeline]) => ({
-      period,
-      buckets: timeline.buckets(),
-    }))
-    const fitting = all.find(({ buckets }) => buckets.length <= BARS_MAX) ?? all.at(-1)
-    const { period = 'day', buckets = [] } = fitting ?? {}
+    const all = this.#timelines.map(([period, timeline]) => {
+      return { period, buckets: timeline.buckets() }
+    })
+    const { period = 'day', buckets = [] } = all.find(isFitting) ?? all.at(-1) ?? {}
     return { period, buckets, commands: this.#lastOnes(), commandCount: this.#count }
   }
 
@@ -56,4 +54,11 @@ export class PageCollector {
   #isAsked(ms: number): boolean {
     return ms >= this.#sinceMs && ms <= this.#untilMs
   }
+}
+
+/** Whether a page has room for a bar per period. */
+function isFitting({ period, buckets }: Pick<PageInput, 'period' | 'buckets'>): boolean {
+  const [first, last] = [buckets[0], buckets.at(-1)]
+  if (first === undefined || last === undefined) return true
+  return (last.startMs - first.startMs) / PERIOD_MS[period] < BARS_MAX
 }

@@ -34,23 +34,25 @@ function head() {
   main.append(element('div', { class: 'tiles' }, ...tiles))
 }
 
-const SERIES = [['requests', 'commands', 'ask'], ['denials', 'denials', 'deny'], ['failures', 'failures', 'fail']]
+const SERIES = [['requests', 'requests', 'ask'], ['denials', 'denials', 'deny'], ['failures', 'failures', 'fail']]
 
 function timeline() {
-  const { buckets, period } = data.timeline
+  const { buckets, period, lengthMs } = data.timeline
   if (buckets.length === 0) return
   const keys = SERIES.map(([, name, style]) => element('span', { class: 'key' }, element('i', { class: style }), name))
   main.append(element('h2', {}, 'Per ' + period), element('p', {}, ...keys))
-  const [width, height, left, bottom] = [1000, 64, 60, 16]
-  const step = (width - left) / buckets.length
+  const [width, height, left, bottom] = [Math.max(300, main.clientWidth), 64, 50, 16]
+  const firstMs = buckets[0].startMs
+  const scale = (width - left) / (buckets.at(-1).startMs + lengthMs - firstMs)
+  const step = lengthMs * scale
   for (const [field, name, style] of SERIES) {
     const max = Math.max(1, ...buckets.map((bucket) => bucket[field]))
     const label = name + ' per ' + period + ', at most ' + count(max)
     const chart = shape('svg', { viewBox: [0, 0, width, height + bottom].join(' '), role: 'img', 'aria-label': label })
-    for (const [i, bucket] of buckets.entries()) {
+    for (const bucket of buckets) {
       if (bucket[field] === 0) continue
       const high = Math.max(1, (bucket[field] / max) * (height - 12))
-      const bar = shape('rect', { class: style, x: left + i * step, y: height - high, width: Math.max(0.8, step * 0.85), height: high })
+      const bar = shape('rect', { class: style, x: left + (bucket.startMs - firstMs) * scale, y: height - high, width: Math.max(0.8, step * 0.85), height: high })
       bar.append(shape('title', {}, bucket.label + ': ' + count(bucket[field]) + ' ' + name))
       chart.append(bar)
     }

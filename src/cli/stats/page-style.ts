@@ -21,7 +21,7 @@ table { border-collapse: collapse; width: 100%; font-size: 0.87rem }
 th, td { padding: 0.2rem 0.5rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
 td.number, th.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
 td.argv { font-family: ui-monospace, monospace; overflow-wrap: anywhere; min-width: 14rem }
-td.name { overflow-wrap: anywhere }
+td.name { overflow-wrap: anywhere; min-width: 7rem }
 td.time, td.end { white-space: nowrap }
 th button { all: unset; cursor: pointer; font-weight: 600 }
 th button:focus-visible, input:focus-visible, button:focus-visible { outline: 2px solid var(--ask); outline-offset: 2px }

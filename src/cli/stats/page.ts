@@ -10,7 +10,7 @@ import type { VerifyReport } from '../shared/verification/verify'
 import type { DeniedList, LogStats, TopList } from './log-stats'
 import { PAGE_SCRIPT } from './page-script'
 import { PAGE_STYLE } from './page-style'
-import type { Bucket, Period } from './timeline'
+import { type Bucket, PERIOD_MS, type Period } from './timeline'
 
 /** What the page shows. */
 export interface PageInput {
@@ -85,7 +85,11 @@ function dataOf(input: PageInput): object {
     span: spanOf(stats, isUtc),
     verdict: verdictOf(input.verification),
     tiles: tilesOf(stats),
-    timeline: { period, buckets: buckets.map((one) => ({ ...one, label: labelOf(one.startMs) })) },
+    timeline: {
+      period,
+      lengthMs: PERIOD_MS[period],
+      buckets: buckets.map((one) => ({ ...one, label: labelOf(one.startMs) })),
+    },
     durations: stats.durationMs.histogram.map(({ upTo, count }) => ({
       name: upTo === Number.MAX_SAFE_INTEGER ? 'longer' : formatDuration(upTo),
       count,

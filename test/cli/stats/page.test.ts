@@ -71,7 +71,8 @@ describe('the page of stats', () => {
     async () => {
       const browser = new Browser()
       try {
-        await browser.open(pathToFileURL(await page()).href, 1_200, 900)
+        const url = pathToFileURL(await page()).href
+        await browser.open(url, 1_200, 900)
         const text = (selector: string) =>
           browser.evaluate(`document.querySelector(${JSON.stringify(selector)}).textContent`)
         const cells = (column: number) =>
@@ -102,7 +103,7 @@ describe('the page of stats', () => {
         const overflow = `document.documentElement.scrollWidth - document.documentElement.clientWidth`
         for (const width of [1_200, 420]) {
           for (const scheme of ['light', 'dark'] as const) {
-            await browser.resize(width, 900)
+            await browser.open(url, width, 900)
             await browser.scheme(scheme)
             expect(await browser.evaluate(overflow)).toBe(0)
             const shots = process.env.SCREENSHOTS
