@@ -22,6 +22,7 @@ export {
   type WarningEvent,
   type WarningKind,
 } from './format/events'
+export { idOf } from './format/id-of'
 export {
   type AuditProblem,
   AuditReadError,

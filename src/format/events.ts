@@ -39,8 +39,8 @@ export const DENIAL_REASONS = Object.freeze([
 export type DenialReason = (typeof DENIAL_REASONS)[number]
 
 /**
- * An id: its bytes, or their hexadecimal digits in either case. A request id has 16 bytes, an agent
- * or machine id 32; any other length is a RangeError.
+ * An id: its bytes, or their hexadecimal digits in either case. A request id has 16 bytes, and may be a UUID with
+ * its dashes or a W3C trace id; an agent or machine id has 32, see {@link idOf}. Any other length is a RangeError.
  */
 export type IdInput = Uint8Array | string
 

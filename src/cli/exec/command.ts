@@ -3,6 +3,7 @@ import { isAbsolute } from 'node:path'
 import { type Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { codeOf } from '../../base/describe'
 import { I32_MAX } from '../../base/integers'
+import { idOf } from '../../format/id-of'
 import { type LoadedExecPolicy, loadExecPolicy } from '../../policy-file/load-exec-policy'
 import { passed } from '../../runner/disk-wait'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../../runner/limits'
@@ -26,7 +27,7 @@ import { SignalRelay } from './signal-relay'
 interface ExecOptions {
   readonly log?: string
   readonly policy?: string
-  readonly agent: string
+  readonly agent?: string
   readonly machine: string
   readonly timeout?: number
   readonly stdin: boolean
@@ -97,9 +98,17 @@ export function configure(command: Command): void {
         "x0x's policy file, for the log and the caps (default: x0x's own)",
       ).argParser(fileName),
     )
-    .addOption(idOption('--agent <hex>', 'the agent that asks, as 64 hexadecimal digits'))
     .addOption(
-      idOption('--machine <hex>', 'the machine that it asks from, as 64 hexadecimal digits'),
+      idOption(
+        '--agent <hex>',
+        'the agent that asks, as 64 hexadecimal digits (default: idOf of uid:N, whoever asks)',
+      ),
+    )
+    .addOption(
+      idOption(
+        '--machine <hex>',
+        'the machine that it asks from, as 64 hexadecimal digits',
+      ).default(NOBODY, 'zeros'),
     )
     .addOption(
       new Option(
@@ -122,12 +131,18 @@ export function configure(command: Command): void {
 }
 
 function idOption(flags: string, description: string): Option {
-  return new Option(flags, description)
-    .argParser((text) => {
-      if (/^[0-9a-f]{64}$/i.test(text)) return text
-      throw new InvalidArgumentError('Expected 64 hexadecimal digits.')
-    })
-    .default(NOBODY, 'zeros')
+  return new Option(flags, description).argParser((text) => {
+    if (/^[0-9a-f]{64}$/i.test(text)) return text
+    throw new InvalidArgumentError('Expected 64 hexadecimal digits.')
+  })
+}
+
+/** The user who asks, as a principal: under sudo the one who has called it. */
+export function ownPrincipal(env: NodeJS.ProcessEnv, uid: number): string {
+  const { SUDO_UID } = env
+  // Anyone may set it, but only for root does it say who is asking.
+  const isBySudo = uid === 0 && SUDO_UID !== undefined && /^\d{1,10}$/.test(SUDO_UID)
+  return `uid:${isBySudo ? SUDO_UID : uid}`
 }
 
 function fileName(text: string): string {
@@ -307,7 +322,7 @@ async function runThrough(
   relay.runBegins()
   const asked = {
     argv,
-    agentId: agent,
+    agentId: agent ?? idOf(ownPrincipal(process.env, process.getuid?.() ?? 0)),
     machineId: machine,
     stdin: input,
     timeoutMs: timeout,

@@ -34,7 +34,14 @@ import {
 } from '../ring/record-header'
 import { contextStrings } from './context-strings'
 import { cutToSize, LINE_SAFE_BYTES, UTF8_BYTES_PER_UNIT, unitsOf } from './cut-argv'
-import { fieldsOf } from './own-fields'
+import {
+  DENIAL_FIELDS,
+  EXIT_FIELDS,
+  fieldsOf,
+  REQUEST_FIELDS,
+  STARTED_FIELDS,
+  WARNING_FIELDS,
+} from './own-fields'
 import {
   AGENT_ID_OFFSET,
   ALL_IDS_BYTES,
@@ -243,12 +250,11 @@ export class EventEncoder {
       this.#fixedBytes = RECORD_HEADER_BYTES
       return
     }
-    const event = fieldsOf(input)
-    if (name === 'request') this.#prepareRequest(event)
-    else if (name === 'started') this.#prepareStarted(event)
-    else if (name === 'warning') this.#prepareWarning(event)
-    else if (name === 'exit') this.#prepareExit(event)
-    else this.#prepareDenial(event)
+    if (name === 'request') this.#prepareRequest(fieldsOf(REQUEST_FIELDS, input))
+    else if (name === 'started') this.#prepareStarted(fieldsOf(STARTED_FIELDS, input))
+    else if (name === 'warning') this.#prepareWarning(fieldsOf(WARNING_FIELDS, input))
+    else if (name === 'exit') this.#prepareExit(fieldsOf(EXIT_FIELDS, input))
+    else this.#prepareDenial(fieldsOf(DENIAL_FIELDS, input))
   }
 
   #prepareRequest(event: Record<string, unknown>): void {
@@ -323,7 +329,7 @@ export class EventEncoder {
   #putStrings(event: Record<string, unknown>, matchedAcl: string | null): void {
     this.#field = 'context'
     const context = contextStrings(event.context, this.#noteField)
-    this.#contextEntries = context.length / 2
+    this.#contextEntries = context.length >> 1
     this.#field = 'argv'
     this.#flags = matchedAcl === null ? 0 : FLAG_MATCHED_ACL
     const given = event.argv
@@ -334,7 +340,7 @@ export class EventEncoder {
       this.#strings.clear()
       this.#strings.appendAll(matchedAcl === null ? kept : [matchedAcl, ...kept])
     }
-    this.#strings.appendAll(context)
+    if (context.length > 0) this.#strings.appendAll(context)
     this.#fixedBytes = STRING_LENGTHS_OFFSET + this.#strings.count * STRING_LENGTH_BYTES
   }
 
