@@ -180,7 +180,8 @@ describe('text from strangers on a terminal', () => {
     fc.assert(
       fc.property(fc.array(text, { maxLength: 4 }), text, widthOf, (argv, acl, width) => {
         const shown = timeline([requestOf(argv, acl)], { utc: true }, paint, width)
-        const [event = '', ...folded] = shown.split('\n').slice(4, -3)
+        const [, events = ''] = shown.split('\n\n')
+        const [event = '', ...folded] = events.split('\n')
         expect(event.startsWith('1970-01-01')).toBe(true)
         expect(folded.every((line) => line.startsWith('    '))).toBe(true)
         expect(longest(folded.join('\n'))).toBeLessThanOrEqual(width)

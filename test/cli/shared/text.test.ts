@@ -97,8 +97,8 @@ describe('a line on a terminal', () => {
     const paint = painter({ isTTY: true }, env)
     return eventLine(denial(argv), asker, { paint, width, isUtc: true })
   }
-  /** As much as a terminal must have room for, beside when and whose the event is. */
-  const FILLER = 'f'.repeat(20)
+  /** So much that half of the line is left to it, and the head stays whole. */
+  const FILLER = 'f'.repeat(40)
   const START = '1970-01-01 00:00:00.000Z  denial   01234567  a1a1a1a1  spawn_failed  '
   const FILLED = `${START}${FILLER} `
 
