@@ -12,6 +12,7 @@ export {
   DENIAL_REASONS,
   type DenialEvent,
   type DenialReason,
+  type EventContext,
   type ExitEvent,
   type IdInput,
   type RequestEvent,
@@ -21,6 +22,7 @@ export {
   type WarningEvent,
   type WarningKind,
 } from './format/events'
+export { idOf } from './format/id-of'
 export {
   type AuditProblem,
   AuditReadError,
@@ -49,6 +51,7 @@ export { type FollowOptions, followAudit } from './reader/follow-audit'
 export type { PathChange } from './reader/path-watch'
 export { type ReadOptions, readAudit } from './reader/read-audit'
 export type { AuditSource } from './reader/source'
+export { type RotateOptions, type RotateResult, rotateLog } from './rotation/rotate-log'
 export { DEFAULT_RUN_LIMITS, type RunLimits } from './runner/limits'
 export { type AuditedRun, runAudited } from './runner/run-audited'
 export {

@@ -37,7 +37,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'policy-file': ['base', 'runner', 'writer/policy'],
   metrics: ['base', 'writer/audit-stats', 'writer/ring'],
   testing: ['base', 'format', 'writer'],
-  index: ['format', 'writer', 'policy-file', 'reader', 'runner', 'base'],
+  index: ['format', 'writer', 'policy-file', 'reader', 'rotation', 'runner', 'base'],
   build: ['format'],
   'cli/main': ['toolkit', 'cli'],
   'cli/shared': [...LIBRARY, 'toolkit'],

@@ -27,3 +27,8 @@ export function decodeText(
 ): string {
   return decode.call(bytes, encoding, start, end)
 }
+
+/** Length of a string in bytes of UTF-8. */
+export function utf8Bytes(text: string): number {
+  return Buffer.byteLength(text, 'utf8')
+}

@@ -31,6 +31,16 @@ export function describe(value: unknown): string {
   return typeof value
 }
 
+/** A text, short, quoted and in printable ASCII. */
+export function printable(text: string): string {
+  const cut = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}...` : text
+  return JSON.stringify(cut).replace(/[^ -~]/g, escaped)
+}
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
 /** The start of a text that may be long. */
 export function shorten(text: string): string {
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text

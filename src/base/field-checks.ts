@@ -80,13 +80,14 @@ export function putId(
   if (typeof value === 'string') {
     const digits = byteLength * 2
     if (value.length === digits && putHex(target, offset, value)) return
+    if (byteLength === UUID_BYTES && putUuid(target, offset, value)) return
     const got = value.length === digits ? 'other characters' : `${value.length} characters`
-    throw wrongRange(field, `${digits} hexadecimal digits`, got)
+    throw wrongRange(field, `${digits} hexadecimal digits${orUuid(byteLength)}`, got)
   }
   if (!types.isUint8Array(value)) {
     throw wrongType(
       field,
-      `a Uint8Array of ${byteLength} bytes or ${byteLength * 2} hexadecimal digits`,
+      `a Uint8Array of ${byteLength} bytes or ${byteLength * 2} hexadecimal digits${orUuid(byteLength)}`,
       value,
     )
   }
@@ -95,6 +96,22 @@ export function putId(
     throw wrongRange(field, `a Uint8Array of ${byteLength} bytes`, `${given} bytes`)
   }
   copyBytes(value, target, offset)
+}
+
+const UUID_BYTES = 16
+const UUID_CHARACTERS = 36
+const UUID_DASHES = [8, 13, 18, 23]
+
+function orUuid(byteLength: number): string {
+  return byteLength === UUID_BYTES ? ' or a UUID with its dashes' : ''
+}
+
+/** Writes the bytes of a UUID with its dashes. False, with the target spoilt, if it is none. */
+function putUuid(target: Uint8Array, offset: number, text: string): boolean {
+  if (text.length !== UUID_CHARACTERS) return false
+  const digits = text.replaceAll('-', '')
+  const hasDashes = UUID_DASHES.every((at) => text[at] === '-')
+  return hasDashes && digits.length === 2 * UUID_BYTES && putHex(target, offset, digits)
 }
 
 /** Writes the bytes of the digits. False, with the target spoilt, if there is another character. */

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { describe } from './describe'
+import { hintFor } from './names'
 
 /*
  * One check per kind of option, as field-checks.ts has one per kind of field. Each returns the option or its
@@ -28,11 +29,7 @@ export function valuesOf(
   const values = new Map<string, unknown>(Object.entries(input))
   for (const name of values.keys()) {
     if (names.includes(name)) continue
-    const near = nearest(name, [...names, ...aliases.keys()])
-    const meant = aliases.get(near) ?? near
-    throw new TypeError(
-      `${where}.${name}: unknown option; did you mean ${meant}? Known are ${names.join(', ')}`,
-    )
+    throw new TypeError(`${where}.${name}: unknown option; ${hintFor(name, names, aliases)}`)
   }
   return values
 }
@@ -136,25 +133,4 @@ export function checkTimeoutMs(timeoutMs: number): void {
 export function functionOf(where: string, value: unknown): Fn<unknown[], unknown> {
   if (typeof value !== 'function') return refuse(where, value, 'a function')
   return (...args) => Reflect.apply(value, undefined, args)
-}
-
-/** The known name that takes the fewest edits to reach. */
-export function nearest(name: string, names: readonly string[]): string {
-  const distances = names.map((known) => editDistance(name.toLowerCase(), known.toLowerCase()))
-  return names[distances.indexOf(Math.min(...distances))] ?? ''
-}
-
-/** Levenshtein's distance, one row at a time. */
-export function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const isSame = a[i - 1] === b[j - 1]
-      const replaced = (row[j - 1] ?? 0) + (isSame ? 0 : 1)
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
 }

@@ -46,6 +46,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => require('./verify/command'),
   },
   {
+    name: 'rotate',
+    summary: 'rotate a log, where there is no logrotate',
+    load: () => require('./rotate/command'),
+  },
+  {
     name: 'doctor',
     summary: 'check a machine, a log and its disk before going live',
     load: () => require('./doctor/command'),

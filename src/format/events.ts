@@ -39,13 +39,24 @@ export const DENIAL_REASONS = Object.freeze([
 export type DenialReason = (typeof DENIAL_REASONS)[number]
 
 /**
- * An id: its bytes, or their hexadecimal digits in either case. A request id has 16 bytes, an agent
- * or machine id 32; any other length is a RangeError.
+ * An id: its bytes, or their hexadecimal digits in either case. A request id has 16 bytes, and may be a UUID with
+ * its dashes or a W3C trace id; an agent or machine id has 32, see {@link idOf}. Any other length is a RangeError.
  */
 export type IdInput = Uint8Array | string
 
 /** An unsigned 64-bit integer: a safe integer from 0, or a bigint up to 2^64 - 1. */
 export type U64Input = number | bigint
+
+/**
+ * Who asked, from where and on whose behalf: texts by name, written at the end of the line in the order given.
+ *
+ * At most 64 own enumerable properties; a key has 1 to 64 characters, a letter first, then letters, digits,
+ * `_`, `.` and `-`; keys and values have at most 16 KiB of UTF-8 in all. An undefined value is left out, and an
+ * empty context is none. It is never cut, and the option `redact` does not see it: leave secrets out.
+ *
+ * The tools know `principal`, `session`, `tool_call`, `cwd`, `user`, `approved_by` and `traceparent`.
+ */
+export type EventContext = Readonly<Record<string, string | undefined>>
 
 /** A command was asked for and allowed, and is about to run. */
 export interface RequestEvent {
@@ -63,6 +74,8 @@ export interface RequestEvent {
   stdinBytes: U64Input
   /** The command's time limit in milliseconds, u32. */
   timeoutMs: number
+  /** Who, where and on whose behalf; absent, the line is x0x's own. */
+  context?: EventContext | null | undefined
 }
 
 /** The command's process exists. */
@@ -113,6 +126,8 @@ export interface DenialEvent {
   argv: readonly string[]
   /** Why; one of {@link DENIAL_REASONS}. */
   reason: DenialReason
+  /** Who, where and on whose behalf; absent, the line is x0x's own. */
+  context?: EventContext | null | undefined
 }
 
 /**

@@ -1,4 +1,6 @@
+import { printable } from '../base/describe'
 import { I32_MAX, I32_MIN, U32_MAX } from '../base/integers'
+import { CONTEXT_BYTES_MAX, CONTEXT_ENTRIES_MAX, contextBytes, isContextKey } from './context'
 import { DENIAL_REASONS, WARNING_KINDS } from './events'
 import type { AuditProblem } from './records'
 
@@ -51,6 +53,12 @@ const ARGV: Rule = {
   expected: 'an array of strings of well-formed Unicode',
   allows: (value) => Array.isArray(value) && value.every(TEXT.allows),
 }
+const CONTEXT: Rule = {
+  expected: `an object of 1 to ${CONTEXT_ENTRIES_MAX} strings, 16 KiB in all`,
+  allows: isContext,
+}
+/** The key that a line may have at its end, or not. */
+const OPTIONAL_KEY = 'context'
 const BOOLEAN: Rule = { expected: 'true or false', allows: (value) => typeof value === 'boolean' }
 
 const COMMON: readonly [string, Rule][] = [
@@ -68,7 +76,13 @@ const PARTIES: readonly [string, Rule][] = [
 const EVENTS = new Map<unknown, readonly [string, Rule][]>([
   [
     'request',
-    [...PARTIES, ['matched_acl', orNull(TEXT)], ['stdin_bytes', U64], ['timeout_ms', U32]],
+    [
+      ...PARTIES,
+      ['matched_acl', orNull(TEXT)],
+      ['stdin_bytes', U64],
+      ['timeout_ms', U32],
+      [OPTIONAL_KEY, CONTEXT],
+    ],
   ],
   ['started', [...COMMON, ['pid', U32]]],
   ['warning', [...COMMON, ['kind', nameOf(WARNING_KINDS)], ['bytes', orNull(U64)]]],
@@ -84,7 +98,7 @@ const EVENTS = new Map<unknown, readonly [string, Rule][]>([
       ['truncated', BOOLEAN],
     ],
   ],
-  ['denial', [...PARTIES, ['reason', nameOf(DENIAL_REASONS)]]],
+  ['denial', [...PARTIES, ['reason', nameOf(DENIAL_REASONS)], [OPTIONAL_KEY, CONTEXT]]],
 ])
 
 const LINE_START = '{"event":"'
@@ -120,6 +134,7 @@ function explainObject(value: Record<string, unknown>): Explanation {
   if (fields === undefined) return explainEvent(value, keys)
   for (let i = 0; i < Math.max(fields.length, keys.length); i++) {
     const field = fields[i]
+    if (field?.[0] === OPTIONAL_KEY && keys.length === i) break
     if (field?.[0] !== keys[i]) return wrongKey(keys, fields, i, String(value.event))
     const wrong = field && wrongValue(field, value[field[0]])
     if (wrong) return wrong
@@ -154,7 +169,7 @@ function wrongKey(
 ): Explanation {
   const expected = fields[at]?.[0]
   const found = keys[at]
-  if (expected !== undefined && !keys.includes(expected)) {
+  if (expected !== undefined && expected !== OPTIONAL_KEY && !keys.includes(expected)) {
     return foreign(`${expected}: missing`, expected)
   }
   if (found !== undefined && !fields.some(([key]) => key === found)) {
@@ -162,6 +177,15 @@ function wrongKey(
   }
   const key = expected ?? found
   return foreign(`${key}: not at its place in the order of the keys`, key)
+}
+
+function isContext(value: unknown): boolean {
+  if (!isObject(value)) return false
+  const strings = Object.entries(value).flat()
+  const isWhole = Object.keys(value).every(isContextKey) && strings.every(TEXT.allows)
+  const entries = strings.length / 2
+  if (!isWhole || entries === 0 || entries > CONTEXT_ENTRIES_MAX) return false
+  return contextBytes(strings.map(String)) <= CONTEXT_BYTES_MAX
 }
 
 function foreign(message: string, field?: string): Explanation {
@@ -174,15 +198,8 @@ function torn(message: string): Explanation {
 
 /** A value, short and in printable ASCII. */
 function shown(value: unknown): string {
-  if (isString(value)) {
-    const cut = value.length > SHOWN_CHARACTERS ? `${value.slice(0, SHOWN_CHARACTERS)}...` : value
-    return JSON.stringify(cut).replace(/[^ -~]/g, escaped)
-  }
+  if (isString(value)) return printable(value)
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : typeName(value)
-}
-
-function escaped(character: string): string {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
 function typeName(value: unknown): string {

@@ -16,7 +16,11 @@ interface PartyLine<Event extends string> extends Line<Event> {
   readonly agent_id: string
   readonly machine_id: string
   readonly argv: readonly string[]
+  readonly context?: LineContext | undefined
 }
+
+/** Texts by name, in the order given; never empty. */
+export type LineContext = Readonly<Record<string, string>>
 
 export interface RequestLine extends PartyLine<'request'> {
   readonly matched_acl: string | null
@@ -56,6 +60,10 @@ const text = { type: 'string' } as const
 const plain = { type: 'string', format: 'unsafe' } as const
 const argv = { type: 'array', items: text } as const
 
+/** The one extension of the reference's format, and the one key that a line may lack. */
+const CONTEXT_KEY = 'context'
+const context = { type: 'object', additionalProperties: text } as const
+
 /** `nullable` and not a list of types: only so does an integer take a bigint. */
 function orNull<T extends object>(schema: T) {
   return { ...schema, nullable: true } as const
@@ -66,7 +74,7 @@ function line(event: string, fields: Record<string, Schema>): Schema {
   return {
     type: 'object',
     properties,
-    required: Object.keys(properties),
+    required: Object.keys(properties).filter((key) => key !== CONTEXT_KEY),
     additionalProperties: false,
   }
 }
@@ -80,6 +88,7 @@ export const LINE_SCHEMAS = {
     matched_acl: orNull(text),
     stdin_bytes: integer,
     timeout_ms: integer,
+    [CONTEXT_KEY]: context,
   }),
   started: line('started', { pid: integer }),
   warning: line('warning', { kind: plain, bytes: orNull(integer) }),
@@ -91,5 +100,5 @@ export const LINE_SCHEMAS = {
     stderr_bytes: integer,
     truncated: boolean,
   }),
-  denial: line('denial', { ...parties, reason: plain }),
+  denial: line('denial', { ...parties, reason: plain, [CONTEXT_KEY]: context }),
 } as const

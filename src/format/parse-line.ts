@@ -1,6 +1,8 @@
 import { I32_MAX, I32_MIN, U32_MAX, U64_MAX } from '../base/integers'
+import { CONTEXT_BYTES_MAX, CONTEXT_ENTRIES_MAX, contextBytes, isContextKey } from './context'
 import { DENIAL_REASONS, type DenialReason, WARNING_KINDS, type WarningKind } from './events'
 import { explainLine } from './explain-line'
+import type { LineContext } from './line'
 import { type AuditProblem, type AuditRecord, type LinePlace, problemAt, type U64 } from './records'
 
 /*
@@ -20,7 +22,7 @@ function head(event: string, rest: string): RegExp {
 
 const PARTIES = ',"agent_id":"([0-9a-f]{64})","machine_id":"([0-9a-f]{64})","argv":'
 const REQUEST = head('request', PARTIES)
-const REQUEST_TAIL = new RegExp(`^,"stdin_bytes":${NUMBER},"timeout_ms":${NUMBER}\\}$`)
+const REQUEST_TAIL = new RegExp(`^,"stdin_bytes":${NUMBER},"timeout_ms":${NUMBER}`)
 const STARTED = head('started', `,"pid":${NUMBER}\\}$`)
 const WARNING = head('warning', `,"kind":"([a-z_]+)","bytes":(?:null|${NUMBER})\\}$`)
 const EXIT = head(
@@ -28,11 +30,15 @@ const EXIT = head(
   `,"code":${INTEGER_OR_NULL},"signal":${INTEGER_OR_NULL},"duration_ms":${NUMBER},"stdout_bytes":${NUMBER},"stderr_bytes":${NUMBER},"truncated":(true|false)\\}$`,
 )
 const DENIAL = head('denial', PARTIES)
-const DENIAL_TAIL = /^,"reason":"([a-z_]+)"\}$/
+const DENIAL_TAIL = /^,"reason":"([a-z_]+)"/
 /** Their second quote keeps these from being found inside a string, where it would be escaped. */
 const ACL_KEY = ',"matched_acl":'
 const STDIN_KEY = ',"stdin_bytes":'
 const REASON_KEY = ',"reason":'
+const LINE_END = '}'
+const CONTEXT_START = ',"context":{'
+/** What is before the value. */
+const CONTEXT_KEY_LENGTH = CONTEXT_START.length - 1
 
 /** The names, each as the table holds it: a name cut from a line would keep the line in memory. */
 const KINDS = new Map<string, WarningKind>(WARNING_KINDS.map((name) => [name, name]))
@@ -77,9 +83,12 @@ function parseRequest(text: string, { line, offset, length }: LinePlace): AuditR
   if (parties === null) return undefined
   const argvAt = parties[0].length
   const aclAt = text.indexOf(ACL_KEY, argvAt)
-  const stdinAt = text.lastIndexOf(STDIN_KEY)
+  // The first one: a context may have a key of this name.
+  const stdinAt = text.indexOf(STDIN_KEY, aclAt + ACL_KEY.length)
+  if (aclAt < 0 || stdinAt < 0) return undefined
   const tail = REQUEST_TAIL.exec(text.slice(stdinAt))
-  if (aclAt < 0 || stdinAt < aclAt || tail === null) return undefined
+  if (tail === null) return undefined
+  const context = parseContext(text.slice(stdinAt + tail[0].length))
   const tsUnixMs = safeInteger(parties[1])
   const argv = parseArgv(text.slice(argvAt, aclAt))
   const matchedAcl = parseAcl(text.slice(aclAt + ACL_KEY.length, stdinAt))
@@ -87,6 +96,7 @@ function parseRequest(text: string, { line, offset, length }: LinePlace): AuditR
   const timeoutMs = u32(tail[2])
   if (tsUnixMs === undefined || argv === undefined || matchedAcl === undefined) return undefined
   if (stdinBytes === undefined || timeoutMs === undefined) return undefined
+  if (context === undefined) return undefined
   const requestId = id(parties[2], text)
   const agentId = id(parties[3], text)
   const machineId = id(parties[4], text)
@@ -100,6 +110,7 @@ function parseRequest(text: string, { line, offset, length }: LinePlace): AuditR
     matchedAcl,
     stdinBytes,
     timeoutMs,
+    ...context,
     line,
     offset,
     length,
@@ -158,13 +169,16 @@ function parseDenial(text: string, { line, offset, length }: LinePlace): AuditRe
   const parties = DENIAL.exec(text)
   if (parties === null) return undefined
   const argvAt = parties[0].length
-  const reasonAt = text.lastIndexOf(REASON_KEY)
+  const reasonAt = text.indexOf(REASON_KEY, argvAt)
+  if (reasonAt < 0) return undefined
   const tail = DENIAL_TAIL.exec(text.slice(reasonAt))
-  if (reasonAt < argvAt || tail === null) return undefined
+  if (tail === null) return undefined
+  const context = parseContext(text.slice(reasonAt + tail[0].length))
   const tsUnixMs = safeInteger(parties[1])
   const argv = parseArgv(text.slice(argvAt, reasonAt))
   const reason = REASONS.get(tail[1] ?? '')
   if (tsUnixMs === undefined || argv === undefined || reason === undefined) return undefined
+  if (context === undefined) return undefined
   return {
     event: 'denial',
     tsUnixMs,
@@ -173,6 +187,7 @@ function parseDenial(text: string, { line, offset, length }: LinePlace): AuditRe
     machineId: id(parties[4], text),
     argv,
     reason,
+    ...context,
     line,
     offset,
     length,
@@ -226,11 +241,40 @@ function parseAcl(json: string): string | null | undefined {
   return typeof value === 'string' && isWritten(json, value) ? value : undefined
 }
 
+/** A record's property for the rest of its line, `,"context":{…}}` or `}`; undefined if neither is there. */
+function parseContext(rest: string): { context?: LineContext } | undefined {
+  if (rest === LINE_END) return NO_CONTEXT
+  if (!rest.startsWith(CONTEXT_START)) return undefined
+  const json = rest.slice(CONTEXT_KEY_LENGTH, -LINE_END.length)
+  const value = parseJson(json)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  const context: Record<string, string> = {}
+  const strings: string[] = []
+  for (const [key, text] of Object.entries(value)) {
+    if (!isContextKey(key) || typeof text !== 'string') return undefined
+    context[key] = text
+    strings.push(key, text)
+  }
+  const entries = strings.length / 2
+  if (entries === 0 || entries > CONTEXT_ENTRIES_MAX) return undefined
+  if (contextBytes(strings) > CONTEXT_BYTES_MAX || !strings.every(isWellFormed)) return undefined
+  return JSON.stringify(context) + LINE_END === rest.slice(CONTEXT_KEY_LENGTH)
+    ? { context }
+    : undefined
+}
+
+const NO_CONTEXT = {}
+
+function isWellFormed(text: string): boolean {
+  return text.isWellFormed()
+}
+
 /** Whether a writer writes the strings like this: no other escapes, and no half of a surrogate pair. */
 function isWritten(json: string, value: string | readonly string[]): boolean {
   // Without an escape only spaces could be different, and they show in the length.
   if (!json.includes('\\')) return json.length === plainLength(value) && json.isWellFormed()
-  return JSON.stringify(value) === json && !json.includes('\\ud')
+  if (JSON.stringify(value) !== json) return false
+  return typeof value === 'string' ? value.isWellFormed() : value.every(isWellFormed)
 }
 
 /** The length of the strings' JSON if nothing in them is escaped. */

@@ -26,6 +26,8 @@ interface PartyRecord<Event extends string> extends RecordBase<Event> {
   readonly machineId: string
   /** As it stands in the line: redacted, or cut at `maxEventBytes`, if the writer did so. */
   readonly argv: readonly string[]
+  /** Who, where and on whose behalf, as the gateway gave it; absent from a line without it. */
+  readonly context?: Readonly<Record<string, string>>
 }
 
 /** A u64 as it is read: a number if that is exact (to 2^53 - 1), else a bigint. */

@@ -1,5 +1,5 @@
 import { I32_MAX, U32_MAX } from '../base/integers'
-import { nearest } from '../base/option-checks'
+import { hintFor } from '../base/names'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../runner/limits'
 import {
   DEFAULT_CONCURRENT_PER_AGENT,
@@ -72,8 +72,7 @@ class SectionReader {
     const known: readonly string[] = KEYS
     for (const key of Object.keys(section)) {
       if (known.includes(key)) continue
-      const guess = nearest(key, known)
-      throw this.#error(`unknown key; did you mean ${guess}? Known are ${known.join(', ')}`, key)
+      throw this.#error(`unknown key; ${hintFor(key, known)}`, key)
     }
   }
 

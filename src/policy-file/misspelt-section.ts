@@ -1,4 +1,4 @@
-import { editDistance } from '../base/option-checks'
+import { editDistance } from '../base/names'
 import { PolicyFileError } from './errors'
 import { isTable, lineOf, type Table } from './toml'
 

@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
-import { nameFrom, nearest, refuse, type Values, valuesOf } from '../base/option-checks'
+import { nearest } from '../base/names'
+import { nameFrom, refuse, type Values, valuesOf } from '../base/option-checks'
 import { EVENT_NAMES, type EventName } from '../format/events'
 import { closedError, ioError, ringFullError } from '../writer/failure/audit-error'
 import { FAILURE_KINDS, type FailureKind } from '../writer/failure/failure-counts'

@@ -168,7 +168,7 @@ export function checkOptions(
   options: ExecAuditOptions | undefined,
   others: readonly string[] = [],
 ): CheckedOptions {
-  const values = valuesOf('options', options, [...OPTION_NAMES, ...others], FSYNC_PATHS)
+  const values = valuesOf('options', options, [...OPTION_NAMES, ...others], ALIASES)
   const fsync = valuesOf('options.fsync', values.get('fsync'), FSYNC_NAMES)
   return {
     ringBytes: powerOfTwoFrom(integer('options.ringBytes', values, MIB, KIB, GIB)),
@@ -223,8 +223,16 @@ const FSYNC_NAMES = [
   'method',
 ] as const satisfies readonly (keyof FsyncOptions)[]
 
-/** Their full paths, for a caller who puts one a level too high. */
-const FSYNC_PATHS = new Map(FSYNC_NAMES.map((name) => [name, `fsync.${name}`]))
+/** Other names by which an option is meant; those of `fsync` for a caller who puts one a level too high. */
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ...FSYNC_NAMES.map((name) => [name, `fsync.${name}`] as const),
+  ['failMode', 'failureMode'],
+  ['failOpen', 'failureMode'],
+  ['failClosed', 'failureMode'],
+  ['onError', 'failureMode'],
+  ['log', 'logger'],
+  ['mode', 'fileMode'],
+])
 
 function redactOf(values: Values): CheckedOptions['redact'] {
   const value = values.get('redact')

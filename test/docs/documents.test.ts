@@ -17,6 +17,7 @@ const SNIPPETS = {
   'docs/bundling.md': 'check-tarball',
   'docs/command-line.md': 'below',
   'docs/embedding.md': 'embedding.test, exit-matrix.fault.test',
+  'docs/incidents.md': 'incidents.test',
   'docs/observing.md': 'observing.test',
   'docs/reading.md': 'below',
   'docs/shipping.md': 'shipping-recipes.test',
@@ -113,7 +114,7 @@ describe('the snippets of the documents', () => {
     const commands = blocksOf('docs/command-line.md', 'sh').flatMap((block) =>
       block.split('\n').filter((line) => line !== ''),
     )
-    expect(commands.length).toBe(10)
+    expect(commands.length).toBe(12)
     const printed = commands.map((command) => {
       // The gateway's own folder does not exist here, and following has no end.
       const here = command.replace('/var/log/gateway', dir.path('logs')).replace(' -f ', ' ')

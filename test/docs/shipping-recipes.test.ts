@@ -19,6 +19,17 @@ const RECIPES: readonly Recipe[] = Array.from(
   ([, command = '', output = '']) => ({ command, output }),
 )
 
+/** Seven kinds of line that another program may have written into the log, each of them JSON but the first. */
+const FOREIGN = [
+  'plain text',
+  '5',
+  '"a string"',
+  '[1,{"event":"exit"}]',
+  'null',
+  '{"level":30,"msg":"no event"}',
+  '{"event":["exit"],"request_id":7}',
+]
+
 const usesLnav = ({ command }: Recipe) => command.startsWith('lnav ')
 const readsRotated = ({ command }: Recipe) => command.includes('exec.log-*')
 
@@ -51,6 +62,17 @@ describe('the recipes of docs/shipping.md', () => {
     'print what the page shows: $command',
     async ({ command, output }) => {
       expect(run(command, await sample())).toBe(output)
+    },
+  )
+
+  itWithJq.each(RECIPES.filter((recipe) => !usesLnav(recipe) && !readsRotated(recipe)))(
+    'print the same of a log with lines of other programs: $command',
+    async ({ command, output }) => {
+      const folder = await sample()
+      const lines = readFileSync(join(folder, 'exec.log'), 'utf8').split(/(?<=\n)/)
+      const foreign = FOREIGN.map((line) => `${line}\n`)
+      writeFileSync(join(folder, 'exec.log'), lines.flatMap((line) => [...foreign, line]).join(''))
+      expect(run(command, folder)).toBe(output)
     },
   )
 

@@ -8,6 +8,12 @@ const PARTIES = `,"agent_id":"${AGENT_ID}","machine_id":"${MACHINE_ID}"`
 const STARTED = startedLine(1).trimEnd()
 const request = (argv: string, acl = 'null', stdin = '0') =>
   `${HEAD('request')}${PARTIES},"argv":${argv},"matched_acl":${acl},"stdin_bytes":${stdin},"timeout_ms":5}`
+/** A denial with this behind its reason. */
+const denial = (rest: string, argv = '[]') =>
+  `${HEAD('denial')}${PARTIES},"argv":${argv},"reason":"spawn_failed"${rest}}`
+/** A request's end with a context of this JSON. */
+const withContext = (json: string) => `${request('[]').slice(0, -1)},"context":${json}}`
+const CONTEXT = 'an object of 1 to 64 strings, 16 KiB in all'
 const exit = (code: string, durationMs = '1') =>
   `${HEAD('exit')},"code":${code},"signal":null,"duration_ms":${durationMs},"stdout_bytes":2,"stderr_bytes":3,"truncated":false}`
 
@@ -75,6 +81,27 @@ describe('parseLine', () => {
         machineId: MACHINE_ID,
         argv: [],
         reason: 'spawn_failed',
+      },
+    ],
+    [
+      denial(
+        ',"context":{"principal":"a\\"b","stdin_bytes":"1","reason":",\\"reason\\":","constructor":""}',
+        '["C:\\\\udata"]',
+      ),
+      {
+        event: 'denial',
+        tsUnixMs: 7,
+        requestId: REQUEST_ID,
+        agentId: AGENT_ID,
+        machineId: MACHINE_ID,
+        argv: ['C:\\udata'],
+        reason: 'spawn_failed',
+        context: {
+          principal: 'a"b',
+          stdin_bytes: '1',
+          reason: ',"reason":',
+          constructor: '',
+        },
       },
     ],
   ])('reads the event that was written: %s', (text, event) => {
@@ -179,6 +206,52 @@ describe('parseLine', () => {
     [request('["\\u0041"]'), 'foreign', undefined, FORM],
     [request('["a"],"argv":["b"]'), 'foreign', undefined, FORM],
     [request('[]', 'null', '0,"stdin_bytes":0'), 'foreign', undefined, FORM],
+    [withContext('{}'), 'foreign', 'context', `context: expected ${CONTEXT}, got an object`],
+    [withContext('"x"'), 'foreign', 'context', `context: expected ${CONTEXT}, got "x"`],
+    [withContext('{"a":1}'), 'foreign', 'context', `context: expected ${CONTEXT}, got an object`],
+    [
+      withContext('{"a b":""}'),
+      'foreign',
+      'context',
+      `context: expected ${CONTEXT}, got an object`,
+    ],
+    [
+      withContext('{"a":"\\udc00"}'),
+      'foreign',
+      'context',
+      `context: expected ${CONTEXT}, got an object`,
+    ],
+    [
+      withContext(`{"a":"${'x'.repeat(16 * 1024)}"}`),
+      'foreign',
+      'context',
+      `context: expected ${CONTEXT}, got an object`,
+    ],
+    [
+      withContext(
+        JSON.stringify(Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`k${i}`, '']))),
+      ),
+      'foreign',
+      'context',
+      `context: expected ${CONTEXT}, got an object`,
+    ],
+    [withContext('{"a":"x", "b":"y"}'), 'foreign', undefined, FORM],
+    [withContext('{"a":"x","a":"y"}'), 'foreign', undefined, FORM],
+    [withContext('{"a":"\\u0041"}'), 'foreign', undefined, FORM],
+    [`${withContext('{"a":"x"}')} `, 'foreign', undefined, FORM],
+    [denial(',"context":{"a":"x"},"b":1'), 'foreign', 'b', '"b": not a key of denial'],
+    [
+      denial('').replace(',"reason"', ',"context":{"a":"x"},"reason"'),
+      'foreign',
+      'reason',
+      'reason: not at its place in the order of the keys',
+    ],
+    [
+      `${HEAD('started')},"pid":1,"context":{"a":"x"}}`,
+      'foreign',
+      'context',
+      '"context": not a key of started',
+    ],
   ])('reports a line that is no event: %.60s', (text, kind, field, message) => {
     const length = Buffer.byteLength(text)
     const excerpt = text.slice(0, 120)

@@ -51,6 +51,15 @@ const text = fc.oneof(
   ),
 )
 const argv = fc.array(text, { maxLength: 5 })
+/** In a record a context is absent, never undefined; keys that are those of the line's own end. */
+const context = fc.dictionary(
+  fc.oneof(
+    fc.stringMatching(/^[A-Za-z][A-Za-z0-9_.-]{0,8}$/),
+    fc.constantFrom('stdin_bytes', 'timeout_ms', 'reason', 'matched_acl', 'context', 'constructor'),
+  ),
+  text,
+  { minKeys: 1, maxKeys: 4, noNullPrototype: true },
+)
 const parties = { requestId: hex(16), agentId: hex(32), machineId: hex(32), argv }
 
 type Given =
@@ -60,11 +69,18 @@ type Given =
   | ({ readonly event: 'exit' } & ExitEvent)
   | ({ readonly event: 'denial' } & DenialEvent)
 
+const PARTY_KEYS = ['event', 'requestId', 'agentId', 'machineId', 'argv'] as const
+const REQUEST_KEYS = [...PARTY_KEYS, 'matchedAcl', 'stdinBytes', 'timeoutMs'] as const
+const DENIAL_KEYS = [...PARTY_KEYS, 'reason'] as const
+
 const event: fc.Arbitrary<Given> = fc.oneof(
-  fc.record({
-    ...{ event: fc.constant('request' as const), ...parties, matchedAcl: fc.option(text) },
-    ...{ stdinBytes: u64, timeoutMs: u32 },
-  }),
+  fc.record(
+    {
+      ...{ event: fc.constant('request' as const), ...parties, matchedAcl: fc.option(text) },
+      ...{ stdinBytes: u64, timeoutMs: u32, context },
+    },
+    { requiredKeys: [...REQUEST_KEYS] },
+  ),
   fc.record({ event: fc.constant('started' as const), requestId: hex(16), pid: u32 }),
   fc.record({
     ...{ event: fc.constant('warning' as const), requestId: hex(16) },
@@ -74,25 +90,20 @@ const event: fc.Arbitrary<Given> = fc.oneof(
     ...{ event: fc.constant('exit' as const), requestId: hex(16), code: i32, signal: i32 },
     ...{ durationMs: u64, stdoutBytes: u64, stderrBytes: u64, truncated: fc.boolean() },
   }),
-  fc.record({
-    ...{ event: fc.constant('denial' as const), ...parties },
-    reason: fc.constantFrom(...DENIAL_REASONS),
-  }),
+  fc.record(
+    {
+      ...{ event: fc.constant('denial' as const), ...parties },
+      ...{ reason: fc.constantFrom(...DENIAL_REASONS), context },
+    },
+    { requiredKeys: [...DENIAL_KEYS] },
+  ),
 )
 
-function record(audit: AuditTrail, given: Given): Promise<string> {
-  switch (given.event) {
-    case 'request':
-      return audit.request(given)
-    case 'started':
-      return audit.started(given)
-    case 'warning':
-      return audit.warning(given)
-    case 'exit':
-      return audit.exit(given)
-    case 'denial':
-      return audit.denial(given)
-  }
+/** Records an event, or one that was read back, by its own fields. */
+function record(audit: AuditTrail, given: Given | AuditRecord): Promise<string> {
+  const read = ['event', 'tsUnixMs', 'line', 'offset', 'length']
+  const fields = Object.entries(given).filter(([name]) => !read.includes(name))
+  return Reflect.apply(audit[given.event], audit, [Object.fromEntries(fields)])
 }
 
 function withoutPlace({ line, offset, length, ...event }: AuditRecord): object {

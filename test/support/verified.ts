@@ -1,4 +1,8 @@
-import { type VerifyOptions, type VerifyReport, verify } from '../../src/cli/verify/verify'
+import {
+  type VerifyOptions,
+  type VerifyReport,
+  verify,
+} from '../../src/cli/shared/verification/verify'
 import { AGENT_ID, MACHINE_ID } from './events'
 
 /** A command and its progress. */

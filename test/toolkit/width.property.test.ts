@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { visible } from '../../src/cli/shared/escape'
 import { eventLine } from '../../src/cli/shared/event-text'
+import { NO_NAMES } from '../../src/cli/shared/names'
 import { timeline } from '../../src/cli/show/command'
 import { LogStatsCollector } from '../../src/cli/stats/log-stats'
 import { statsText } from '../../src/cli/stats/stats-text'
@@ -162,7 +163,11 @@ describe('text from strangers on a terminal', () => {
     fc.assert(
       fc.property(fc.array(text, { maxLength: 4 }), text, widthOf, (argv, acl, width) => {
         const style = { paint, width, isFolded, isUtc: true }
-        const [first = '', ...others] = eventLine(requestOf(argv, acl), parties, style).split('\n')
+        const [first = '', ...others] = eventLine(
+          requestOf(argv, acl),
+          { ...parties, argv },
+          style,
+        ).split('\n')
         expect(longest([first, ...others].join('\n'))).toBeLessThanOrEqual(width)
         expect(others.every((line) => line.startsWith('    '))).toBe(true)
         if (!isFolded) expect(others).toEqual([])
@@ -175,7 +180,8 @@ describe('text from strangers on a terminal', () => {
     fc.assert(
       fc.property(fc.array(text, { maxLength: 4 }), text, widthOf, (argv, acl, width) => {
         const shown = timeline([requestOf(argv, acl)], { utc: true }, paint, width)
-        const [event = '', ...folded] = shown.split('\n').slice(4, -3)
+        const [, events = ''] = shown.split('\n\n')
+        const [event = '', ...folded] = events.split('\n')
         expect(event.startsWith('1970-01-01')).toBe(true)
         expect(folded.every((line) => line.startsWith('    '))).toBe(true)
         expect(longest(folded.join('\n'))).toBeLessThanOrEqual(width)
@@ -194,7 +200,9 @@ describe('text from strangers on a terminal', () => {
           for (const [i, command] of commands.entries()) {
             collector.take({ ...requestOf([command], ''), requestId: `${i}`.padStart(32, '0') })
           }
-          const report = statsText(collector.stats(), { paint, isUtc: true, by: undefined, width })
+          const report = statsText(collector.stats(), {
+            ...{ paint, isUtc: true, by: undefined, width, names: NO_NAMES },
+          })
           // Heads and notes are our own words, which may go on in the next line.
           const rows = report.split('\n').filter((row) => !/^Without|neither/.test(row))
           expect(longest(rows.join('\n'))).toBeLessThanOrEqual(width)

@@ -1,7 +1,7 @@
 import { findingText } from '../../src/cli/doctor/command'
 import { eventLine } from '../../src/cli/shared/event-text'
+import type { VerifyReport } from '../../src/cli/shared/verification/verify'
 import { reportText } from '../../src/cli/verify/command'
-import type { VerifyReport } from '../../src/cli/verify/verify'
 import type { AuditRecord } from '../../src/format/records'
 import { painter } from '../../src/toolkit/text/colour'
 import { textWidth, wrapText } from '../../src/toolkit/text/width'
@@ -11,7 +11,7 @@ const paint = painter({ isTTY: false }, {})
 const EVERYTHING = Number.POSITIVE_INFINITY
 
 describe('an event on a narrow terminal', () => {
-  const parties = { agentId: AGENT_ID, machineId: MACHINE_ID }
+  const parties = { agentId: AGENT_ID, machineId: MACHINE_ID, argv: ['ls', '-la'] }
   const exit: AuditRecord = {
     ...{ event: 'exit', tsUnixMs: 12_345, requestId: REQUEST_ID, code: 0, signal: null },
     ...{ durationMs: 12, stdoutBytes: 1, stderrBytes: 2, truncated: false },
@@ -21,18 +21,30 @@ describe('an event on a narrow terminal', () => {
     eventLine(record, parties, { paint, width, isUtc: true })
 
   it.each([
-    [75, '1970-01-01 00:00:12.345Z  exit     01234567  a1a1a1a1  exit 0  after 12 ms…'],
-    [74, '00:00:12.345Z  exit     01234567  a1a1a1a1  exit 0  after 12 ms  (stdout …'],
-    [64, '00:00:12.345Z  exit     01234567  a1a1a1a1  exit 0  after 12 ms…'],
-    [63, '00:00:12.345Z  exit     01234567  exit 0  after 12 ms  (stdout…'],
-    [54, '00:00:12.345Z  exit     01234567  exit 0  after 12 ms…'],
-    [53, '00:00:12Z  exit     01234567  exit 0  after 12 ms  (…'],
+    [
+      110,
+      '1970-01-01 00:00:12.345Z  exit     01234567  a1a1a1a1  exit 0  after 12 ms  ls -la  (stdout 1 B, stderr 2 B)',
+    ],
+    [
+      109,
+      '00:00:12.345Z  exit     01234567  a1a1a1a1  exit 0  after 12 ms  ls -la  (stdout 1 B, stderr 2 B)',
+    ],
+    [
+      88,
+      '00:00:12.345Z  exit     01234567  a1a1a1a1  exit 0  after 12 ms  ls -la  (stdout 1 B, s…',
+    ],
+    [87, '00:00:12Z  exit     01234567  a1a1a1a1  exit 0  after 12 ms  ls -la  (stdout 1 B, stde…'],
+    [80, '00:00:12Z  exit     01234567  a1a1a1a1  exit 0  after 12 ms  ls -la  (stdout 1 …'],
+    [79, '00:00:12Z  exit     01234567  exit 0  after 12 ms  ls -la  (stdout 1 B, stderr…'],
     [40, '00:00:12Z  exit     01234567  exit 0  a…'],
     [39, 'exit     01234567  exit 0  after 12 ms…'],
     [17, 'exit     0123456…'],
-  ])('of %d cells leaves out the date, then the agent, last the time', (width, line) => {
-    expect(onTerminal(width)).toBe(line)
-  })
+  ])(
+    'of %d cells leaves out the date, then milliseconds, the agent, and last the time',
+    (width, line) => {
+      expect(onTerminal(width)).toBe(line)
+    },
+  )
 
   it('is never longer than the terminal is wide, and its id never cut from 18 cells on', () => {
     for (let width = 18; width < 120; width++) {

@@ -111,7 +111,7 @@ describe('a mistake in the options', () => {
     [{ maxDelayMs: 5 }, 'options.maxDelayMs', 'fsync.maxDelayMs'],
     [{ maxevent: 5 }, 'options.maxevent', 'fsync.maxEvents'],
     [{ maxEventByte: 5 }, 'options.maxEventByte', 'maxEventBytes'],
-    [{ failMode: 'closed' }, 'options.failMode', 'fileMode'],
+    [{ failMode: 'closed' }, 'options.failMode', 'failureMode'],
     [{ fsync: { maxEvent: 1 } }, 'options.fsync.maxEvent', 'maxEvents'],
     [{ fsync: { methods: 'none' } }, 'options.fsync.methods', 'method'],
   ])('%j is refused with the nearest known name', (options, named, nearest) => {

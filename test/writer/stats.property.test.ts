@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { DurationBounds } from '../../src/cli/stats/duration-bounds'
 import { LogHistogram } from '../../src/cli/stats/log-histogram'
 import { OpenRequests } from '../../src/cli/stats/open-requests'
 import { Timeline } from '../../src/cli/stats/timeline'
@@ -6,6 +7,7 @@ import { TopCounter } from '../../src/cli/stats/top-counter'
 import { parseLine } from '../../src/format/parse-line'
 import { type AuditRecord, isProblem } from '../../src/format/records'
 import { percentile } from '../../src/toolkit/load/samples'
+import { formatDuration } from '../../src/toolkit/text/time'
 import { seeded } from '../support/seed'
 import { times } from '../support/times'
 import { lineText } from '../support/verified'
@@ -39,25 +41,40 @@ describe('the histogram of durations', () => {
     )
   })
 
-  it('puts each value between its bounds, once', () => {
-    fc.assert(
-      fc.property(fc.array(fc.nat(127), { maxLength: 100, size: 'max' }), (all) => {
-        const histogram = new LogHistogram()
-        for (const value of all) histogram.add(value)
-        const count = (from: number, to: number) =>
-          all.filter((value) => value > from && value <= to).length
-        expect(histogram.between([1, 10, 127])).toEqual([
-          count(-1, 1),
-          count(1, 10),
-          count(10, 127),
-        ])
-      }),
-      seeded(RUNS),
-    )
+  it('knows no percentile of nothing, and the largest value whatever it is', () => {
     expect(new LogHistogram().percentile(50)).toBe(0)
     const largest = new LogHistogram()
     largest.add(2 ** 64)
     expect([largest.max, largest.percentile(50)]).toEqual([2 ** 64, 2 ** 64])
+  })
+})
+
+describe('the bars of durations', () => {
+  it('count each duration once, at most as long as its round bound and longer than the one before', () => {
+    fc.assert(
+      fc.property(values, (all) => {
+        const bounds = new DurationBounds()
+        for (const value of all) bounds.add(value)
+        const counts = bounds.counts()
+        expect(counts.reduce((sum, { count }) => sum + count, 0)).toBe(all.length)
+        for (const [i, { upTo, count }] of counts.entries()) {
+          const above = i === 0 ? -1 : (counts[i - 1]?.upTo ?? -1)
+          expect(count).toBe(all.filter((value) => value > above && value <= upTo).length)
+        }
+      }),
+      seeded(RUNS),
+    )
+  })
+
+  it('have bounds that people count in', () => {
+    const bounds = new DurationBounds()
+    bounds.add(0)
+    bounds.add(3_600_001)
+    expect(bounds.counts().map(({ upTo }) => formatDuration(upTo))).toEqual([
+      ...['1 ms', '2 ms', '5 ms', '10 ms', '20 ms', '50 ms', '100 ms', '200 ms', '500 ms'],
+      ...['1 s', '2 s', '5 s', '10 s', '30 s', '1 min', '2 min', '5 min', '10 min', '30 min'],
+      ...['1 h', '2 h'],
+    ])
   })
 })
 

@@ -3,6 +3,7 @@ import { isAbsolute } from 'node:path'
 import { type Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { codeOf } from '../../base/describe'
 import { I32_MAX } from '../../base/integers'
+import { idOf } from '../../format/id-of'
 import { type LoadedExecPolicy, loadExecPolicy } from '../../policy-file/load-exec-policy'
 import { passed } from '../../runner/disk-wait'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../../runner/limits'
@@ -10,6 +11,7 @@ import { type AuditedRun, runWith } from '../../runner/run-audited'
 import type { RunNotes } from '../../runner/run-notes'
 import { scrubbedEnvironment } from '../../runner/run-options'
 import { painter } from '../../toolkit/text/colour'
+import { parseDuration } from '../../toolkit/text/time'
 import { ExecAudit } from '../../writer/exec-audit'
 import { AuditError } from '../../writer/failure/audit-error'
 import { ExecDiagnostics } from '../../writer/failure/diagnostics'
@@ -25,7 +27,7 @@ import { SignalRelay } from './signal-relay'
 interface ExecOptions {
   readonly log?: string
   readonly policy?: string
-  readonly agent: string
+  readonly agent?: string
   readonly machine: string
   readonly timeout?: number
   readonly stdin: boolean
@@ -66,7 +68,7 @@ the run: SIGKILL follows 5 s later.
 
 Examples:
   $ x0x-exec-audit exec --log /var/log/gateway/exec.log -- systemctl restart nginx
-  $ x0x-exec-audit exec --policy /etc/x0x/exec-acl.toml --timeout 30000 -- pg_dump orders > orders.sql
+  $ x0x-exec-audit exec --policy /etc/x0x/exec-acl.toml --timeout 30s -- pg_dump orders > orders.sql
   $ x0x-exec-audit exec --log exec.log --no-stdin --json summary.json -- make deploy
   $ x0x-exec-audit exec --log exec.log -- psql orders < migration.sql
 
@@ -96,15 +98,23 @@ export function configure(command: Command): void {
         "x0x's policy file, for the log and the caps (default: x0x's own)",
       ).argParser(fileName),
     )
-    .addOption(idOption('--agent <hex>', 'the agent that asks, as 64 hexadecimal digits'))
     .addOption(
-      idOption('--machine <hex>', 'the machine that it asks from, as 64 hexadecimal digits'),
+      idOption(
+        '--agent <hex>',
+        'the agent that asks, as 64 hexadecimal digits (default: idOf of uid:N, whoever asks)',
+      ),
+    )
+    .addOption(
+      idOption(
+        '--machine <hex>',
+        'the machine that it asks from, as 64 hexadecimal digits',
+      ).default(NOBODY, 'zeros'),
     )
     .addOption(
       new Option(
-        '--timeout <ms>',
-        "send SIGTERM after this time and SIGKILL 5 s later (default: the policy's cap, or never)",
-      ).argParser(millis),
+        '--timeout <time>',
+        "send SIGTERM after this time (30s, 1500ms) and SIGKILL 5 s later (default: the policy's cap, or never)",
+      ).argParser(timeLimit),
     )
     .option('--no-stdin', 'give the command no standard input')
     .option('--clean-env', 'give it only PATH, HOME, LANG and LC_ALL, as x0x does')
@@ -121,12 +131,18 @@ export function configure(command: Command): void {
 }
 
 function idOption(flags: string, description: string): Option {
-  return new Option(flags, description)
-    .argParser((text) => {
-      if (/^[0-9a-f]{64}$/i.test(text)) return text
-      throw new InvalidArgumentError('Expected 64 hexadecimal digits.')
-    })
-    .default(NOBODY, 'zeros')
+  return new Option(flags, description).argParser((text) => {
+    if (/^[0-9a-f]{64}$/i.test(text)) return text
+    throw new InvalidArgumentError('Expected 64 hexadecimal digits.')
+  })
+}
+
+/** The user who asks, as a principal: under sudo the one who has called it. */
+export function ownPrincipal(env: NodeJS.ProcessEnv, uid: number): string {
+  const { SUDO_UID } = env
+  // Anyone may set it, but only for root does it say who is asking.
+  const isBySudo = uid === 0 && SUDO_UID !== undefined && /^\d{1,10}$/.test(SUDO_UID)
+  return `uid:${isBySudo ? SUDO_UID : uid}`
 }
 
 function fileName(text: string): string {
@@ -134,10 +150,16 @@ function fileName(text: string): string {
   throw new InvalidArgumentError('Expected the path of a file (./ before one that begins with -).')
 }
 
-function millis(text: string): number {
-  const value = Number(text)
-  if (Number.isSafeInteger(value) && value >= 1 && value <= I32_MAX) return value
-  throw new InvalidArgumentError(`Expected a whole number from 1 to ${I32_MAX}.`)
+function timeLimit(text: string): number {
+  const ms = parseDuration(text)
+  if (ms !== undefined && ms >= 1 && ms <= I32_MAX) return ms
+  if (/^\d+$/.test(text.trim())) {
+    const number = text.trim()
+    throw new InvalidArgumentError(
+      `Expected a unit: ${number}ms is ${number} milliseconds, ${number}s is ${number} seconds.`,
+    )
+  }
+  throw new InvalidArgumentError('Expected a time such as 30s, 1500ms or 5min, from 1ms to 24d.')
 }
 
 async function run(argv: readonly string[], options: ExecOptions): Promise<number> {
@@ -300,7 +322,7 @@ async function runThrough(
   relay.runBegins()
   const asked = {
     argv,
-    agentId: agent,
+    agentId: agent ?? idOf(ownPrincipal(process.env, process.getuid?.() ?? 0)),
     machineId: machine,
     stdin: input,
     timeoutMs: timeout,
@@ -352,7 +374,7 @@ function checkTaken(
     ],
     [
       'timeout_too_large',
-      `--timeout ${timeout} is longer than ${maxDurationMs} ms; ${whose('max_duration_secs')}`,
+      `--timeout ${timeout}ms is longer than ${maxDurationMs} ms; ${whose('max_duration_secs')}`,
     ],
   ])
   throw ownError(`not run: ${denialReason}: ${why.get(denialReason) ?? messageOf(error)}`)

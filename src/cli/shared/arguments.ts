@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander'
 import { inRotationOrder } from '../../rotation/rotation-order'
+import { COLOUR_CHOICES } from '../../toolkit/text/colour'
 import { parseWhen, WHEN_FORMS } from '../../toolkit/text/time'
 import { messageOf, usageError } from './errors'
 import { visible } from './escape'
@@ -50,6 +51,13 @@ export function logOption(description = 'the same as FILE; may be given several 
   return new Option('--log <file>', description).argParser(
     (file: string, before: readonly string[] = []) => [...before, file],
   )
+}
+
+/** `--color`, for output that goes on to a pager. */
+export function colorOption(): Option {
+  return new Option('--color <when>', 'colours: on a terminal, always (for less -R), or never')
+    .choices(COLOUR_CHOICES)
+    .default('auto')
 }
 
 /** The logs that were named, as FILE or by `--log`. */

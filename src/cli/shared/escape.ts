@@ -42,7 +42,8 @@ export function quoteArgument(argument: string): string {
   if (PLAIN_ARGUMENT.test(argument)) return argument
   const shown = visible(argument)
   if (shown === argument) return `'${argument.replaceAll("'", "'\\''")}'`
-  return `$'${visible(argument.replace(/['\\]/g, '\\$&'))}'`
+  const escaped = argument.replace(/['\\]/g, '\\$&')
+  return `$'${visible(escaped.replaceAll('\n', '\\n').replaceAll('\t', '\\t'))}'`
 }
 
 /** Shown for an empty argv; an argument of this text would be quoted. */

@@ -1,12 +1,13 @@
 import { constants } from 'node:os'
 import { I32_MAX } from '../../base/integers'
-import type { AuditRecord, ExitRecord } from '../../format/records'
+import type { AuditRecord, ExitRecord, WarningRecord } from '../../format/records'
 import type { Paint } from '../../toolkit/text/colour'
-import { formatBytes } from '../../toolkit/text/numbers'
+import { formatBytes, formatCount } from '../../toolkit/text/numbers'
 import { formatDuration, formatTime } from '../../toolkit/text/time'
-import { cutToWidth, foldsOf, type TextPlace } from '../../toolkit/text/width'
+import { cutToWidth, foldsOf, type TextPlace, textWidth } from '../../toolkit/text/width'
 import { quoteArgv, visible, visibleJson } from './escape'
-import { isFailure, type Parties } from './filter'
+import { isFailure, isTimeout, ZERO_LIMIT_MS } from './filter'
+import type { AskedCommand } from './request-memory'
 
 /** The style of lines for people. */
 export interface LineStyle {
@@ -15,12 +16,14 @@ export interface LineStyle {
   readonly width: number
   readonly isFolded?: boolean
   readonly isUtc: boolean
+  /** The columns of whoever asked; those of an agent's first digits by default. */
+  readonly whoWidth?: number
 }
 
 type Style = Parameters<Paint>[0]
-type Part = readonly [style: Style | undefined, text: string]
+export type Part = readonly [style: Style | undefined, text: string]
 
-const ID_DIGITS = 8
+export const ID_DIGITS = 8
 /** The columns before the second and later lines of an event: no event begins like that. */
 const FOLD_INDENT = 4
 const EVENT_WIDTH = 'request'.length
@@ -32,69 +35,104 @@ const EVENT_STYLES = {
   denial: 'red',
 } as const
 const SIGNAL_NAMES = new Map(
-  Object.entries(constants.signals).map(([name, number]) => [number, name]),
+  Object.entries(constants.signals)
+    // The first name of a number is the usual one.
+    .reverse()
+    .map(([name, number]) => [number, name]),
 )
 
 /** An event as one line for people, without its newline. */
 export function eventLine(
   record: AuditRecord,
-  parties: Parties | undefined,
-  { paint, width, isFolded, isUtc }: LineStyle,
+  asked: AskedCommand | undefined,
+  style: LineStyle,
 ): string {
-  const headWidth = isFolded ? Number.POSITIVE_INFINITY : width
-  const parts = [...headParts(record, parties, headWidth, isUtc), ...eventParts(record)]
+  const { paint, width, isFolded } = style
+  const parts = [...headParts(record, asked, style), ...eventParts(record, asked)]
   if (!isFolded) return paintParts(parts, paint, width)
   return foldParts(parts, paint, { width, column: 0 })
 }
 
-const clockOf = (time: string) => time.replace(/^\S+-\d\d-\d\d /, '')
-const secondsOf = (time: string) => clockOf(time).replace(/\.\d{3}/, '')
+/** Who asked, as the lines show it: the principal, else the agent. The operator's own names come first. */
+export function whoOf(asked: AskedCommand | undefined): string {
+  if (asked === undefined) return '-'
+  const { principalName, context, agentName, agentId } = asked
+  const principal = principalName ?? context?.principal ?? agentName
+  return principal === undefined ? agentId.slice(0, ID_DIGITS) : visible(principal)
+}
+
+const GAP = '  '
+/** The time without its date. A time that no calendar has stays as it is. */
+export const clockOf = (time: string) => time.replace(/^\S+-\d\d-\d\d /, '')
+export const secondsOf = (time: string) => clockOf(time).replace(/\.\d{3}/, '')
 
 /**
- * The forms of a line's head, from the fullest to the shortest, and the columns that each must
- * leave. The id stays, since `show` needs it.
+ * The forms of a line's head, from the fullest to the shortest. The first that leaves half of the line to the
+ * arguments is taken; the id stays, since `show` needs it.
  */
 const HEADS: readonly {
   readonly timeOf: (time: string) => string
-  readonly hasAgent: boolean
-  readonly leave: number
+  readonly hasWho: boolean
 }[] = [
-  { timeOf: (time) => time, hasAgent: true, leave: 20 },
-  { timeOf: clockOf, hasAgent: true, leave: 20 },
-  { timeOf: clockOf, hasAgent: false, leave: 20 },
-  { timeOf: secondsOf, hasAgent: false, leave: 10 },
-  { timeOf: () => '', hasAgent: false, leave: 0 },
+  { timeOf: (time) => time, hasWho: true },
+  { timeOf: clockOf, hasWho: true },
+  { timeOf: secondsOf, hasWho: true },
+  { timeOf: secondsOf, hasWho: false },
 ]
+const NO_TIME = { timeOf: () => '', hasWho: false }
+/** The columns that a time must leave to the rest of the line. */
+const LEAST_REST = 10
 
-/** The time and the parties of an event, as far as a terminal of this width has room for them. */
-function headParts(
-  record: AuditRecord,
-  parties: Parties | undefined,
-  width: number,
-  isUtc: boolean,
-): Part[] {
-  const time = formatTime(record.tsUnixMs, isUtc)
-  const style = isFailure(record) ? 'red' : EVENT_STYLES[record.event]
-  const event = `${record.event.padEnd(EVENT_WIDTH)}  `
-  const id = `${record.requestId.slice(0, ID_DIGITS)}  `
-  const agent = `${(parties?.agentId.slice(0, ID_DIGITS) ?? '-').padEnd(ID_DIGITS)}  `
-  let head: Part[] = []
-  for (const { timeOf, hasAgent, leave } of HEADS) {
-    const shown = timeOf(time)
-    const whose = hasAgent ? id + agent : id
-    head = [
-      ['dim', shown === '' ? '' : `${shown}  `],
-      [style, event],
-      [undefined, whose],
-    ]
-    const used = shown.length + 2 + event.length + whose.length
-    if (used + leave <= width) return head
-  }
-  return head
+type HeadStyle = Pick<LineStyle, 'width' | 'isFolded' | 'isUtc' | 'whoWidth'>
+
+/** The fullest form of a head for a time that is as long as this one. */
+function headFor(time: string, { width, isFolded, whoWidth = ID_DIGITS }: HeadStyle) {
+  if (isFolded) return HEADS[0] ?? NO_TIME
+  const used = ({ timeOf, hasWho }: (typeof HEADS)[number]) =>
+    timeOf(time).length +
+    EVENT_WIDTH +
+    ID_DIGITS +
+    3 * GAP.length +
+    (hasWho ? whoWidth + GAP.length : 0)
+  const half = HEADS.find((head) => used(head) * 2 <= width)
+  if (half !== undefined) return half
+  const last = HEADS.at(-1) ?? NO_TIME
+  return used(last) + LEAST_REST <= width ? last : NO_TIME
 }
 
+/** Whether a line of this style has its date; otherwise a line of its own has it, once per day. */
+export function hasDate(style: HeadStyle): boolean {
+  return headFor(formatTime(0, style.isUtc), style) === HEADS[0]
+}
+
+/** The time and the parties of an event, as far as a terminal of this width has room for them. */
+function headParts(record: AuditRecord, asked: AskedCommand | undefined, style: LineStyle): Part[] {
+  const { isUtc, whoWidth = ID_DIGITS } = style
+  const time = formatTime(record.tsUnixMs, isUtc)
+  const { timeOf, hasWho } = headFor(time, style)
+  const shown = timeOf(time)
+  const who = hasWho ? `${padded(whoOf(asked), whoWidth)}${GAP}` : ''
+  return [
+    ['dim', shown === '' ? '' : `${shown}${GAP}`],
+    [
+      isFailure(record) ? 'red' : EVENT_STYLES[record.event],
+      `${record.event.padEnd(EVENT_WIDTH)}${GAP}`,
+    ],
+    [undefined, `${record.requestId.slice(0, ID_DIGITS)}${GAP}${who}`],
+  ]
+}
+
+/** The text in as many columns as that, cut or filled up. */
+export function padded(text: string, width: number): string {
+  const cut = cutToWidth(text, width)
+  return `${cut}${' '.repeat(Math.max(0, width - textWidth(cut)))}`
+}
+
+/** What an event's line says of its command; `show` has the arguments once. */
+type Known = Partial<Pick<AskedCommand, 'argv' | 'argvLeft' | 'timeoutMs'>>
+
 /** The rest of an event, besides its time and its parties. */
-export function eventParts(record: AuditRecord): Part[] {
+export function eventParts(record: AuditRecord, known: Known | undefined): Part[] {
   switch (record.event) {
     case 'request': {
       const { argv, matchedAcl, stdinBytes, timeoutMs } = record
@@ -106,51 +144,83 @@ export function eventParts(record: AuditRecord): Part[] {
       ]
     }
     case 'started':
-      return [[undefined, `pid ${record.pid}`]]
-    case 'warning': {
-      const { kind, bytes } = record
-      return [['yellow', bytes === null ? kind : `${kind} at ${formatBytes(bytes)}`]]
-    }
+      return [[undefined, `pid ${record.pid}`], ...argvParts(known)]
+    case 'warning':
+      return warningParts(record, known)
     case 'exit':
-      return exitParts(record)
+      return exitParts(record, known)
     case 'denial':
       return [
         ['red', record.reason],
-        [undefined, '  '],
+        [undefined, GAP],
         ['bold', quoteArgv(record.argv)],
       ]
   }
 }
 
-/** Without a limit `exec` asks for the longest time of a timer; the runner takes 0 for 1 s. */
-function limitText(timeoutMs: number): string {
-  if (timeoutMs === 0) return 'limit 0, which is 1 s'
-  return timeoutMs >= I32_MAX ? 'no limit' : `limit ${formatDuration(timeoutMs)}`
-}
-
-function exitParts(record: ExitRecord): Part[] {
-  const { durationMs, stdoutBytes, stderrBytes, truncated } = record
-  const output = `stdout ${formatBytes(stdoutBytes)}, stderr ${formatBytes(stderrBytes)}`
+function argvParts(known: Known | undefined): Part[] {
+  if (known?.argv === undefined) return []
   return [
-    [isFailure(record) ? 'red' : 'green', outcomeOf(record)],
-    [undefined, `  after ${formatDuration(durationMs)}`],
-    ['dim', `  (${output}${truncated ? ', truncated' : ''})`],
+    [undefined, GAP],
+    ['bold', askedArgv({ argv: known.argv, argvLeft: known.argvLeft })],
   ]
 }
 
+/** The arguments as far as they are remembered, and how much is missing. */
+export function askedArgv({ argv, argvLeft }: Pick<AskedCommand, 'argv' | 'argvLeft'>): string {
+  const shown = quoteArgv(argv)
+  return argvLeft === undefined ? shown : `${shown}… (${formatCount(argvLeft)} more characters)`
+}
+
+/** Without a limit `exec` asks for the longest time of a timer; the runner takes 0 for 1 s. */
+function limitText(timeoutMs: number): string {
+  if (timeoutMs === 0) return `limit 0, which is ${formatDuration(ZERO_LIMIT_MS)}`
+  return timeoutMs >= I32_MAX ? 'no limit' : `limit ${formatDuration(timeoutMs)}`
+}
+
+function warningParts(record: WarningRecord, known: Known | undefined): Part[] {
+  const { kind, bytes } = record
+  const limit = limitHit(record, known?.timeoutMs)
+  return [
+    ['yellow', bytes === null ? kind : `${kind} at ${formatBytes(bytes)}`],
+    ...argvParts(known),
+    ['dim', limit === undefined ? '' : `  (${limitText(limit)})`],
+  ]
+}
+
+function exitParts(record: ExitRecord, known: Known | undefined): Part[] {
+  const { durationMs, stdoutBytes, stderrBytes, truncated } = record
+  const output = `stdout ${formatBytes(stdoutBytes)}, stderr ${formatBytes(stderrBytes)}`
+  const isOver = isTimeout(record, known?.timeoutMs)
+  const by = isOver && record.signal !== null ? `${signalName(record.signal)}, ` : ''
+  return [
+    [isFailure(record) ? 'red' : 'green', isOver ? 'timed out' : outcomeOf(record)],
+    [undefined, `${isOver ? ' ' : GAP}after ${formatDuration(durationMs)}`],
+    ...argvParts(known),
+    ['dim', `  (${by}${output}${truncated ? ', truncated' : ''})`],
+  ]
+}
+
+/** The request's limit, if the event says that it was hit, or nearly. */
+function limitHit(record: AuditRecord, timeoutMs: number | undefined): number | undefined {
+  const isNear = record.event === 'warning' && record.kind === 'duration_approaching_cap'
+  const isOver = record.event === 'exit' && isTimeout(record, timeoutMs)
+  return isNear || isOver ? timeoutMs : undefined
+}
+
 /** How a command ended. */
-function outcomeOf({ code, signal }: ExitRecord): string {
+export function outcomeOf({ code, signal }: ExitRecord): string {
   const killed = signal === null ? undefined : `killed by ${signalName(signal)}`
   if (code === null) return killed ?? 'ended, code unknown'
   return killed === undefined ? `exit ${code}` : `exit ${code}, ${killed}`
 }
 
-function signalName(signal: number): string {
+export function signalName(signal: number): string {
   return SIGNAL_NAMES.get(signal) ?? `signal ${signal}`
 }
 
 /** Paints the parts, cut to the width. */
-function paintParts(parts: readonly Part[], paint: Paint, width: number): string {
+export function paintParts(parts: readonly Part[], paint: Paint, width: number): string {
   const text = cutToWidth(parts.map(([, part]) => part).join(''), width)
   let line = ''
   let at = 0
@@ -201,6 +271,18 @@ export function exactJson(value: unknown): string {
   return visibleJson(JSON.stringify(value) ?? 'null')
 }
 
+/**
+ * An event with what its request said: who asked, the arguments, as far as they are remembered, and the limit
+ * if that was hit.
+ */
+export function eventFields(record: AuditRecord, asked: AskedCommand | undefined): object {
+  const { agentId, machineId, argv, argvLeft, context, agentName, timeoutMs } = asked ?? {}
+  if ('argv' in record) return { ...record, agentName }
+  const timedOut = record.event === 'exit' ? isTimeout(record, timeoutMs) : undefined
+  const of = { agentId, machineId, argv, argvLeft, timeoutMs: limitHit(record, timeoutMs) }
+  return { ...record, ...of, timedOut, context, agentName }
+}
+
 const CSV_COLUMNS = [
   'tsUnixMs',
   'event',
@@ -224,29 +306,42 @@ const CSV_COLUMNS = [
   'line',
   'offset',
 ] as const
+/** Behind the file's name, since they came later. */
+const CSV_LAST_COLUMNS = ['timedOut', 'argvLeft', 'principal', 'context', 'agentName'] as const
 
-export const CSV_HEAD = ['time', ...CSV_COLUMNS, 'file'].join(',')
+export const CSV_HEAD = ['time', ...CSV_COLUMNS, 'file', ...CSV_LAST_COLUMNS].join(',')
 
 /**
- * An event as a row of CSV: argv is a JSON array, absent values are empty, and every row has its parties if
- * they are known, so that a spreadsheet can group by agent.
+ * An event as a row of CSV: argv is a JSON array, absent values are empty, and every row has what its request
+ * said, if that is known, so that a spreadsheet can group by agent.
  */
 export function csvRow(
   record: AuditRecord,
-  parties: Parties | undefined,
+  asked: AskedCommand | undefined,
   { line, file }: { line: number | null; file: string },
 ): string {
-  const fields = new Map<string, unknown>(Object.entries({ ...parties, ...record, line }))
-  const time = formatTime(record.tsUnixMs, true).replace(' ', 'T')
-  const cells = CSV_COLUMNS.map((column) => csvCell(fields.get(column)))
-  return [time, ...cells, csvCell(file)].join(',')
+  const fields = new Map<string, unknown>(
+    Object.entries({
+      ...eventFields(record, asked),
+      ...{ principal: asked?.context?.principal, line, file },
+    }),
+  )
+  const time = isoTime(record.tsUnixMs)
+  const columns = [...CSV_COLUMNS, 'file', ...CSV_LAST_COLUMNS]
+  return [time, ...columns.map((column) => csvCell(fields.get(column)))].join(',')
+}
+
+/** A moment in UTC, as spreadsheets read it. */
+export function isoTime(ms: number): string {
+  return formatTime(ms, true).replace(' ', 'T')
 }
 
 /** A spreadsheet runs text that begins with one of these. */
 const FORMULA = /^[=+\-@]/
 const NEEDS_QUOTES = /[",]/
 
-function csvCell(value: unknown): string {
+/** A value of a row; text that a spreadsheet would run gets a ' before it. */
+export function csvCell(value: unknown): string {
   if (value === undefined || value === null) return ''
   if (typeof value !== 'string') return csvQuoted(exactJson(value))
   const text = visible(value)

@@ -1,23 +1,17 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { codeOf } from '../../base/describe'
-import type { AuditProblem, AuditRecord } from '../../format/records'
 import { DEFAULT_LOG_PATH } from '../../policy-file/defaults'
 import { lastLinesStart } from '../../reader/last-lines'
 import { type LineEntry, LineSplitter } from '../../reader/line-splitter'
 import { MAX_LINE_BYTES, readBatches } from '../../reader/read-audit'
 import { CHUNK_BYTES, chunksOf, chunksOfOpen } from '../../reader/source'
 import { type Compressor, compressorOf, compressorOfOpen, GZIP } from '../../rotation/compressed'
-import { terminalWidth } from '../../toolkit/text/width'
 import { CliError, EXIT_USAGE, messageOf, usageError } from './errors'
 import { quoteArgument, visible } from './escape'
-import { foldParts } from './event-text'
 
 /** The log that is read when none is named: that of a policy which names none. */
 export const DEFAULT_LOG = DEFAULT_LOG_PATH
 export const STDIN = '-'
-const MESSAGE_CHARACTERS = 80
-/** Broken lines that are shown, as verify does; all are counted. */
-const SHOWN_MAX = 20
 
 /** A file's name for people. */
 export function fileName(file: string): string {
@@ -89,62 +83,6 @@ function hintFor(file: string, code: string | undefined): string {
   return ''
 }
 
-const plain = (_: unknown, text: string) => text
-
-/** Reports broken lines on standard error, and counts them. */
-export class ProblemTeller {
-  #count = 0
-  #shown = 0
-  #hidden = 0
-  readonly #files = new Set<string>()
-
-  /** Whether the next one is shown. */
-  get shows(): boolean {
-    return this.#shown < SHOWN_MAX
-  }
-
-  /** @param isLineKnown false if the reading began in the middle of the file */
-  tell(file: string, problem: AuditProblem, isLineKnown = true): void {
-    this.#count++
-    this.#files.add(file)
-    if (!this.shows) {
-      this.#hidden++
-      return
-    }
-    this.#shown++
-    const { line, offset, kind, message, excerpt } = problem
-    const place = `${fileName(file)}:${isLineKnown ? line : '?'}:${offset}`
-    const cut = excerpt.slice(0, MESSAGE_CHARACTERS)
-    const shown = excerpt === '' ? '' : `: ${visible(cut)}${cut === excerpt ? '' : '…'}`
-    const text = `${place}: ${kind}: ${message}${shown}`
-    const width = terminalWidth(process.stderr)
-    process.stderr.write(`${foldParts([[undefined, text]], plain, { width, column: 0 })}\n`)
-  }
-
-  /** Says how many more there are, and shows the next ones again. */
-  rest(): void {
-    if (this.#hidden > 0) {
-      const lines = this.#hidden === 1 ? 'line is no event' : 'lines are no events'
-      process.stderr.write(`x0x-exec-audit: ${this.#hidden} more ${lines}\n`)
-    }
-    this.#shown = 0
-    this.#hidden = 0
-  }
-
-  /** Says how many there were in all, if any. */
-  sum(): void {
-    if (this.#count === 0) return
-    const lines = this.#count === 1 ? '1 line is' : `${this.#count} lines are`
-    const files = this.#files.size > 1 ? ` in ${this.#files.size} files` : ''
-    const events = `no event${this.#count === 1 ? '' : 's'}`
-    const more =
-      this.#hidden === 0
-        ? ''
-        : `; the first ${SHOWN_MAX} are shown, and more by verify --max-problems ${this.#count}`
-    process.stderr.write(`x0x-exec-audit: ${lines} ${events}${files}${more}\n`)
-  }
-}
-
 /**
  * Finds where the last `count` events that `isWanted` begin in a file: from its end, by ever longer
  * pieces of it. With `fromStart` the file is read whole, for a filter that has to know what was before.
@@ -153,7 +91,7 @@ export async function startOfLast(
   handle: FileHandle,
   size: number,
   count: number,
-  isWanted: (record: AuditRecord, text: string) => boolean,
+  isWanted: (entry: LineEntry) => boolean,
   fromStart: boolean,
 ): Promise<number> {
   if (count === 0 && !fromStart) return lastLinesStart(handle, size, 0)
@@ -172,12 +110,12 @@ async function wantedOffsets(
   start: number,
   end: number,
   count: number,
-  isWanted: (record: AuditRecord, text: string) => boolean,
+  isWanted: (entry: LineEntry) => boolean,
 ): Promise<number[]> {
   let offsets: number[] = []
   for await (const entries of readBetween(handle, start, end)) {
-    for (const { record, text } of entries) {
-      if (record !== undefined && isWanted(record, text)) offsets.push(record.offset)
+    for (const entry of entries) {
+      if (entry.record !== undefined && isWanted(entry)) offsets.push(entry.record.offset)
     }
     if (offsets.length > 2 * count) offsets = offsets.slice(offsets.length - count)
   }

@@ -1,22 +1,29 @@
 import type { Command } from 'commander'
 import type { AuditRecord } from '../../format/records'
-import { type Paint, painter } from '../../toolkit/text/colour'
+import { type ColourChoice, type Paint, painter } from '../../toolkit/text/colour'
 import { formatDuration, formatTime } from '../../toolkit/text/time'
 import { cutToWidth, terminalWidth } from '../../toolkit/text/width'
-import { distinctLogs, hexPrefix, logOption } from '../shared/arguments'
+import { colorOption, distinctLogs, hexPrefix, logOption } from '../shared/arguments'
 import { CliError, EXIT_FAIL, EXIT_PASS, EXIT_USAGE } from '../shared/errors'
-import { quoteArgv } from '../shared/escape'
+import { quoteArgument, quoteArgv, visible } from '../shared/escape'
 import { eventParts, exactJson, foldParts } from '../shared/event-text'
 import { JSON_VERSION } from '../shared/json'
-import { DEFAULT_LOG, fileName, ProblemTeller, readLog } from '../shared/log-input'
+import { DEFAULT_LOG, fileName, readLog } from '../shared/log-input'
+import { type Names, NO_NAMES, namesOption } from '../shared/names'
+import { ProblemCount } from '../shared/problem-count'
+import { SearchedSpan } from '../shared/searched-span'
 
 interface ShowOptions {
   readonly log?: readonly string[]
   readonly json?: true
   readonly utc?: true
+  readonly names?: Names
+  readonly color: ColourChoice
 }
 
 const CANDIDATES_MAX = 10
+/** The columns before the ids. */
+const LABEL_WIDTH = 9
 
 const EXAMPLES = `
 REQUEST is the request id or its first digits. FILE is a log, one that gzip has compressed, or - for
@@ -39,6 +46,8 @@ export function configure(command: Command): void {
     .addOption(logOption())
     .option('--json', 'print the events as JSON and nothing else')
     .option('--utc', 'show times in UTC')
+    .addOption(namesOption())
+    .addOption(colorOption())
     .addHelpText('after', EXAMPLES)
     .action(async (request: string, files: readonly string[], options: ShowOptions) => {
       const logs = distinctLogs(files, options.log)
@@ -47,16 +56,21 @@ export function configure(command: Command): void {
 }
 
 async function run(prefix: string, files: readonly string[], options: ShowOptions) {
-  const found = await search(prefix, files)
+  const found = await search(prefix, files, options.utc === true)
   const [first, ...others] = found.requests
-  if (first === undefined) throw notFound(prefix, files, found, options)
+  if (first === undefined) throw notFound(prefix, files, found)
   if (others.length > 0) throw ambiguous(prefix, found.requests, options)
   const [, { events: unsorted, copies }] = first
   // Logs may be named in any order; within one, its own order is the truth.
   const events = files.length > 1 ? unsorted.toSorted((a, b) => a.tsUnixMs - b.tsUnixMs) : unsorted
   const text = options.json
     ? timelineJson(events)
-    : timeline(events, options, painter(process.stdout), terminalWidth(process.stdout))
+    : timeline(
+        events,
+        options,
+        painter(process.stdout, process.env, options.color),
+        terminalWidth(process.stdout),
+      )
   process.stdout.write(text)
   for (const [pair, count] of copies) {
     const events = count === 1 ? '1 event stands' : `${count} events stand`
@@ -76,33 +90,27 @@ interface FoundRequest {
 
 interface Found {
   readonly requests: readonly [string, FoundRequest][]
-  readonly events: number
-  readonly firstMs: number
-  readonly lastMs: number
+  readonly searched: SearchedSpan
 }
 
-async function search(prefix: string, files: readonly string[]): Promise<Found> {
+async function search(prefix: string, files: readonly string[], isUtc: boolean): Promise<Found> {
   const requests = new Map<string, FoundRequest>()
-  const problems = new ProblemTeller()
-  let events = 0
-  let firstMs = Number.POSITIVE_INFINITY
-  let lastMs = Number.NEGATIVE_INFINITY
+  const problems = new ProblemCount()
+  const searched = new SearchedSpan(isUtc)
   for (const file of files) {
     for await (const entries of readLog(file)) {
       for (const { record, problem, text } of entries) {
         if (record === undefined) {
-          problems.tell(file, problem)
+          problems.add(file, problem)
           continue
         }
-        events++
-        firstMs = Math.min(firstMs, record.tsUnixMs)
-        lastMs = Math.max(lastMs, record.tsUnixMs)
+        searched.add(record)
         if (record.requestId.startsWith(prefix)) keep(requests, record, text, file)
       }
     }
   }
-  problems.sum()
-  return { requests: [...requests], events, firstMs, lastMs }
+  problems.tell()
+  return { requests: [...requests], searched }
 }
 
 function keep(
@@ -128,17 +136,8 @@ function keep(
   copies.set(pair, (copies.get(pair) ?? 0) + 1)
 }
 
-function notFound(
-  prefix: string,
-  files: readonly string[],
-  { events, firstMs, lastMs }: Found,
-  { utc }: ShowOptions,
-): CliError {
-  const span =
-    events === 0
-      ? 'no events'
-      : `${events} events from ${formatTime(firstMs, utc)} to ${formatTime(lastMs, utc)}`
-  const text = `no request begins with ${prefix}; searched ${files.map(fileName).join(', ')}: ${span}. It may be in a log that was rotated: name those too`
+function notFound(prefix: string, files: readonly string[], { searched }: Found): CliError {
+  const text = `no request begins with ${prefix}; searched ${searched.text(files)}. It may be in a log that was rotated: name those too`
   return new CliError(text, EXIT_FAIL)
 }
 
@@ -184,7 +183,7 @@ function timelineJson(events: readonly AuditRecord[]): string {
 /** The events with the time since the first and since the one before. */
 export function timeline(
   events: readonly AuditRecord[],
-  { utc }: Pick<ShowOptions, 'utc'>,
+  { utc, names = NO_NAMES }: Pick<ShowOptions, 'utc' | 'names'>,
   paint: Paint,
   width: number,
 ): string {
@@ -196,29 +195,54 @@ export function timeline(
   }))
   const sinceWidth = Math.max(...gaps.map(({ since }) => since.length))
   const gapWidth = Math.max(...gaps.map(({ gap }) => gap.length))
+  const request = events.find((event) => event.event === 'request')
   const lines = events.map((event, i) => {
     const time = formatTime(event.tsUnixMs, utc)
     const since = gaps[i]?.since.padStart(sinceWidth)
     const gap = gaps[i]?.gap.padStart(gapWidth)
     const name = event.event.padEnd(7)
     const column = `${time}  ${since}  ${gap}  ${name}  `.length
-    const what = foldParts(eventParts(event), paint, { width, column })
+    const what = foldParts(eventParts(event, { timeoutMs: request?.timeoutMs }), paint, {
+      width,
+      column,
+    })
     return `${paint('dim', time)}  ${since}  ${paint('dim', gap ?? '')}  ${name}  ${what}\n`
   })
-  return `${head(events)}\n${lines.join('')}\n${foot(events)}\n`
+  return `${head(events, names, width)}\n${lines.join('')}\n${foot(events)}\n`
 }
 
 function signed(ms: number): string {
   return ms < 0 ? formatDuration(ms) : `+${formatDuration(ms)}`
 }
 
-function head(events: readonly AuditRecord[]): string {
+function head(events: readonly AuditRecord[], names: Names, width: number): string {
   const asked = events.find((event) => 'agentId' in event)
   const request = `request  ${events[0]?.requestId}\n`
   if (asked === undefined || !('agentId' in asked)) {
     return `${request}neither the agent that asked for it nor its command is in the logs searched\n`
   }
-  return `${request}agent    ${asked.agentId}\nmachine  ${asked.machineId}\n`
+  const { agentId, machineId, context = {} } = asked
+  const named = (id: string) => {
+    const name = names.of(id)
+    return name === undefined ? '' : `  ${visible(name)}`
+  }
+  const row = (label: string, text: string) => {
+    const head = label.padEnd(LABEL_WIDTH)
+    const folded = foldParts([[undefined, text]], (_, plain) => plain, {
+      width,
+      column: head.length,
+    })
+    return `${head}${folded}\n`
+  }
+  const entries = Object.entries(context).map(([key, value]) => {
+    return row('context', `${key}=${quoteArgument(value)}${named(value)}`)
+  })
+  return [
+    request,
+    row('agent', `${agentId}${named(agentId)}`),
+    row('machine', `${machineId}${named(machineId)}`),
+    ...entries,
+  ].join('')
 }
 
 function foot(events: readonly AuditRecord[]): string {

@@ -1,25 +1,55 @@
 import { type Command, Option } from 'commander'
+import type { AuditRecord } from '../../format/records'
+import type { LineEntry } from '../../reader/line-splitter'
 import { readBatches } from '../../reader/read-audit'
-import { painter } from '../../toolkit/text/colour'
+import { type ColourChoice, painter } from '../../toolkit/text/colour'
 import { WHEN_FORMS } from '../../toolkit/text/time'
 import { terminalWidth } from '../../toolkit/text/width'
-import { checkSpan, logOption, logsInOrder, when, wholeNumber } from '../shared/arguments'
+import {
+  checkSpan,
+  colorOption,
+  logOption,
+  logsInOrder,
+  when,
+  wholeNumber,
+} from '../shared/arguments'
 import { ByteProgress } from '../shared/byte-progress'
-import { EXIT_PASS } from '../shared/errors'
+import { type CommandLife, CommandTable, matchesCommand } from '../shared/command-table'
+import { EXIT_PASS, usageError } from '../shared/errors'
+import { EventRepeats } from '../shared/event-repeats'
+import type { CommandFilter } from '../shared/filter'
+import {
+  addFilterOptions,
+  FILTER_HELP,
+  type FilterOptions,
+  filterOf,
+  hasFilter,
+} from '../shared/filter-options'
 import { formatJson } from '../shared/json'
 import { type InputFile, inputFiles, totalBytes } from '../shared/log-files'
 import { DEFAULT_LOG } from '../shared/log-input'
+import { type Names, NO_NAMES, namesOption } from '../shared/names'
+import { OutputFile } from '../shared/output-file'
+import { ProblemCount } from '../shared/problem-count'
+import { SearchedSpan } from '../shared/searched-span'
+import { type VerifyReport, verify } from '../shared/verification/verify'
 import { type LogStats, LogStatsCollector } from './log-stats'
+import { pageHtml } from './page'
+import { PageCollector } from './page-collector'
 import { statsText } from './stats-text'
 import { PERIODS, type Period } from './timeline'
 
-interface StatsOptions {
+interface StatsOptions extends FilterOptions {
+  readonly open?: true
+  readonly names?: Names
+  readonly color: ColourChoice
   readonly since?: number
   readonly until?: number
   readonly by?: Period
   readonly top: number
   readonly utc?: true
   readonly json?: true
+  readonly html?: string
   readonly log?: readonly string[]
 }
 
@@ -30,13 +60,19 @@ const EXAMPLES = `
 Examples:
   $ x0x-exec-audit stats /var/log/gateway/exec.log
   $ x0x-exec-audit stats --since yesterday --by hour exec.log.1 exec.log
+  $ x0x-exec-audit stats --agent a1b2 --failed exec.log
+  $ x0x-exec-audit stats --html today.html --since today exec.log*
   $ x0x-exec-audit stats --top 50 --json exec.log.2.gz exec.log.1 exec.log | jq .commands
 
 FILE is a log, or one that gzip has compressed, or - for standard input; several are one log. Those of
 one rotation (exec.log*) are read the oldest first, others as they are given. Default: ${DEFAULT_LOG}
 Times are local unless they end in Z or an offset:
 ${WHEN_FORMS}.
-Lines that are no event are counted and left out; verify says what is wrong with them.
+Lines that are no event are counted and left out; verify says what is wrong with them. Lines that are
+repeated, byte for byte, as after a worker's death, count once.
+
+With filters, only the events of the commands that match are counted.
+${FILTER_HELP}
 
 A command is its first argument; "denied" counts all its denials, those after a failed spawn included.
 Agents and commands are exact up to 20,000 of each, and say so beyond that; 100,000 requests
@@ -59,55 +95,181 @@ export function configure(command: Command): void {
         .argParser(wholeNumber(1, TOP_MAX))
         .default(TOP),
     )
+    .option('--open', 'only commands without an end')
+  addFilterOptions(command)
     .option('--utc', 'show times in UTC')
+    .addOption(namesOption())
+    .addOption(colorOption())
     .option('--json', 'print the figures as JSON and nothing else')
+    .option(
+      '--html <file>',
+      'write a page to look at, which needs no network; verifies the log, too',
+    )
     .addHelpText('after', EXAMPLES)
     .action(async (files: readonly string[], options: StatsOptions) => {
       process.exitCode = await run(logsInOrder(files, options.log), options)
     })
 }
 
-async function run(names: readonly string[], options: StatsOptions): Promise<number> {
-  const { since, until, by, top, utc: isUtc = false, json } = options
+async function run(logs: readonly string[], options: StatsOptions): Promise<number> {
+  const { since, until, by, top, utc: isUtc = false, json, open, html, names = NO_NAMES } = options
   checkSpan(since, until)
-  const files = inputFiles(names)
+  const files = inputFiles(logs)
+  const fileNames = files.map(({ name }) => name)
+  const output = html === undefined ? undefined : outputFor(html, fileNames)
   const collector = new LogStatsCollector({ since, until, by, top, isUtc })
-  const { badLines, bytes } = await readAll(files, collector)
+  const problems = new ProblemCount()
+  const searched = new SearchedSpan(isUtc)
+  const collected = output === undefined ? undefined : new PageCollector({ since, until, isUtc })
+  const counter = counterFor(collector, {
+    filter: filterOf(options),
+    isOpen: open === true,
+    names,
+    collected,
+  })
+  const onEntry = ({ record, text, problem }: LineEntry, file: string) => {
+    if (record === undefined) return problems.add(file, problem)
+    searched.add(record)
+    counter.take(record, text)
+  }
+  const bytes = await readAll(files, onEntry)
+  counter.end()
   const stats = collector.stats()
-  process.stdout.write(
-    json
-      ? jsonText(stats, { files: files.length, bytes, badLines })
-      : statsText(stats, {
-          paint: painter(process.stdout),
-          isUtc,
-          by,
-          width: terminalWidth(process.stdout),
-        }),
-  )
-  if (badLines > 0) process.stderr.write(badLinesText(badLines))
+  const { repeated: repeatedLines } = counter
+  if (output !== undefined && collected !== undefined) {
+    const verification = await verified(logs)
+    const page = { files: fileNames, stats, verification, isUtc, names, ...collected.page() }
+    output.write(pageHtml(page))
+  }
+  const read = { files: files.length, bytes, badLines: problems.count, repeatedLines }
+  if (json) process.stdout.write(formatJson('stats', { ...read, ...stats }))
+  else if (output === undefined) process.stdout.write(reportText(stats, options))
+  problems.tell()
+  if (repeatedLines > 0) tell(`${repeatedLines} repeated lines are left out`)
+  if (stats.firstMs === null) tell(`nothing found; searched ${searched.text(fileNames)}`)
   return EXIT_PASS
 }
 
-function jsonText(stats: LogStats, read: { files: number; bytes: number; badLines: number }) {
-  return formatJson('stats', { ...read, ...stats })
+function reportText(stats: LogStats, { by, utc, names = NO_NAMES, color }: StatsOptions): string {
+  const paint = painter(process.stdout, process.env, color)
+  return statsText(stats, {
+    paint,
+    isUtc: utc === true,
+    by,
+    names,
+    width: terminalWidth(process.stdout),
+  })
 }
 
-function badLinesText(count: number): string {
-  const lines = count === 1 ? '1 line is no event' : `${count} lines are no events`
-  return `x0x-exec-audit: ${lines} and left out; see x0x-exec-audit verify\n`
+/** The page must not take the place of a log. */
+function outputFor(html: string, logs: readonly string[]): OutputFile {
+  const used = logs.map((path) => ({ what: 'the log', path }))
+  return new OutputFile('--html', html, { used, fail: usageError })
 }
 
-async function readAll(files: readonly InputFile[], collector: LogStatsCollector) {
+/** The verdict on the files; undefined if one of them can be read only once. */
+async function verified(logs: readonly string[]): Promise<VerifyReport | undefined> {
+  const files = inputFiles(logs)
+  if (files.some(({ size }) => size === undefined)) return undefined
+  return verify(files, { maxProblems: 0 })
+}
+
+function tell(text: string): void {
+  process.stderr.write(`x0x-exec-audit: ${text}\n`)
+}
+
+/** Takes a log's events, and counts those that are asked for. */
+interface EventCounter {
+  take(record: AuditRecord, text: string): void
+  end(): void
+  /** Events that stood there again, byte for byte, and are not counted. */
+  readonly repeated: number
+}
+
+interface Matching {
+  readonly filter: CommandFilter
+  readonly isOpen: boolean
+  readonly names: Names
+  /** Takes the commands that match, for a page. */
+  readonly collected: PageCollector | undefined
+}
+
+function counterFor(collector: LogStatsCollector, matching: Matching): EventCounter {
+  const { filter, isOpen, collected } = matching
+  return isOpen || hasFilter(filter) || collected !== undefined
+    ? new MatchingCounter(collector, matching)
+    : new WholeCounter(collector)
+}
+
+/** Counts all events. */
+class WholeCounter implements EventCounter {
+  readonly #collector: LogStatsCollector
+  readonly #repeats = new EventRepeats()
+
+  constructor(collector: LogStatsCollector) {
+    this.#collector = collector
+  }
+
+  get repeated(): number {
+    return this.#repeats.count
+  }
+
+  take(record: AuditRecord, text: string): void {
+    if (!this.#repeats.isRepeated(record, text)) this.#collector.take(record)
+  }
+
+  end(): void {}
+}
+
+/** Counts the events of the commands that match. */
+class MatchingCounter implements EventCounter {
+  readonly #collector: LogStatsCollector
+  readonly #matching: Matching
+  readonly #table: CommandTable
+
+  constructor(collector: LogStatsCollector, matching: Matching) {
+    const { filter, names } = matching
+    this.#collector = collector
+    this.#matching = matching
+    this.#table = new CommandTable({ grep: filter.grep, keepsEvents: true, names })
+  }
+
+  get repeated(): number {
+    return this.#table.repeated
+  }
+
+  take(record: AuditRecord, text: string): void {
+    this.#collector.see(record)
+    this.#count(this.#table.take(record, text, { file: '', line: record.line }))
+  }
+
+  end(): void {
+    this.#count(this.#table.end())
+  }
+
+  #count(commands: readonly CommandLife[]): void {
+    const { isOpen, filter, collected } = this.#matching
+    for (const life of commands) {
+      if (isOpen && life.end !== undefined) continue
+      if (!matchesCommand(life, filter)) continue
+      for (const event of life.events ?? []) this.#collector.take(event)
+      collected?.take(life)
+    }
+  }
+}
+
+/** Reads all files; returns their bytes. */
+async function readAll(
+  files: readonly InputFile[],
+  onEntry: (entry: LineEntry, file: string) => void,
+): Promise<number> {
   const progress = new ByteProgress(totalBytes(files))
-  let [badLines, all] = [0, 0]
+  let all = 0
   try {
-    for (const { source } of files) {
+    for (const { name, source } of files) {
       let read = 0
       for await (const { entries, bytes } of readBatches(source)) {
-        for (const { record } of entries) {
-          if (record === undefined) badLines++
-          else collector.take(record)
-        }
+        for (const entry of entries) onEntry(entry, name)
         progress.advance(bytes - read)
         read = bytes
       }
@@ -116,5 +278,5 @@ async function readAll(files: readonly InputFile[], collector: LogStatsCollector
   } finally {
     progress.stop()
   }
-  return { badLines, bytes: all }
+  return all
 }

@@ -40,18 +40,6 @@ export class LogHistogram {
     }
     return 0
   }
-
-  /** How many values are above one bound and at most the next; the first counts from 0. */
-  between(bounds: readonly number[]): number[] {
-    const counts = bounds.map(() => 0)
-    for (const [index, count] of this.#counts.entries()) {
-      if (count === 0) continue
-      const at = bounds.findIndex((bound) => lastOf(index) <= bound)
-      counts[at < 0 ? bounds.length - 1 : at] =
-        (counts[at < 0 ? bounds.length - 1 : at] ?? 0) + count
-    }
-    return counts
-  }
 }
 
 function indexOf(value: number): number {

@@ -1,6 +1,8 @@
 import { constants } from 'node:os'
 import type { DenialReason, WarningKind } from '../../format/events'
 import type { AuditRecord, DenialRecord, ExitRecord, RequestRecord } from '../../format/records'
+import { isTimeout } from '../shared/filter'
+import { DurationBounds, type DurationCount } from './duration-bounds'
 import { LogHistogram } from './log-histogram'
 import { commandOf, type OpenRequest, OpenRequests } from './open-requests'
 import { type Bucket, type Period, Timeline } from './timeline'
@@ -40,6 +42,13 @@ export interface TopList<Name = string> {
   readonly top: readonly Asked<Name>[]
 }
 
+/** The names that were denied most. */
+export interface DeniedList<Name = string> {
+  readonly names: number
+  readonly errorMax: number
+  readonly top: readonly { readonly name: Name; readonly denied: number }[]
+}
+
 /** The contents of a log in figures. */
 export interface LogStats {
   readonly events: readonly Count[]
@@ -49,10 +58,17 @@ export interface LogStats {
   readonly eventsPerSecond: number | null
   readonly denials: readonly Count[]
   readonly exits: readonly Count[]
+  /** Exits by a signal, no earlier than the limit of their request. */
+  readonly timedOut: number
   readonly warnings: readonly Count[]
   readonly agents: TopList
+  /** Of those whose context names one. */
+  readonly principals: TopList
   /** By their first argument; null is the empty argv. */
   readonly commands: TopList<string | null>
+  readonly deniedAgents: DeniedList
+  readonly deniedPrincipals: DeniedList
+  readonly deniedCommands: DeniedList<string | null>
   readonly durationMs: {
     readonly count: number
     readonly p50: number
@@ -60,8 +76,7 @@ export interface LogStats {
     readonly p99: number
     readonly p999: number
     readonly max: number
-    /** The number of durations between the bound before `upTo` and `upTo`. */
-    readonly histogram: readonly { readonly upTo: number; readonly count: number }[]
+    readonly histogram: readonly DurationCount[]
   }
   /** Bytes. */
   readonly output: { readonly stdout: number; readonly stderr: number; readonly truncated: number }
@@ -70,7 +85,7 @@ export interface LogStats {
     readonly notStarted: number
     readonly untracked: number
     /** The oldest; ages are up to the latest event. */
-    readonly oldest: readonly (OpenRequest & { readonly ageMs: number })[]
+    readonly oldest: readonly (Omit<OpenRequest, 'timeoutMs'> & { readonly ageMs: number })[]
   }
   readonly timeline: readonly Bucket[]
   /** Events for whose period there was no room. */
@@ -79,7 +94,6 @@ export interface LogStats {
 
 /** The most exit codes and signals that are counted apart. */
 const EXITS_MAX = 1_000
-const DECADES = 13
 const SIGNALS = new Map<number, string>(
   // The first name of a number is the usual one.
   Object.entries(constants.signals)
@@ -100,13 +114,19 @@ export class LogStatsCollector {
   readonly #warnings = new Map<WarningKind, number>()
   readonly #exits = new TopCounter(() => undefined, EXITS_MAX)
   readonly #agents = new TopCounter(newDenied)
+  readonly #principals = new TopCounter(newDenied)
   readonly #commands = new TopCounter(newDenied)
+  readonly #deniedAgents = new TopCounter(() => undefined)
+  readonly #deniedPrincipals = new TopCounter(() => undefined)
+  readonly #deniedCommands = new TopCounter(() => undefined)
   readonly #durations = new LogHistogram()
+  readonly #durationBounds = new DurationBounds()
   readonly #open = new OpenRequests()
   readonly #timeline: Timeline | undefined
   #stdout = 0
   #stderr = 0
   #truncated = 0
+  #timedOut = 0
   #firstMs: number | undefined
   #lastMs: number | undefined
   #latestMs = 0
@@ -116,19 +136,24 @@ export class LogStatsCollector {
     if (task.by !== undefined) this.#timeline = new Timeline(task.by, task.isUtc)
   }
 
+  /** Takes the time of an event that is not counted itself: ages are up to the latest one. */
+  see({ tsUnixMs }: AuditRecord): void {
+    this.#latestMs = Math.max(this.#latestMs, tsUnixMs)
+  }
+
   /** Takes the next event. */
   take(record: AuditRecord): void {
     const { tsUnixMs } = record
     // Even for an event that was not asked for: it may end a request that was.
     const request = this.#open.take(record)
-    this.#latestMs = Math.max(this.#latestMs, tsUnixMs)
+    this.see(record)
     if (!this.#isAsked(tsUnixMs)) return
     this.#firstMs = Math.min(this.#firstMs ?? tsUnixMs, tsUnixMs)
     this.#lastMs = Math.max(this.#lastMs ?? tsUnixMs, tsUnixMs)
     count(this.#events, record.event)
     this.#timeline?.add(record)
     if (record.event === 'warning') count(this.#warnings, record.kind)
-    else if (record.event === 'exit') this.#takeExit(record)
+    else if (record.event === 'exit') this.#takeExit(record, request?.timeoutMs)
     else if (record.event === 'request') this.#takeAsked(record)
     else if (record.event === 'denial') {
       count(this.#denials, record.reason)
@@ -148,9 +173,14 @@ export class LogStatsCollector {
       eventsPerSecond: spanMs > 0 ? events / (spanMs / 1_000) : null,
       denials: sorted(this.#denials),
       exits: this.#exits.top(EXITS_MAX).map(({ key, total }) => ({ name: key, count: total })),
+      timedOut: this.#timedOut,
       warnings: sorted(this.#warnings),
       agents: this.#topOf(this.#agents, (key) => key),
+      principals: this.#topOf(this.#principals, (key) => key),
       commands: this.#topOf(this.#commands, commandOfKey),
+      deniedAgents: this.#deniedOf(this.#deniedAgents, (key) => key),
+      deniedPrincipals: this.#deniedOf(this.#deniedPrincipals, (key) => key),
+      deniedCommands: this.#deniedOf(this.#deniedCommands, commandOfKey),
       durationMs: this.#durationStats(),
       output: { stdout: this.#stdout, stderr: this.#stderr, truncated: this.#truncated },
       open: this.#openStats(),
@@ -164,19 +194,31 @@ export class LogStatsCollector {
     return tsUnixMs >= since && tsUnixMs <= until
   }
 
-  #takeAsked({ agentId, argv }: RequestRecord): void {
+  #takeAsked({ agentId, argv, context }: RequestRecord): void {
+    const principal = principalOf(context)
     this.#agents.add(agentId)
+    if (principal !== undefined) this.#principals.add(principal)
     this.#commands.add(keyOf(argv))
   }
 
-  #takeDenied({ agentId, argv }: DenialRecord, asked: number): void {
+  #takeDenied({ agentId, argv, context }: DenialRecord, asked: number): void {
+    const principal = principalOf(context)
+    if (principal !== undefined) {
+      this.#principals.add(principal, asked).denied++
+      this.#deniedPrincipals.add(principal)
+    }
     this.#agents.add(agentId, asked).denied++
     this.#commands.add(keyOf(argv), asked).denied++
+    this.#deniedAgents.add(agentId)
+    this.#deniedCommands.add(keyOf(argv))
   }
 
-  #takeExit({ code, signal, durationMs, stdoutBytes, stderrBytes, truncated }: ExitRecord): void {
+  #takeExit(exit: ExitRecord, timeoutMs: number | undefined): void {
+    const { code, signal, durationMs, stdoutBytes, stderrBytes, truncated } = exit
+    if (isTimeout(exit, timeoutMs)) this.#timedOut++
     this.#exits.add(exitName(code, signal))
     this.#durations.add(Number(durationMs))
+    this.#durationBounds.add(Number(durationMs))
     this.#stdout += Number(stdoutBytes)
     this.#stderr += Number(stderrBytes)
     if (truncated) this.#truncated++
@@ -190,13 +232,17 @@ export class LogStatsCollector {
     return { names, errorMax, top }
   }
 
+  #deniedOf<Name>(counter: TopCounter<undefined>, nameOf: (key: string) => Name): DeniedList<Name> {
+    const { size: names, errorMax } = counter
+    const top = counter
+      .top(this.#task.top)
+      .map(({ key, total }) => ({ name: nameOf(key), denied: total }))
+    return { names, errorMax, top }
+  }
+
   #durationStats(): LogStats['durationMs'] {
     const durations = this.#durations
     const { count, max } = durations
-    const bounds = boundsUpTo(max)
-    const counts = durations.between(bounds)
-    const histogram = bounds.map((upTo, i) => ({ upTo, count: counts[i] ?? 0 }))
-    const first = histogram.findIndex((one) => one.count > 0)
     return {
       count,
       p50: durations.percentile(50),
@@ -204,19 +250,29 @@ export class LogStatsCollector {
       p99: durations.percentile(99),
       p999: durations.percentile(99.9),
       max,
-      histogram: first < 0 ? [] : histogram.slice(first),
+      histogram: this.#durationBounds.counts(),
     }
   }
 
   #openStats(): LogStats['open'] {
     const open = this.#open.list().filter(({ tsUnixMs }) => this.#isAsked(tsUnixMs))
     const started = open.filter(({ isStarted }) => isStarted).length
-    const oldest = open
-      .slice(0, this.#task.top)
-      .map((request) => ({ ...request, ageMs: Math.max(0, this.#latestMs - request.tsUnixMs) }))
+    const oldest = open.slice(0, this.#task.top).map(({ timeoutMs: _, ...request }) => ({
+      ...request,
+      ageMs: Math.max(0, this.#latestMs - request.tsUnixMs),
+    }))
     const { untracked } = this.#open
     return { started, notStarted: open.length - started, untracked, oldest }
   }
+}
+
+const PRINCIPAL_CHARACTERS_MAX = 256
+
+/** It may be as long as a context. */
+function principalOf(context: RequestRecord['context']): string | undefined {
+  const principal = context?.principal
+  if (principal === undefined || principal.length <= PRINCIPAL_CHARACTERS_MAX) return principal
+  return `${principal.slice(0, PRINCIPAL_CHARACTERS_MAX)}…`
 }
 
 /** An argument that is empty is another key than none. */
@@ -243,12 +299,4 @@ function sorted(counts: ReadonlyMap<string, number>): Count[] {
 function exitName(code: number | null, signal: number | null): string {
   if (signal !== null) return SIGNALS.get(signal) ?? `signal ${signal}`
   return code === null ? 'neither code nor signal' : `code ${code}`
-}
-
-/** 1, 2, 5, 10 and so on in milliseconds, until one is not below `max`. */
-function boundsUpTo(max: number): number[] {
-  const all = Array.from({ length: DECADES }, (_, i) => [1, 2, 5].map((step) => step * 10 ** i))
-  const bounds = all.flat()
-  const last = bounds.findIndex((bound) => bound >= max)
-  return last < 0 ? [...bounds, Number.MAX_SAFE_INTEGER] : bounds.slice(0, last + 1)
 }

@@ -7,6 +7,8 @@ export interface OpenRequest {
   /** Its first argument; null if argv is empty. */
   readonly command: string | null
   readonly tsUnixMs: number
+  /** Its limit in milliseconds. */
+  readonly timeoutMs: number
   isStarted: boolean
 }
 
@@ -44,7 +46,7 @@ export class OpenRequests {
     return [...this.#open.values()].sort((a, b) => a.tsUnixMs - b.tsUnixMs)
   }
 
-  #add({ requestId, agentId, argv, tsUnixMs }: RequestRecord): void {
+  #add({ requestId, agentId, argv, tsUnixMs, timeoutMs }: RequestRecord): void {
     if (this.#open.size >= this.#max) {
       this.#untracked++
       return
@@ -56,6 +58,7 @@ export class OpenRequests {
       agentId: copied(agentId),
       command,
       tsUnixMs,
+      timeoutMs,
       isStarted: false,
     })
   }

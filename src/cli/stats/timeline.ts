@@ -17,7 +17,8 @@ export interface Bucket {
 
 /** Seven years of hours, or two weeks of minutes. */
 const BUCKETS_MAX = 20_160
-const LENGTH_MS = { minute: 60_000, hour: 3_600_000 } as const
+/** A day has an hour more or less if the clocks change. */
+export const PERIOD_MS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const
 
 /** Counts the events of each period, for as many periods as there is room for. */
 export class Timeline {
@@ -64,13 +65,13 @@ export class Timeline {
     if (this.#isUtc) start.setUTCMinutes(start.getUTCMinutes(), 0, 0)
     else start.setMinutes(start.getMinutes(), 0, 0)
     if (this.#period === 'minute') {
-      this.#setRange(start.getTime(), LENGTH_MS.minute)
+      this.#setRange(start.getTime(), PERIOD_MS.minute)
       return
     }
     if (this.#isUtc) start.setUTCMinutes(0)
     else start.setMinutes(0)
     if (this.#period === 'hour') {
-      this.#setRange(start.getTime(), LENGTH_MS.hour)
+      this.#setRange(start.getTime(), PERIOD_MS.hour)
       return
     }
     if (this.#isUtc) start.setUTCHours(0)

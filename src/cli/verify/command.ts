@@ -9,7 +9,7 @@ import { visible } from '../shared/escape'
 import { formatJson } from '../shared/json'
 import { inputFiles, totalBytes } from '../shared/log-files'
 import { DEFAULT_LOG } from '../shared/log-input'
-import { type VerifyFinding, type VerifyReport, verify } from './verify'
+import { type VerifyFinding, type VerifyReport, verify } from '../shared/verification/verify'
 
 interface CommandOptions {
   readonly maxProblems: number

@@ -14,6 +14,7 @@ const UNITS: readonly [names: RegExp, ms: number][] = [
 const DATE_MS_MAX = 8.64e15
 
 const AGO = /^-?((?:\d{1,9}\s*[a-z]+[\s,]*)+?)(?:\s+ago)?$/
+const LENGTH = /^(?:\d{1,9}\s*[a-z]+[\s,]*)+$/
 const AGO_PART = /(\d+)\s*([a-z]+)/g
 /** Fewer digits could be seconds, which are written with an @. */
 const MILLISECONDS = /^\d{12,16}$/
@@ -59,13 +60,25 @@ function millisecondsOf(fraction = ''): number {
 }
 
 function before(now: number, length: string): number | undefined {
-  let ms = now
-  for (const [, value, name = ''] of length.matchAll(AGO_PART)) {
+  const ms = lengthOf(length)
+  return ms === undefined ? undefined : now - ms
+}
+
+/** Numbers with their units as milliseconds. */
+function lengthOf(text: string): number | undefined {
+  let ms = 0
+  for (const [, value, name = ''] of text.matchAll(AGO_PART)) {
     const [, unit] = UNITS.find(([names]) => names.test(name)) ?? []
     if (unit === undefined) return undefined
-    ms -= Number(value) * unit
+    ms += Number(value) * unit
   }
   return ms
+}
+
+/** A length of time with its units, such as `60s`, `1500ms` or `1h 30min`; undefined if the text is none. */
+export function parseDuration(text: string): number | undefined {
+  const trimmed = text.trim().toLowerCase()
+  return LENGTH.test(trimmed) ? lengthOf(trimmed) : undefined
 }
 
 type Day = readonly [year: number, month: number, day: number]
@@ -167,6 +180,15 @@ function twoUnits(ms: number, large: number, name: string, small: number, smallN
   const rest = Math.floor((ms % large) / small)
   const first = `${Math.floor(ms / large)} ${name}`
   return rest === 0 ? first : `${first} ${rest} ${smallName}`
+}
+
+/** A length of time in seven columns at most: `999 ms`, `59.9 s`, `3m 20s`, `2h 5m`, `12d 3h`. */
+export function formatShortDuration(ms: number | bigint): string {
+  const length = Number(ms)
+  if (length < SECOND_MS) return `${length} ms`
+  if (length < MINUTE_MS) return `${(Math.floor(length / 100) / 10).toFixed(1)} s`
+  const text = formatDuration(length)
+  return text.replace(/ min\b/, 'm').replace(/ ([shd])\b/g, '$1')
 }
 
 /** Milliseconds with the unit that one reads: `12 µs`, `1.5 ms`, `2 s`. */

@@ -1,5 +1,6 @@
 import { constants } from 'node:buffer'
 import { createHash } from 'node:crypto'
+import { utf8Bytes } from '../../base/bytes'
 import { invalidEvent } from '../../base/field-checks'
 import { STRING_LENGTH_BYTES, STRING_LENGTHS_OFFSET } from './record-layout'
 
@@ -28,43 +29,53 @@ function safeBytes(lineUnitsMax: number): number {
   return Math.floor((lineUnitsMax * UTF8_BYTES_PER_UNIT) / LINE_UNITS_PER_BYTE)
 }
 
-/** Length of a string in bytes of UTF-8. */
-export function utf8Bytes(text: string): number {
-  return Buffer.byteLength(text, 'utf8')
+/** The strings of an event beside its argv, which are never cut. */
+export interface Uncut {
+  readonly matchedAcl: string | null
+  /** Its keys and values, in turn. */
+  readonly context: readonly string[]
 }
 
 /**
  * Argv; if the event would be larger than `maxEventBytes`, its leading arguments that fit and a last element
  * that says how much was cut. An event is never dropped for its size, since a huge argv would then evade the
  * audit, and nor is one whose line would be longer than a string can be. Throws a RangeError if `matchedAcl`
- * alone is too large.
+ * alone is too large. A context that leaves no room leaves argv its last element alone: it has a limit of its own.
  */
 export function cutToSize(
   argv: readonly string[],
-  matchedAcl: string | null,
+  { matchedAcl, context }: Uncut,
   maxEventBytes: number,
   lineUnitsMax = LINE_UNITS_MAX,
 ): readonly string[] {
-  let units = matchedAcl?.length ?? 0
+  let units = (matchedAcl?.length ?? 0) + unitsOf(context)
   for (const argument of argv) units += argument.length
-  const lengths = STRING_LENGTHS_OFFSET + (argv.length + 1) * STRING_LENGTH_BYTES
+  const strings = argv.length + 1 + context.length
+  const lengths = STRING_LENGTHS_OFFSET + strings * STRING_LENGTH_BYTES
   if (lengths + units * UTF8_BYTES_PER_UNIT <= Math.min(maxEventBytes, safeBytes(lineUnitsMax))) {
     return argv
   }
 
   const aclBytes = matchedAcl === null ? 0 : encodedBytes(matchedAcl)
-  const room = maxEventBytes - STRING_LENGTHS_OFFSET - aclBytes
-  if (room < CUT_MARK_BYTES) {
-    const allowed = room + aclBytes - CUT_MARK_BYTES - STRING_LENGTH_BYTES
+  const argvRoom = maxEventBytes - STRING_LENGTHS_OFFSET - aclBytes
+  if (argvRoom < CUT_MARK_BYTES) {
+    const allowed = argvRoom + aclBytes - CUT_MARK_BYTES - STRING_LENGTH_BYTES
     const text = `matchedAcl: expected at most ${allowed} bytes of UTF-8 (maxEventBytes=${maxEventBytes}), got ${aclBytes - STRING_LENGTH_BYTES}`
     throw invalidEvent(new RangeError(text), 'matchedAcl')
   }
+  const room = context.reduce((left, text) => left - encodedBytes(text), argvRoom)
   const isLineSafe = maxEventBytes * LINE_UNITS_PER_BYTE <= lineUnitsMax
-  const aclUnits = matchedAcl === null ? 0 : lineUnits(matchedAcl)
-  const lineRoom = isLineSafe ? Infinity : lineUnitsMax - aclUnits
+  const uncut = matchedAcl === null ? context : [matchedAcl, ...context]
+  const uncutUnits = isLineSafe ? 0 : uncut.reduce((sum, text) => sum + lineUnits(text), 0)
+  const lineRoom = isLineSafe ? Infinity : lineUnitsMax - uncutUnits
   if (leading(argv, room, lineRoom) === argv.length) return argv
   const kept = leading(argv, room - CUT_MARK_BYTES, lineRoom - CUT_MARK_BYTES)
   return [...argv.slice(0, kept), cutMark(argv.slice(kept))]
+}
+
+/** The length of the strings in UTF-16 units. */
+export function unitsOf(strings: readonly string[]): number {
+  return strings.reduce((sum, { length }) => sum + length, 0)
 }
 
 /** The bytes of a string in a record: its text and its length word. */

@@ -1,9 +1,11 @@
 import { decodeText } from '../../base/bytes'
+import { isContextKey } from '../../format/context'
 import { DENIAL_REASONS, WARNING_KINDS } from '../../format/events'
 import type {
   AuditLine,
   DenialLine,
   ExitLine,
+  LineContext,
   RequestLine,
   StartedLine,
   WarningLine,
@@ -25,6 +27,7 @@ import {
 import {
   AGENT_ID_OFFSET,
   ALL_IDS_BYTES,
+  CONTEXT_ENTRIES_OFFSET,
   EXIT_BYTES,
   EXIT_CODE_OFFSET,
   EXIT_DURATION_OFFSET,
@@ -80,6 +83,7 @@ function decodeRequest({ view, bytes }: RecordBytes, index: number, length: numb
   const ids = decodeIds(bytes, index)
   const isAclPresent = (flagsOf(view, index, FLAG_MATCHED_ACL) & FLAG_MATCHED_ACL) !== 0
   const argv = decodeStrings(view, bytes, index, length)
+  const context = takeContext(argv, view.getUint32(index + CONTEXT_ENTRIES_OFFSET, true))
   const matchedAcl = isAclPresent ? argv.shift() : null
   if (matchedAcl === undefined) throw new CorruptRecordError('matched_acl is missing')
   return {
@@ -92,6 +96,7 @@ function decodeRequest({ view, bytes }: RecordBytes, index: number, length: numb
     matched_acl: matchedAcl,
     stdin_bytes: getU64(view, index + REQUEST_STDIN_OFFSET),
     timeout_ms: view.getUint32(index + REQUEST_TIMEOUT_OFFSET, true),
+    context,
   }
 }
 
@@ -137,14 +142,17 @@ function decodeExit({ view, bytes }: RecordBytes, index: number, length: number)
 function decodeDenial({ view, bytes }: RecordBytes, index: number, length: number): DenialLine {
   const ids = decodeIds(bytes, index)
   flagsOf(view, index, 0)
+  const argv = decodeStrings(view, bytes, index, length)
+  const context = takeContext(argv, view.getUint32(index + CONTEXT_ENTRIES_OFFSET, true))
   return {
     event: 'denial',
     ts_unix_ms: timeOf(view, index),
     request_id: ids.slice(0, AGENT_AT),
     agent_id: ids.slice(AGENT_AT, MACHINE_AT),
     machine_id: ids.slice(MACHINE_AT),
-    argv: decodeStrings(view, bytes, index, length),
+    argv,
     reason: nameOf(DENIAL_REASONS, view.getUint8(index + CODE_OFFSET)),
+    context,
   }
 }
 
@@ -206,6 +214,21 @@ function decodeStrings(view: DataView, bytes: Buffer, index: number, length: num
   }
   if (unit !== text.length) throw new CorruptRecordError('string lengths do not add up')
   return strings
+}
+
+/** Takes the context's keys and values from the end of the strings. */
+function takeContext(strings: string[], entries: number): LineContext | undefined {
+  if (entries === 0) return undefined
+  const first = strings.length - 2 * entries
+  if (first < 0) throw new CorruptRecordError('context is missing')
+  const context: Record<string, string> = {}
+  for (let i = first; i < strings.length; i += 2) {
+    const key = strings[i] ?? ''
+    if (!isContextKey(key)) throw new CorruptRecordError('no key of a context')
+    context[key] = strings[i + 1] ?? ''
+  }
+  strings.length = first
+  return context
 }
 
 function isLowSurrogate(text: string, unit: number): boolean {

@@ -1,4 +1,4 @@
-import { copyBytes, writeUtf8 } from '../../base/bytes'
+import { copyBytes, utf8Bytes, writeUtf8 } from '../../base/bytes'
 import {
   array,
   boolean,
@@ -31,11 +31,20 @@ import {
   TYPE_STARTED,
   TYPE_WARNING,
 } from '../ring/record-header'
-import { cutToSize, LINE_SAFE_BYTES, UTF8_BYTES_PER_UNIT, utf8Bytes } from './cut-argv'
-import { fieldsOf } from './own-fields'
+import { contextStrings } from './context-strings'
+import { cutToSize, LINE_SAFE_BYTES, UTF8_BYTES_PER_UNIT, unitsOf } from './cut-argv'
+import {
+  DENIAL_FIELDS,
+  EXIT_FIELDS,
+  fieldsOf,
+  REQUEST_FIELDS,
+  STARTED_FIELDS,
+  WARNING_FIELDS,
+} from './own-fields'
 import {
   AGENT_ID_OFFSET,
   ALL_IDS_BYTES,
+  CONTEXT_ENTRIES_OFFSET,
   EXIT_BYTES,
   EXIT_CODE_OFFSET,
   EXIT_DURATION_OFFSET,
@@ -132,6 +141,8 @@ export class EventEncoder {
   #signal32 = 0
   /** The strings of a request or denial. */
   readonly #strings = new StringRun()
+  /** How many of them are the context's, a key and a value each. */
+  #contextEntries = 0
   #fixedBytes = 0
   #exactBytes = -1
 
@@ -209,6 +220,7 @@ export class EventEncoder {
       putU64(view, index + REQUEST_STDIN_OFFSET, this.#number0)
       view.setUint32(index + REQUEST_TIMEOUT_OFFSET, Number(this.#number1), true)
     }
+    view.setUint32(index + CONTEXT_ENTRIES_OFFSET, this.#contextEntries, true)
     view.setUint32(index + STRING_COUNT_OFFSET, this.#strings.count, true)
     this.#strings.writeLengths(view, index + STRING_LENGTHS_OFFSET)
     // There is room for the whole text, so this never stops short.
@@ -237,12 +249,11 @@ export class EventEncoder {
       this.#fixedBytes = RECORD_HEADER_BYTES
       return
     }
-    const event = fieldsOf(input)
-    if (name === 'request') this.#prepareRequest(event)
-    else if (name === 'started') this.#prepareStarted(event)
-    else if (name === 'warning') this.#prepareWarning(event)
-    else if (name === 'exit') this.#prepareExit(event)
-    else this.#prepareDenial(event)
+    if (name === 'request') this.#prepareRequest(fieldsOf(REQUEST_FIELDS, input))
+    else if (name === 'started') this.#prepareStarted(fieldsOf(STARTED_FIELDS, input))
+    else if (name === 'warning') this.#prepareWarning(fieldsOf(WARNING_FIELDS, input))
+    else if (name === 'exit') this.#prepareExit(fieldsOf(EXIT_FIELDS, input))
+    else this.#prepareDenial(fieldsOf(DENIAL_FIELDS, input))
   }
 
   #prepareRequest(event: Record<string, unknown>): void {
@@ -250,7 +261,7 @@ export class EventEncoder {
     const matchedAcl = optionalString(this.#at('matchedAcl'), event.matchedAcl)
     this.#number0 = u64(this.#at('stdinBytes'), event.stdinBytes)
     this.#number1 = u32(this.#at('timeoutMs'), event.timeoutMs)
-    this.#putArgv(event, matchedAcl)
+    this.#putStrings(event, matchedAcl)
   }
 
   #prepareStarted(event: Record<string, unknown>): void {
@@ -288,7 +299,7 @@ export class EventEncoder {
   #prepareDenial(event: Record<string, unknown>): void {
     this.#putParties(event)
     this.#code = nameCode(this.#at('reason'), REASON_CODES, event.reason)
-    this.#putArgv(event, null)
+    this.#putStrings(event, null)
   }
 
   #putRequestId(event: Record<string, unknown>): void {
@@ -303,32 +314,43 @@ export class EventEncoder {
     putId(this.#ids, machineAt, PARTY_ID_BYTES, this.#at('machineId'), event.machineId)
   }
 
+  readonly #noteField = (field: string): void => {
+    this.#field = field
+  }
+
   /** Notes the field that is read next, and returns its name. Must be called before its value is read. */
   #at(field: string): string {
     this.#field = field
     return field
   }
 
-  /** Keeps argv, redacted and cut to size, behind `matchedAcl` in one run. */
-  #putArgv(event: Record<string, unknown>, matchedAcl: string | null): void {
+  /** Keeps `matchedAcl`, argv, redacted and cut to size, and the context in one run. */
+  #putStrings(event: Record<string, unknown>, matchedAcl: string | null): void {
+    this.#field = 'context'
+    const context = contextStrings(event.context, this.#noteField)
+    this.#contextEntries = context.length >> 1
     this.#field = 'argv'
     this.#flags = matchedAcl === null ? 0 : FLAG_MATCHED_ACL
     const given = event.argv
     if (matchedAcl !== null) this.#strings.append(matchedAcl)
-    if (this.#options.redact !== undefined || !this.#tryAppendAll(given)) {
+    if (this.#options.redact !== undefined || !this.#tryAppendAll(given, context)) {
       const argv = redactArgv(strings('argv', given), this.#options)
-      const kept = cutToSize(argv, matchedAcl, this.#options.maxEventBytes)
+      const kept = cutToSize(argv, { matchedAcl, context }, this.#options.maxEventBytes)
       this.#strings.clear()
       this.#strings.appendAll(matchedAcl === null ? kept : [matchedAcl, ...kept])
     }
+    if (context.length > 0) this.#strings.appendAll(context)
     this.#fixedBytes = STRING_LENGTHS_OFFSET + this.#strings.count * STRING_LENGTH_BYTES
   }
 
   /** Appends argv without a copy of it, if it is sure to fit. */
-  #tryAppendAll(value: unknown): boolean {
+  #tryAppendAll(value: unknown, context: readonly string[]): boolean {
     const argv = array('argv', value)
     let room = Math.min(this.#options.maxEventBytes, LINE_SAFE_BYTES) - STRING_LENGTHS_OFFSET
     room -= STRING_LENGTH_BYTES + this.#strings.text.length * UTF8_BYTES_PER_UNIT
+    if (context.length > 0) {
+      room -= context.length * STRING_LENGTH_BYTES + unitsOf(context) * UTF8_BYTES_PER_UNIT
+    }
     return this.#strings.tryAppendAll('argv', argv, room)
   }
 

@@ -16,7 +16,8 @@ export const EXIT_BYTES = 72
 
 /**
  * request and denial: the ids follow the request id (80 bytes in a row), then numbers, then
- * a u32 for each string with its length in UTF-16 units, then all text as UTF-8.
+ * a u32 for each string with its length in UTF-16 units, then all text as UTF-8. The strings are the matched
+ * rule, if any, argv, and the context's keys and values in turn.
  */
 export const AGENT_ID_OFFSET = 40
 export const MACHINE_ID_OFFSET = 72
@@ -24,6 +25,7 @@ export const TEXT_BYTES_OFFSET = 104
 export const STRING_COUNT_OFFSET = 108
 export const REQUEST_STDIN_OFFSET = 112
 export const REQUEST_TIMEOUT_OFFSET = 120
+export const CONTEXT_ENTRIES_OFFSET = 124
 export const STRING_LENGTHS_OFFSET = 128
 export const STRING_LENGTH_BYTES = 4
 

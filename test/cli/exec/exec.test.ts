@@ -120,7 +120,7 @@ describe('exec', () => {
   })
 
   it('ends with 124 when the time is out', async () => {
-    expect(text(await run(logged('--timeout', '100', 'sleep', '600')))).toEqual([124, '', ''])
+    expect(text(await run(logged('--timeout', '100ms', 'sleep', '600')))).toEqual([124, '', ''])
     expect(trailOf(log())).toEqual([
       requested(['sleep', '600'], { timeout_ms: 100 }),
       started,
@@ -189,11 +189,11 @@ describe('exec', () => {
       '',
       `${PREFIX}not run: stdin_too_large: standard input is longer than 10 bytes; max_stdin_bytes in ${policy} allows no more\n`,
     ])
-    const tooLong = await ask(['--timeout', '60001', 'true'])
+    const tooLong = await ask(['--timeout', '60001ms', 'true'])
     expect(tooLong).toEqual([
       125,
       '',
-      `${PREFIX}not run: timeout_too_large: --timeout 60001 is longer than 60000 ms; max_duration_secs in ${policy} allows no more\n`,
+      `${PREFIX}not run: timeout_too_large: --timeout 60001ms is longer than 60000 ms; max_duration_secs in ${policy} allows no more\n`,
     ])
     expect(trailOf(log()).map(({ event, reason }) => reason ?? event)).toEqual([
       'request',
@@ -392,7 +392,15 @@ describe('exec', () => {
     [['--policy', '', 'ls'], /expected the path of a file .*, got '' \(/],
     [
       ['--timeout', '0', 'ls'],
-      /: --timeout: expected a whole number from 1 to 2147483647, got 0 \(/,
+      /: --timeout: expected a unit: 0ms is 0 milliseconds, 0s is 0 seconds, got 0 \(/,
+    ],
+    [
+      ['--timeout', '30', 'ls'],
+      /: --timeout: expected a unit: 30ms is 30 milliseconds, 30s is 30 seconds, got 30 \(/,
+    ],
+    [
+      ['--timeout', '0s', 'ls'],
+      /: --timeout: expected a time such as 30s, 1500ms or 5min, from 1ms to 24d, got 0s \(/,
     ],
     [['--agent', 'xyz', 'ls'], /: --agent: expected 64 hexadecimal digits, got xyz \(/],
     [['--policy', '/no/such.toml', 'ls'], /: \/no\/such\.toml: there is no such file\n$/],

@@ -1,6 +1,6 @@
 import { quoteArgument, visible, visibleJson } from '../../../src/cli/shared/escape'
 import { csvRow, eventLine, exactJson } from '../../../src/cli/shared/event-text'
-import { PartyMemory } from '../../../src/cli/shared/filter'
+import { RequestMemory } from '../../../src/cli/shared/request-memory'
 import type { AuditRecord, DenialRecord } from '../../../src/format/records'
 import { painter } from '../../../src/toolkit/text/colour'
 import { formatBytes } from '../../../src/toolkit/text/numbers'
@@ -8,6 +8,7 @@ import { formatDuration, formatTime, parseWhen } from '../../../src/toolkit/text
 import { AGENT_ID, MACHINE_ID, REQUEST_ID } from '../../support/events'
 
 const parties = { agentId: AGENT_ID, machineId: MACHINE_ID }
+const asker = { ...parties, argv: [] }
 const place = { line: 1, offset: 0, length: 1 }
 const denial = (argv: readonly string[]): DenialRecord => ({
   ...{ event: 'denial', tsUnixMs: 0, requestId: REQUEST_ID, ...parties, argv },
@@ -23,13 +24,13 @@ describe('text from strangers', () => {
     ['$(x)', "'$(x)'"],
     ['größe', 'größe'],
     ['\x1b[2J', "$'\\x1b[2J'"],
-    ["\n'\\", "$'\\x0a\\'\\\\'"],
+    ["\n'\\", "$'\\n\\'\\\\'"],
     ['\x9b31m', "$'\\x9b31m'"],
     ['a\u202eb', "$'a\\u202eb'"],
     ['\u2066\u2069\u200e\u061c', "$'\\u2066\\u2069\\u200e\\u061c'"],
     ['\u200b\u2028\u2029\ufeff\xad', "$'\\u200b\\u2028\\u2029\\ufeff\\xad'"],
     ['\u{e0041}', "$'\\U000e0041'"],
-    ['\x7f\t\r', "$'\\x7f\\x09\\x0d'"],
+    ['\x7f\t\r', "$'\\x7f\\t\\x0d'"],
   ])('shows the argument %j as bash would take it: %s', (argument, quoted) => {
     expect(quoteArgument(argument)).toBe(quoted)
   })
@@ -56,8 +57,8 @@ describe('text from strangers', () => {
       ...{ event: 'request', tsUnixMs: 0, requestId: REQUEST_ID, ...parties, argv: ['a,"b'] },
       ...{ matchedAcl, stdinBytes: 1, timeoutMs: 2, ...place },
     }
-    expect(csvRow(record, parties, { line: 1, file: '=log' })).toBe(
-      `1970-01-01T00:00:00.000Z,0,request,${REQUEST_ID},${AGENT_ID},${MACHINE_ID},"[""a,\\""b""]",'${matchedAcl},1,2,,,,,,,,,,,1,0,'=log`,
+    expect(csvRow(record, asker, { line: 1, file: '=log' })).toBe(
+      `1970-01-01T00:00:00.000Z,0,request,${REQUEST_ID},${AGENT_ID},${MACHINE_ID},"[""a,\\""b""]",'${matchedAcl},1,2,,,,,,,,,,,1,0,'=log,,,,,`,
     )
   })
 })
@@ -65,7 +66,7 @@ describe('text from strangers', () => {
 describe('a line', () => {
   const plain = (record: AuditRecord) => {
     const style = { paint: painter({ isTTY: false }, {}), width: Infinity, isUtc: true }
-    return eventLine(record, parties, style).slice('1970-01-01 00:00:00.000Z  '.length)
+    return eventLine(record, asker, style).slice('1970-01-01 00:00:00.000Z  '.length)
   }
 
   it('distinguishes an empty argv from an empty argument, and from one with the text of its mark', () => {
@@ -94,10 +95,10 @@ describe('a line', () => {
 describe('a line on a terminal', () => {
   const onTerminal = (env: NodeJS.ProcessEnv, width: number, argv: readonly string[]) => {
     const paint = painter({ isTTY: true }, env)
-    return eventLine(denial(argv), parties, { paint, width, isUtc: true })
+    return eventLine(denial(argv), asker, { paint, width, isUtc: true })
   }
-  /** As much as a terminal must have room for, beside when and whose the event is. */
-  const FILLER = 'f'.repeat(20)
+  /** So much that half of the line is left to it, and the head stays whole. */
+  const FILLER = 'f'.repeat(40)
   const START = '1970-01-01 00:00:00.000Z  denial   01234567  a1a1a1a1  spawn_failed  '
   const FILLED = `${START}${FILLER} `
 
@@ -202,18 +203,50 @@ describe('times', () => {
   })
 })
 
-describe('PartyMemory', () => {
+describe('RequestMemory', () => {
+  const started = (requestId: string): AuditRecord => ({
+    ...{ event: 'started', tsUnixMs: 0, requestId, pid: 1, ...place },
+  })
+  const denied = (requestId: string, argv: readonly string[]) => ({ ...denial(argv), requestId })
+
   it('knows who asked for the latest requests, and forgets the others', () => {
-    const memory = new PartyMemory(2)
-    const started = (requestId: string): AuditRecord => ({
-      ...{ event: 'started', tsUnixMs: 0, requestId, pid: 1, ...place },
-    })
-    const asked = (requestId: string) => memory.of({ ...denial([]), requestId })
+    const memory = new RequestMemory({ max: 2 })
+    const asked = (requestId: string) => memory.of(denied(requestId, ['ls']))
+    const known = { ...parties, argv: ['ls'] }
     expect(memory.of(started('a'))).toBeUndefined()
-    expect(asked('a')).toEqual(parties)
+    expect(asked('a')).toEqual(known)
     asked('b')
-    expect(memory.of(started('a'))).toEqual(parties)
+    expect(memory.of(started('a'))).toEqual({ ...known, pid: 1 })
     asked('c')
-    expect([memory.of(started('b')), memory.of(started('a'))]).toEqual([undefined, parties])
+    expect([memory.of(started('b')), memory.of(started('a'))]).toEqual([
+      undefined,
+      { ...known, pid: 1 },
+    ])
+  })
+
+  it('keeps the first characters of the arguments, and says how many are left out', () => {
+    const memory = new RequestMemory()
+    const argvOf = (argv: readonly string[]) => {
+      const { argv: kept, argvLeft } = memory.of(denied('a', argv)) ?? {}
+      memory.of(started('b'))
+      return [kept, argvLeft]
+    }
+    const fresh = (argv: readonly string[]) => {
+      const { argv: kept, argvLeft } = new RequestMemory().of(denied('a', argv)) ?? {}
+      return [kept, argvLeft]
+    }
+    expect(argvOf(['x'.repeat(512)])).toEqual([['x'.repeat(512)], undefined])
+    expect(fresh(['x'.repeat(513)])).toEqual([['x'.repeat(512)], 1])
+    expect(fresh(['x'.repeat(500), 'abcd', 'efgh'])).toEqual([['x'.repeat(500), 'abcd'], 4])
+    expect(fresh([`${'x'.repeat(511)}\u{1f600}`])).toEqual([['x'.repeat(511)], 2])
+    expect(fresh(Array<string>(100).fill(''))[1]).toBe(0)
+  })
+
+  it('holds no more characters than it may, whatever is asked for', () => {
+    const memory = new RequestMemory({ charactersMax: 1_000 })
+    memory.of(denied('a', ['x'.repeat(400)]))
+    memory.of(denied('b', ['x'.repeat(400)]))
+    expect(memory.of(started('a'))).toBeUndefined()
+    expect(memory.of(started('b'))?.pid).toBe(1)
   })
 })

@@ -55,7 +55,7 @@ neither the agent that asked for it nor its command is in the logs searched
       stdout: '',
       stderr: `x0x-exec-audit: several requests begin with 0; give more digits:
   ${idOf('01')}  2026-11-22 22:01:02.985  ls 'x y' 'it'\\''s'
-  ${idOf('02')}  2026-11-22 23:01:02.985  echo $'\\x1b[31mred\\u202e\\x0a2026-01-01 fake' 日本 ''
+  ${idOf('02')}  2026-11-22 23:01:02.985  echo $'\\x1b[31mred\\u202e\\n2026-01-01 fake' 日本 ''
   ${idOf('04')}  2026-11-22 23:01:02.985  rm -rf /
 `,
     })
@@ -82,7 +82,7 @@ neither the agent that asked for it nor its command is in the logs searched
     const { code, stdout, stderr } = await runCli(args)
     expect([code, stderr]).toEqual([
       0,
-      `${dir.path('old.log')}:2:${Buffer.byteLength(lines[4] ?? '') + 1}: foreign: it is no JSON: broken\nx0x-exec-audit: 1 line is no event\n`,
+      `x0x-exec-audit: 1 line is no event (1 foreign), at ${dir.path('old.log')}:2:${Buffer.byteLength(lines[4] ?? '') + 1}; see x0x-exec-audit verify ${dir.path('old.log')}\n`,
     ])
     const place = { line: 1, offset: 0 }
     const base = { tsUnixMs: SAMPLE_START_MS + 3_600_000, requestId: idOf('02') }

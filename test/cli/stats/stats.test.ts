@@ -25,7 +25,8 @@ const LINES = [
   lineText('request', id(6), T0 + 3_600_002, { argv: [] }),
 ]
 const TEXT = LINES.map((line) => `${line}\n`).join('')
-const LEFT_OUT = 'x0x-exec-audit: 1 line is no event and left out; see x0x-exec-audit verify\n'
+const leftOut = (place: string, file: string) =>
+  `x0x-exec-audit: 1 line is no event (1 foreign), at ${place}; see x0x-exec-audit verify ${file}\n`
 
 const dir = useTempDir()
 const log = () => {
@@ -37,7 +38,10 @@ const log = () => {
 describe('stats', () => {
   it('counts what a log holds', async () => {
     const { code, stdout, stderr } = await runCli(['stats', '--utc', '--by', 'hour', log()])
-    expect([code, stderr]).toEqual([0, LEFT_OUT])
+    expect([code, stderr]).toEqual([
+      0,
+      leftOut(`${dir.path('exec.log')}:11:2323`, dir.path('exec.log')),
+    ])
     expect(stdout).toBe(REPORT)
   })
 
@@ -74,6 +78,8 @@ describe('stats', () => {
       files: 1,
       bytes: Buffer.byteLength(TEXT),
       badLines: 1,
+      repeatedLines: 0,
+      timedOut: 0,
       events: [
         { name: 'request', count: 5 },
         { name: 'started', count: 3 },
@@ -95,6 +101,10 @@ describe('stats', () => {
       warnings: [{ name: 'duration_approaching_cap', count: 1 }],
       agents: { names: 2, errorMax: 0, top: [{ name: AGENT_ID, count: 5, denied: 2 }] },
       commands: { names: 5, errorMax: 0, top: [{ name: '/usr/bin/git', count: 2, denied: 1 }] },
+      principals: { names: 0, errorMax: 0, top: [] },
+      deniedPrincipals: { names: 0, errorMax: 0, top: [] },
+      deniedAgents: { names: 1, errorMax: 0, top: [{ name: AGENT_ID, denied: 2 }] },
+      deniedCommands: { names: 2, errorMax: 0, top: [{ name: '/usr/bin/git', denied: 1 }] },
       durationMs: {
         ...{ count: 2, p50: 9, p90: 2_990, p99: 2_990, p999: 2_990, max: 2_990 },
         histogram: [
@@ -158,6 +168,14 @@ Commands      asked  denied
 (empty argv)      2       2
 ''                1       1
 the 2 most frequent of 3 (--top shows more)
+
+Agents denied most                                                denied
+${AGENT_ID}       4
+
+Commands denied most  denied
+(empty argv)               2
+''                         1
+the 2 most denied of 3 (--top shows more)
 `)
   })
 
@@ -182,11 +200,15 @@ the 2 most frequent of 3 (--top shows more)
       ['stats', '--utc', '--by', 'hour', dir.path('old.gz'), '-'],
       rest,
     )
-    expect([stdout, stderr]).toEqual([REPORT, LEFT_OUT])
+    expect([stdout, stderr]).toEqual([REPORT, leftOut('(stdin):7:1550', '-')])
   })
 
   it('says that there is nothing, and refuses what it does not understand', async () => {
-    expect(await runCli(['stats', '-'])).toEqual({ code: 0, stdout: 'No events.\n', stderr: '' })
+    expect(await runCli(['stats', '-'])).toEqual({
+      code: 0,
+      stdout: 'No events.\n',
+      stderr: 'x0x-exec-audit: nothing found; searched (stdin): no events\n',
+    })
     const { code, stderr } = await runCli(['stats', '--top', '0', log()])
     expect([code, stderr]).toEqual([
       2,
@@ -235,6 +257,13 @@ Commands      asked  denied
 /opt/git          1       0
 $'rm\\x1b[2J'      1       1
 sleep             1       0
+
+Agents denied most                                                denied
+a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1       2
+
+Commands denied most  denied
+/usr/bin/git               1
+$'rm\\x1b[2J'               1
 
 Durations
 up to 10 ms   ██████████████████████████████ 1

@@ -1,4 +1,9 @@
-import { EXITED, REQUESTED, RequestTable, STARTED } from '../../../src/cli/verify/request-table'
+import {
+  EXITED,
+  REQUESTED,
+  RequestTable,
+  STARTED,
+} from '../../../src/cli/shared/verification/request-table'
 import { lineText, verifyText } from '../../support/verified'
 
 const idOf = (n: number) => n.toString(16).padStart(32, '0')

@@ -19,11 +19,11 @@ const log = () => dir.path('exec.log')
 
 const PRETTY = [
   "2026-11-22 22:01:02.985  request  01010101  a1a1a1a1  ls 'x y' 'it'\\''s'  (rule rule-1, limit 30 s)",
-  '2026-11-22 22:01:03.002  started  01010101  a1a1a1a1  pid 77',
-  '2026-11-22 22:01:04.819  warning  01010101  a1a1a1a1  stdout_cap_hit at 1.0 MiB',
-  '2026-11-22 22:01:04.836  exit     01010101  a1a1a1a1  exit 0  after 12 ms  (stdout 8.0 EiB, stderr 56 B, truncated)',
-  "2026-11-22 23:01:02.985  request  02020202  c3c3c3c3  echo $'\\x1b[31mred\\u202e\\x0a2026-01-01 fake' 日本 ''  (rule =1+1, stdin 5 B, limit 30 s)",
-  '2026-11-22 23:01:02.985  exit     02020202  c3c3c3c3  killed by SIGKILL  after 12 ms  (stdout 34 B, stderr 56 B)',
+  "2026-11-22 22:01:03.002  started  01010101  a1a1a1a1  pid 77  ls 'x y' 'it'\\''s'",
+  "2026-11-22 22:01:04.819  warning  01010101  a1a1a1a1  stdout_cap_hit at 1.0 MiB  ls 'x y' 'it'\\''s'",
+  "2026-11-22 22:01:04.836  exit     01010101  a1a1a1a1  exit 0  after 12 ms  ls 'x y' 'it'\\''s'  (stdout 8.0 EiB, stderr 56 B, truncated)",
+  "2026-11-22 23:01:02.985  request  02020202  c3c3c3c3  echo $'\\x1b[31mred\\u202e\\n2026-01-01 fake' 日本 ''  (rule =1+1, stdin 5 B, limit 30 s)",
+  "2026-11-22 23:01:02.985  exit     02020202  c3c3c3c3  killed by SIGKILL  after 12 ms  echo $'\\x1b[31mred\\u202e\\n2026-01-01 fake' 日本 ''  (stdout 34 B, stderr 56 B)",
   '2026-11-22 23:01:02.985  denial   04040404  a1a1a1a1  argv_not_allowed  rm -rf /',
   '2026-11-23 00:01:02.985  request  12121212  a1a1a1a1  sleep 9  (rule rule-1, limit 30 s)',
 ]
@@ -83,10 +83,45 @@ describe('view', () => {
     ],
     [['-n', '100'], ALL],
     [['-n', '1', '--failed'], [5]],
+    [['--reverse'], ALL.toReversed()],
+    [
+      ['--reverse', '-n', '2'],
+      [7, 6],
+    ],
+    [
+      ['--command', 'ls'],
+      [0, 1, 2, 3],
+    ],
+    [['--command', 'l'], []],
+    [
+      ['--rule', '=1+1'],
+      [4, 5],
+    ],
+    [
+      ['--pid', '77'],
+      [1, 2, 3],
+    ],
+    [['--code', '0'], [3]],
+    [['--code', '1'], []],
+    [['--signal', 'KILL'], [5]],
+    [['--signal', '9', '--command', 'echo'], [5]],
+    [['--signal', 'sigterm'], []],
+    [['--reason', 'argv_not_allowed'], [6]],
+    [
+      ['--longer', '11ms'],
+      [3, 5],
+    ],
+    [['--longer', '12ms'], []],
   ])('filters with %j', async (args, lines) => {
     await writeSampleLog(log())
     const { code, stdout, stderr } = await runCli(['view', ...args, log()])
-    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: pretty(...lines), stderr: '' })
+    const isNothing = lines.length === 0 && args[1] !== '0'
+    const searched = `x0x-exec-audit: nothing found; searched ${log()}: 8 events from 2026-11-22 22:01:02.985 to 2026-11-23 00:01:02.985\n`
+    expect({ code, stdout, stderr }).toEqual({
+      code: 0,
+      stdout: pretty(...lines),
+      stderr: isNothing ? searched : '',
+    })
   })
 
   it('prints the lines as they are, as JSON lines, as one document, and as CSV', async () => {
@@ -107,9 +142,9 @@ describe('view', () => {
     )
     const csv = await of('-o', 'csv', '--request', '02')
     expect(csv.split('\n')).toEqual([
-      'time,tsUnixMs,event,requestId,agentId,machineId,argv,matchedAcl,stdinBytes,timeoutMs,pid,kind,bytes,code,signal,durationMs,stdoutBytes,stderrBytes,truncated,reason,line,offset,file',
-      `2026-11-22T22:01:02.985Z,1795384862985,request,${idOf('02')},${OTHER_AGENT},${MACHINE_ID},"[""echo"",${hostile.replaceAll('"', '""')},""日本"",""""]",'=1+1,5,30000,,,,,,,,,,,5,${offsetOf(text, 5)},${log()}`,
-      `2026-11-22T22:01:02.985Z,1795384862985,exit,${idOf('02')},${OTHER_AGENT},${MACHINE_ID},,,,,,,,,9,12,34,56,false,,6,${offsetOf(text, 6)},${log()}`,
+      'time,tsUnixMs,event,requestId,agentId,machineId,argv,matchedAcl,stdinBytes,timeoutMs,pid,kind,bytes,code,signal,durationMs,stdoutBytes,stderrBytes,truncated,reason,line,offset,file,timedOut,argvLeft,principal,context,agentName',
+      `2026-11-22T22:01:02.985Z,1795384862985,request,${idOf('02')},${OTHER_AGENT},${MACHINE_ID},"[""echo"",${hostile.replaceAll('"', '""')},""日本"",""""]",'=1+1,5,30000,,,,,,,,,,,5,${offsetOf(text, 5)},${log()},,,,,`,
+      `2026-11-22T22:01:02.985Z,1795384862985,exit,${idOf('02')},${OTHER_AGENT},${MACHINE_ID},"[""echo"",${hostile.replaceAll('"', '""')},""日本"",""""]",,,,,,,,9,12,34,56,false,,6,${offsetOf(text, 6)},${log()},false,,,,`,
       '',
     ])
   })
@@ -242,6 +277,28 @@ describe('view', () => {
         ['--event', 'exits'],
         '--event: expected some of request, started, warning, exit, denial, got',
       ],
+      [['--reason', 'no'], '--reason: expected one of exec_disabled, unverified_sender,'],
+      [
+        ['--code', '1.5'],
+        '--code: expected a whole number from -2147483648 to 2147483647, got 1.5 (',
+      ],
+      [['--signal', 'NO'], '--signal: expected a signal such as SIGKILL, KILL or 9, got NO ('],
+      [
+        ['--longer', '60'],
+        '--longer: expected a length of time such as 60s, 1500ms or 1h30m, got 60 (',
+      ],
+      [
+        ['--commands', '--event', 'exit'],
+        '--event chooses events; --commands puts them together (',
+      ],
+      [['-c', '-o', 'raw'], '-o raw prints lines; --commands has none ('],
+      [['--open', '-f'], '--open waits for the end of the log; --follow has none ('],
+      [
+        ['-c', '-f', '-n', '1'],
+        '--follow with --commands shows those that end from now on; leave out --lines (',
+      ],
+      [['--bom'], '--bom is for -o csv ('],
+      [['-f', '--reverse'], '--follow shows the newest last; leave out --reverse ('],
       [['--agent', 'xy'], '--agent: expected 1 to 64 hexadecimal digits, got xy ('],
       [['--agent', '\x1b[31m'], "--agent: expected 1 to 64 hexadecimal digits, got $'\\x1b[31m' ("],
       [['-n', '-1'], '--lines: expected a whole number from 0, got -1 ('],

@@ -144,7 +144,7 @@ describe('a mistake in an event', () => {
     const emitted = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
     expect(await call(tested, 'started', {})).toBe('failed')
     const mistake =
-      'requestId: expected a Uint8Array of 16 bytes or 32 hexadecimal digits, got undefined'
+      'requestId: expected a Uint8Array of 16 bytes or 32 hexadecimal digits or a UUID with its dashes, got undefined'
     expect(emitted.mock.calls.map(([text]) => text)).toEqual([
       'exec audit: recordAuditFailure threw: Error: broken',
       `exec audit: ${mistake} [reported here because the logger threw: Error: broken]`,

@@ -76,6 +76,41 @@ const argv = fc
   .array(text, { maxLength: 8 })
   .map((input) => ({ input, line: input.map(wellFormed) }))
 
+const LETTERS = 'abcXYZ'
+const key = fc
+  .tuple(
+    fc.constantFrom(...LETTERS),
+    fc.string({ unit: fc.constantFrom(...LETTERS, '0', '9', '_', '.', '-'), maxLength: 5 }),
+  )
+  .map((parts) => parts.join(''))
+const contextKey = fc.oneof(
+  key,
+  fc.constantFrom(
+    'principal',
+    'constructor',
+    'toString',
+    'toJSON',
+    'argv',
+    'stdin_bytes',
+    'reason',
+  ),
+)
+/** Entries of which an undefined value is left out; without any there is no context in the line. */
+const entries = fc.uniqueArray(fc.tuple(contextKey, fc.option(text, { nil: undefined })), {
+  selector: ([name]) => name,
+  maxLength: 6,
+})
+const context = fc.oneof(
+  fc.constantFrom(null, undefined).map((input) => ({ input, line: undefined })),
+  entries.map((given) => {
+    const there = given.flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, wellFormed(value)]],
+    )
+    const line: unknown = there.length === 0 ? undefined : Object.fromEntries(there)
+    return { input: Object.fromEntries(given), line }
+  }),
+)
+
 const REQUEST_ID: Field = ['requestId', 'request_id', id(16)]
 const PARTIES: readonly Field[] = [
   REQUEST_ID,
@@ -90,6 +125,7 @@ const FIELDS: Readonly<Record<EventName, readonly Field[]>> = {
     ['matchedAcl', 'matched_acl', acl],
     ['stdinBytes', 'stdin_bytes', u64],
     ['timeoutMs', 'timeout_ms', u32],
+    ['context', 'context', context],
   ],
   started: [REQUEST_ID, ['pid', 'pid', u32]],
   warning: [
@@ -106,7 +142,11 @@ const FIELDS: Readonly<Record<EventName, readonly Field[]>> = {
     ['stderrBytes', 'stderr_bytes', u64],
     ['truncated', 'truncated', fc.boolean().map(asIs)],
   ],
-  denial: [...PARTIES, ['reason', 'reason', fc.constantFrom(...DENIAL_REASONS).map(asIs)]],
+  denial: [
+    ...PARTIES,
+    ['reason', 'reason', fc.constantFrom(...DENIAL_REASONS).map(asIs)],
+    ['context', 'context', context],
+  ],
 }
 
 function sampleOf(name: EventName): fc.Arbitrary<Sample> {
@@ -150,7 +190,9 @@ function written(encoder: EventEncoder, index: number) {
 /** The line as JSON.stringify writes it, but for bigints. */
 function jsonOf(line: object): string {
   const jsonValue = (value: unknown) => (typeof value === 'bigint' ? value : JSON.stringify(value))
-  const members = Object.entries(line).map(([key, value]) => `"${key}":${jsonValue(value)}`)
+  const members = Object.entries(line)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => `"${key}":${jsonValue(value)}`)
   return `{${members.join(',')}}\n`
 }
 
@@ -229,7 +271,11 @@ function cutMarkOf(cut: readonly string[]): string {
 
 describe('an event larger than maxEventBytes', () => {
   const long = fc.tuple(text, fc.nat(60)).map(([part, times]) => part.repeat(times))
-  const parts = fc.tuple(sampleOf('denial'), fc.array(long, { maxLength: 40, size: 'max' }))
+  const alone = sampleOf('denial').map((given) => ({
+    ...given,
+    input: { ...given.input, context: undefined },
+  }))
+  const parts = fc.tuple(alone, fc.array(long, { maxLength: 40, size: 'max' }))
 
   it('keeps the leading arguments that fit and states what was cut', () => {
     const outcomes = { cut: 0, whole: 0 }

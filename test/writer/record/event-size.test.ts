@@ -121,14 +121,15 @@ describe('the size of an event', () => {
     const lineUnitsMax = 6_000
     // Two quotes and a comma; the mark has its room.
     const count = Math.floor((lineUnitsMax - 256 - 3) / unitsEach)
-    const cut = (n: number) => cutToSize([unit.repeat(n), 'y'.repeat(300)], null, MIB, lineUnitsMax)
+    const none = { matchedAcl: null, context: [] }
+    const cut = (n: number) => cutToSize([unit.repeat(n), 'y'.repeat(300)], none, MIB, lineUnitsMax)
     expect(cut(count)).toEqual([
       unit.repeat(count),
       expect.stringContaining('cut 1 arguments, 300'),
     ])
     expect(cut(count + 1)).toEqual([expect.stringContaining('cut 2 arguments')])
     const whole = [unit.repeat(count), 'y']
-    expect(cutToSize(whole, null, MIB, lineUnitsMax)).toBe(whole)
+    expect(cutToSize(whole, none, MIB, lineUnitsMax)).toBe(whole)
   })
 
   it('cannot be met by cutting argv when matchedAcl alone is too large', async () => {

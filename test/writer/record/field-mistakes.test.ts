@@ -25,6 +25,7 @@ class Boaster extends Uint8Array {
 
 function id(bytes: number): Mistake[] {
   const digits = bytes * 2
+  const orUuid = bytes === 16 ? ' or a UUID with its dashes' : ''
   const lengths = [0, bytes - 1, bytes + 1]
   return [
     {
@@ -34,7 +35,7 @@ function id(bytes: number): Mistake[] {
     },
     {
       error: RangeError,
-      allowed: `${digits} hexadecimal digits`,
+      allowed: `${digits} hexadecimal digits${orUuid}`,
       values: [
         ...[0, 2, bytes, digits - 1, digits + 1].map((length) => 'a'.repeat(length)),
         // The last one has characters whose low byte is that of a digit.
@@ -45,7 +46,7 @@ function id(bytes: number): Mistake[] {
     },
     {
       error: TypeError,
-      allowed: `a Uint8Array of ${bytes} bytes or ${digits} hexadecimal digits`,
+      allowed: `a Uint8Array of ${bytes} bytes or ${digits} hexadecimal digits${orUuid}`,
       values: [
         ...NULLS,
         ...[7, 7n, Number.NaN, true, {}, Symbol('s'), new Array(bytes).fill(1)],

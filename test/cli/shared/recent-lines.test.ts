@@ -1,4 +1,4 @@
-import { RecentLines } from '../../../src/cli/verify/recent-lines'
+import { RecentLines } from '../../../src/cli/shared/recent-lines'
 import { randomFrom } from '../../support/random'
 
 const KEPT = 8_192

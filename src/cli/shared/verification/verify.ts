@@ -1,9 +1,9 @@
-import type { AuditProblem, AuditRecord, ProblemKind } from '../../format/records'
-import type { LineEntry } from '../../reader/line-splitter'
-import { readBatches } from '../../reader/read-audit'
-import type { AuditSource } from '../../reader/source'
+import type { AuditProblem, AuditRecord, ProblemKind } from '../../../format/records'
+import type { LineEntry } from '../../../reader/line-splitter'
+import { readBatches } from '../../../reader/read-audit'
+import type { AuditSource } from '../../../reader/source'
+import { RecentLines } from '../recent-lines'
 import { OrderCheck } from './order'
-import { RecentLines } from './recent-lines'
 import { ENDED, RequestTable } from './request-table'
 
 /** Requests that are remembered, in about 60 MiB. */

@@ -1,5 +1,5 @@
-import type { WarningKind } from '../../format/events'
-import type { AuditRecord } from '../../format/records'
+import type { WarningKind } from '../../../format/events'
+import type { AuditRecord } from '../../../format/records'
 import {
   DENIED,
   ENDED,

@@ -1,0 +1,65 @@
+import { types } from 'node:util'
+import { describe, printable } from '../../base/describe'
+import { invalidEvent } from '../../base/field-checks'
+import {
+  CONTEXT_BYTES_MAX,
+  CONTEXT_ENTRIES_MAX,
+  CONTEXT_KEY_RULE,
+  contextBytes,
+  isContextKey,
+} from '../../format/context'
+import { UTF8_BYTES_PER_UNIT, unitsOf } from './cut-argv'
+
+const NONE: readonly string[] = []
+
+/**
+ * The keys and values of an event's context, in turn; undefined values are left out. Throws for whatever the
+ * contract does not allow, and names the key.
+ * @param at notes the field that is read next, for the case that its getter throws
+ */
+export function contextStrings(value: unknown, at: (field: string) => void): readonly string[] {
+  if (value === undefined || value === null) return NONE
+  if (!isTexts(value)) {
+    const text = `context: expected an object of strings, got ${types.isMap(value) ? 'a Map' : describe(value)}`
+    throw invalidEvent(new TypeError(text), 'context')
+  }
+  const keys = Object.keys(value)
+  if (keys.length > CONTEXT_ENTRIES_MAX) {
+    const text = `context: expected at most ${CONTEXT_ENTRIES_MAX} properties, got ${keys.length}`
+    throw invalidEvent(new RangeError(text), 'context')
+  }
+  const strings: string[] = []
+  for (const key of keys) {
+    if (!isContextKey(key)) throw wrongKey(key)
+    const field = `context.${key}`
+    at(field)
+    const text = value[key]
+    if (text === undefined) continue
+    if (typeof text !== 'string') {
+      const message = `${field}: expected a string, got ${describe(text)}`
+      throw invalidEvent(new TypeError(message), field)
+    }
+    strings.push(key, text)
+  }
+  checkSize(strings)
+  return strings
+}
+
+/** An array or a Map holds its texts elsewhere than in its properties: it would be taken for an empty one. */
+function isTexts(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && !Array.isArray(value) && !types.isMap(value)
+}
+
+function wrongKey(key: string) {
+  const field = `context[${printable(key)}]`
+  const text = `${field}: expected ${CONTEXT_KEY_RULE}`
+  return invalidEvent(new RangeError(text), field)
+}
+
+function checkSize(strings: readonly string[]): void {
+  if (unitsOf(strings) * UTF8_BYTES_PER_UNIT <= CONTEXT_BYTES_MAX) return
+  const bytes = contextBytes(strings)
+  if (bytes <= CONTEXT_BYTES_MAX) return
+  const text = `context: expected at most ${CONTEXT_BYTES_MAX} bytes of UTF-8 in keys and values, got ${bytes}`
+  throw invalidEvent(new RangeError(text), 'context')
+}
