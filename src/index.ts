@@ -51,8 +51,21 @@ export { type FollowOptions, followAudit } from './reader/follow-audit'
 export type { PathChange } from './reader/path-watch'
 export { type ReadOptions, readAudit } from './reader/read-audit'
 export type { AuditSource } from './reader/source'
+export {
+  createRunner,
+  type DenyOptions,
+  type Runner,
+  type RunnerCloseOptions,
+  type RunnerOptions,
+} from './runner/create-runner'
 export { DEFAULT_RUN_LIMITS, type RunLimits } from './runner/limits'
-export { type AuditedRun, runAudited } from './runner/run-audited'
+export {
+  type AuditedRun,
+  type CancelledRun,
+  type DeniedRun,
+  type ExitedRun,
+  runAudited,
+} from './runner/run-audited'
 export {
   type CancelKind,
   type OutputListener,

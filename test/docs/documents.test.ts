@@ -17,6 +17,7 @@ const SNIPPETS = {
   'docs/bundling.md': 'check-tarball',
   'docs/command-line.md': 'below',
   'docs/embedding.md': 'embedding.test, exit-matrix.fault.test',
+  'docs/identity.md': 'api.test',
   'docs/observing.md': 'observing.test',
   'docs/reading.md': 'below',
   'docs/shipping.md': 'shipping-recipes.test',
