@@ -52,8 +52,21 @@ export type { PathChange } from './reader/path-watch'
 export { type ReadOptions, readAudit } from './reader/read-audit'
 export type { AuditSource } from './reader/source'
 export { type RotateOptions, type RotateResult, rotateLog } from './rotation/rotate-log'
+export {
+  createRunner,
+  type DenyOptions,
+  type Runner,
+  type RunnerCloseOptions,
+  type RunnerOptions,
+} from './runner/create-runner'
 export { DEFAULT_RUN_LIMITS, type RunLimits } from './runner/limits'
-export { type AuditedRun, runAudited } from './runner/run-audited'
+export {
+  type AuditedRun,
+  type CancelledRun,
+  type DeniedRun,
+  type ExitedRun,
+  runAudited,
+} from './runner/run-audited'
 export {
   type CancelKind,
   type OutputListener,

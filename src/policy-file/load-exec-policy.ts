@@ -18,7 +18,11 @@ export interface LoadedExecPolicy {
   readonly policy: ExecPolicy
   /** For `runAudited`: the section's caps, in bytes and milliseconds; the defaults if disabled. */
   readonly limits: Readonly<RunLimits>
-  /** `max_concurrent_per_agent` and `max_concurrent_total`: carried, and not acted on. */
+  /** `max_concurrent_total`, for `createRunner`; 32 if the file does not say. */
+  readonly maxConcurrent: number
+  /** `max_concurrent_per_agent`, for `createRunner`; 4 if the file does not say. */
+  readonly maxConcurrentPerAgent: number
+  /** The same two by other names. */
   readonly concurrency: {
     /** Commands at a time for one agent; 4 if the file does not say. */
     readonly perAgent: number
@@ -122,6 +126,7 @@ function loaded(
   disabledReason: DisabledReason | undefined,
 ): LoadedExecPolicy {
   const { defaultCwd, allow } = section
+  const concurrency = { perAgent: section.maxConcurrentPerAgent, total: section.maxConcurrentTotal }
   // Caps that nothing runs under may be zero in the file.
   const limits = disabledReason === undefined ? section.limits : DEFAULT_RUN_LIMITS
   const summary: ExecPolicySummary = {
@@ -137,7 +142,9 @@ function loaded(
   return {
     policy: policyOf(section, disabledReason),
     limits,
-    concurrency: { perAgent: section.maxConcurrentPerAgent, total: section.maxConcurrentTotal },
+    concurrency,
+    maxConcurrent: concurrency.total,
+    maxConcurrentPerAgent: concurrency.perAgent,
     defaultCwd,
     allow,
     path,

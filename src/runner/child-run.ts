@@ -5,6 +5,7 @@ import { performance } from 'node:perf_hooks'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CappedOutput } from './capped-output'
+import { signalNumber, waitForEnd } from './killed-end'
 import { ProcessGroup } from './process-group'
 import type { RunCancel } from './run-cancel'
 import { callbackFailed, callForeign, type RunNotes } from './run-notes'
@@ -44,11 +45,22 @@ const POLL_MS = 20
 const KILLED_POLL_MS = 100
 
 /** Spawns the command, as the leader of a process group. Rejects with the reason it cannot be. */
-export async function spawnCommand({ argv, env, cwd, stdin }: CheckedRun): Promise<Spawned> {
+export async function spawnCommand({
+  argv,
+  env,
+  cwd,
+  uid,
+  gid,
+  stdin,
+}: CheckedRun): Promise<Spawned> {
   const [file = '', ...args] = argv
   const startedAt = performance.now()
   const input = stdin === undefined || stdin.length === 0 ? 'ignore' : 'pipe'
-  const child = spawn(file, args, { detached: true, env, cwd, stdio: [input, 'pipe', 'pipe'] })
+  const child = spawn(file, args, {
+    ...{ detached: true, env, cwd, stdio: [input, 'pipe', 'pipe'] },
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+  })
   if (child.pid === undefined) {
     const [cause]: unknown[] = await once(child, 'error')
     // The kernel has one ENOENT for both.
@@ -87,7 +99,7 @@ export class ChildRun {
     this.#run = around.run
     this.#around = around
     this.#child = child
-    this.#group = new ProcessGroup(pid)
+    this.#group = new ProcessGroup(pid, () => this.#recordKilled())
     this.#startedAt = startedAt
     this.#exited = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
@@ -110,11 +122,10 @@ export class ChildRun {
     await this.#groupGone(supervisor)
     this.#missDeliveries()
     supervisor.end()
-    this.#group.forget()
     for (const output of this.#outputs) output.letGo()
     return {
       ...status,
-      stoppedBy: supervisor.stoppedBy,
+      ...this.#timesOf(status, supervisor.stoppedBy),
       stdout: stdout?.kept() ?? Buffer.alloc(0),
       stderr: stderr?.kept() ?? Buffer.alloc(0),
       stdoutBytes: stdout?.total ?? 0,
@@ -123,6 +134,37 @@ export class ChildRun {
       isUnstoppable: supervisor.isUnstoppable,
       errors: this.#errors,
     }
+  }
+
+  /** Its end is recorded: the exit of this process has nothing left to do about it. */
+  forget(): void {
+    this.#group.forget()
+  }
+
+  /** A time-out shows in the log by a duration that is not below the limit; timers may be early by a millisecond. */
+  #timesOf({ durationMs }: ExitStatus, stoppedBy: StopReason | null) {
+    const isTimedOut = stoppedBy === 'timeout'
+    const leastMs = isTimedOut ? timeLimitOf(this.#run) : 0
+    return { stoppedBy, durationMs: Math.max(durationMs, leastMs) }
+  }
+
+  /** This process exits, and has killed the command: its last chance to say so. */
+  #recordKilled(): void {
+    const { trail } = this.#around
+    const { exitCode, signalCode, pid } = this.#child
+    const hasEnded = exitCode !== null || signalCode !== null
+    if (!hasEnded) trail.warn('cancelled')
+    const end = hasEnded
+      ? { code: exitCode, signal: signalNumber(signalCode) }
+      : waitForEnd(pid ?? 0)
+    const [stdout, stderr] = [this.#outputs[0], this.#outputs[1]]
+    trail.exit({
+      ...end,
+      durationMs: Math.floor(performance.now() - this.#startedAt),
+      stdoutBytes: stdout?.total ?? 0,
+      stderrBytes: stderr?.total ?? 0,
+      truncated: this.#outputs.some(({ isTruncated }) => isTruncated),
+    })
   }
 
   #listen(name: 'stdout' | 'stderr', stream: Readable | null): CappedOutput | undefined {

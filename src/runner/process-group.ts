@@ -12,9 +12,12 @@ export class ProcessGroup {
   /** From then on its number may be given to processes that are not ours. */
   #isGone = false
   #isRefused = false
+  readonly #onKilled: () => void
 
-  constructor(leader: number) {
+  /** @param onKilled called when the process exits, once all groups are killed; must not throw */
+  constructor(leader: number, onKilled: () => void = () => undefined) {
     this.leader = leader
+    this.#onKilled = onKilled
     if (alive.size === 0) process.on('exit', killAll)
     alive.add(this)
   }
@@ -60,6 +63,11 @@ export class ProcessGroup {
     if (alive.size === 0) process.off('exit', killAll)
   }
 
+  /** Reports that the exit has killed it. */
+  reportKilled(): void {
+    this.#onKilled()
+  }
+
   #isRunning(pid: string): boolean {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -85,7 +93,8 @@ export class ProcessGroup {
   }
 }
 
-/** A process that exits leaves no command running that nobody supervises. */
+/** A process that exits leaves no command running that nobody supervises, and none without its end in the log. */
 function killAll(): void {
   for (const group of alive) group.kill('SIGKILL')
+  for (const group of alive) group.reportKilled()
 }

@@ -1,7 +1,8 @@
 import { describe } from '../base/describe'
 import { type DenialReason, EVENT_NAMES, type WarningKind } from '../format/events'
 import type { EventRecorder } from '../writer/audit-trail'
-import { type ChildEnd, ChildRun, type Spawned, spawnCommand } from './child-run'
+import { leaseOf } from '../writer/run-lease'
+import { ChildRun, type Spawned, spawnCommand } from './child-run'
 import { DiskWait } from './disk-wait'
 import { RunCancel } from './run-cancel'
 import { PROCESS_NOTES, type RunNotes } from './run-notes'
@@ -9,27 +10,11 @@ import { type CheckedRun, checkRunOptions, type RunOptions } from './run-options
 import { type Ending, RunTrail, type TrailEntry } from './run-trail'
 import { type StopReason, timeLimitOf } from './supervisor'
 
-/** The result of a command. */
-export interface AuditedRun {
-  /**
-   * - `exited`: it ran, and has ended, by itself or by a signal;
-   * - `denied`: it was refused or could not be spawned, see `denialReason`;
-   * - `cancelled`: it was cancelled, or its time was out, before it was spawned, see `stoppedBy`.
-   */
-  readonly outcome: 'exited' | 'denied' | 'cancelled'
+/** What every result of a command has. */
+interface RunResult {
   /** 32 hexadecimal digits. */
   readonly requestId: string
-  /** Why it was refused, as in its `denial` event; null if it was not. */
-  readonly denialReason: DenialReason | null
-  /** Null if there was no process. */
-  readonly pid: number | null
-  /** The exit code; null if a signal ended it, or it did not run. */
-  readonly code: number | null
-  /** The signal that ended it; null if it ended by itself, or did not run. */
-  readonly signal: NodeJS.Signals | null
-  /** Why it was ended before it ended by itself; null if it was not. */
-  readonly stoppedBy: StopReason | null
-  /** From the spawn to the end of the process, in milliseconds. */
+  /** From the spawn to the end of the process, in milliseconds; 0 if it did not run. */
   readonly durationMs: number
   /** Standard output up to its cap; empty with `onStdout`. */
   readonly stdout: Buffer
@@ -41,30 +26,82 @@ export interface AuditedRun {
   readonly stderrBytes: number
   /** Whether output was cut at a cap. */
   readonly truncated: boolean
+  /** Each kind once, in order. */
+  readonly warnings: readonly WarningKind[]
+  /** Every event that was recorded, in order, with its outcome. */
+  readonly trail: readonly TrailEntry[]
+}
+
+/** The command ran, and has ended, by itself or by a signal. */
+export interface ExitedRun extends RunResult {
+  /** Which of the three results this is. */
+  readonly outcome: 'exited'
+  /** It was not refused. */
+  readonly denialReason: null
+  /** The command's process. */
+  readonly pid: number
+  /** The exit code; null if a signal ended it. */
+  readonly code: number | null
+  /** The signal that ended it; null if it ended by itself. */
+  readonly signal: NodeJS.Signals | null
+  /** Why it was ended before it ended by itself; null if it was not. */
+  readonly stoppedBy: StopReason | null
   /**
    * Present if the command, or a process that it has started, was to be ended and could not be: it may
    * not be signalled (it is set-user-ID), or not even SIGKILL has ended it.
    */
   readonly unstoppable?: true
-  /** Each kind once, in order. */
-  readonly warnings: readonly WarningKind[]
-  /** Every event that was recorded, in order, with its outcome. */
-  readonly trail: readonly TrailEntry[]
-  /** Why it was denied, with the limit and what was asked for; or what a callback threw first. */
+  /** What a callback threw first. */
   readonly error?: unknown
 }
 
-const NOTHING = {
+/** The command was refused, or could not be spawned. */
+export interface DeniedRun extends RunResult {
+  /** Which of the three results this is. */
+  readonly outcome: 'denied'
+  /** Why, as in its `denial` event. */
+  readonly denialReason: DenialReason
+  /** There was no process. */
+  readonly pid: null
+  /** It did not run. */
+  readonly code: null
+  /** It did not run. */
+  readonly signal: null
+  /** It was not ended. */
+  readonly stoppedBy: null
+  /** Why, with the limit and what was asked for. */
+  readonly error: unknown
+}
+
+/** The command was cancelled, or its time was out, before it was spawned. */
+export interface CancelledRun extends RunResult {
+  /** Which of the three results this is. */
+  readonly outcome: 'cancelled'
+  /** It was not refused. */
+  readonly denialReason: null
+  /** There was no process. */
+  readonly pid: null
+  /** It did not run. */
+  readonly code: null
+  /** It did not run. */
+  readonly signal: null
+  /** What ended the waiting. */
+  readonly stoppedBy: StopReason
+  /** There is none. */
+  readonly error?: undefined
+}
+
+/** The result of a command; `outcome` says which. */
+export type AuditedRun = ExitedRun | DeniedRun | CancelledRun
+
+const NO_PROCESS = {
   denialReason: null,
   pid: null,
   code: null,
   signal: null,
   stoppedBy: null,
-  durationMs: 0,
-  stdoutBytes: 0,
-  stderrBytes: 0,
-  truncated: false,
 } as const
+const NO_OUTPUT = { durationMs: 0, stdoutBytes: 0, stderrBytes: 0, truncated: false } as const
 
 /**
  * Runs one command as the x0x gateway does, and leaves its whole trail in the right order: `request`,
@@ -82,23 +119,37 @@ const NOTHING = {
  * const { code, stdout } = await runAudited(audit, { argv: ['uptime'], agentId, machineId })
  */
 export function runAudited(audit: EventRecorder, options: RunOptions): Promise<AuditedRun> {
-  return runWith(audit, options, PROCESS_NOTES)
+  return runWith(audit, options, {})
 }
 
-/** The same, for a caller that reports what happens meanwhile in its own way. */
+/** What a caller of the package's own adds to a run. */
+export interface RunExtras {
+  /** Reports what happens meanwhile in the caller's own way. */
+  readonly notes?: RunNotes
+  /** Cancels the run, as `cancelled`, beside the signals of its options. */
+  readonly cancel?: readonly AbortSignal[]
+  /** Why the caller refuses it, if it does. */
+  readonly refusal?: Refusal | undefined
+}
+
+/** The same, for a caller of the package's own. */
 export async function runWith(
   audit: EventRecorder,
   options: RunOptions,
-  notes: RunNotes,
+  { notes = PROCESS_NOTES, cancel: others = [], refusal }: RunExtras,
 ): Promise<AuditedRun> {
   checkTrail(audit)
   const run = checkRunOptions(options)
-  const trail = new RunTrail(audit, run)
-  const cancel = new RunCancel(run.cancels)
+  const cancels = new Map(run.cancels)
+  for (const signal of others) if (!cancels.has(signal)) cancels.set(signal, 'cancelled')
+  const cancel = new RunCancel(cancels)
+  const lease = leaseOf(audit)
   try {
+    const trail = new RunTrail(lease.events, run)
     const wait = new DiskWait(cancel, timeLimitOf(run), notes)
-    return await runWithin({ run, trail, cancel, wait, notes })
+    return await runWithin({ run, trail, cancel, wait, notes }, refusal)
   } finally {
+    lease.end()
     cancel.end()
   }
 }
@@ -111,9 +162,9 @@ interface Running {
   readonly notes: RunNotes
 }
 
-async function runWithin(running: Running): Promise<AuditedRun> {
+async function runWithin(running: Running, callers: Refusal | undefined): Promise<AuditedRun> {
   const { run, trail, cancel, wait } = running
-  const refused = refusal(run)
+  const refused = callers ?? refusal(run)
   if (refused !== undefined) return denied(running, refused.reason, refused.error)
   const request = trail.request()
   const stopped = await wait.event('request', request)
@@ -147,7 +198,8 @@ function refusal({ argv, stdinBytes, timeoutMs, limits }: CheckedRun): Refusal |
   return refused('timeout_too_large', problem)
 }
 
-interface Refusal {
+/** Why a command is not run. */
+export interface Refusal {
   readonly reason: DenialReason
   readonly error: Error
 }
@@ -165,58 +217,62 @@ async function spawned(running: Running): Promise<AuditedRun> {
     return denied(running, 'spawn_failed', error)
   }
   trail.started(command.pid)
-  const { errors, isUnstoppable, ...end } = await new ChildRun(command, running).ended()
+  const child = new ChildRun(command, running)
+  const { errors, isUnstoppable, ...end } = await child.ended()
   trail.exit(endingOf(end))
-  return resultOf(running, {
+  child.forget()
+  return {
     outcome: 'exited',
+    denialReason: null,
     pid: command.pid,
     ...end,
     ...(isUnstoppable ? { unstoppable: true } : {}),
     ...(errors.length === 0 ? {} : { error: errors[0] }),
-  })
+    ...(await recordOf(running, end.stoppedBy === 'timeout')),
+  }
 }
 
 async function denied(
   running: Running,
   denialReason: DenialReason,
   error: unknown,
-): Promise<AuditedRun> {
+): Promise<DeniedRun> {
   const { trail, wait } = running
   const denial = trail.denial(denialReason)
   if ((await wait.event('denial', denial)) === undefined) {
     const entry = await denial
     if ('error' in entry) throw entry.error
   }
-  return resultOf(running, { outcome: 'denied', denialReason, error })
+  const record = await recordOf(running)
+  return { outcome: 'denied', ...NO_PROCESS, denialReason, ...noOutput(), error, ...record }
 }
 
 /** The request was recorded as allowed, so its end is recorded too. */
-async function cancelled(running: Running, stoppedBy: StopReason): Promise<AuditedRun> {
+async function cancelled(running: Running, stoppedBy: StopReason): Promise<CancelledRun> {
   const { trail } = running
   trail.warn(stoppedBy === 'timeout' ? 'duration_approaching_cap' : stoppedBy)
-  trail.exit(endingOf(NOTHING))
-  return resultOf(running, { outcome: 'cancelled', stoppedBy })
+  trail.exit(endingOf({ code: null, signal: null, ...NO_OUTPUT }))
+  const record = await recordOf(running, stoppedBy === 'timeout')
+  return { outcome: 'cancelled', ...NO_PROCESS, stoppedBy, ...noOutput(), ...record }
 }
 
-function endingOf(end: Omit<ChildEnd, 'stdout' | 'stderr' | 'errors' | 'isUnstoppable'>): Ending {
+function noOutput() {
+  return { ...NO_OUTPUT, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) }
+}
+
+function endingOf(end: Ending): Ending {
   const { code, signal, durationMs, stdoutBytes, stderrBytes, truncated } = end
   return { code, signal, durationMs, stdoutBytes, stderrBytes, truncated }
 }
 
-async function resultOf(
+/** What was recorded, once that is settled or not waited for any longer. */
+async function recordOf(
   { run, trail, cancel, wait }: Running,
-  known: Partial<AuditedRun> & Pick<AuditedRun, 'outcome'>,
-): Promise<AuditedRun> {
-  await wait.trail(trail, cancel.request !== undefined || known.stoppedBy === 'timeout')
-  return {
-    ...NOTHING,
-    stdout: Buffer.alloc(0),
-    stderr: Buffer.alloc(0),
-    ...known,
-    requestId: run.requestId.toString('hex'),
-    warnings: [...trail.warnings],
-    trail: trail.entries,
-  }
+  isTimedOut = false,
+): Promise<Pick<RunResult, 'requestId' | 'warnings' | 'trail'>> {
+  await wait.trail(trail, cancel.request !== undefined || isTimedOut)
+  const requestId = run.requestId.toString('hex')
+  return { requestId, warnings: [...trail.warnings], trail: trail.entries }
 }
 
 function checkTrail(audit: unknown): void {

@@ -3,7 +3,8 @@ import { types } from 'node:util'
 import { describe } from '../base/describe'
 import { optionalString, putId, strings, u32 } from '../base/field-checks'
 import { functionOf, type Values, valuesOf } from '../base/option-checks'
-import type { IdInput } from '../format/events'
+import { contextOf } from '../format/context-strings'
+import type { EventContext, IdInput } from '../format/events'
 import { checkLimits, type RunLimits } from './limits'
 
 /** Takes output as it comes. While its promise is pending, the command's output is not read. */
@@ -32,8 +33,14 @@ export interface RunOptions {
   limits?: Partial<RunLimits> | undefined
   /** The whole environment; default {@link scrubbedEnvironment}. */
   env?: NodeJS.ProcessEnv | undefined
-  /** Working directory; default that of this process. */
+  /** Working directory; default that of this process. It is recorded as `context.cwd`. */
   cwd?: string | undefined
+  /** The user that it runs as, u32; default that of this process. Recorded with `gid` as `context.user`. */
+  uid?: number | undefined
+  /** The group that it runs as, u32; default that of this process. */
+  gid?: number | undefined
+  /** Who, where and on whose behalf. `cwd` and `user` are added if the options above give them. */
+  context?: EventContext | null | undefined
   /**
    * Ends the command, as `cancelled`. With this and the next two, a reason that is the name of a signal,
    * as in `abort('SIGINT')`, is sent in place of SIGTERM.
@@ -75,6 +82,9 @@ export interface CheckedRun {
   readonly limits: RunLimits
   readonly env: NodeJS.ProcessEnv
   readonly cwd: string | undefined
+  readonly uid: number | undefined
+  readonly gid: number | undefined
+  readonly context: EventContext | undefined
   readonly cancels: ReadonlyMap<AbortSignal, CancelKind>
   readonly onSpawn: ((pid: number) => unknown) | undefined
   readonly onStdout: ((chunk: Buffer) => unknown) | undefined
@@ -92,6 +102,9 @@ const OPTION_NAMES = [
   'limits',
   'env',
   'cwd',
+  'uid',
+  'gid',
+  'context',
   'cancel',
   'lease',
   'peer',
@@ -108,6 +121,9 @@ const SYNONYMS: ReadonlyMap<string, (typeof OPTION_NAMES)[number]> = new Map([
   ['command', 'argv'],
   ['args', 'argv'],
   ['maxBuffer', 'limits'],
+  ['user', 'context'],
+  ['principal', 'context'],
+  ['session', 'context'],
 ])
 
 const REQUEST_ID_BYTES = 16
@@ -152,7 +168,7 @@ export function checkRunOptions(options: RunOptions): CheckedRun {
     timeoutMs: u32('options.timeoutMs', timeoutMs),
     limits,
     env: environmentOf(values.get('env')),
-    cwd: optionalString('options.cwd', values.get('cwd')) ?? undefined,
+    ...placeOf(values),
     cancels: cancelsOf(values),
     onSpawn: listenerOf('onSpawn', values),
     onStdout: listenerOf('onStdout', values),
@@ -160,8 +176,36 @@ export function checkRunOptions(options: RunOptions): CheckedRun {
   }
 }
 
+/** Where it runs and as whom, and the context that says so. */
+function placeOf(values: Values): Pick<CheckedRun, 'cwd' | 'uid' | 'gid' | 'context'> {
+  const cwd = optionalString('options.cwd', values.get('cwd')) ?? undefined
+  const uid = userOf('options.uid', values.get('uid'))
+  const gid = userOf('options.gid', values.get('gid'))
+  const given = contextOf('options.context', values.get('context')) ?? {}
+  const hasUser = uid !== undefined || gid !== undefined
+  const user = hasUser ? `${uid ?? process.getuid?.()}:${gid ?? process.getgid?.()}` : undefined
+  const known = Object.entries({ cwd, user }).filter(([, value]) => value !== undefined)
+  for (const [name, value] of known) {
+    if (given[name] === undefined || given[name] === value) continue
+    const text = `options.context.${name}: expected ${JSON.stringify(value)}, as the options say, or none`
+    throw new RangeError(text)
+  }
+  const context = { ...given, ...Object.fromEntries(known) }
+  return { cwd, uid, gid, context: Object.keys(context).length === 0 ? undefined : context }
+}
+
+function userOf(name: string, value: unknown): number | undefined {
+  return value === undefined ? undefined : u32(name, value)
+}
+
 function randomId(): Uint8Array {
   return globalThis.crypto.getRandomValues(new Uint8Array(REQUEST_ID_BYTES))
+}
+
+/** The agent of a run's options, as hexadecimal digits. Throws as {@link checkRunOptions} does. */
+export function agentOf(options: Pick<RunOptions, 'agentId'>): string {
+  const values = valuesOf('options', options ?? null, OPTION_NAMES, SYNONYMS)
+  return idOf('agentId', PARTY_ID_BYTES, values.get('agentId')).toString('hex')
 }
 
 function idOf(name: string, byteLength: number, value: unknown): Buffer {
@@ -206,7 +250,7 @@ function cancelsOf(values: Values): ReadonlyMap<AbortSignal, CancelKind> {
 }
 
 /** Judged by its shape: one of a polyfill or of another realm will do. */
-function isAbortSignal(value: unknown): value is AbortSignal {
+export function isAbortSignal(value: unknown): value is AbortSignal {
   return (
     typeof value === 'object' &&
     value !== null &&

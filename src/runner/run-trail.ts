@@ -52,14 +52,18 @@ export class RunTrail {
   }
 
   request(): Promise<TrailEntry> {
-    const { requestId, agentId, machineId, argv, matchedAcl, stdinBytes, timeoutMs } = this.#run
-    const event = { requestId, agentId, machineId, argv, matchedAcl, stdinBytes, timeoutMs }
+    const { requestId, agentId, machineId, argv, matchedAcl, stdinBytes, timeoutMs, context } =
+      this.#run
+    const event = {
+      ...{ requestId, agentId, machineId, argv, matchedAcl, stdinBytes, timeoutMs },
+      context,
+    }
     return this.#record('request', () => this.#audit.request(event))
   }
 
   denial(reason: DenialReason): Promise<TrailEntry> {
-    const { requestId, agentId, machineId, argv } = this.#run
-    const event = { requestId, agentId, machineId, argv, reason }
+    const { requestId, agentId, machineId, argv, context } = this.#run
+    const event = { requestId, agentId, machineId, argv, reason, context }
     return this.#record('denial', () => this.#audit.denial(event))
   }
 

@@ -2,17 +2,19 @@ import { checkTimeoutMs } from '../base/option-checks'
 import type {
   AuditOutcome,
   DenialEvent,
+  EventName,
   ExitEvent,
   RequestEvent,
   StartedEvent,
   WarningEvent,
 } from '../format/events'
 import { type AuditStats, disabledStats } from './audit-stats'
-import type { AuditTrail } from './audit-trail'
+import type { AuditTrail, EventRecorder } from './audit-trail'
 import { AuditWriter } from './caller/audit-writer'
 import { type AuditFailureRecorder, checkRecorder } from './failure/diagnostics'
 import { checkOptions, type ExecAuditOptions } from './options'
 import { checkPolicy, type ExecPolicy } from './policy'
+import { RUN_LEASE, type RunLease, RunLeases } from './run-lease'
 
 /** How long `drainSync` blocks by default, in milliseconds. */
 const DRAIN_SYNC_MS = 10_000
@@ -42,6 +44,8 @@ export class ExecAudit implements AuditTrail {
   /** The policy's `auditTasklistId`; undefined if it has none or is disabled. Not acted on. */
   readonly tasklistId: string | undefined
   readonly #writer: AuditWriter | undefined
+  readonly #leases = new RunLeases()
+  #closing: Promise<void> | undefined
 
   /**
    * Starts the worker; the file is opened with the first event.
@@ -114,10 +118,39 @@ export class ExecAudit implements AuditTrail {
 
   /**
    * Settles every pending event, closes the file and ends the worker. Idempotent. Events that are
-   * recorded after the call fail with `AUDIT_CLOSED`. Never rejects.
+   * recorded after the call fail with `AUDIT_CLOSED`, but for those of commands that `runAudited` is running:
+   * it waits until they have ended, so cancel them first to be quick. Never rejects.
    */
   close(): Promise<void> {
-    return this.#writer?.close() ?? Promise.resolve()
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    if (this.#leases.count > 0) {
+      this.#writer?.takeRunsAlone()
+      await this.#leases.ended()
+    }
+    await this.#writer?.close()
+  }
+
+  /** @internal */
+  [RUN_LEASE](): RunLease {
+    const writer = this.#writer
+    if (writer === undefined || this.#closing !== undefined) {
+      return { events: this, end: () => undefined }
+    }
+    const late = (name: EventName, event: object) => writer.submit(name, event, true)
+    const isOpen = () => this.#closing === undefined
+    // While it is open, by the public methods: an embedder may have wrapped them.
+    const events: EventRecorder = {
+      request: (event) => (isOpen() ? this.request(event) : late('request', event)),
+      started: (event) => (isOpen() ? this.started(event) : late('started', event)),
+      warning: (event) => (isOpen() ? this.warning(event) : late('warning', event)),
+      exit: (event) => (isOpen() ? this.exit(event) : late('exit', event)),
+      denial: (event) => (isOpen() ? this.denial(event) : late('denial', event)),
+    }
+    return { events, end: this.#leases.take() }
   }
 
   /** Calls {@link close}, for `await using`. */

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ExecAudit } from '../../src'
+import { DENIAL_REASONS, ExecAudit, idOf } from '../../src'
 import { FAILURE_KINDS } from '../../src/writer/failure/failure-counts'
 import { noWarnings } from '../../src/writer/failure/warnings'
 import { blocksOf, namesIn, runSnippet, tableOf, textOf } from '../support/documents'
@@ -36,6 +36,28 @@ describe('docs/api.md', () => {
         'tasklistId',
       ].toSorted(),
     )
+  })
+})
+
+describe('docs/identity.md', () => {
+  const dir = useTempDir()
+
+  it('shows how to make ids of names, and a context', () => {
+    const [snippet = '', ...others] = blocksOf('docs/identity.md', 'js')
+    expect(others).toEqual([])
+    expect(runSnippet(dir.path('.'), snippet)).toBe('')
+    const [line = '', ...rest] = readFileSync(dir.path('logs/exec.log'), 'utf8').split('\n')
+    expect(rest).toEqual([''])
+    expect(JSON.parse(line)).toMatchObject({
+      machine_id: idOf('host:build-7'),
+      context: { principal: 'user:alice', session: 's-42', cwd: '/srv/app' },
+    })
+  })
+
+  it('explains every reason, in the order of the line format', () => {
+    const rows = textOf('docs/identity.md').split('## The reason of a denial')[1] ?? ''
+    const names = [...rows.matchAll(/^\| `([a-z_]+)`/gm)].map(([, name]) => name)
+    expect(names).toEqual([...DENIAL_REASONS])
   })
 })
 

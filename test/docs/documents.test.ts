@@ -18,6 +18,7 @@ const SNIPPETS = {
   'docs/command-line.md': 'below',
   'docs/embedding.md': 'embedding.test, exit-matrix.fault.test',
   'docs/incidents.md': 'incidents.test',
+  'docs/identity.md': 'api.test',
   'docs/observing.md': 'observing.test',
   'docs/reading.md': 'below',
   'docs/shipping.md': 'shipping-recipes.test',

@@ -208,13 +208,18 @@ describe('a command that cannot be spawned', () => {
 
   it('in a folder that is missing is denied: spawn_failed', async () => {
     const { run, trail } = openRunner(log())
-    const { denialReason, error } = await run(['true'], { cwd: dir.path('missing') })
+    const cwd = dir.path('missing')
+    const { denialReason, error } = await run(['true'], { cwd })
     expect(error).toMatchObject({
       message: `the working directory ${dir.path('missing')} is no folder`,
       cause: { code: 'ENOENT' },
     })
     expect(denialReason).toBe('spawn_failed')
-    expect(trail()).toEqual([requested(['true']), denied(['true'], 'spawn_failed')])
+    const context = { cwd }
+    expect(trail()).toEqual([
+      requested(['true'], { context }),
+      { ...denied(['true'], 'spawn_failed'), context },
+    ])
   })
 })
 

@@ -334,7 +334,7 @@ async function runThrough(
     onStdout: (chunk: Buffer) => stdout.take(chunk),
     onStderr: (chunk: Buffer) => stderr.take(chunk),
   }
-  const result = await runWith(audit, asked, notesFor(relay))
+  const result = await runWith(audit, asked, { notes: notesFor(relay) })
   return { result, hasLostOutput: stdout.hasFailed || stderr.hasFailed }
 }
 

@@ -65,6 +65,7 @@ export class AuditWriter implements ExitDrained {
   readonly #stats: StatsCollector
   #state: 'open' | 'closing' | 'closed' = 'open'
   #closing: Promise<void> | undefined
+  #takesRunsAlone = false
   /** When the process's exit stops waiting: one deadline for all of its handlers, set by the first. */
   #exitDeadline: number | undefined
 
@@ -149,8 +150,9 @@ export class AuditWriter implements ExitDrained {
   }
 
   /** Encodes an event, or a reopen, and brings it on its way; never throws. */
-  submit(name: RecordName, input?: unknown): Promise<AuditOutcome> {
-    if (this.#closing !== undefined) return this.#refuse('closed', closedError())
+  submit(name: RecordName, input?: unknown, isOfRun = false): Promise<AuditOutcome> {
+    if (this.#closing !== undefined || (this.#takesRunsAlone && !isOfRun))
+      return this.#refuse('closed', closedError())
     if (this.#encoder.isTaken) return this.#refuse('encode', reentryError())
     try {
       this.#encoder.prepare(name, input)
@@ -188,6 +190,12 @@ export class AuditWriter implements ExitDrained {
     }
     this.#host.endBlocking()
     return this.#settlement.pending === 0
+  }
+
+  /** From now on it takes the events of commands under way alone; {@link close} follows. */
+  takeRunsAlone(): void {
+    this.#takesRunsAlone = true
+    this.#state = 'closing'
   }
 
   /** Settles everything, closes the file and ends the worker. */

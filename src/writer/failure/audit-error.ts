@@ -80,8 +80,8 @@ export function ioError({ stage, reason }: Failure, path: string): AuditError {
 }
 
 /** Makes the error for a call after `close()`. */
-export function closedError(): AuditError {
-  return new AuditError('AUDIT_CLOSED', 'this ExecAudit is closed; make a new one')
+export function closedError(what = 'this ExecAudit'): AuditError {
+  return new AuditError('AUDIT_CLOSED', `${what} is closed; make a new one`)
 }
 
 /** The options that bound the room for events. */

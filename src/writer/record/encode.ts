@@ -15,6 +15,7 @@ import {
   u32,
   u64,
 } from '../../base/field-checks'
+import { contextStrings } from '../../format/context-strings'
 import { DENIAL_REASONS, type EventName, WARNING_KINDS } from '../../format/events'
 import {
   CODE_OFFSET,
@@ -31,7 +32,6 @@ import {
   TYPE_STARTED,
   TYPE_WARNING,
 } from '../ring/record-header'
-import { contextStrings } from './context-strings'
 import { cutToSize, LINE_SAFE_BYTES, UTF8_BYTES_PER_UNIT, unitsOf } from './cut-argv'
 import {
   DENIAL_FIELDS,
