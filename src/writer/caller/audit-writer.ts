@@ -233,7 +233,6 @@ export class AuditWriter implements ExitDrained {
     if (!this.#place(this.#settlement.newSettle)) {
       return this.#giveUp('full', ringFullError(this.#options))
     }
-    this.#settlement.countAccepted(this.#encoder.type)
     this.#host.wake()
     this.#settlement.watch()
     this.#reporter.flush()

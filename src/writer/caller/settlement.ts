@@ -140,8 +140,8 @@ export class Settlement {
     }
   }
 
-  /** Counts an event of a record type as accepted: its promise will be settled. */
-  countAccepted(type: number): void {
+  /** Counts an event of a record type as accepted before it has found room: its promise will be settled. */
+  countWaiting(type: number): void {
     this.#acceptedByType[type] = (this.#acceptedByType[type] ?? 0) + 1
     this.#accepted++
   }
@@ -151,9 +151,16 @@ export class Settlement {
     this.#failed++
   }
 
-  /** Keeps the promise of the record that was published at `position`. */
-  expect(position: number, settle: Settle): void {
+  /**
+   * Keeps the promise of the record that was published at `position`, and counts it as accepted: in the same
+   * call, since the stack may end in the next one.
+   * @param type the record's; undefined for an event that was counted when it began to wait
+   */
+  expect(position: number, settle: Settle, type?: number): void {
     this.#promises.push(position, settle)
+    if (type === undefined) return
+    this.#acceptedByType[type] = (this.#acceptedByType[type] ?? 0) + 1
+    this.#accepted++
   }
 
   /** Settles, in order, the events that the durable position has passed, and frees their space. */
