@@ -15,6 +15,7 @@ type Audit = InstanceType<Package['ExecAudit']>
 
 const RING_BYTES = 1024
 const EVENTS_PER_RUN_MAX = 40
+const MAX_DELAY_MS = 3
 const STEPS_MAX = 8
 /** One more and the calling thread may drain for good. */
 const KILLS_MAX = 4
@@ -124,11 +125,13 @@ async function run(seed: number, folder: string): Promise<{ events: number; isEx
   const draws = seed >>> 0
   const switches = [0.01, 0.1, 0.3, 0.5][draws % 4] ?? 0
   const kills = [0, 0.002, 0.01][(draws >> 2) % 3] ?? 0
-  control.begin(seed, { switches, kills }, KILLS_MAX)
+  const timeouts = [0, 0, 0.005, 0.03][(draws >> 4) % 4] ?? 0
+  control.begin(seed, { switches, kills, timeouts }, KILLS_MAX)
   files.path = join(folder, `${seed}.log`)
   const audit = new ExecAudit({ enabled: true, auditLogPath: files.path }, new ExecDiagnostics(), {
     ringBytes: RING_BYTES,
     onFull: pick(['wait', 'block']),
+    fsync: { maxDelayMs: pick([0, 0, MAX_DELAY_MS]), maxEvents: pick([1, 3, 1_000]) },
     maxBlockMs: 600_000,
     exitDrainMs: 600_000,
     clock: () => 0,

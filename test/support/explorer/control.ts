@@ -53,7 +53,7 @@ const DESCRIPTORS_MAX = 65_536
 const WORDS = Object.values(LAYOUT).reduce((sum, size) => sum + size, 0)
 const WORD_BYTES = Int32Array.BYTES_PER_ELEMENT
 const TIMES_AT = Math.ceil((WORDS + EVENTS_MAX) / 2) * 2 * WORD_BYTES
-const TIMES = 1 + ROLES + 2
+const TIMES = 1 + ROLES + 3
 const DESCRIPTORS_AT = TIMES_AT + TIMES * Float64Array.BYTES_PER_ELEMENT
 
 function offsetsOf(): Readonly<Record<string, number>> {
@@ -71,6 +71,8 @@ const OFFSETS = offsetsOf()
 export interface Odds {
   readonly switches: number
   readonly kills: number
+  /** That the other thread's sleep comes to its timeout: this one may be slow. */
+  readonly timeouts: number
 }
 
 /** What the threads of a run share beside the ring: who runs, what each waits for, the time, the random numbers. */
@@ -78,7 +80,7 @@ export class Control {
   readonly #words: Int32Array
   /** Where each published record ends. */
   readonly ends: Int32Array
-  /** [now, when each role is to go on at the latest, odds of a switch, of a kill]. Milliseconds. */
+  /** [now, when each role is to go on at the latest, the odds]. Milliseconds. */
   readonly #times: Float64Array
 
   /** 1 for each descriptor that either thread has open. */
@@ -113,6 +115,7 @@ export class Control {
     this.set('killsLeft', kills)
     this.#times[1 + ROLES] = odds.switches
     this.#times[2 + ROLES] = odds.kills
+    this.#times[3 + ROLES] = odds.timeouts
   }
 
   get(word: Word, role: number = 0): number {
@@ -145,7 +148,8 @@ export class Control {
   }
 
   get odds(): Odds {
-    return { switches: this.#times[1 + ROLES] ?? 0, kills: this.#times[2 + ROLES] ?? 0 }
+    const [switches = 0, kills = 0, timeouts = 0] = this.#times.subarray(1 + ROLES)
+    return { switches, kills, timeouts }
   }
 
   /** The next random number of the run, from 0 up to 1 (mulberry32). */

@@ -1,7 +1,8 @@
 import fs from 'node:fs'
 import workerThreads, { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { DURABLE, HEAD, positionDelta, TAIL } from '../../../src/writer/ring/memory-map'
-import { CALLER, Control, type Role, RUNNABLE, WORKER } from './control'
+import { IDLE_LINGER_MS } from '../../../src/writer/ring/messages'
+import { CALLER, Control, IDLE, type Role, WORKER } from './control'
 import type { RoleData } from './messages'
 import { ELSEWHERE, PlayedAtomics } from './played-atomics'
 import { isThreadGone, PlayedFiles, threadIdOf } from './played-files'
@@ -130,7 +131,9 @@ export class RoleThread {
     if (durable !== head && control.get('blockedOn', CALLER) !== ELSEWHERE) {
       this.report('the calling thread sleeps although outcomes are there')
     }
-    const isWorkerAsleep = control.get('state', WORKER) !== RUNNABLE
+    // In the middle of a group it may wait for more: fsync.maxDelayMs, if that is set.
+    const isWaiting = control.due(WORKER) - control.now < IDLE_LINGER_MS / 2
+    const isWorkerAsleep = control.get('state', WORKER) === IDLE || !isWaiting
     if (tail !== durable && isAlive && isWorkerAsleep && atomics.isSessionTakenUp) {
       this.report('the worker sleeps although events are there')
     }

@@ -18,6 +18,9 @@ export type Report = (problem: string) => never
 /** The loads of one word with one answer after which a thread counts as spinning. */
 const SPIN_LOADS = 3
 
+/** How often both threads are due at the same time. */
+const BOTH_LATE = 0.5
+
 /** Decides who runs. Each thread of a run has one. */
 export class Turns {
   readonly control: Control
@@ -59,8 +62,9 @@ export class Turns {
   #point(): void {
     this.#dieIfKilled()
     const { control } = this
-    const { switches, kills } = control.odds
+    const { switches, kills, timeouts } = control.odds
     control.add('points', 1)
+    if (timeouts > 0 && control.random() < timeouts) this.#expire(this.#other)
     if (kills > 0 && control.random() < kills) this.kill()
     if (control.random() < switches && this.#canOtherRun) control.handOver(this.role)
     this.#dieIfKilled()
@@ -131,17 +135,27 @@ export class Turns {
     return this.control.get('state', this.#other) === RUNNABLE
   }
 
-  /** Both rest: the one that is due first goes on. */
+  /** Both rest: the one that is due first goes on, or both at once, since a busy machine may wake one late. */
   #letTimePass(): void {
     const { control } = this
     this.onBothAsleep()
     const dues = [control.due(CALLER), control.due(WORKER)]
     const next = Math.min(...dues)
     if (next === Number.POSITIVE_INFINITY) this.#report('both threads sleep for ever')
-    control.now = Math.max(control.now, next)
+    const last = Math.max(...dues.filter(Number.isFinite))
+    control.now = Math.max(control.now, control.random() < BOTH_LATE ? last : next)
     for (const role of [CALLER, WORKER] as const) {
       if (control.due(role) <= control.now) control.set('state', RUNNABLE, role)
     }
+  }
+
+  /** The sleep of that thread, if it is in one, comes to its timeout. */
+  #expire(role: Role): void {
+    const { control } = this
+    const due = control.due(role)
+    if (control.get('state', role) === RUNNABLE || !Number.isFinite(due)) return
+    control.now = Math.max(control.now, due)
+    control.set('state', RUNNABLE, role)
   }
 
   #dieIfKilled(): void {
