@@ -240,7 +240,7 @@ async function acknowledgeNs(samples: number): Promise<number> {
   const before = async () => {
     fill((position) => {
       void settlement.newPromise()
-      settlement.expect(position, settlement.newSettle, TYPE_REQUEST)
+      settlement.expect(position, settlement.takeSettle(), TYPE_REQUEST)
     })
     consumer.publish(producer.tailPosition)
   }

@@ -143,6 +143,7 @@ export class AuditWriter implements ExitDrained {
       onFallback: (cause: unknown) => this.#warnLater(fallbackWarning(cause, this.#path)),
       onReturn: () => this.#warnLater(returnWarning(this.#path)),
       onRingGivenUp: (cause: unknown) => this.#warnLater(ringGivenUpWarning(cause, this.#path)),
+      runApart: (action: () => void) => this.#foreign.run(action),
     }
     const file = this.#options.workerFile ?? findWorkerFile()
     return new WorkerHost(this.#memory, config, this.#oversize, events, file)
@@ -230,11 +231,11 @@ export class AuditWriter implements ExitDrained {
     const promise = this.#settlement.newPromise()
     // Asked again here: a getter of the event, `redact` or an async hook may have closed the audit meanwhile.
     if (this.#closing !== undefined) return this.#giveUp('closed', closedError())
-    if (!this.#place(this.#settlement.newSettle)) {
+    if (!this.#place(this.#settlement.takeSettle())) {
       return this.#giveUp('full', ringFullError(this.#options))
     }
     this.#host.wake()
-    this.#settlement.watch()
+    if (this.#settlement.isUnwatched) this.#foreign.run(this.#watch)
     this.#reporter.flush()
     // After the exit handlers' turn nothing drains any more, so a call from one of them does.
     if (isExiting()) {
@@ -243,6 +244,9 @@ export class AuditWriter implements ExitDrained {
     }
     return promise
   }
+
+  /** Run in the audit's own context: each wait makes the next, and would hand the first request's on. */
+  readonly #watch = (): void => this.#settlement.watch()
 
   /** Finds room for the prepared event, if there is. */
   #place(settle: Settle): boolean {

@@ -89,6 +89,11 @@ export interface HostEvents extends CallerDrainerEvents {
   onFallback(cause: unknown): void
   /** A worker can be used again, and drains the ring from now on. */
   onReturn(): void
+  /**
+   * Runs it in the audit's own async context: what it makes lasts longer than the call, whose context would be
+   * kept alive by it. Async hooks run before it, and may record events.
+   */
+  runApart(action: () => void): void
 }
 
 /** Who drains: the worker, or while none can be used the calling thread. */
@@ -158,8 +163,10 @@ export class WorkerHost {
     if (!this.#isKeptAlive) this.#keepAlive(true)
     if (this.#isDrainedHere) {
       this.#scheduleStep(0)
-      if (this.#session === undefined && this.#backoff.isDue) void this.#tryRestart()
-    } else if (this.#session === undefined) this.#startSession()
+      if (this.#session === undefined && this.#backoff.isDue) {
+        this.#events.runApart(() => void this.#tryRestart())
+      }
+    } else if (this.#session === undefined) this.#events.runApart(() => this.#startSession())
     else unpark(this.#memory.ring)
   }
 
@@ -264,6 +271,7 @@ export class WorkerHost {
   }
 
   #startSession(): void {
+    if (this.#session !== undefined || this.#isClosed) return
     const session = new WorkerSession(this.#memory, {
       onNotice: (notice) => this.#events.onNotice(notice),
       onEnd: (end) => this.#onSessionEnd(end),
@@ -331,12 +339,12 @@ export class WorkerHost {
 
   #keepAlive(isKeptAlive: boolean): void {
     this.#isKeptAlive = isKeptAlive
-    if (isKeptAlive && this.#look === undefined) this.#startLooking()
+    if (isKeptAlive && this.#look === undefined) this.#events.runApart(this.#startLooking)
     if (this.#isKeptAlive) this.#look?.ref()
     else this.#look?.unref()
   }
 
-  #startLooking(): void {
+  readonly #startLooking = (): void => {
     const look = setInterval(this.#lookAfterWorker, LOOK_MS)
     // Async hooks run in there: an event that one of them records may have started another one.
     if (this.#look !== undefined || this.#isClosed) clearInterval(look)
@@ -367,6 +375,7 @@ export class WorkerHost {
 
   /** Tries whether a worker can be used again. It does not touch the ring before it has answered. */
   async #tryRestart(): Promise<void> {
+    if (!this.#backoff.isDue) return
     this.#backoff.begin()
     try {
       this.#pool = this.#newPool()
@@ -418,7 +427,9 @@ export class WorkerHost {
       if (this.#isDrainedHere) this.#scheduleStep(nextMs)
       else this.wake()
     }
-    if (waitMs > 0) setTimeout(run, Math.min(waitMs, BLOCKING_SLICE_MS))
-    else setImmediate(run)
+    this.#events.runApart(() => {
+      if (waitMs > 0) setTimeout(run, Math.min(waitMs, BLOCKING_SLICE_MS))
+      else setImmediate(run)
+    })
   }
 }

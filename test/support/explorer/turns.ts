@@ -18,6 +18,8 @@ export type Report = (problem: string) => never
 /** The loads of one word with one answer after which a thread counts as spinning. */
 const SPIN_LOADS = 3
 
+/** A run has some hundred points, or some thousand if a thread spins. */
+const POINTS_MAX = 1_000_000
 /** How often both threads are due at the same time. */
 const BOTH_LATE = 0.5
 
@@ -47,6 +49,7 @@ export class Turns {
   /** A point at which this thread may be delayed, or a worker ended. */
   point(): void {
     this.#spun.times = 0
+    this.#countPoint()
     this.#point()
   }
 
@@ -54,16 +57,20 @@ export class Turns {
   pointOfLoad(word: number, value: number): void {
     const isSame = this.#spun.word === word && this.#spun.value === value
     this.#spun = { word, value, times: isSame ? this.#spun.times + 1 : 0 }
+    this.#countPoint()
     if (this.#spun.times < SPIN_LOADS) this.#point()
     else if (this.#spun.times === SPIN_LOADS && this.#canOtherRun) this.control.handOver(this.role)
     this.#dieIfKilled()
+  }
+
+  #countPoint(): void {
+    if (this.control.add('points', 1) > POINTS_MAX) this.#report('no end is in sight')
   }
 
   #point(): void {
     this.#dieIfKilled()
     const { control } = this
     const { switches, kills, timeouts } = control.odds
-    control.add('points', 1)
     if (timeouts > 0 && control.random() < timeouts) this.#expire(this.#other)
     if (kills > 0 && control.random() < kills) this.kill()
     if (control.random() < switches && this.#canOtherRun) control.handOver(this.role)

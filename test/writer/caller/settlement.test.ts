@@ -41,7 +41,7 @@ function rig(options: Partial<SettlementOptions> = {}) {
     const index = producer.tryClaim(RECORD_HEADER_BYTES)
     ring.records.view.setUint8(index + TYPE_OFFSET, type)
     const promise = settlement.newPromise()
-    settlement.expect(producer.commit(RECORD_HEADER_BYTES), settlement.newSettle, type)
+    settlement.expect(producer.commit(RECORD_HEADER_BYTES), settlement.takeSettle(), type)
     return promise
   }
   const finish = (position = producer.tailPosition) => consumer.publish(position)
@@ -75,7 +75,7 @@ describe('Settlement', () => {
     const publish = (type?: number) => {
       producer.tryClaim(RECORD_HEADER_BYTES)
       void settlement.newPromise()
-      settlement.expect(producer.commit(RECORD_HEADER_BYTES), settlement.newSettle, type)
+      settlement.expect(producer.commit(RECORD_HEADER_BYTES), settlement.takeSettle(), type)
       return settlement.pending
     }
     expect(publish(TYPE_STARTED)).toBe(1)
