@@ -88,10 +88,14 @@ export class OpenDescriptors {
     return Atomics.exchange(this.#words, word, NO_DESCRIPTOR)
   }
 
-  /** Closes the descriptor, if there is one. */
-  close(word: DescriptorWord): void {
+  /**
+   * Closes the descriptor, if there is one. With an `identity` it is let alone if it certainly belongs to another
+   * file: somebody has closed ours by mistake, and has got its number.
+   */
+  close(word: DescriptorWord, identity?: FileIdentity): void {
     const fd = this.forget(word)
-    if (fd !== NO_DESCRIPTOR) closeQuietly(fd)
+    if (fd === NO_DESCRIPTOR) return
+    if (identity === undefined || !isOther(fd, identity)) closeQuietly(fd)
   }
 }
 
@@ -160,7 +164,7 @@ export function isOf(fd: number, { device, inode }: FileIdentity): boolean {
 }
 
 /** Whether the number is certainly no descriptor of that file or, if the file is unknown, of any file. */
-function isOther(fd: number, identity: FileIdentity | undefined): boolean {
+export function isOther(fd: number, identity: FileIdentity | undefined): boolean {
   try {
     const stats = fstatSync(fd, { bigint: true })
     if (identity === undefined) return !stats.isFile()
