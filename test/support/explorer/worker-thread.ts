@@ -43,7 +43,8 @@ function onMessage(message: unknown): void {
     const task = { ...message.task, port: noticePort }
     atomics.memory = viewMemory(task[RING_FIELD])
     thread.files.path = task.config.sink.path
-    entry[SESSION_TASK]?.(task)
+    const serve = entry[SESSION_TASK] ?? thread.report('the worker has no such task')
+    serve(task)
   }
   post({ kind: 'answer', id: message.id })
 }
