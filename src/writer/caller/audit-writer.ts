@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
-import { createHistogram, performance } from 'node:perf_hooks'
+import { createHistogram } from 'node:perf_hooks'
 import { types } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
 import { soon } from '../../base/timers'
@@ -65,7 +65,7 @@ export class AuditWriter implements ExitDrained {
   readonly #stats: StatsCollector
   #state: 'open' | 'closing' | 'closed' = 'open'
   #closing: Promise<void> | undefined
-  /** When the process's exit stops waiting: one deadline for all of its handlers, set by the first. */
+  /** When the process's exit stops waiting, in the host's time: one deadline for all of its handlers, set by the first. */
   #exitDeadline: number | undefined
 
   constructor(path: string, options: CheckedOptions, recorder: AuditFailureRecorder) {
@@ -178,10 +178,10 @@ export class AuditWriter implements ExitDrained {
 
   /** As {@link drainSync}, but runs no foreign code. */
   #drainSync(timeoutMs: number): boolean {
-    const deadline = performance.now() + timeoutMs
+    const deadline = this.#host.awakeMs + timeoutMs
     this.#settle()
     while (this.#settlement.pending > 0) {
-      const leftMs = deadline - performance.now()
+      const leftMs = deadline - this.#host.awakeMs
       if (leftMs <= 0) break
       flushUpTo(this.#memory.ring, this.#ring.tailPosition)
       this.#host.waitForProgress(this.#ring.headPosition, leftMs, DRAIN_PATIENCE_MS)
@@ -200,8 +200,8 @@ export class AuditWriter implements ExitDrained {
   /** Blocks until every accepted event is settled; notes it if the exit has waited too long for that. */
   drainAtExit(sliceMs: number): boolean {
     const { exitDrainMs } = this.#options
-    this.#exitDeadline ??= performance.now() + exitDrainMs
-    const leftMs = Math.max(0, this.#exitDeadline - performance.now())
+    this.#exitDeadline ??= this.#host.awakeMs + exitDrainMs
+    const leftMs = Math.max(0, this.#exitDeadline - this.#host.awakeMs)
     if (this.#drainSync(Math.min(leftMs, sliceMs))) return true
     if (leftMs > sliceMs) return false
     this.#reporter.noteWarning(
@@ -268,13 +268,13 @@ export class AuditWriter implements ExitDrained {
 
   /** Blocks the calling thread until there is room for the prepared event. */
   #block(settle: Settle): boolean {
-    const deadline = performance.now() + this.#options.maxBlockMs
+    const deadline = this.#host.awakeMs + this.#options.maxBlockMs
     let isPublished = false
     for (let leftMs = this.#options.maxBlockMs; !isPublished && leftMs > 0; ) {
       this.#host.waitForProgress(this.#ring.headPosition, leftMs, CALL_PATIENCE_MS)
       this.#settle()
       isPublished = this.#admission.tryPublish(this.#encoder, settle)
-      leftMs = deadline - performance.now()
+      leftMs = deadline - this.#host.awakeMs
     }
     this.#host.endBlocking()
     return isPublished

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import { clearInterval, setImmediate, setInterval, setTimeout } from '../../base/timers'
 import {
   DRAINER,
@@ -81,6 +82,9 @@ export const CALL_PATIENCE_MS = 1_000
 /** The same for a worker that only has to be woken. */
 const WAKE_PATIENCE_MS = 20
 
+/** A wait that lasts longer than it was to by this much: not the worker is late, the process stood still. */
+const STANDSTILL_MS_MIN = 250
+
 /** How the host calls its owner. */
 export interface HostEvents extends CallerDrainerEvents {
   /** Outcomes may have been published. */
@@ -120,6 +124,7 @@ export class WorkerHost {
   #drainer: Drainer = 'worker'
   #session: WorkerSession | undefined
   #isStepScheduled = false
+  #stoodStillMs = 0
   /** How long blocking waits still leave the ring to a worker; spent once, until one is seen again. */
   #patienceLeftMs = CALL_PATIENCE_MS
   #isClosed = false
@@ -151,6 +156,14 @@ export class WorkerHost {
   /** Whether there is a worker to wake; otherwise one has to be started. */
   get hasSession(): boolean {
     return this.#session !== undefined
+  }
+
+  /**
+   * A clock for limits on blocking waits, in milliseconds from any start. It leaves out what it can of the time
+   * in which the process was stopped or the machine suspended: meanwhile the worker could do nothing, either.
+   */
+  get awakeMs(): number {
+    return performance.now() - this.#stoodStillMs
   }
 
   /** Gives the worker an oversize record before the reference to it is published. */
@@ -191,15 +204,12 @@ export class WorkerHost {
 
   /** Waits for a while; false when no worker has held the ring for as long as patience lasts. */
   #waitForWorker(seenDurable: number, timeoutMs: number, patienceMs: number): boolean {
-    const {
-      ring,
-      session: { session },
-    } = this.#memory
+    const { session } = this.#memory.session
     const owner = Atomics.load(session, DRAINER)
     if (owner !== DRAINER_NONE) {
       this.#patienceLeftMs = patienceMs
       const sliceMs = Math.min(BLOCKING_SLICE_MS, timeoutMs)
-      const isWoken = waitDurable(ring, seenDurable, sliceMs)
+      const isWoken = this.#waitDurable(seenDurable, sliceMs)
       if (!isWoken && owner > DRAINER_UNKNOWN && isThreadGone(owner)) this.#disown(owner)
       return true
     }
@@ -207,9 +217,17 @@ export class WorkerHost {
     const patience = this.#session?.isTakenUp ? WAKE_PATIENCE_MS : patienceMs
     this.#patienceLeftMs = Math.min(this.#patienceLeftMs, patience)
     const waitMs = Math.min(this.#patienceLeftMs, timeoutMs)
-    if (waitDurable(ring, seenDurable, waitMs)) return true
+    if (this.#waitDurable(seenDurable, waitMs)) return true
     this.#patienceLeftMs -= waitMs
     return this.#patienceLeftMs > 0
+  }
+
+  #waitDurable(seenDurable: number, waitMs: number): boolean {
+    const start = performance.now()
+    const isWoken = waitDurable(this.#memory.ring, seenDurable, waitMs)
+    const lateMs = performance.now() - start - waitMs
+    if (lateMs >= STANDSTILL_MS_MIN) this.#stoodStillMs += lateMs
+    return isWoken
   }
 
   /**

@@ -126,7 +126,7 @@ async function run(seed: number, folder: string): Promise<{ events: number; isEx
   const draws = seed >>> 0
   const switches = [0.01, 0.1, 0.3, 0.5][draws % 4] ?? 0
   const kills = [0, 0.002, 0.01][(draws >> 2) % 3] ?? 0
-  const timeouts = [0, 0.005, 0.03, 0.1][(draws >> 4) % 4] ?? 0
+  const timeouts = [0, 0.01, 0.1, 0.3][(draws >> 4) % 4] ?? 0
   control.begin(seed, { switches, kills, timeouts }, KILLS_MAX)
   files.path = join(folder, `${seed}.log`)
   const audit = new ExecAudit({ enabled: true, auditLogPath: files.path }, new ExecDiagnostics(), {
