@@ -93,9 +93,12 @@ export class OpenDescriptors {
    * file: somebody has closed ours by mistake, and has got its number.
    */
   close(word: DescriptorWord, identity?: FileIdentity): void {
-    const fd = this.forget(word)
+    const fd = Atomics.load(this.#words, word)
     if (fd === NO_DESCRIPTOR) return
-    if (identity === undefined || !isOther(fd, identity)) closeQuietly(fd)
+    // Checked first, because the thread may be ended between forgetting a number and closing it.
+    const isForeign = identity !== undefined && isOther(fd, identity)
+    this.forget(word)
+    if (!isForeign) closeQuietly(fd)
   }
 }
 
