@@ -275,6 +275,7 @@ describe('the tests', () => {
     'support/waiting.ts': 'the one place',
     'support/children/path-storm.js': 'stands alone, and lets random times pass',
     'support/children/ring-stress-worker.js': 'waits on the ring, as a drainer does',
+    'support/explorer/virtual-loop.ts': 'replaces them',
     'runner/runner-stop.test.ts': 'runs commands that do not end by themselves',
     'soak/soak.ts': 'takes samples',
     'toolkit/early-end.test.ts': 'collects garbage all the time',

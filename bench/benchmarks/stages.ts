@@ -240,8 +240,7 @@ async function acknowledgeNs(samples: number): Promise<number> {
   const before = async () => {
     fill((position) => {
       void settlement.newPromise()
-      settlement.countAccepted(TYPE_REQUEST)
-      settlement.expect(position, settlement.newSettle)
+      settlement.expect(position, settlement.takeSettle(), TYPE_REQUEST)
     })
     consumer.publish(producer.tailPosition)
   }

@@ -55,12 +55,17 @@ export interface FailedEvent {
   readonly error: Error
 }
 
-interface Pending {
+/** An event's promise, and what settles it. */
+interface Made {
+  readonly promise: Promise<AuditOutcome>
+  readonly settle: (outcome: AuditOutcome) => void
+  readonly reject: (error: Error) => void
+}
+
+interface Pending extends Pick<Made, 'settle' | 'reject'> {
   readonly event: EventName
   readonly line: string
   readonly failure: Failing | undefined
-  readonly settle: (outcome: AuditOutcome) => void
-  readonly reject: (error: Error) => void
 }
 
 const IN_MEMORY: CheckedPolicy = { auditLogPath: '(memory)', tasklistId: undefined }
@@ -184,7 +189,12 @@ export class MemoryAudit implements AuditTrail {
   release(count: number = Number.POSITIVE_INFINITY): void {
     checkCount('count', count)
     if (count === Number.POSITIVE_INFINITY) this.#isHeld = false
-    for (const pending of this.#pending.splice(0, count)) this.#settle(pending)
+    // One by one: an async hook may record an event meanwhile, whose place is behind those that wait.
+    for (let left = count; left > 0; left--) {
+      const pending = this.#pending.shift()
+      if (pending === undefined) break
+      this.#settle(pending)
+    }
     if (this.#pending.length === 0) for (const wake of this.#waiters.splice(0)) wake()
     this.#reporter.flush()
   }
@@ -267,8 +277,12 @@ export class MemoryAudit implements AuditTrail {
     if (this.#encoder.isTaken)
       return this.#refuse({ stage: 'encode', error: reentryError() }, event)
     let line: string
+    let made: Made
     try {
-      line = this.#encode(event, input)
+      this.#encoder.prepare(event, input)
+      // Made as in ExecAudit, while the encoder is taken: what an async hook records now is refused.
+      made = newPromise()
+      line = this.#encode()
     } catch (thrown) {
       this.#encoder.release()
       const error = isInvalidEvent(thrown) ? thrown : new Error(textOf(thrown))
@@ -280,15 +294,15 @@ export class MemoryAudit implements AuditTrail {
     if (failure?.stage === 'closed') return this.#refuse(failure, event)
     if (failure?.stage === 'full') return this.#refuse(failure, event, line)
     this.#accepted[event]++
-    return new Promise((settle, reject) => {
-      this.#pending.push({ event, line, failure, settle, reject })
-      if (!this.#isHeld) this.release()
-    })
+    const { promise, settle, reject } = made
+    this.#pending.push({ event, line, failure, settle, reject })
+    if (!this.#isHeld) this.release()
+    return promise
   }
 
-  #encode(name: EventName, input: unknown): string {
+  /** The line of the prepared event. */
+  #encode(): string {
     const encoder = this.#encoder
-    encoder.prepare(name, input)
     const record = recordBytes(new ArrayBuffer(encoder.exactBytes))
     const length = encoder.write(record, 0)
     return serialize(decode(record, 0, length)).slice(0, -1)
@@ -323,6 +337,16 @@ export class MemoryAudit implements AuditTrail {
   get #rejects(): boolean {
     return this.#options.failureMode === 'closed'
   }
+}
+
+function newPromise(): Made {
+  let settle: Made['settle'] = () => undefined
+  let reject: Made['reject'] = () => undefined
+  const promise = new Promise<AuditOutcome>((resolveIt, rejectIt) => {
+    settle = resolveIt
+    reject = rejectIt
+  })
+  return { promise, settle, reject }
 }
 
 function sum(counts: Readonly<Record<string, number>>): number {

@@ -3,7 +3,7 @@ import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { expectSame, run } from './project'
 
-/** Runs the tests of a project that embeds the package, under jest and under vitest. */
+/** Runs the tests of a project that embeds the package, under jest and under both pools of vitest. */
 export function checkEmbedder(folder: string, tarball: string): void {
   const project = join(folder, 'embedder')
   const isOurs = (path: string) => !path.includes('node_modules')
@@ -11,7 +11,7 @@ export function checkEmbedder(folder: string, tarball: string): void {
   const quiet = ['--silent', '--ignore-scripts', '--no-audit', '--no-fund']
   run(project, 'npm', 'ci', ...quiet)
   run(project, 'npm', 'install', '--no-save', ...quiet, tarball)
-  for (const framework of ['jest', 'vitest']) {
+  for (const framework of ['jest', 'vitest:forks', 'vitest:threads']) {
     const { status, stdout, stderr } = spawnSync('npm', ['run', '--silent', framework], {
       cwd: project,
       encoding: 'utf8',

@@ -1,3 +1,4 @@
+import { createHook } from 'node:async_hooks'
 import { readFileSync } from 'node:fs'
 import { type AuditTrail, ExecDiagnostics } from '../../src'
 import { codeOf } from '../../src/base/describe'
@@ -162,6 +163,27 @@ describe('MemoryAudit', () => {
     expect(audit.failed.map(({ error }) => codeOf(error))).toEqual(['AUDIT_INVALID_EVENT'])
     expect(audit.stats().events).toMatchObject({ accepted: 1, succeeded: 1, failed: 2 })
     expect(await audit.request(requestEvent({ argv: [] }))).toBe('durable')
+  })
+
+  it('refuses what an async hook records while an event is, and keeps the order of the calls', async () => {
+    const audit: MemoryAudit = new MemoryAudit(quiet)
+    const inner: Promise<unknown>[] = []
+    let left = 1
+    const record = () => left-- > 0 && inner.push(audit.started(startedEvent({ pid: 9 })))
+    const init = createHook({ init: (_, type) => type === 'PROMISE' && record() }).enable()
+    const outer = audit.started(startedEvent({ pid: 1 }))
+    init.disable()
+    expect(await Promise.all([outer, ...inner])).toEqual(['durable', 'failed'])
+    expect(audit.failed.map(({ error }) => codeOf(error))).toEqual(['AUDIT_INVALID_EVENT'])
+
+    audit.hold()
+    const held = [2, 3].map((pid) => audit.started(startedEvent({ pid })))
+    left = 1
+    const resolve = createHook({ promiseResolve: record }).enable()
+    audit.release()
+    resolve.disable()
+    expect(await Promise.all([...held, ...inner.slice(1)])).toEqual(Array(3).fill('durable'))
+    expect(audit.lines).toEqual([1, 2, 3, 9].map((pid) => startedLine(pid).trimEnd()))
   })
 
   it('stands for an ExecAudit in a type, and is closed like one', async () => {

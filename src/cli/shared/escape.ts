@@ -5,9 +5,11 @@
 
 /**
  * Control characters (C0, DEL, C1), those that reorder or hide text, line and paragraph separators,
- * halves of surrogate pairs, and what Unicode leaves to private or no use.
+ * halves of surrogate pairs, what Unicode leaves to private or no use, and letters, marks and symbols that show
+ * nothing: fillers, a blank pattern of Braille, variation selectors other than those of emoji.
  */
-const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}\u115f\u1160\u3164\uffa0]/gu
+const UNSAFE =
+  /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}\u115f\u1160\u2800\u3164\uffa0]|\u034f|[\u17b4\u17b5]|[\u180b-\u180f]|[\ufe00-\ufe0d]|[\u{e0100}-\u{e01ef}]/gu
 /** An argument that a shell takes literally. */
 const PLAIN_ARGUMENT = /^[\p{L}\p{M}\p{N}_@%+=:,./-]+$/u
 const BYTE_MAX = 0xff
@@ -39,11 +41,13 @@ export function visibleJson(json: string): string {
  * if a character has to be escaped.
  */
 export function quoteArgument(argument: string): string {
-  if (PLAIN_ARGUMENT.test(argument)) return argument
   const shown = visible(argument)
-  if (shown === argument) return `'${argument.replaceAll("'", "'\\''")}'`
-  const escaped = argument.replace(/['\\]/g, '\\$&')
-  return `$'${visible(escaped.replaceAll('\n', '\\n').replaceAll('\t', '\\t'))}'`
+  if (shown !== argument) {
+    const escaped = argument.replace(/['\\]/g, '\\$&')
+    return `$'${visible(escaped.replaceAll('\n', '\\n').replaceAll('\t', '\\t'))}'`
+  }
+  if (PLAIN_ARGUMENT.test(argument)) return argument
+  return `'${argument.replaceAll("'", "'\\''")}'`
 }
 
 /** Shown for an empty argv; an argument of this text would be quoted. */

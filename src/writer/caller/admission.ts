@@ -98,7 +98,7 @@ export class Admission {
     const index = this.#tryClaim(event, maxRecordBytes)
     if (index === INSUFFICIENT_CAPACITY) return false
     if (index !== undefined) {
-      this.#commit(event.write(records, index), settle)
+      this.#commit(event.write(records, index), settle, event.type)
       return true
     }
     return this.#tryPublishOversize(event, settle)
@@ -108,8 +108,11 @@ export class Admission {
   tryWait(event: EventEncoder, settle: Settle): boolean {
     const length = event.exactBytes
     if (!this.#hasRoomOutside(length + WAITING_OVERHEAD_BYTES)) return false
-    this.#waiting.push(this.#keep(event, length, settle))
+    const waiting = this.#keep(event, length, settle)
     this.#addOutside(length + WAITING_OVERHEAD_BYTES)
+    this.#settlement.countWaiting(event.type)
+    // Last, and no call of ours: the stack may end in each of those before.
+    this.#waiting.push(waiting)
     return true
   }
 
@@ -168,7 +171,7 @@ export class Admission {
     const shared = new SharedArrayBuffer(exactBytes)
     event.write(recordBytes(shared), 0)
     this.#addOutside(exactBytes)
-    this.#commitReference(index, shared, settle)
+    this.#commitReference(index, shared, settle, event.type)
     return true
   }
 
@@ -187,7 +190,7 @@ export class Admission {
   }
 
   /** Publishes, at the claimed `index`, a reference to a record beside the ring. */
-  #commitReference(index: number, shared: SharedArrayBuffer, settle: Settle): void {
+  #commitReference(index: number, shared: SharedArrayBuffer, settle: Settle, type?: number): void {
     const id = this.#oversize.nextId
     this.#offer({ id, buffer: shared })
     const { view } = this.#ring.records
@@ -196,12 +199,13 @@ export class Admission {
     view.setFloat64(index + TIME_OFFSET, time, true)
     view.setUint32(index + OVERSIZE_ID_OFFSET, id, true)
     view.setUint32(index + OVERSIZE_LENGTH_OFFSET, shared.byteLength, true)
-    this.#oversize.add(shared, this.#commit(OVERSIZE_BYTES, settle))
+    this.#oversize.add(shared, this.#commit(OVERSIZE_BYTES, settle, type))
   }
 
-  #commit(length: number, settle: Settle): number {
+  /** Publishes the claimed record; with its `type` if it is accepted only by this. */
+  #commit(length: number, settle: Settle, type?: number): number {
     const position = this.#ring.commit(length)
-    this.#settlement.expect(position, settle)
+    this.#settlement.expect(position, settle, type)
     this.#ringBytesMax = Math.max(this.#ringBytesMax, this.#ring.usedBytes)
     return position
   }

@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
-import { createHistogram, performance } from 'node:perf_hooks'
+import { createHistogram } from 'node:perf_hooks'
 import { types } from 'node:util'
 import { isMainThread } from 'node:worker_threads'
 import { soon } from '../../base/timers'
@@ -66,7 +66,7 @@ export class AuditWriter implements ExitDrained {
   #state: 'open' | 'closing' | 'closed' = 'open'
   #closing: Promise<void> | undefined
   #takesRunsAlone = false
-  /** When the process's exit stops waiting: one deadline for all of its handlers, set by the first. */
+  /** When the process's exit stops waiting, in the host's time: one deadline for all of its handlers, set by the first. */
   #exitDeadline: number | undefined
 
   constructor(path: string, options: CheckedOptions, recorder: AuditFailureRecorder) {
@@ -144,6 +144,7 @@ export class AuditWriter implements ExitDrained {
       onFallback: (cause: unknown) => this.#warnLater(fallbackWarning(cause, this.#path)),
       onReturn: () => this.#warnLater(returnWarning(this.#path)),
       onRingGivenUp: (cause: unknown) => this.#warnLater(ringGivenUpWarning(cause, this.#path)),
+      runApart: (action: () => void) => this.#foreign.run(action),
     }
     const file = this.#options.workerFile ?? findWorkerFile()
     return new WorkerHost(this.#memory, config, this.#oversize, events, file)
@@ -179,10 +180,10 @@ export class AuditWriter implements ExitDrained {
 
   /** As {@link drainSync}, but runs no foreign code. */
   #drainSync(timeoutMs: number): boolean {
-    const deadline = performance.now() + timeoutMs
+    const deadline = this.#host.awakeMs + timeoutMs
     this.#settle()
     while (this.#settlement.pending > 0) {
-      const leftMs = deadline - performance.now()
+      const leftMs = deadline - this.#host.awakeMs
       if (leftMs <= 0) break
       flushUpTo(this.#memory.ring, this.#ring.tailPosition)
       this.#host.waitForProgress(this.#ring.headPosition, leftMs, DRAIN_PATIENCE_MS)
@@ -207,8 +208,8 @@ export class AuditWriter implements ExitDrained {
   /** Blocks until every accepted event is settled; notes it if the exit has waited too long for that. */
   drainAtExit(sliceMs: number): boolean {
     const { exitDrainMs } = this.#options
-    this.#exitDeadline ??= performance.now() + exitDrainMs
-    const leftMs = Math.max(0, this.#exitDeadline - performance.now())
+    this.#exitDeadline ??= this.#host.awakeMs + exitDrainMs
+    const leftMs = Math.max(0, this.#exitDeadline - this.#host.awakeMs)
     if (this.#drainSync(Math.min(leftMs, sliceMs))) return true
     if (leftMs > sliceMs) return false
     this.#reporter.noteWarning(
@@ -238,12 +239,11 @@ export class AuditWriter implements ExitDrained {
     const promise = this.#settlement.newPromise()
     // Asked again here: a getter of the event, `redact` or an async hook may have closed the audit meanwhile.
     if (this.#closing !== undefined) return this.#giveUp('closed', closedError())
-    if (!this.#place(this.#settlement.newSettle)) {
+    if (!this.#place(this.#settlement.takeSettle())) {
       return this.#giveUp('full', ringFullError(this.#options))
     }
-    this.#settlement.countAccepted(this.#encoder.type)
     this.#host.wake()
-    this.#settlement.watch()
+    if (this.#settlement.isUnwatched) this.#foreign.run(this.#watch)
     this.#reporter.flush()
     // After the exit handlers' turn nothing drains any more, so a call from one of them does.
     if (isExiting()) {
@@ -252,6 +252,9 @@ export class AuditWriter implements ExitDrained {
     }
     return promise
   }
+
+  /** Run in the audit's own context: each wait makes the next, and would hand the first request's on. */
+  readonly #watch = (): void => this.#settlement.watch()
 
   /** Finds room for the prepared event, if there is. */
   #place(settle: Settle): boolean {
@@ -273,13 +276,13 @@ export class AuditWriter implements ExitDrained {
 
   /** Blocks the calling thread until there is room for the prepared event. */
   #block(settle: Settle): boolean {
-    const deadline = performance.now() + this.#options.maxBlockMs
+    const deadline = this.#host.awakeMs + this.#options.maxBlockMs
     let isPublished = false
     for (let leftMs = this.#options.maxBlockMs; !isPublished && leftMs > 0; ) {
       this.#host.waitForProgress(this.#ring.headPosition, leftMs, CALL_PATIENCE_MS)
       this.#settle()
       isPublished = this.#admission.tryPublish(this.#encoder, settle)
-      leftMs = deadline - performance.now()
+      leftMs = deadline - this.#host.awakeMs
     }
     this.#host.endBlocking()
     return isPublished

@@ -11,6 +11,9 @@ const CORRUPT_RING = packFailure({ stage: 'encode', reason: REASON_CORRUPT_RING 
 
 type Reject = (error: unknown) => void
 
+/** Settles no promise. */
+const NOBODY: Settle = () => undefined
+
 /** What settlement needs to know of the policy and the options. */
 export interface SettlementOptions {
   /** Absolute path of the log, for the errors. */
@@ -77,7 +80,7 @@ export class Settlement {
   /** Whether a call of {@link SettlementEvents.onMoved} is arranged. */
   #isWatching = false
   /** Where {@link #capture} leaves the function that settles the promise being made. */
-  #captured: Settle = () => undefined
+  #captured: Settle = NOBODY
 
   constructor(
     view: RingView,
@@ -114,14 +117,19 @@ export class Settlement {
     return this.#ring.timeAt(this.#promises.firstPosition)
   }
 
-  /** Makes the promise of an event; {@link newSettle} settles it. */
+  /** Makes the promise of an event; {@link takeSettle} settles it. */
   newPromise(): Promise<AuditOutcome> {
     return new Promise(this.#capture)
   }
 
-  /** Settles the promise that {@link newPromise} made last. */
-  get newSettle(): Settle {
-    return this.#captured
+  /**
+   * What settles the promise that {@link newPromise} made last. Asked for once: kept here, it would keep alive
+   * that promise, and the async context of its request with it.
+   */
+  takeSettle(): Settle {
+    const settle = this.#captured
+    this.#captured = NOBODY
+    return settle
   }
 
   /** One for all promises: so that in open mode a call makes no function of its own. */
@@ -140,8 +148,8 @@ export class Settlement {
     }
   }
 
-  /** Counts an event of a record type as accepted: its promise will be settled. */
-  countAccepted(type: number): void {
+  /** Counts an event of a record type as accepted before it has found room: its promise will be settled. */
+  countWaiting(type: number): void {
     this.#acceptedByType[type] = (this.#acceptedByType[type] ?? 0) + 1
     this.#accepted++
   }
@@ -151,9 +159,16 @@ export class Settlement {
     this.#failed++
   }
 
-  /** Keeps the promise of the record that was published at `position`. */
-  expect(position: number, settle: Settle): void {
+  /**
+   * Keeps the promise of the record that was published at `position`, and counts it as accepted: in the same
+   * call, since the stack may end in the next one.
+   * @param type the record's; undefined for an event that was counted when it began to wait
+   */
+  expect(position: number, settle: Settle, type?: number): void {
     this.#promises.push(position, settle)
+    if (type === undefined) return
+    this.#acceptedByType[type] = (this.#acceptedByType[type] ?? 0) + 1
+    this.#accepted++
   }
 
   /** Settles, in order, the events that the durable position has passed, and frees their space. */
@@ -178,8 +193,20 @@ export class Settlement {
   /** Arranges one call of {@link SettlementEvents.onMoved} for when the durable position moves. */
   watch(): void {
     if (this.#isWatching || this.#promises.size === 0) return
-    watchDurable(this.#view, this.#ring.headPosition, this.#onMoved)
+    // Before: async hooks run in there, and an event that one of them records would arrange another call.
     this.#isWatching = true
+    try {
+      watchDurable(this.#view, this.#ring.headPosition, this.#onMoved)
+    } catch (thrown) {
+      // The stack has ended: the next event arranges it.
+      this.#isWatching = false
+      throw thrown
+    }
+  }
+
+  /** Whether the next {@link watch} has to arrange something. */
+  get isUnwatched(): boolean {
+    return !this.#isWatching && this.#promises.size > 0
   }
 
   /** Resolves when every event accepted so far is settled. */

@@ -88,10 +88,17 @@ export class OpenDescriptors {
     return Atomics.exchange(this.#words, word, NO_DESCRIPTOR)
   }
 
-  /** Closes the descriptor, if there is one. */
-  close(word: DescriptorWord): void {
-    const fd = this.forget(word)
-    if (fd !== NO_DESCRIPTOR) closeQuietly(fd)
+  /**
+   * Closes the descriptor, if there is one. With an `identity` it is let alone if it certainly belongs to another
+   * file: somebody has closed ours by mistake, and has got its number.
+   */
+  close(word: DescriptorWord, identity?: FileIdentity): void {
+    const fd = Atomics.load(this.#words, word)
+    if (fd === NO_DESCRIPTOR) return
+    // Checked first, because the thread may be ended between forgetting a number and closing it.
+    const isForeign = identity !== undefined && isOther(fd, identity)
+    this.forget(word)
+    if (!isForeign) closeQuietly(fd)
   }
 }
 
@@ -160,7 +167,7 @@ export function isOf(fd: number, { device, inode }: FileIdentity): boolean {
 }
 
 /** Whether the number is certainly no descriptor of that file or, if the file is unknown, of any file. */
-function isOther(fd: number, identity: FileIdentity | undefined): boolean {
+export function isOther(fd: number, identity: FileIdentity | undefined): boolean {
   try {
     const stats = fstatSync(fd, { bigint: true })
     if (identity === undefined) return !stats.isFile()

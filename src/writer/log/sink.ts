@@ -23,7 +23,7 @@ import type { LogFileOptions, Notice } from '../ring/messages'
 import { AppendStream } from './append-stream'
 import { at, attempt, Refusal } from './attempt'
 import { type FilePlace, GroupJournal } from './group-journal'
-import { closeNoted, isOf, notedDescriptors, OpenDescriptors } from './open-descriptors'
+import { closeNoted, isOf, isOther, notedDescriptors, OpenDescriptors } from './open-descriptors'
 import { LogFileOpener, type OpenedLog, VANISHED_ATTEMPTS_MAX } from './open-log'
 import { TailRepair } from './tail-repair'
 
@@ -210,9 +210,12 @@ export class Sink {
   #current(): { file: OpenFile; size: bigint } | undefined {
     const file = this.#file
     if (file === undefined) return undefined
+    // Something in this process may have closed it by mistake: then the number may be another file's.
+    const isLost = isOther(file.fd, file)
     const stats = statsOf(this.#options.path)
-    if (stats?.ino === file.inode && stats.dev === file.device) return { file, size: stats.size }
-    this.#count(COUNT_ROTATIONS)
+    const isAtPath = stats?.ino === file.inode && stats.dev === file.device
+    if (isAtPath && !isLost) return { file, size: stats.size }
+    if (!isAtPath) this.#count(COUNT_ROTATIONS)
     this.#discard({ keepNote: true })
     return undefined
   }
@@ -288,9 +291,9 @@ export class Sink {
       this.#journal.dropDescriptor()
       this.#descriptors.forget(OPEN_PROBE)
     } else {
-      this.#descriptors.close(OPEN_PROBE)
+      this.#descriptors.close(OPEN_PROBE, file)
     }
-    this.#descriptors.close(OPEN_DESCRIPTOR)
+    this.#descriptors.close(OPEN_DESCRIPTOR, file)
   }
 
   /** The descriptors of a note that are not those of the open file: their drainer is dead. */

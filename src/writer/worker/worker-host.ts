@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import { clearInterval, setImmediate, setInterval, setTimeout } from '../../base/timers'
 import {
   DRAINER,
@@ -81,6 +82,9 @@ export const CALL_PATIENCE_MS = 1_000
 /** The same for a worker that only has to be woken. */
 const WAKE_PATIENCE_MS = 20
 
+/** A wait that lasts longer than it was to by this much: not the worker is late, the process stood still. */
+const STANDSTILL_MS_MIN = 250
+
 /** How the host calls its owner. */
 export interface HostEvents extends CallerDrainerEvents {
   /** Outcomes may have been published. */
@@ -89,6 +93,11 @@ export interface HostEvents extends CallerDrainerEvents {
   onFallback(cause: unknown): void
   /** A worker can be used again, and drains the ring from now on. */
   onReturn(): void
+  /**
+   * Runs it in the audit's own async context: what it makes lasts longer than the call, whose context would be
+   * kept alive by it. Async hooks run before it, and may record events.
+   */
+  runApart(action: () => void): void
 }
 
 /** Who drains: the worker, or while none can be used the calling thread. */
@@ -115,6 +124,7 @@ export class WorkerHost {
   #drainer: Drainer = 'worker'
   #session: WorkerSession | undefined
   #isStepScheduled = false
+  #stoodStillMs = 0
   /** How long blocking waits still leave the ring to a worker; spent once, until one is seen again. */
   #patienceLeftMs = CALL_PATIENCE_MS
   #isClosed = false
@@ -148,6 +158,14 @@ export class WorkerHost {
     return this.#session !== undefined
   }
 
+  /**
+   * A clock for limits on blocking waits, in milliseconds from any start. It leaves out what it can of the time
+   * in which the process was stopped or the machine suspended: meanwhile the worker could do nothing, either.
+   */
+  get awakeMs(): number {
+    return performance.now() - this.#stoodStillMs
+  }
+
   /** Gives the worker an oversize record before the reference to it is published. */
   offer(record: OversizeRecord): void {
     this.#session?.offer(record)
@@ -158,8 +176,10 @@ export class WorkerHost {
     if (!this.#isKeptAlive) this.#keepAlive(true)
     if (this.#isDrainedHere) {
       this.#scheduleStep(0)
-      if (this.#session === undefined && this.#backoff.isDue) void this.#tryRestart()
-    } else if (this.#session === undefined) this.#startSession()
+      if (this.#session === undefined && this.#backoff.isDue) {
+        this.#events.runApart(() => void this.#tryRestart())
+      }
+    } else if (this.#session === undefined) this.#events.runApart(() => this.#startSession())
     else unpark(this.#memory.ring)
   }
 
@@ -184,15 +204,12 @@ export class WorkerHost {
 
   /** Waits for a while; false when no worker has held the ring for as long as patience lasts. */
   #waitForWorker(seenDurable: number, timeoutMs: number, patienceMs: number): boolean {
-    const {
-      ring,
-      session: { session },
-    } = this.#memory
+    const { session } = this.#memory.session
     const owner = Atomics.load(session, DRAINER)
     if (owner !== DRAINER_NONE) {
       this.#patienceLeftMs = patienceMs
       const sliceMs = Math.min(BLOCKING_SLICE_MS, timeoutMs)
-      const isWoken = waitDurable(ring, seenDurable, sliceMs)
+      const isWoken = this.#waitDurable(seenDurable, sliceMs)
       if (!isWoken && owner > DRAINER_UNKNOWN && isThreadGone(owner)) this.#disown(owner)
       return true
     }
@@ -200,9 +217,17 @@ export class WorkerHost {
     const patience = this.#session?.isTakenUp ? WAKE_PATIENCE_MS : patienceMs
     this.#patienceLeftMs = Math.min(this.#patienceLeftMs, patience)
     const waitMs = Math.min(this.#patienceLeftMs, timeoutMs)
-    if (waitDurable(ring, seenDurable, waitMs)) return true
+    if (this.#waitDurable(seenDurable, waitMs)) return true
     this.#patienceLeftMs -= waitMs
     return this.#patienceLeftMs > 0
+  }
+
+  #waitDurable(seenDurable: number, waitMs: number): boolean {
+    const start = performance.now()
+    const isWoken = waitDurable(this.#memory.ring, seenDurable, waitMs)
+    const lateMs = performance.now() - start - waitMs
+    if (lateMs >= STANDSTILL_MS_MIN) this.#stoodStillMs += lateMs
+    return isWoken
   }
 
   /**
@@ -264,6 +289,7 @@ export class WorkerHost {
   }
 
   #startSession(): void {
+    if (this.#session !== undefined || this.#isClosed) return
     const session = new WorkerSession(this.#memory, {
       onNotice: (notice) => this.#events.onNotice(notice),
       onEnd: (end) => this.#onSessionEnd(end),
@@ -331,12 +357,12 @@ export class WorkerHost {
 
   #keepAlive(isKeptAlive: boolean): void {
     this.#isKeptAlive = isKeptAlive
-    if (isKeptAlive && this.#look === undefined) this.#startLooking()
+    if (isKeptAlive && this.#look === undefined) this.#events.runApart(this.#startLooking)
     if (this.#isKeptAlive) this.#look?.ref()
     else this.#look?.unref()
   }
 
-  #startLooking(): void {
+  readonly #startLooking = (): void => {
     const look = setInterval(this.#lookAfterWorker, LOOK_MS)
     // Async hooks run in there: an event that one of them records may have started another one.
     if (this.#look !== undefined || this.#isClosed) clearInterval(look)
@@ -367,6 +393,7 @@ export class WorkerHost {
 
   /** Tries whether a worker can be used again. It does not touch the ring before it has answered. */
   async #tryRestart(): Promise<void> {
+    if (!this.#backoff.isDue) return
     this.#backoff.begin()
     try {
       this.#pool = this.#newPool()
@@ -418,7 +445,9 @@ export class WorkerHost {
       if (this.#isDrainedHere) this.#scheduleStep(nextMs)
       else this.wake()
     }
-    if (waitMs > 0) setTimeout(run, Math.min(waitMs, BLOCKING_SLICE_MS))
-    else setImmediate(run)
+    this.#events.runApart(() => {
+      if (waitMs > 0) setTimeout(run, Math.min(waitMs, BLOCKING_SLICE_MS))
+      else setImmediate(run)
+    })
   }
 }

@@ -31,6 +31,12 @@ describe('text from strangers', () => {
     ['\u200b\u2028\u2029\ufeff\xad', "$'\\u200b\\u2028\\u2029\\ufeff\\xad'"],
     ['\u{e0041}', "$'\\U000e0041'"],
     ['\x7f\t\r', "$'\\x7f\\t\\x0d'"],
+    // Letters, marks and symbols of which nothing shows: an argument of these would look like none.
+    ['\u115f\u1160\u3164\uffa0', "$'\\u115f\\u1160\\u3164\\uffa0'"],
+    [
+      'a\u034f\u17b4\u180b\u2800\ufe00\u{e0100}',
+      "$'a\\u034f\\u17b4\\u180b\\u2800\\ufe00\\U000e0100'",
+    ],
   ])('shows the argument %j as bash would take it: %s', (argument, quoted) => {
     expect(quoteArgument(argument)).toBe(quoted)
   })

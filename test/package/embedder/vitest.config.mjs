@@ -1,1 +1,8 @@
-export default { test: { include: ['audit.vitest.mjs'] } }
+export default {
+  test: {
+    include: ['*.vitest.mjs'],
+    // By default each file has a process of its own.
+    pool: process.env.POOL,
+    testTimeout: 60_000,
+  },
+}

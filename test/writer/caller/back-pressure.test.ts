@@ -119,6 +119,8 @@ describe.each(HOSTS)('a full ring and a slow disk, with the audit in %s', (host)
        })`,
       [dir.path('exec.log')],
       strace(dir.path('exec.log'), 'fdatasync:delay_exit=400000'),
+      '',
+      host,
     )
     expect(end).toMatchObject({ code: 0, stderr: '' })
     expect(end.stdout).toBe(
@@ -169,6 +171,7 @@ describe.each(HOSTS)('a full ring and a slow disk, with the audit in %s', (host)
       [path],
       [],
       COUNT_OUTCOMES,
+      host,
     )
     expect(end).toMatchObject({ code: 0, stdout: '{ durable: 100 }\n', stderr: '' })
     const written = log()

@@ -41,8 +41,7 @@ function rig(options: Partial<SettlementOptions> = {}) {
     const index = producer.tryClaim(RECORD_HEADER_BYTES)
     ring.records.view.setUint8(index + TYPE_OFFSET, type)
     const promise = settlement.newPromise()
-    settlement.expect(producer.commit(RECORD_HEADER_BYTES), settlement.newSettle)
-    settlement.countAccepted(type)
+    settlement.expect(producer.commit(RECORD_HEADER_BYTES), settlement.takeSettle(), type)
     return promise
   }
   const finish = (position = producer.tailPosition) => consumer.publish(position)
@@ -69,6 +68,22 @@ describe('Settlement', () => {
     const { acceptedByType, ...counts } = settlement.counts
     expect(counts).toEqual({ accepted: 2, settled: 2, succeeded: 2, failed: 0 })
     expect(acceptedByType[TYPE_STARTED]).toBe(2)
+  })
+
+  it('counts an event as accepted in the call that keeps its promise, or before it waits', () => {
+    const { settlement, producer } = rig()
+    const publish = (type?: number) => {
+      producer.tryClaim(RECORD_HEADER_BYTES)
+      void settlement.newPromise()
+      settlement.expect(producer.commit(RECORD_HEADER_BYTES), settlement.takeSettle(), type)
+      return settlement.pending
+    }
+    expect(publish(TYPE_STARTED)).toBe(1)
+    settlement.countWaiting(TYPE_STARTED)
+    expect(settlement.pending).toBe(2)
+    // The one that waited has found room.
+    expect(publish()).toBe(2)
+    expect(settlement.counts.acceptedByType[TYPE_STARTED]).toBe(2)
   })
 
   it('settles with the outcome that its options name', async () => {

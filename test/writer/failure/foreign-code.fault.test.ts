@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hasStackLeft } from '../../../src/writer/failure/foreign-code'
 import { runChild } from '../../support/children/run-child'
+import { CATCH_WORKERS } from '../../support/children/worker-scripts'
 import { startedEvent, startedLines } from '../../support/events'
 import { openAudit } from '../../support/open-audit'
 import { useTempDir } from '../../support/temp-dir'
@@ -171,6 +172,45 @@ describe('a foreign function', () => {
     expect(await Promise.all(calls)).toEqual(['A', 'B', 'C'].map((id) => ['failed', id]))
     await requests.run('D', () => Reflect.apply(audit.started, audit, [{}]))
     expect([...seen]).toEqual(['logger in the audit’s own'])
+  })
+})
+
+describe("a request's async context", () => {
+  const dir = useTempDir()
+
+  it('is kept alive by its event no longer than that is pending: first, later, and in an outage', async () => {
+    const end = await runChild(
+      `require('node:v8').setFlagsFromString('--expose-gc')
+       const gc = require('node:vm').runInNewContext('gc')
+       const { AsyncLocalStorage } = require('node:async_hooks')
+       const requests = new AsyncLocalStorage()
+       const audit = open({ logger: { warn() {} } })
+       const request = () => requests.run({}, async () => {
+         const store = new WeakRef(requests.getStore())
+         await audit.started({ requestId, pid: 0 })
+         return store
+       })
+       const isCollected = (store) => () => { gc(); return store.deref() === undefined }
+       const main = async () => {
+         for (const which of ['first', 'later']) await until(which, isCollected(await request()))
+         workers.at(-1).terminate()
+         await until('after a death', isCollected(await request()))
+         await audit.close()
+         const lost = open({ workerFile: '/no/such/worker.js', logger: { warn() {} } })
+         await until('without a worker', isCollected(await requests.run({}, async () => {
+           const store = new WeakRef(requests.getStore())
+           await lost.started({ requestId, pid: 0 })
+           return store
+         })))
+         await lost.close()
+         console.log('all')
+       }
+       main()`,
+      [dir.path('exec.log')],
+      [],
+      CATCH_WORKERS,
+    )
+    expect(end).toMatchObject({ code: 0, stdout: 'all\n', stderr: '' })
   })
 })
 

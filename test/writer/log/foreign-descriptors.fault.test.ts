@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { runChild } from '../../support/children/run-child'
 import { CATCH_WORKERS, COUNT_OUTCOMES } from '../../support/children/worker-scripts'
+import { startedLines } from '../../support/events'
 import { useTempDir } from '../../support/temp-dir'
 
 /** How the thread that embeds the audit was started. */
@@ -86,4 +87,36 @@ describe('a drain worker that dies below', () => {
       expect([...new Set(pids)]).toEqual(Array.from({ length: events }, (_, pid) => pid))
     },
   )
+})
+
+describe('a descriptor of the log that somebody closes by mistake', () => {
+  const dir = useTempDir()
+
+  it.each([
+    ['is noticed before the next write', false],
+    ['is neither written to nor closed once its number is another file’s', true],
+  ])('%s', async (_, isReused) => {
+    const end = await runChild(
+      `const fs = require('node:fs')
+       const linkOf = (fd) => { try { return fs.readlinkSync('/proc/self/fd/' + fd) } catch { return '' } }
+       const audit = open()
+       const run = async () => {
+         const outcomes = [await audit.started({ requestId, pid: 0 })]
+         const numbers = fs.readdirSync('/proc/self/fd').map(Number).filter((fd) => linkOf(fd) === path)
+         for (const fd of numbers) fs.closeSync(fd)
+         const files = numbers.map((fd) => path + '.own' + fd)
+         const own = ${isReused} ? files.map((file) => fs.openSync(file, 'a+')) : []
+         for (let pid = 1; pid < 3; pid++) outcomes.push(await audit.started({ requestId, pid }))
+         await audit.close()
+         const isKept = own.every((fd, i) => linkOf(fd) === files[i] && fs.fstatSync(fd).size === 0)
+         console.log(count(outcomes), own.join() === (${isReused} ? numbers.join() : ''), isKept)
+       }
+       run()`,
+      [dir.path('exec.log')],
+      [],
+      COUNT_OUTCOMES,
+    )
+    expect(end).toMatchObject({ code: 0, stdout: '{ durable: 3 } true true\n', stderr: '' })
+    expect(readFileSync(dir.path('exec.log'), 'utf8')).toBe(startedLines(3))
+  })
 })

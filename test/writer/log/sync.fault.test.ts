@@ -127,6 +127,8 @@ describe.each(HOSTS)('a sync or write that fails, with the audit in %s', (host) 
       `${THREE_EVENTS} run({})`,
       [`${folder}/exec.log`],
       strace(folder, 'fsync:error=EIO:when=1'),
+      '',
+      host,
     )
     expect(JSON.parse(end.stdout)).toMatchObject({
       outcomes: ['failed', 'durable', 'durable'],
@@ -138,7 +140,7 @@ describe.each(HOSTS)('a sync or write that fails, with the audit in %s', (host) 
     const folder = dir.path('new')
     const path = `${folder}/exec.log`
     const fault = strace(folder, 'openat:error=ENOENT:when=1')
-    const end = await runChild(`${THREE_EVENTS} run({})`, [path], fault)
+    const end = await runChild(`${THREE_EVENTS} run({})`, [path], fault, '', host)
     expect(JSON.parse(end.stdout)).toMatchObject({
       outcomes: ['durable', 'durable', 'durable'],
       codes: [],

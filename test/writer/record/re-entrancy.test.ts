@@ -261,6 +261,27 @@ describe('a call from within the audit', () => {
     },
   )
 
+  it('an async hook that records an event arranges no second wait for outcomes', async () => {
+    const { audit } = openAudit(dir.path('exec.log'))
+    await recordGood(audit)
+    const waitAsync = jest.spyOn(Atomics, 'waitAsync')
+    const outcomes: Promise<unknown>[] = []
+    let isInHook = false
+    const record = () => {
+      if (isInHook) return
+      isInHook = true
+      outcomes.push(recordGood(audit))
+      isInHook = false
+    }
+    withHook({ init: (_, type) => type === 'PROMISE' && record() }, () => {
+      outcomes.push(recordGood(audit))
+    })
+    const waits = waitAsync.mock.calls.length
+    waitAsync.mockRestore()
+    expect([waits, outcomes.length > 2]).toEqual([1, true])
+    expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['durable', 'failed']))
+  })
+
   it('an async hook that records an event per promise comes to an end', async () => {
     const { audit } = openAudit(dir.path('exec.log'), { logger: { warn: () => undefined } })
     let outcome: Promise<unknown> | undefined

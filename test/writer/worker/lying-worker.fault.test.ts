@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { SESSION_TASK } from '../../../src/writer/ring/messages'
+import { join } from 'node:path'
+import { RING_FIELD, SESSION_TASK } from '../../../src/writer/ring/messages'
 import { runChild, startChild } from '../../support/children/run-child'
 import { COUNT_OUTCOMES } from '../../support/children/worker-scripts'
 import { startedLines } from '../../support/events'
@@ -9,6 +10,10 @@ import { pause, STALLED, WAITING } from '../../support/waiting'
 const EVENTS = 20
 const OTHER_VERSION = /^its file is not the worker of version \d+\.\d+\.\d+, but of (.*); build it/
 const TASK = JSON.stringify(SESSION_TASK)
+const RING = join(__dirname, '../../../dist/writer/ring')
+const [MEMORY_MAP, VERSION_FILE] = ['memory-map.js', 'version.js'].map((name) =>
+  JSON.stringify(join(RING, name)),
+)
 
 /** Workers that are not what they seem, and what is found out about each. */
 const LIARS: readonly (readonly [what: string, code: string, cause: RegExp])[] = [
@@ -19,6 +24,16 @@ const LIARS: readonly (readonly [what: string, code: string, cause: RegExp])[] =
   [
     'is of another version',
     "exports['serve@9.8.7'] = () => {}\nexports.version = () => '9.8.7'",
+    /but of version 9\.8\.7;/,
+  ],
+  [
+    'takes its task, but is of another version',
+    `const { viewMemory, SESSION_VERSION } = require(${MEMORY_MAP})
+     const { versionWord } = require(${VERSION_FILE})
+     exports[${TASK}] = (task) => {
+       const { session } = viewMemory(task[${JSON.stringify(RING_FIELD)}]).session
+       Atomics.store(session, SESSION_VERSION, versionWord('9.8.7'))
+     }`,
     /but of version 9\.8\.7;/,
   ],
   ['never returns', `exports[${TASK}] = () => { ${STALLED} }`, /^no worker of version/],

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { COUNT_GROUPS } from '../../../src/writer/ring/counters'
 import { JOURNAL_STATE } from '../../../src/writer/ring/memory-map'
 import { type Death, writeDyingWorker } from '../../support/children/dying-worker'
-import { runChild } from '../../support/children/run-child'
+import { firstCopies, HOSTS, runChild } from '../../support/children/run-child'
 import {
   CATCH_RINGS,
   CATCH_WORKERS,
@@ -86,45 +86,51 @@ interface Report {
   readonly givenUp: number
 }
 
-describe('a worker that dies at random points under load', () => {
-  const dir = useTempDir()
-  const seed = drawSeed()
-  const deathsMin = times('DEATHS', 5, 20)
-  const title = `${deathsMin} times: nothing is lost, doubled or reordered (SEED=${seed})`
+const SEED = drawSeed()
 
-  const survive = async (args: readonly string[]) => {
-    const [path, deaths] = [dir.path('exec.log'), dir.path('deaths')]
-    const numbers = [deathsMin, seed].map(String)
-    const end = await runChild(SCRIPT, [path, deaths, ...numbers, ...args], [], BEFORE)
-    expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
-    const report: Report = JSON.parse(end.stdout)
-    expect(report.outcomes).toEqual({ durable: report.events })
-    expect(readFileSync(path, 'utf8')).toBe(startedLines(report.events))
-    const died = readFileSync(deaths).length
-    process.stdout.write(
-      `    ${died} deaths, ${report.events} events, ${report.givenUp} given up\n`,
+describe.each(HOSTS)(
+  'a worker that dies at random points under load, with the audit in %s',
+  (host) => {
+    const dir = useTempDir()
+    const deathsMin = times('DEATHS', 5, 20)
+    const title = `${deathsMin} times: nothing is lost, doubled or reordered (SEED=${SEED})`
+
+    const survive = async (args: readonly string[]) => {
+      const [path, deaths] = [dir.path('exec.log'), dir.path('deaths')]
+      const numbers = [deathsMin, SEED].map(String)
+      const end = await runChild(SCRIPT, [path, deaths, ...numbers, ...args], [], BEFORE, host)
+      expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
+      const report: Report = JSON.parse(end.stdout)
+      expect(report.outcomes).toEqual({ durable: report.events })
+      expect(firstCopies(readFileSync(path, 'utf8'), host)).toBe(startedLines(report.events))
+      const died = readFileSync(deaths).length
+      process.stdout.write(
+        `    ${died} deaths, ${report.events} events, ${report.givenUp} given up\n`,
+      )
+    }
+
+    const DEATHS: readonly [Death, string, number][] = [
+      ['throw', 'throws in its session', 120],
+      ['uncaught', 'throws while it waits in its event loop', 2],
+      ['exit', 'calls process.exit', 240],
+      ['memory', 'runs out of memory', 240],
+    ]
+
+    it.each(DEATHS)(
+      `(%s) and %s, ${title}`,
+      async (death, _, within) => {
+        const worker = { death, seed: SEED, within, deaths: dir.path('deaths') }
+        await survive([writeDyingWorker(dir.path('worker.js'), worker)])
+      },
+      180_000,
     )
-  }
 
-  it.each<[Death, string, number]>([
-    ['throw', 'throws in its session', 120],
-    ['uncaught', 'throws between two sessions', 2],
-    ['exit', 'calls process.exit', 240],
-    ['memory', 'runs out of memory', 240],
-  ])(
-    `(%s) and %s, ${title}`,
-    async (death, _, within) => {
-      const worker = { death, seed, within, deaths: dir.path('deaths') }
-      await survive([writeDyingWorker(dir.path('worker.js'), worker)])
-    },
-    180_000,
-  )
-
-  it(`and is terminated from outside, ${title}`, async () => {
-    writeFileSync(dir.path('deaths'), '')
-    await survive([])
-  }, 180_000)
-})
+    it(`and is terminated from outside, ${title}`, async () => {
+      writeFileSync(dir.path('deaths'), '')
+      await survive([])
+    }, 180_000)
+  },
+)
 
 describe('a worker that dies after its write, and the next one while it takes the group over', () => {
   const dir = useTempDir()
