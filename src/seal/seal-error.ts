@@ -1,0 +1,4 @@
+/** What a seal, a key or a proof is not, with what to do next. */
+export class SealError extends Error {
+  override readonly name = 'SealError'
+}
