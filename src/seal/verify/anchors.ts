@@ -12,6 +12,8 @@ import type { Findings, SealReport } from './seal-report'
 /** What others than the seal's folder say about it. */
 export interface Anchors {
   readonly isRollbackChecked: boolean
+  /** The largest checkpoint that enough witnesses have signed. */
+  readonly witnessed: SignedCheckpoint | undefined
   readonly witnesses: SealReport['witnesses']
 }
 
@@ -33,13 +35,19 @@ export function checkAnchors(
     for (const checkpoint of tree.checkpoints) checkIsIn(tree, checkpoint, damaged, findings)
   }
   const all = [...(trees.at(-1)?.checkpoints ?? []), ...(keptOne === undefined ? [] : [keptOne])]
-  const witnesses = witnessedBy(all, keys)
-  if (keys.quorum > 0 && witnesses.size === 0) {
+  const witnessed = witnessedBy(all, keys)
+  if (keys.quorum > 0 && witnessed === undefined) {
     const most = Math.max(0, ...all.map((checkpoint) => cosignersOf(checkpoint).size))
     const message = `${most} of ${keys.quorum} witnesses have signed a checkpoint of this log`
     findings.addAbout('not witnessed', trees.at(-1)?.folder ?? '', message)
   }
-  return { isRollbackChecked: keptOne !== undefined, witnesses }
+  const signed = witnessed === undefined ? [] : [...cosignersOf(witnessed)]
+  const witnesses = {
+    size: witnessed?.size ?? 0,
+    quorum: keys.quorum,
+    signed: signed.map(([name, timeSeconds]) => ({ name, timeSeconds })),
+  }
+  return { isRollbackChecked: keptOne !== undefined, witnessed, witnesses }
 }
 
 function openKept(
@@ -59,7 +67,7 @@ function openKept(
   const key = keys.logs.find(({ name }) => name === claimed.origin)
   const opened: SignedCheckpoint =
     key === undefined
-      ? { ...claimed, key, signatures: [], file }
+      ? { ...claimed, key, signatures: [], file, bytes }
       : { ...openCheckpoint(bytes, key, file, keys.witnesses), key, file }
   const tree = trees.find(({ checkpoint }) => checkpoint.origin === opened.origin)
   if (tree === undefined) {
@@ -110,17 +118,10 @@ function cosignersOf({ signatures }: SignedCheckpoint): ReadonlyMap<string, numb
   )
 }
 
-/** The largest checkpoint that enough witnesses have signed. */
 function witnessedBy(
   checkpoints: readonly SignedCheckpoint[],
   { quorum }: TrustedKeys,
-): SealReport['witnesses'] {
+): SignedCheckpoint | undefined {
   const enough = checkpoints.filter((each) => quorum > 0 && cosignersOf(each).size >= quorum)
-  const [best] = enough.toSorted((a, b) => b.size - a.size)
-  const signed = best === undefined ? [] : [...cosignersOf(best)]
-  return {
-    size: best?.size ?? 0,
-    quorum,
-    signed: signed.map(([name, timeSeconds]) => ({ name, timeSeconds })),
-  }
+  return enough.toSorted((a, b) => b.size - a.size)[0]
 }

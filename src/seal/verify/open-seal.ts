@@ -30,6 +30,8 @@ export interface SignedCheckpoint extends Checkpoint {
   readonly key: VerifierKey | undefined
   readonly signatures: readonly VerifiedSignature[]
   readonly file: string
+  /** The whole note. */
+  readonly bytes: Buffer
 }
 
 /** One tree of a seal, and what stands beside its tiles. */
@@ -114,7 +116,7 @@ function openSigned(
     const claimed = parseCheckpoint(parseNote(bytes, file).text, file)
     const key = keys.logs.find(({ name }) => name === claimed.origin)
     if (key !== undefined) return { ...openCheckpoint(bytes, key, file, keys.witnesses), key, file }
-    const unsigned = { ...claimed, key: undefined, signatures: [], file }
+    const unsigned = { ...claimed, key: undefined, signatures: [], file, bytes }
     if (keys.logs.length === 0) return unsigned
     const names = keys.logs.map(({ name }) => name).join(', ')
     const old = reanchor === undefined ? undefined : openedBy(reanchor, keys)
@@ -162,7 +164,7 @@ function openQuietly(
     }
     const claimed = parseCheckpoint(parseNote(bytes, file).text, file)
     if (claimed.origin !== current.origin) return undefined
-    return { ...claimed, key: undefined, signatures: [], file }
+    return { ...claimed, key: undefined, signatures: [], file, bytes }
   } catch (thrown) {
     if (thrown instanceof SealError) return undefined
     throw thrown
@@ -190,7 +192,7 @@ function openOld(
     const key = keys.logs.find(({ name }) => name === claimed.origin)
     const opened =
       key === undefined
-        ? { ...claimed, key, signatures: [], file }
+        ? { ...claimed, key, signatures: [], file, bytes: reanchor.note }
         : { ...openCheckpoint(reanchor.note, key, file, keys.witnesses), key, file }
     const number = Number(NAME_OF_SUCCESSOR.exec(newer.checkpoint.origin)?.[1] ?? 2) - 1
     const kept = `${folder}.${number}`

@@ -2,13 +2,13 @@ import { chunksOfOpen } from '../../reader/source'
 import { inRotationOrder } from '../../rotation/rotation-order'
 import { leafOf } from '../tree/hashes'
 import { Alignment, type FindStart } from './align'
-import { checkAnchors } from './anchors'
+import { type Anchors, checkAnchors } from './anchors'
 import { checkTree } from './check-tree'
 import { type Classified, classify, type FileResult } from './classify'
 import { Coverage } from './coverage'
 import { areInPlace, closeLogs, type OpenLog, openLogs } from './open-logs'
-import { type OpenTree, openSeal } from './open-seal'
-import { LineScan } from './scan-lines'
+import { type OpenTree, openSeal, type SignedCheckpoint } from './open-seal'
+import { LineScan, type ScannedLine } from './scan-lines'
 import { type TrustedKeys, trustedKeys } from './seal-keys'
 import { Findings, type SealRange, type SealReport } from './seal-report'
 import { SealedLines } from './sealed-lines'
@@ -54,39 +54,72 @@ export async function verifySeal(
   files: readonly string[],
   options: VerifySealOptions,
 ): Promise<SealReport> {
+  return (await compareLog(files, options)).report
+}
+
+/** What a comparison found, for who goes on with it. */
+export interface Comparison {
+  readonly report: SealReport
+  readonly trees: readonly OpenTree[]
+  readonly sealed: SealedLines
+  readonly files: readonly FileResult[]
+  /** The largest checkpoint that enough witnesses have signed. */
+  readonly witnessed: SignedCheckpoint | undefined
+}
+
+/**
+ * Compares the files of a log with its seal; see {@link verifySeal}.
+ * @param watch returns a function that is called with each line of the files; it is called anew if it begins anew
+ */
+export async function compareLog(
+  files: readonly string[],
+  options: VerifySealOptions,
+  watch: () => TakeLine = () => () => undefined,
+): Promise<Comparison> {
   const { keys = [], witnesses = [], quorum } = options
   const trusted = trustedKeys(keys, witnesses, quorum)
   const { names } = inRotationOrder(files)
   for (let attempt = 1; ; attempt++) {
     const logs = await openLogs(names)
     try {
-      const report = await new Verification(logs, trusted, options).run()
-      if (await areInPlace(logs)) return report
+      const comparison = await new Verification(logs, trusted, options, watch()).run()
+      if (await areInPlace(logs)) return comparison
       if (attempt < ATTEMPTS) continue
       const unsure = 'the log was rotated again and again while it was read; verify it once more'
-      return { ...report, verdict: 'unsure', unsure }
+      return { ...comparison, report: { ...comparison.report, verdict: 'unsure', unsure } }
     } finally {
       await closeLogs(logs)
     }
   }
 }
 
+/** Takes each line of a log's files; its head is overwritten by the next chunk. */
+export type TakeLine = (line: ScannedLine, file: string) => void
+
 class Verification {
   readonly #logs: readonly OpenLog[]
   readonly #keys: TrustedKeys
   readonly #options: VerifySealOptions
   readonly #findings: Findings
+  readonly #takeLine: TakeLine
+  #results: readonly FileResult[] = []
   #bytes = 0
   #lines = 0
 
-  constructor(logs: readonly OpenLog[], keys: TrustedKeys, options: VerifySealOptions) {
+  constructor(
+    logs: readonly OpenLog[],
+    keys: TrustedKeys,
+    options: VerifySealOptions,
+    takeLine: TakeLine,
+  ) {
+    this.#takeLine = takeLine
     this.#logs = logs
     this.#keys = keys
     this.#options = options
     this.#findings = new Findings(options.maxFindings ?? FINDINGS_MAX)
   }
 
-  async run(): Promise<SealReport> {
+  async run(): Promise<Comparison> {
     const trees = openSeal(this.#options.seal, this.#keys, this.#findings)
     const damaged = new Set<OpenTree>()
     const sealed = this.#checkTrees(trees, damaged)
@@ -94,31 +127,36 @@ class Verification {
     const anchors = checkAnchors(trees, kept, this.#keys, damaged, this.#findings)
     // Without a checkpoint there is nothing to compare with; what is missing is reported already.
     const classified = trees.length === 0 ? undefined : await this.#readFiles(trees, sealed)
+    const report = this.#report(trees, sealed, anchors, classified)
+    return { report, trees, sealed, files: this.#results, witnessed: anchors.witnessed }
+  }
+
+  #report(
+    trees: readonly OpenTree[],
+    sealed: SealedLines,
+    { isRollbackChecked, witnesses }: Anchors,
+    classified: Classified | undefined,
+  ): SealReport {
     const unsealed = this.#unsealedOf(classified)
     const { maxUnsealedMs = MAX_UNSEALED_MS, seal } = this.#options
     const current = trees.at(-1)?.checkpoint
     const isLate = unsealed.oldestMs > maxUnsealedMs
     const isSealed = current?.key !== undefined
-    const isWitnessed = isSealed && anchors.witnesses.size > 0
+    const isWitnessed = isSealed && witnesses.size > 0
+    const { older = [], lost = [], erased = 0, copies = [] } = classified ?? {}
     return {
       verdict: this.#findings.count > 0 ? 'broken' : isLate ? 'unsure' : 'good',
       anchor: isWitnessed ? 'witnessed' : isSealed ? 'sealed' : 'unanchored',
       seal,
-      checkpoint:
-        current === undefined
-          ? null
-          : {
-              ...{ origin: current.origin, size: current.size },
-              ...{ root: current.root.toString('base64'), key: current.key?.text ?? null },
-            },
-      ...{ files: this.#logs.length, lines: this.#lines, sealedLines: sealed.count },
-      ...{ bytes: this.#bytes, ...anchors },
-      ...{ older: classified?.older ?? [], lost: classified?.lost ?? [] },
-      ...{ erased: classified?.erased ?? 0, copies: classified?.copies ?? [], unsealed },
-      unsure: isLate
-        ? `the oldest line that is not sealed waits for ${secondsOf(unsealed.oldestMs)} s: does the sealer run?`
-        : null,
-      ...{ byKind: this.#findings.byKind, findings: this.#findings.kept },
+      checkpoint: current === undefined ? null : checkpointOf(current),
+      files: this.#logs.length,
+      lines: this.#lines,
+      sealedLines: sealed.count,
+      bytes: this.#bytes,
+      ...{ isRollbackChecked, witnesses, older, lost, erased, copies, unsealed },
+      unsure: isLate ? lateText(unsealed.oldestMs) : null,
+      byKind: this.#findings.byKind,
+      findings: this.#findings.kept,
     }
   }
 
@@ -148,6 +186,7 @@ class Verification {
       const [first] = runs
       next = first === undefined ? next : (found.intervalAt(first.first)?.end ?? next)
     }
+    this.#results = results
     const mayBeErased = (line: number) => {
       const { index: at } = sealed.placeOf(line)
       return allowErased.some(({ index, count }) => at >= index && at < index + count)
@@ -162,7 +201,10 @@ class Verification {
   async #alignFile({ name, handle }: OpenLog, alignment: Alignment): Promise<FileResult> {
     const scan = new LineScan()
     for await (const chunk of chunksOfOpen(handle, undefined)) {
-      scan.push(chunk, (line) => alignment.take(line))
+      scan.push(chunk, (line) => {
+        alignment.take(line)
+        this.#takeLine(line, name)
+      })
       this.#bytes += chunk.length
       this.#options.onBytes?.(chunk.length)
       if (alignment.differences <= DIFFERENCES_MAX) continue
@@ -217,6 +259,11 @@ function startsOf(
   return { fileStarts, findStart: (leaf) => byLeaf.get(leaf.toString('latin1')) ?? [] }
 }
 
-function secondsOf(ms: number): string {
-  return Math.round(ms / 1_000).toLocaleString('en-US')
+function checkpointOf({ origin, size, root, key }: SignedCheckpoint): SealReport['checkpoint'] {
+  return { origin, size, root: root.toString('base64'), key: key?.text ?? null }
+}
+
+function lateText(ms: number): string {
+  const seconds = Math.round(ms / 1_000).toLocaleString('en-US')
+  return `the oldest line that is not sealed waits for ${seconds} s: does the sealer run?`
 }

@@ -1,0 +1,18 @@
+/// <reference types="node" preserve="true" />
+/**
+ * Evidence that shows tampering: verifies a log against its seal, and proves its lines.
+ *
+ * @module x0x-exec-audit/seal
+ */
+
+export { SealError } from './seal-error'
+export { type ProvedLine, type ProveReport, proveRequest } from './verify/prove-request'
+export {
+  SEAL_FINDINGS,
+  type SealAnchor,
+  type SealFinding,
+  type SealFindingKind,
+  type SealRange,
+  type SealReport,
+} from './verify/seal-report'
+export { type VerifySealOptions, verifySeal } from './verify/verify-seal'
