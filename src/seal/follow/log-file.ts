@@ -1,9 +1,10 @@
 import { type BigIntStats, constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { basename } from 'node:path'
+import { Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
 import { NEWLINE } from '../../base/bytes'
-import { codeOf } from '../../base/describe'
-import { chunksOfOpen } from '../../reader/source'
+import { codeOf, textOf } from '../../base/describe'
 import { compressorOfOpen } from '../../rotation/compressed'
 
 /** The bytes before a position that prove, when they are read again, that the file is what it was. */
@@ -184,11 +185,16 @@ export class LogFile implements FileIdentity {
   async #unpackedBefore(position: number, length: number): Promise<Buffer | undefined> {
     let at = 0
     let before: Buffer = Buffer.alloc(0)
-    for await (const chunk of chunksOfOpen(this.handle, undefined)) {
-      const rest = chunk.subarray(0, Math.max(0, position - at))
-      before = lastOf(before, rest)
-      at += rest.length
-      if (at === position && rest.length < chunk.length) break
+    try {
+      for await (const chunk of unpacked(this.path, this.handle)) {
+        const rest = chunk.subarray(0, Math.max(0, position - at))
+        before = lastOf(before, rest)
+        at += rest.length
+        if (at === position && rest.length < chunk.length) break
+      }
+    } catch (thrown) {
+      // What cannot be unpacked is reported when it is read.
+      if (!(thrown instanceof RefusedFileError)) throw thrown
     }
     return at === position ? before.subarray(before.length - length) : undefined
   }
@@ -205,11 +211,41 @@ export class LogFile implements FileIdentity {
 
   async *#packedChunks(): AsyncGenerator<Buffer, void> {
     let skip = this.position
-    for await (const chunk of chunksOfOpen(this.handle, undefined)) {
+    for await (const chunk of unpacked(this.path, this.handle)) {
       const rest = chunk.subarray(Math.min(skip, chunk.length))
       skip -= chunk.length - rest.length
       if (rest.length > 0) yield rest
     }
+  }
+}
+
+/**
+ * The text of a compressed file, which stays open however the loop is left.
+ * @throws RefusedFileError if it is damaged, or not whole
+ */
+async function* unpacked(path: string, handle: FileHandle): AsyncGenerator<Buffer, void> {
+  const source = Readable.from(rawChunks(handle), { objectMode: false })
+  const gunzip = createGunzip({ chunkSize: CHUNK_BYTES })
+  source.on('error', (error) => gunzip.destroy(error))
+  try {
+    for await (const chunk of source.pipe(gunzip)) if (Buffer.isBuffer(chunk)) yield chunk
+  } catch (thrown) {
+    if (codeOf(thrown)?.startsWith('Z_') !== true) throw thrown
+    throw new RefusedFileError(
+      `${path} cannot be unpacked (${textOf(thrown)}); gunzip --test it, and restore it from a copy`,
+    )
+  } finally {
+    source.destroy()
+    gunzip.destroy()
+  }
+}
+
+async function* rawChunks(handle: FileHandle): AsyncGenerator<Buffer, void> {
+  for (let at = 0; ; ) {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(CHUNK_BYTES), { position: at })
+    if (bytesRead === 0) return
+    at += bytesRead
+    yield buffer.subarray(0, bytesRead)
   }
 }
 

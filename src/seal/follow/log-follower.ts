@@ -99,6 +99,13 @@ export class LogFollower {
     return withNews
   }
 
+  /** Gives up a file that turned out to be unreadable. */
+  async refuse(file: LogFile, { message }: RefusedFileError): Promise<void> {
+    this.#refuse(file, message)
+    const followed = this.#followed.find((other) => other.file === file)
+    if (followed !== undefined) await this.#drop(followed)
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#followed.splice(0).map(({ file }) => file.close()))
   }

@@ -45,8 +45,9 @@ export class LineHasher {
     this.#begun = undefined
   }
 
-  clear(): void {
-    this.#count = 0
+  /** Forgets all lines but the first ones. */
+  clear(count = 0): void {
+    this.#count = count
     this.#begun = undefined
   }
 

@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs'
-import type { LogFile } from '../follow/log-file'
+import { type LogFile, RefusedFileError } from '../follow/log-file'
 import { isSameListing, type Listed, type LogFollower, WATCH_MS } from '../follow/log-follower'
 import { SealError } from '../seal-error'
 import { entryOf, leafOf } from '../tree/hashes'
@@ -47,19 +47,32 @@ export interface ResumeTask {
   readonly onNote: (message: string) => void
 }
 
+/** Files that were opened, each behind the lines that are sealed, the oldest first. */
+export interface Resumed {
+  readonly files: readonly LogFile[]
+  /** The one that holds the last line; undefined if it is gone, or no line is sealed. */
+  readonly last: LogFile | undefined
+}
+
+const NOTHING: Resumed = { files: [], last: undefined }
+
 /**
- * Opens the files in which sealing goes on, each at its position, the oldest first.
+ * Opens the files in which sealing goes on.
  * @throws SealError if the last tile's lines differ from those in the files
  */
-export async function resume(task: ResumeTask): Promise<LogFile[]> {
+export async function resume(task: ResumeTask): Promise<Resumed> {
   const last = task.ranges.at(-1)
-  if (last === undefined) return []
+  if (last === undefined) return NOTHING
   for (let i = 0; i < LISTINGS_MAX; i++) {
     const listed = await task.follower.list()
     const found = await findRange(task, listed, last)
     if (found !== undefined) {
       await checkLastTile(task, listed)
-      return [...(await lateFiles(task, listed, found)), found]
+      const place = listed.findIndex(({ identity }) => found.is(identity))
+      const older = await lateFiles(task, listed.slice(0, Math.max(0, place)), found)
+      // The last line may have come late to an older file.
+      const newer = await filesBehind(task, place < 0 ? [] : listed.slice(place + 1), () => true)
+      return { files: [...older, found, ...newer], last: found }
     }
     // A rotation in between may have hidden it.
     if (isSameListing(listed, await task.follower.list())) break
@@ -68,7 +81,7 @@ export async function resume(task: ResumeTask): Promise<LogFile[]> {
   task.onNote(
     `the file with the lines ${last.first} to ${last.end - 1} is gone; what stood behind them in it was not sealed`,
   )
-  return []
+  return NOTHING
 }
 
 /** The file that holds a range, behind it; undefined if none does. Throws a SealError if it holds only a part. */
@@ -149,18 +162,22 @@ export async function compareRange(
   return { kind: 'short', index, position }
 }
 
-/** The entries of a file's lines from its position on, with where each line ends. */
+/** The entries of a file's lines from its position on, with where each line ends; as far as it can be unpacked. */
 async function* hashedLines(file: LogFile): AsyncGenerator<{ entry: Buffer; end: number }, void> {
   const hasher = new LineHasher()
   let at = file.position
-  for await (const chunk of file.chunks()) {
-    for (let used = 0; used < chunk.length; ) {
-      used += hasher.push(chunk.subarray(used), 1)
-      if (hasher.count === 0) break
-      yield { entry: Buffer.from(hasher.entries), end: at + used }
-      hasher.clear()
+  try {
+    for await (const chunk of file.chunks()) {
+      for (let used = 0; used < chunk.length; ) {
+        used += hasher.push(chunk.subarray(used), 1)
+        if (hasher.count === 0) break
+        yield { entry: Buffer.from(hasher.entries), end: at + used }
+        hasher.clear()
+      }
+      at += chunk.length
     }
-    at += chunk.length
+  } catch (thrown) {
+    if (!(thrown instanceof RefusedFileError)) throw thrown
   }
 }
 
@@ -215,33 +232,67 @@ async function checkIsGone({ follower, folder, size }: ResumeTask): Promise<void
 /** Older files that a writer may still append to, as after a rotation just before a kill. */
 async function lateFiles(
   task: ResumeTask,
-  listed: readonly Listed[],
+  older: readonly Listed[],
   last: LogFile,
 ): Promise<LogFile[]> {
-  const late: LogFile[] = []
-  const leafAt = task.folder.leavesOf(task.size)
-  const position = listed.findIndex(({ identity }) => last.is(identity))
-  for (const each of listed.slice(Math.max(0, position - LATE_FILES_MAX), Math.max(0, position))) {
+  const isLate = ({ ctimeMs }: BigIntStats, range: SealedRange | undefined) =>
+    isWatched(Number(ctimeMs), task.ranges, range, last)
+  const files = await filesBehind(task, older.slice(-LATE_FILES_MAX), isLate)
+  for (const each of older.slice(-LATE_FILES_MAX)) {
+    if (files.some((file) => file.is(each.identity))) continue
     const file = await task.follower.openListed(each)
     if (file === undefined) continue
     const stats = await file.handle.stat({ bigint: true })
-    const range = task.ranges.findLast((other) => isOf(each, other))
-    const mayGrow = !file.isPacked && isWatched(stats, task, range, last)
-    if (mayGrow && (await isBehind(task, file, range, leafAt))) late.push(file)
+    const isNew = isLate(stats, undefined) && !(await task.follower.isKnown(file))
+    if (isNew && (await file.seek(0))) files.push(file)
     else await file.close()
   }
-  return late
+  return files
 }
 
-/** Moves a file behind its last range, or leaves it at its start if none of its lines was sealed. */
-async function isBehind(
-  { follower }: ResumeTask,
+/** Those of the files that hold sealed lines, each behind the last of them. */
+async function filesBehind(
+  task: ResumeTask,
+  listed: readonly Listed[],
+  isWanted: (stats: BigIntStats, range: SealedRange) => boolean,
+): Promise<LogFile[]> {
+  const files: LogFile[] = []
+  const leafAt = task.folder.leavesOf(task.size)
+  for (const each of listed) {
+    const file = await task.follower.openListed(each)
+    if (file === undefined) continue
+    const stats = await file.handle.stat({ bigint: true })
+    let isBehind = false
+    for (const range of await lastRangesIn(task, each, file)) {
+      if (isBehind || !isWanted(stats, range)) continue
+      isBehind = (await compareRange(file, range, leafAt)).kind === 'same'
+    }
+    if (isBehind) files.push(file)
+    else await file.close()
+  }
+  return files
+}
+
+/** What may be the newest range of a file: by its numbers, and by its first line if these have changed. */
+async function lastRangesIn(
+  { ranges }: ResumeTask,
+  listed: Listed,
   file: LogFile,
-  range: SealedRange | undefined,
-  leafAt: (index: number) => Buffer,
-): Promise<boolean> {
-  if (range === undefined) return !(await follower.isKnown(file))
-  return (await compareRange(file, range, leafAt)).kind === 'same'
+): Promise<readonly SealedRange[]> {
+  const byNumbers = ranges.findLast((range) => isOf(listed, range))
+  const first = (await firstEntryOf(file))?.toString('hex')
+  const begun = ranges.findLast(({ offset, sha256 }) => offset === 0 && sha256 === first)
+  const byLine = ranges.findLast(
+    ({ device, inode }) => device === begun?.device && inode === begun.inode,
+  )
+  return [byNumbers, byLine].filter((range) => range !== undefined)
+}
+
+/** The entry of a file's first line; undefined if it has none yet. */
+export async function firstEntryOf(file: LogFile): Promise<Buffer | undefined> {
+  await file.seek(0)
+  for await (const { entry } of hashedLines(file)) return entry
+  return undefined
 }
 
 /**
@@ -249,8 +300,8 @@ async function isBehind(
  * opened. The time of the change cannot be set back, other than the file's own time.
  */
 function isWatched(
-  { ctimeMs }: BigIntStats,
-  { ranges }: ResumeTask,
+  changedMs: number,
+  ranges: readonly SealedRange[],
   range: SealedRange | undefined,
   last: LogFile,
 ): boolean {
@@ -260,5 +311,5 @@ function isWatched(
       : ({ device, inode, first }: Segment) =>
           first > range.first && (device !== range.device || inode !== range.inode)
   const nextMs = ranges.find(isNext)?.opened ?? Number.NEGATIVE_INFINITY
-  return Math.min(Number(ctimeMs), Date.now()) < nextMs + WATCH_MS
+  return Math.min(changedMs, Date.now()) < nextMs + WATCH_MS
 }

@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import type { LogFile } from '../follow/log-file'
+import { type LogFile, RefusedFileError } from '../follow/log-file'
 import { type FollowNote, LogFollower } from '../follow/log-follower'
 import type { Signer } from '../note/signer'
 import { SealError } from '../seal-error'
@@ -8,7 +8,7 @@ import { HASH_BYTES } from '../tree/hashes'
 import { LineHasher } from './line-hasher'
 import { behindOldSeal, oldFolderOf } from './old-seal'
 import { Publisher } from './publisher'
-import { rangesOf, resume } from './resume'
+import { firstEntryOf, rangesOf, resume } from './resume'
 import type { SealFolder } from './seal-folder'
 import type { SealLock } from './seal-lock'
 import type { Segment } from './segments'
@@ -167,16 +167,15 @@ export class Sealer {
     const follower = this.#follower
     const onNote = (message: string) => this.#note({ kind: 'gone', message })
     const old = segments.length === 0 ? await oldFolderOf(folder) : undefined
-    const files =
+    const { files, last } =
       old === undefined
         ? await resume({ follower, folder, size, ranges: rangesOf(segments, size), onNote })
-        : await behindOldSeal(follower, old)
+        : { files: await behindOldSeal(follower, old), last: undefined }
     follower.adopt(files)
     await follower.checkLive()
-    const last = segments.at(-1)
-    const file = files.at(-1)
-    if (last !== undefined && file !== undefined) {
-      this.#range = { file, from: last.offset, to: file.position }
+    const range = segments.at(-1)
+    if (last !== undefined && range !== undefined) {
+      this.#range = { file: last, from: range.offset, to: last.position }
     }
     // What is found first may be as old as the last checkpoint.
     this.#unsealedSinceMs = (await stat(folder.file(CHECKPOINT_FILE))).mtimeMs
@@ -208,11 +207,18 @@ export class Sealer {
       hasher.count >= PASS_LINES_MAX || (bytes >= PASS_BYTES_MAX && hasher.count > 0)
     for (const file of files) {
       const first = hasher.count
-      for await (const chunk of file.chunks()) {
-        hasher.push(chunk)
-        bytes += chunk.length
-        this.#parts.onBytes?.(chunk.length)
-        if (isFull()) break
+      try {
+        for await (const chunk of file.chunks()) {
+          hasher.push(chunk)
+          bytes += chunk.length
+          this.#parts.onBytes?.(chunk.length)
+          if (isFull()) break
+        }
+      } catch (thrown) {
+        if (!(thrown instanceof RefusedFileError)) throw thrown
+        hasher.clear(first)
+        await this.#follower.refuse(file, thrown)
+        continue
       }
       hasher.cut()
       if (hasher.count > first) {
@@ -273,14 +279,4 @@ export class Sealer {
       }
     })
   }
-}
-
-/** The entry of a file's first line; undefined if it has none yet. */
-async function firstEntryOf(file: LogFile): Promise<Buffer | undefined> {
-  const hasher = new LineHasher()
-  for await (const chunk of file.chunks()) {
-    hasher.push(chunk, 1)
-    if (hasher.count > 0) return Buffer.from(hasher.entries)
-  }
-  return undefined
 }
