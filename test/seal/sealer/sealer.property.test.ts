@@ -5,7 +5,6 @@ import {
   existsSync,
   mkdirSync,
   openSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -14,17 +13,21 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { gunzipSync, gzipSync } from 'node:zlib'
-import { openCheckpoint } from '../../../src/seal/note/checkpoint'
-import { generateKey } from '../../../src/seal/note/signer'
+import { gzipSync } from 'node:zlib'
 import { initSeal } from '../../../src/seal/sealer/open-sealer'
 import { SealFolder } from '../../../src/seal/sealer/seal-folder'
 import { SealLock } from '../../../src/seal/sealer/seal-lock'
-import { type ResolvedPlace, resolvePlace } from '../../../src/seal/sealer/seal-options'
+import type { ResolvedPlace } from '../../../src/seal/sealer/seal-options'
 import { Sealer } from '../../../src/seal/sealer/sealer'
-import { entryOf } from '../../../src/seal/tree/hashes'
 import { Random } from '../../support/random'
-import { PlainTree, plainLeaf } from '../../support/seal/plain-tree'
+import {
+  countOf,
+  leafOfLine,
+  linesOf,
+  logFiles,
+  newPlace,
+  sealedLeaves,
+} from '../../support/seal/sealed-log'
 import { drawSeed } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
@@ -98,18 +101,12 @@ class Log {
     return join(this.#folder, name)
   }
 
-  files(): string[] {
-    const age = (name: string) => Number(/\.(\d+)/.exec(name)?.[1] ?? 0)
-    return readdirSync(this.#folder)
-      .filter((name) => /^exec\.log(\.\d+)?(\.gz)?$/.test(name))
-      .filter((name) => !existsSync(this.path(name.replace(/\.gz$/, ''))) || !name.endsWith('.gz'))
-      .sort((a, b) => age(b) - age(a))
+  files(): readonly string[] {
+    return logFiles(this.path(LIVE))
   }
 
   linesOf(name: string): string[] {
-    const bytes = readFileSync(this.path(name))
-    const text = (name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString()
-    return text.split('\n').slice(0, -1)
+    return linesOf(this.path(name))
   }
 
   /** Whole lines, some of them blank or long, and now and then the group before once more. */
@@ -199,12 +196,6 @@ class Log {
   }
 }
 
-function countOf(lines: readonly string[]): Map<string, number> {
-  const counts = new Map<string, number>()
-  for (const line of lines) counts.set(line, (counts.get(line) ?? 0) + 1)
-  return counts
-}
-
 describe('the sealer beside a log that is rotated, cut, compressed and deleted', () => {
   const dir = useTempDir()
   const seed = drawSeed()
@@ -224,20 +215,9 @@ describe('the sealer beside a log that is rotated, cut, compressed and deleted',
     }
   }
 
-  /** The entries that the seal has, from its tiles, once its root and its signature were checked. */
-  async function sealedLeaves(place: ResolvedPlace): Promise<string[]> {
-    const folder = new SealFolder(place.seal)
-    const bytes = readFileSync(folder.file('checkpoint'))
-    const { size, root } = openCheckpoint(bytes, place.key, 'checkpoint')
-    const leafAt = folder.leavesOf(size)
-    const leaves = Array.from({ length: size }, (_, index) => Buffer.from(leafAt(index)))
-    expect(new PlainTree(leaves).root(0, size).equals(root)).toBe(true)
-    return leaves.map((leaf) => leaf.toString('hex'))
-  }
-
   async function check(place: ResolvedPlace, log: Log): Promise<void> {
-    const leaves = await sealedLeaves(place)
-    const leafOf = (line: string) => plainLeaf(entryOf(Buffer.from(line))).toString('hex')
+    const leaves = sealedLeaves(place)
+    const leafOf = leafOfLine
     const there = log.files().flatMap((name) => log.linesOf(name))
     const expected = countOf(there.map(leafOf))
     const optional = new Map([...log.optional].map(([line, times]) => [leafOf(line), times]))
@@ -267,12 +247,7 @@ describe('the sealer beside a log that is rotated, cut, compressed and deleted',
       const folder = dir.path(`log-${i}`)
       const log = new Log(folder, random)
       mkdirSync(folder)
-      generateKey('gw/exec', dir.path(`key-${i}.pem`))
-      const place = resolvePlace({
-        log: log.path(LIVE),
-        seal: dir.path(`seal-${i}`),
-        key: dir.path(`key-${i}.pem`),
-      })
+      const place = newPlace(folder)
       if (random.chance(0.5)) log.append()
       await initSeal(place)
       const notes: string[] = []
