@@ -47,22 +47,13 @@ export interface ResumeTask {
   readonly onNote: (message: string) => void
 }
 
-/** Files that were opened, each behind the lines that are sealed, the oldest first. */
-export interface Resumed {
-  readonly files: readonly LogFile[]
-  /** The one that holds the last line; undefined if it is gone, or no line is sealed. */
-  readonly last: LogFile | undefined
-}
-
-const NOTHING: Resumed = { files: [], last: undefined }
-
 /**
- * Opens the files in which sealing goes on.
+ * Opens the files in which sealing goes on, each behind the lines that are sealed, the oldest first.
  * @throws SealError if the last tile's lines differ from those in the files
  */
-export async function resume(task: ResumeTask): Promise<Resumed> {
+export async function resume(task: ResumeTask): Promise<LogFile[]> {
   const last = task.ranges.at(-1)
-  if (last === undefined) return NOTHING
+  if (last === undefined) return []
   for (let i = 0; i < LISTINGS_MAX; i++) {
     const listed = await task.follower.list()
     const found = await findRange(task, listed, last)
@@ -72,16 +63,16 @@ export async function resume(task: ResumeTask): Promise<Resumed> {
       const older = await lateFiles(task, listed.slice(0, Math.max(0, place)), found)
       // The last line may have come late to an older file.
       const newer = await filesBehind(task, place < 0 ? [] : listed.slice(place + 1), () => true)
-      return { files: [...older, found, ...newer], last: found }
+      return [...older, found, ...newer]
     }
     // A rotation in between may have hidden it.
     if (isSameListing(listed, await task.follower.list())) break
   }
-  await checkIsGone(task)
+  await checkIsGone(task, last)
   task.onNote(
     `the file with the lines ${last.first} to ${last.end - 1} is gone; what stood behind them in it was not sealed`,
   )
-  return NOTHING
+  return []
 }
 
 /** The file that holds a range, behind it; undefined if none does. Throws a SealError if it holds only a part. */
@@ -91,26 +82,37 @@ async function findRange(
   range: SealedRange,
 ): Promise<LogFile | undefined> {
   const leafAt = task.folder.leavesOf(task.size)
+  let partly: { each: Listed; comparison: Exclude<Comparison, { kind: 'same' }> } | undefined
   for (const each of likelyFirst(listed, range)) {
     const file = await task.follower.openListed(each)
     if (file === undefined) continue
     const comparison = await compareRange(file, range, leafAt)
     if (comparison.kind === 'same') return file
-    if (comparison.index === range.first) {
-      await file.close()
-      continue
-    }
-    if (comparison.kind === 'short' && isTruncatedCopy(each, listed, range)) {
-      await file.seek(comparison.position)
-      task.onNote(
-        `${file.path} is the copy of a log that was truncated, and lacks the lines ${comparison.index} to ${range.end - 1}: they were sealed, and are lost`,
-      )
-      return file
-    }
     await file.close()
-    throw differenceError(file, comparison, range)
+    // Another file may begin with the same line as this one, such as a blank one.
+    if (comparison.index > (partly?.comparison.index ?? range.first)) partly = { each, comparison }
   }
-  return undefined
+  return partly && (await partOf(task, listed, range, partly))
+}
+
+/** The file that holds the beginning of a range, if it is known why the rest is lost. Throws a SealError else. */
+async function partOf(
+  task: ResumeTask,
+  listed: readonly Listed[],
+  range: SealedRange,
+  { each, comparison }: { each: Listed; comparison: Exclude<Comparison, { kind: 'same' }> },
+): Promise<LogFile | undefined> {
+  const file = await task.follower.openListed(each)
+  if (file === undefined) return undefined
+  if (comparison.kind === 'short' && isTruncatedCopy(each, listed, range)) {
+    await file.seek(comparison.position)
+    task.onNote(
+      `${file.path} is the copy of a log that was truncated, and lacks the lines ${comparison.index} to ${range.end - 1}: they were sealed, and are lost`,
+    )
+    return file
+  }
+  await file.close()
+  throw differenceError(file, comparison, range)
 }
 
 /** The files, the most likely first: that with the range's numbers, then the newest. */
@@ -197,12 +199,15 @@ async function checkLastTile(task: ResumeTask, listed: readonly Listed[]): Promi
   }
 }
 
-/** Throws a SealError if lines of the last tile are there, although their range is not, or an older file is the log. */
-async function checkIsGone({ follower, folder, size }: ResumeTask): Promise<void> {
+/** Throws a SealError if the range's newest lines are there, although it is not, or an older file is the log. */
+async function checkIsGone(
+  { follower, folder, size }: ResumeTask,
+  last: SealedRange,
+): Promise<void> {
   const leafAt = folder.leavesOf(size)
   const tileStart = Math.floor((size - 1) / TILE_WIDTH) * TILE_WIDTH
   const indexes = new Map<string, number>()
-  for (let index = tileStart; index < size; index++) {
+  for (let index = Math.max(tileStart, last.first); index < size; index++) {
     indexes.set(leafAt(index).toString('hex'), index)
   }
   indexes.delete(BLANK_LEAF)

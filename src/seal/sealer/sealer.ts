@@ -71,7 +71,10 @@ export class Sealer {
   readonly #hasher = new LineHasher()
   /** The hashes of the files' first lines. */
   readonly #known: Set<string>
-  /** The range that the last line belongs to, and where its text ends. */
+  /**
+   * The range that the last line belongs to, and where its text ends. Undefined after a start and a failure: then
+   * segments may be written whose lines were never signed, and a new range replaces them.
+   */
   #range: { file: LogFile; from: number; to: number } | undefined
   #unsealedSinceMs: number | undefined
   #lastFailure: string | undefined
@@ -167,16 +170,12 @@ export class Sealer {
     const follower = this.#follower
     const onNote = (message: string) => this.#note({ kind: 'gone', message })
     const old = segments.length === 0 ? await oldFolderOf(folder) : undefined
-    const { files, last } =
+    const files =
       old === undefined
         ? await resume({ follower, folder, size, ranges: rangesOf(segments, size), onNote })
-        : { files: await behindOldSeal(follower, old), last: undefined }
+        : await behindOldSeal(follower, old)
     follower.adopt(files)
     await follower.checkLive()
-    const range = segments.at(-1)
-    if (last !== undefined && range !== undefined) {
-      this.#range = { file: last, from: range.offset, to: last.position }
-    }
     // What is found first may be as old as the last checkpoint.
     this.#unsealedSinceMs = (await stat(folder.file(CHECKPOINT_FILE))).mtimeMs
   }
@@ -231,15 +230,18 @@ export class Sealer {
 
   async #sign(parts: readonly ReadPart[]): Promise<void> {
     const { count } = this.#hasher
+    const segments = this.#newSegments(parts)
     try {
       // Nothing is signed that a power cut could take.
       for (const { file } of parts) await file.handle.datasync()
-      await this.#publisher.sign(this.#hasher.entries, this.#newSegments(parts))
+      await this.#publisher.sign(this.#hasher.entries, segments)
     } catch (thrown) {
       for (const { file } of parts) file.giveUp()
+      this.#range = undefined
       throw thrown
     }
     for (const part of parts) this.#keep(part)
+    for (const { offset, sha256 } of segments) if (offset === 0) this.#known.add(sha256)
     this.#sealedLines += count
     this.#checkpoints++
     await this.#publisher.flush()
@@ -265,7 +267,6 @@ export class Sealer {
       const sha256 = this.#hasher.entries
         .subarray(first * HASH_BYTES, (first + 1) * HASH_BYTES)
         .toString('hex')
-      if (from === 0) this.#known.add(sha256)
       return {
         first: size + first,
         sha256,
