@@ -12,7 +12,7 @@ import {
   START_MS,
   writeLines,
   writeSeal,
-} from '../../support/seal/sealed-log'
+} from '../../support/seal/hand-sealed'
 import { useTempDir } from '../../support/temp-dir'
 
 const folder = useTempDir()
