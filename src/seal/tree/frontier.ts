@@ -36,16 +36,21 @@ export class Frontier {
 
   /** Appends a leaf, which must not change afterwards. */
   append(leaf: Buffer): void {
-    let hash = leaf
-    this.#takeNode?.(0, this.#size, hash)
-    let index = this.#size
-    for (let level = 1; index % 2 === 1; level++) {
+    this.appendSubtree(0, leaf)
+  }
+
+  /** Appends a complete subtree of 2^level leaves by its root; the size must be a multiple of that. */
+  appendSubtree(level: number, root: Buffer): void {
+    const leaves = 2 ** level
+    let [hash, above, index] = [root, level, this.#size / leaves]
+    this.#takeNode?.(above, index, hash)
+    while (index % 2 === 1) {
       hash = nodeOf(this.#roots.pop() ?? EMPTY_ROOT, hash)
       index = (index - 1) / 2
-      this.#takeNode?.(level, index, hash)
+      this.#takeNode?.(++above, index, hash)
     }
     this.#roots.push(hash)
-    this.#size++
+    this.#size += leaves
   }
 
   root(): Buffer {

@@ -27,7 +27,7 @@ import {
   logFiles,
   newPlace,
   sealedLeaves,
-} from '../../support/seal/sealed-log'
+} from '../../support/seal/sealer-place'
 import { drawSeed } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
