@@ -5,6 +5,7 @@ import { functionOf, integer, valuesOf } from '../../base/option-checks'
 import { RefusedFileError } from '../follow/log-file'
 import type { Signer } from '../note/signer'
 import { SealError } from '../seal-error'
+import { parseWitness, type Witness } from '../witness/witness-request'
 import { FOLDER_MODE, makeFolder, syncFolder } from './durable-file'
 import { Publisher } from './publisher'
 import { SealFolder } from './seal-folder'
@@ -50,7 +51,8 @@ export async function openSealer(options: SealerOptions): Promise<RunningSealer>
     INTERVAL_MS_MAX,
   )
   const onNote = noteHandler(options.onNote)
-  const sealer = await open(resolvePlace(options), { onNote })
+  const witnesses = (options.witnesses ?? []).map(parseWitness)
+  const sealer = await open(resolvePlace(options), { onNote, witnesses })
   return new Loop(sealer, intervalMs, options.metricsFile, onNote)
 }
 
@@ -58,6 +60,7 @@ export async function openSealer(options: SealerOptions): Promise<RunningSealer>
 export interface OnceOptions {
   readonly onNote: (note: SealNote) => void
   readonly metricsFile?: string | undefined
+  readonly witnesses?: readonly Witness[]
   readonly isLate?: boolean
   readonly onBytes?: ((bytes: number) => void) | undefined
 }
