@@ -120,7 +120,7 @@ describe('a sealer in trouble', () => {
         return true
       }
     }
-    while (!isFull());
+    for (let full = false; !full; ) full = isFull()
     appendFileSync(log, 'b\n')
     await until('it does not report', () => sealer.output.stderr.includes('failed: ENOSPC'))
     appendFileSync(log, 'c\n')

@@ -258,7 +258,7 @@ describe('the sealer beside a log that is rotated, cut, compressed and deleted',
       }
       const pass = async () => {
         try {
-          while (await running.sealer.pass());
+          for (let hasMore = true; hasMore; ) hasMore = await running.sealer.pass()
         } catch (thrown) {
           if (!(thrown instanceof Killed)) throw thrown
         }
