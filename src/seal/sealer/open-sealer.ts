@@ -22,6 +22,7 @@ const SETGID = 0o2000
 
 /** Another sealer holds the folder. */
 export class SealHeldError extends Error {
+  /** The class's name. */
   override readonly name = 'SealHeldError'
 }
 
@@ -29,6 +30,7 @@ export class SealHeldError extends Error {
 export interface RunningSealer extends AsyncDisposable {
   /** Settles when it ends: rejects with the reason why it will not sign any more. */
   readonly ended: Promise<void>
+  /** Counts, and how old the oldest unsealed line is. */
   stats(): SealStats
   /** Seals what has come, and ends. Idempotent. */
   close(): Promise<void>

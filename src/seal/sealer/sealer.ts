@@ -26,6 +26,7 @@ const RANGE_BYTES_MAX = 64 * 2 ** 20
 export interface SealNote {
   /** `failed`: nothing was sealed, and it is tried again; `gone`: a file that was not sealed to its end is gone; `witness`: a witness does not cosign. */
   readonly kind: FollowNote['kind'] | 'failed' | 'gone' | 'witness'
+  /** One sentence for an operator, which names the file. */
   readonly message: string
 }
 

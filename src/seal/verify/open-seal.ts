@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { codeOf, textOf } from '../../base/describe'
 import { type Checkpoint, openCheckpoint, parseCheckpoint } from '../note/checkpoint'
 import { parseNote, type VerifiedSignature } from '../note/note'
@@ -22,7 +22,6 @@ import type { Findings } from './seal-report'
 
 /** More than a note with 16 signatures takes. */
 const NOTE_BYTES_MAX = 100_000
-const NAME_OF_SUCCESSOR = /\/([1-9]\d*)$/
 
 /** A checkpoint, and who has signed it. */
 export interface SignedCheckpoint extends Checkpoint {
@@ -48,6 +47,8 @@ export interface OpenTree {
 
 interface Reanchor {
   readonly reason: string
+  /** The name of the old tree's folder, beside the newest one's. */
+  readonly folder: string
   /** The old tree's last checkpoint, as a note. */
   readonly note: Buffer
   readonly bytes: Buffer
@@ -194,8 +195,7 @@ function openOld(
       key === undefined
         ? { ...claimed, key, signatures: [], file, bytes: reanchor.note }
         : { ...openCheckpoint(reanchor.note, key, file, keys.witnesses), key, file }
-    const number = Number(NAME_OF_SUCCESSOR.exec(newer.checkpoint.origin)?.[1] ?? 2) - 1
-    const kept = `${folder}.${number}`
+    const kept = join(dirname(resolve(folder)), reanchor.folder)
     return folderOf(kept, opened, [opened], readReanchor(kept))
   } catch (thrown) {
     if (!(thrown instanceof SealError)) throw thrown
@@ -214,9 +214,11 @@ function readReanchor(folder: string): Reanchor | undefined {
     return undefined
   }
   if (typeof value !== 'object' || value === null) return undefined
-  const { reason, checkpoint }: { reason?: unknown; checkpoint?: unknown } = value
-  if (typeof reason !== 'string' || typeof checkpoint !== 'string') return undefined
-  return { reason, note: Buffer.from(checkpoint), bytes }
+  const fields: { reason?: unknown; checkpoint?: unknown; folder?: unknown } = value
+  const { reason, checkpoint, folder: name } = fields
+  const areTexts = typeof reason === 'string' && typeof checkpoint === 'string'
+  if (!areTexts || typeof name !== 'string') return undefined
+  return { reason, folder: basename(name), note: Buffer.from(checkpoint), bytes }
 }
 
 function readSegments(file: string, size: number): readonly Segment[] {

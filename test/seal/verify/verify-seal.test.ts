@@ -12,7 +12,7 @@ import {
   START_MS,
   writeLines,
   writeSeal,
-} from '../../support/seal/sealed-log'
+} from '../../support/seal/hand-sealed'
 import { useTempDir } from '../../support/temp-dir'
 
 const folder = useTempDir()
@@ -454,7 +454,12 @@ describe('a re-anchored seal', () => {
   async function reanchor(next: Signer, lines = eventLines(50, COUNT)): Promise<void> {
     const checkpoint = readFileSync(`${seal()}/checkpoint`, 'utf8')
     cpSync(seal(), `${seal()}.1`, { recursive: true })
-    const text = JSON.stringify({ reason: 'a restored snapshot', time: 1, checkpoint })
+    const text = JSON.stringify({
+      reason: 'a restored snapshot',
+      time: 1,
+      folder: 'seal.1',
+      checkpoint,
+    })
     await writeSeal(seal(), next, [{ file: 'exec.log', lines, offset: 1 }], text)
     appendFileSync(path(2), `${lines.join('\n')}\n`)
   }

@@ -6,7 +6,7 @@ import { type VerifySealOptions, verifySeal } from '../../../src/seal/verify/ver
 import { WitnessClient, type WitnessProblem } from '../../../src/seal/witness/witness-client'
 import { parseWitness } from '../../../src/seal/witness/witness-request'
 import { refusal } from '../../support/refusal'
-import { eventLines, newSigner, writeLines, writeSeal } from '../../support/seal/sealed-log'
+import { eventLines, newSigner, writeLines, writeSeal } from '../../support/seal/hand-sealed'
 import { TiledTree } from '../../support/seal/tiled-tree'
 import { WitnessServer } from '../../support/seal/witness-server'
 import { useTempDir } from '../../support/temp-dir'

@@ -1,95 +1,74 @@
-import { createHash } from 'node:crypto'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { formatCheckpoint } from '../../../src/seal/note/checkpoint'
-import { fileSigner, generateKey, type Signer } from '../../../src/seal/note/signer'
-import { formatSegment } from '../../../src/seal/sealer/segments'
-import { entryOf, leafOf } from '../../../src/seal/tree/hashes'
-import { TiledTree } from './tiled-tree'
+import { readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { filesOfLog } from '../../../src/rotation/rotation-order'
+import { openCheckpoint } from '../../../src/seal/note/checkpoint'
+import { generateKey } from '../../../src/seal/note/signer'
+import { SealFolder } from '../../../src/seal/sealer/seal-folder'
+import { type ResolvedPlace, resolvePlace } from '../../../src/seal/sealer/seal-options'
+import { entryOf } from '../../../src/seal/tree/hashes'
+import { PlainTree, plainLeaf } from './plain-tree'
 
-/** The time at which the lines of {@link eventLines} begin; they are a millisecond apart. */
-export const START_MS = 1_795_381_262_000
-
-/** The id of the request that a line of {@link eventLines} belongs to. */
-export const requestOf = (line: number) =>
-  createHash('md5')
-    .update(String(Math.floor(line / 3)))
-    .digest('hex')
-
-/** Lines of requests that run one after the other: request, started, exit. */
-export function eventLines(count: number, from = 0): string[] {
-  return Array.from({ length: count }, (_, i) => eventLine(from + i))
+/** A log's path in a folder, with a new key and the paths of a seal, which is not made yet. */
+export function newPlace(folder: string, log = join(folder, 'exec.log')): ResolvedPlace {
+  const key = join(folder, 'key.pem')
+  generateKey('gw1.example.com/exec', key)
+  return resolvePlace({ log, key, seal: join(folder, 'seal') })
 }
 
-function eventLine(line: number): string {
-  const head = { ts_unix_ms: START_MS + line, request_id: requestOf(line) }
-  const ids = { agent_id: 'a1'.repeat(32), machine_id: 'b2'.repeat(32) }
-  const end = { duration_ms: 1, stdout_bytes: line, stderr_bytes: 0, truncated: false }
-  const events = [
-    {
-      event: 'request',
-      ...head,
-      ...ids,
-      argv: ['echo', `line ${line}`],
-      matched_acl: null,
-      stdin_bytes: 0,
-      timeout_ms: 1_000,
-    },
-    { event: 'started', ...head, pid: 4_242 },
-    { event: 'exit', ...head, code: 0, signal: null, ...end },
-  ]
-  return JSON.stringify(events[line % 3])
+/** The options of a command for this place. */
+export function placeOptions({ log, seal, lastFile }: ResolvedPlace): string[] {
+  return ['--log', log, '--seal', seal, '--key', lastFile.replace(/\.last$/, '.pem')]
 }
 
-/** Consecutive lines of one file, as the sealer met them. */
-export interface SealedRange {
-  readonly file: string
-  readonly lines: readonly string[]
-  /** Of its first line in its file; 0 begins the file. */
-  readonly offset?: number
+/** The leaves that are sealed, in hex; throws if the checkpoint's signature or root is wrong. */
+export function sealedLeaves({ seal, key }: ResolvedPlace): string[] {
+  const folder = new SealFolder(seal)
+  const { size, root } = openCheckpoint(readFileSync(folder.file('checkpoint')), key, seal)
+  const leafAt = folder.leavesOf(size)
+  const leaves = Array.from({ length: size }, (_, index) => Buffer.from(leafAt(index)))
+  if (!new PlainTree(leaves).root(0, size).equals(root)) throw new Error('the root is wrong')
+  return leaves.map((leaf) => leaf.toString('hex'))
 }
 
-export function writeLines(file: string, lines: readonly string[]): void {
-  writeFileSync(file, lines.map((line) => `${line}\n`).join(''))
+/** A line's leaf, in hex. */
+export function leafOfLine(line: string | Buffer): string {
+  return plainLeaf(entryOf(Buffer.from(line))).toString('hex')
 }
 
-/** Makes a key whose file is in a folder. */
-export function newSigner(folder: string, origin = 'log.example/gw1'): Signer {
-  const file = join(folder, `${origin.replaceAll('/', '-')}-${Math.random()}.pem`)
-  return fileSigner(file, generateKey(origin, file))
+/** The names of a log's files, the oldest first. */
+export function logFiles(log: string): readonly string[] {
+  return filesOfLog(basename(log), readdirSync(dirname(log)))
 }
 
-/** Writes the seal of a log into a folder, in the place of what is there. @returns the checkpoint's note */
-export async function writeSeal(
-  folder: string,
-  signer: Signer,
-  ranges: readonly SealedRange[],
-  reanchor?: string,
-): Promise<string> {
-  rmSync(folder, { recursive: true, force: true })
-  const first = reanchor === undefined ? [] : [leafOf(entryOf(Buffer.from(reanchor)))]
-  const leaves = ranges.flatMap(({ lines }) =>
-    lines.map((line) => leafOf(entryOf(Buffer.from(line)))),
-  )
-  const tree = new TiledTree([...first, ...leaves])
-  const checkpoint = { origin: signer.key.name, size: tree.size, root: tree.root() }
-  const note = await signer.sign(formatCheckpoint(checkpoint))
-  for (const [path, bytes] of tree.files()) write(join(folder, path), bytes)
-  write(join(folder, 'checkpoint'), note)
-  write(join(folder, 'checkpoints'), note)
-  if (reanchor !== undefined) write(join(folder, 'reanchor'), reanchor)
-  let next = first.length
-  const segments = ranges.map(({ file, lines, offset = 0 }) => {
-    const sha256 = entryOf(Buffer.from(lines[0] ?? '')).toString('hex')
-    const at = { first: next, sha256, device: '1', inode: '1', offset, uid: 0, opened: 0, file }
-    next += lines.length
-    return formatSegment(at)
+/** The whole lines of one of a log's files. */
+export function linesOf(path: string): string[] {
+  const bytes = readFileSync(path)
+  const text = (path.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString()
+  return text.split('\n').slice(0, -1)
+}
+
+/** The whole lines of all files of a log. */
+export function linesOfLog(log: string): string[] {
+  return logFiles(log).flatMap((name) => linesOf(join(dirname(log), name)))
+}
+
+/** How often each text occurs. */
+export function countOf(texts: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1)
+  return counts
+}
+
+/** The lines of the log that are not sealed as often as they stand there, and sealed leaves that are no line. */
+export function unequal(place: ResolvedPlace): string[] {
+  const lines = linesOfLog(place.log)
+  const found = countOf(sealedLeaves(place))
+  const differing = [...countOf(lines)].filter(([line, times]) => {
+    const leaf = leafOfLine(line)
+    const isEqual = found.get(leaf) === times
+    found.delete(leaf)
+    return !isEqual
   })
-  write(join(folder, 'segments'), segments.join(''))
-  return note
-}
-
-function write(file: string, bytes: string | Buffer): void {
-  mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(file, bytes)
+  return [...differing.map(([line]) => line), ...[...found.keys()].map((leaf) => `leaf ${leaf}`)]
 }
