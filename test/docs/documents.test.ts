@@ -19,6 +19,7 @@ const SNIPPETS = {
   'docs/embedding.md': 'embedding.test, exit-matrix.fault.test',
   'docs/observing.md': 'observing.test',
   'docs/reading.md': 'below',
+  'docs/seal.md': 'seal.test',
   'docs/shipping.md': 'shipping-recipes.test',
   'docs/testing.md': 'below',
   'docs/tuning.md': 'tune-command.test',

@@ -19,6 +19,7 @@ interface RunOptions extends PlaceOptions {
   readonly interval: number
   readonly once?: true
   readonly metricsFile?: string
+  readonly witness?: readonly string[]
 }
 
 /** Files 0640 and folders 0750, whatever the shell's mask is. */
@@ -58,6 +59,12 @@ export function configure(command: Command): void {
     )
     .option('--once', 'seal what is there, and end')
     .option('--metrics-file <file>', "a file for Prometheus' textfile collector")
+    .addOption(
+      new Option(
+        '--witness <url,vkey>',
+        'a witness that cosigns; may be given several times',
+      ).argParser((text: string, before: readonly string[] = []) => [...before, text]),
+    )
     .action(async (options: RunOptions) => {
       process.exitCode = await guarded(() => run(options))
     })
@@ -115,7 +122,7 @@ function interval(text: string): number {
 }
 
 async function run(options: RunOptions): Promise<number> {
-  const { interval: intervalMs, once, metricsFile } = options
+  const { interval: intervalMs, once, metricsFile, witness: witnesses } = options
   const place = placeOf(options)
   if (once) {
     await sealed(place, { metricsFile })
@@ -123,7 +130,8 @@ async function run(options: RunOptions): Promise<number> {
   }
   const { log, seal, key, signCommand, vkey, last } = options
   const sealer = await openSealer({
-    ...{ log, seal, key, signCommand, vkey, last, intervalMs, metricsFile, onNote: tell },
+    ...{ log, seal, key, signCommand, vkey, last, intervalMs, metricsFile, witnesses },
+    onNote: tell,
   })
   const stop = () => void sealer.close()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)

@@ -123,9 +123,9 @@ export class LogFollower {
   async #findNew(): Promise<void> {
     const newest = this.#followed.at(-1)
     const live = await identityAt(this.path)
-    if (live === undefined || newest?.file.is(live)) return
+    if (live !== undefined && newest?.file.is(live)) return
     // It was renamed back.
-    const back = this.#followed.find(({ file }) => file.is(live))
+    const back = live && this.#followed.find(({ file }) => file.is(live))
     if (back !== undefined) {
       this.#followed = [...this.#followed.filter((other) => other !== back), back]
       this.#retireAllButNewest()
@@ -266,7 +266,7 @@ export class LogFollower {
 }
 
 /** The identity of what stands at a path; undefined if nothing does. */
-export async function identityAt(path: string): Promise<FileIdentity | undefined> {
+async function identityAt(path: string): Promise<FileIdentity | undefined> {
   try {
     const { dev, ino } = await lstat(path, { bigint: true })
     return { device: dev, inode: ino }

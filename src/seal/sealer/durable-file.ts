@@ -3,7 +3,7 @@ import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { codeOf } from '../../base/describe'
 
-export const FILE_MODE = 0o640
+const FILE_MODE = 0o640
 export const FOLDER_MODE = 0o750
 const { O_WRONLY, O_CREAT, O_TRUNC, O_APPEND, O_NOFOLLOW, O_RDONLY, O_DIRECTORY } = constants
 

@@ -5,6 +5,7 @@ import { functionOf, integer, valuesOf } from '../../base/option-checks'
 import { RefusedFileError } from '../follow/log-file'
 import type { Signer } from '../note/signer'
 import { SealError } from '../seal-error'
+import { parseWitness, type Witness } from '../witness/witness-request'
 import { FOLDER_MODE, makeFolder, syncFolder } from './durable-file'
 import { Publisher } from './publisher'
 import { SealFolder } from './seal-folder'
@@ -21,6 +22,7 @@ const SETGID = 0o2000
 
 /** Another sealer holds the folder. */
 export class SealHeldError extends Error {
+  /** The class's name. */
   override readonly name = 'SealHeldError'
 }
 
@@ -28,6 +30,7 @@ export class SealHeldError extends Error {
 export interface RunningSealer extends AsyncDisposable {
   /** Settles when it ends: rejects with the reason why it will not sign any more. */
   readonly ended: Promise<void>
+  /** Counts, and how old the oldest unsealed line is. */
   stats(): SealStats
   /** Seals what has come, and ends. Idempotent. */
   close(): Promise<void>
@@ -50,7 +53,8 @@ export async function openSealer(options: SealerOptions): Promise<RunningSealer>
     INTERVAL_MS_MAX,
   )
   const onNote = noteHandler(options.onNote)
-  const sealer = await open(resolvePlace(options), { onNote })
+  const witnesses = (options.witnesses ?? []).map(parseWitness)
+  const sealer = await open(resolvePlace(options), { onNote, witnesses })
   return new Loop(sealer, intervalMs, options.metricsFile, onNote)
 }
 
@@ -58,6 +62,7 @@ export async function openSealer(options: SealerOptions): Promise<RunningSealer>
 export interface OnceOptions {
   readonly onNote: (note: SealNote) => void
   readonly metricsFile?: string | undefined
+  readonly witnesses?: readonly Witness[]
   readonly isLate?: boolean
   readonly onBytes?: ((bytes: number) => void) | undefined
 }

@@ -100,6 +100,11 @@ export class Publisher {
     await publisher.flush()
   }
 
+  /** The checkpoint that is published. */
+  get written(): Buffer {
+    return this.#written
+  }
+
   /** Lines that are signed. */
   get size(): number {
     return this.#tree.size

@@ -7,7 +7,7 @@ const MODE = 0o644
 type Kind = 'counter' | 'gauge'
 
 /** The stats as Prometheus' text. */
-export function sealMetricsText(stats: SealStats): string {
+function sealMetricsText(stats: SealStats): string {
   const metrics: readonly [name: string, kind: Kind, help: string, value: number][] = [
     ['size_lines', 'gauge', 'Lines in the sealed tree', stats.size],
     ['lines_total', 'counter', 'Lines sealed since the sealer started', stats.sealedLines],

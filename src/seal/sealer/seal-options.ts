@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { refuse, valuesOf } from '../../base/option-checks'
+import { refuse } from '../../base/option-checks'
 import { commandSigner, fileSigner, readVerifierKey, type Signer, vkeyFileOf } from '../note/signer'
 import { parseVerifierKey, type VerifierKey } from '../note/verifier-key'
 import { unsafeFolderAbove } from './safe-folder'
@@ -30,6 +30,8 @@ export interface SealerOptions extends SealPlace {
   intervalMs?: number | undefined
   /** A file for Prometheus' textfile collector, replaced after each attempt: a path. */
   metricsFile?: string | undefined
+  /** Witnesses that cosign, each as `URL,VKEY`; they never delay the sealing. */
+  witnesses?: readonly string[] | undefined
   /** Called with what an operator has to know. Default: process warnings. */
   onNote?: ((note: SealNote) => void) | undefined
 }
@@ -46,6 +48,7 @@ export const SEALER_NAMES = [
   ...PLACE_NAMES,
   'intervalMs',
   'metricsFile',
+  'witnesses',
   'onNote',
 ] as const satisfies readonly (keyof SealerOptions)[]
 
@@ -99,9 +102,4 @@ function defaultSeal(log: string): string {
   throw new RangeError(
     `seal: ${unsafe} can be written by others, who could put another folder in the place of ${seal}; name a folder of the sealer's own`,
   )
-}
-
-/** Throws for names that are no options. */
-export function checkNames(options: unknown): void {
-  valuesOf('options', options, SEALER_NAMES)
 }

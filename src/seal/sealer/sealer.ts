@@ -3,8 +3,11 @@ import { type LogFile, RefusedFileError } from '../follow/log-file'
 import { type FollowNote, LogFollower } from '../follow/log-follower'
 import type { Signer } from '../note/signer'
 import { SealError } from '../seal-error'
-import { CHECKPOINT_FILE } from '../seal-files'
+import { CHECKPOINT_FILE, WITNESSED_FILE } from '../seal-files'
 import { HASH_BYTES } from '../tree/hashes'
+import { nodesFrom } from '../tree/tiles'
+import { WitnessClient } from '../witness/witness-client'
+import type { Witness } from '../witness/witness-request'
 import { LineHasher } from './line-hasher'
 import { behindOldSeal, oldFolderOf } from './old-seal'
 import { Publisher } from './publisher'
@@ -21,8 +24,9 @@ const RANGE_BYTES_MAX = 64 * 2 ** 20
 
 /** Something that an operator has to know. */
 export interface SealNote {
-  /** `failed`: nothing was sealed, and it is tried again; `gone`: a file that was not sealed to its end is gone. */
-  readonly kind: FollowNote['kind'] | 'failed' | 'gone'
+  /** `failed`: nothing was sealed, and it is tried again; `gone`: a file that was not sealed to its end is gone; `witness`: a witness does not cosign. */
+  readonly kind: FollowNote['kind'] | 'failed' | 'gone' | 'witness'
+  /** One sentence for an operator, which names the file. */
   readonly message: string
 }
 
@@ -47,6 +51,7 @@ export interface SealerParts {
   readonly signer: Signer
   readonly lastFile: string
   readonly lock: SealLock
+  readonly witnesses?: readonly Witness[] | undefined
   /** Whether what is there already is listed as sealed late. */
   readonly isLate?: boolean
   readonly onNote: (note: SealNote) => void
@@ -76,6 +81,7 @@ export class Sealer {
    * segments may be written whose lines were never signed, and a new range replaces them.
    */
   #range: { file: LogFile; from: number; to: number } | undefined
+  readonly #witnesses: WitnessClient
   #unsealedSinceMs: number | undefined
   #lastFailure: string | undefined
   #sealedLines = 0
@@ -87,11 +93,20 @@ export class Sealer {
     publisher: Publisher,
     follower: LogFollower,
     known: Set<string>,
+    kept: Buffer | undefined,
   ) {
     this.#parts = parts
     this.#publisher = publisher
     this.#follower = follower
     this.#known = known
+    const { folder, witnesses = [] } = parts
+    this.#witnesses = new WitnessClient({
+      ...{ witnesses, kept },
+      nodes: (size) => nodesFrom(folder.readTile, size),
+      onWitnessed: (note) => folder.replace(WITNESSED_FILE, note),
+      onProblem: ({ witness, message }) =>
+        this.#note({ kind: 'witness', message: `${witness}: ${message}` }),
+    })
   }
 
   /**
@@ -110,9 +125,10 @@ export class Sealer {
       onNote: (note) => sealer.#note(note),
       isKnown: async (file) => known.has((await firstEntryOf(file))?.toString('hex') ?? ''),
     })
-    const sealer = new Sealer(parts, publisher, follower, known)
+    const sealer = new Sealer(parts, publisher, follower, known, await folder.read(WITNESSED_FILE))
     try {
       await sealer.#resume(segments)
+      sealer.#offer()
     } catch (thrown) {
       await follower.close()
       throw thrown
@@ -155,6 +171,7 @@ export class Sealer {
   }
 
   async close(): Promise<void> {
+    await this.#witnesses.close()
     await this.#follower.close()
     await this.#parts.lock.release()
   }
@@ -245,6 +262,11 @@ export class Sealer {
     this.#sealedLines += count
     this.#checkpoints++
     await this.#publisher.flush()
+    this.#offer()
+  }
+
+  #offer(): void {
+    if (this.#publisher.size > 0) this.#witnesses.offer(this.#publisher.written.toString())
   }
 
   #keep({ file, from, to }: ReadPart): void {

@@ -15,6 +15,7 @@ const FILE_MODE = 0o644
 
 /** A line that was proved, or could not be. */
 export interface ProvedLine {
+  /** The log's file, as it was named. */
   readonly file: string
   /** From 1. */
   readonly line: number
@@ -26,6 +27,7 @@ export interface ProvedLine {
 
 /** What {@link proveRequest} has made. */
 export interface ProveReport {
+  /** The request's lines, in the order of the files. */
   readonly lines: readonly ProvedLine[]
   /** What the whole log is worth meanwhile. */
   readonly report: SealReport

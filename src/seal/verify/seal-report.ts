@@ -19,6 +19,7 @@ export type SealFindingKind = (typeof SEAL_FINDINGS)[number]
 
 /** One piece of evidence against a log or its seal. */
 export interface SealFinding {
+  /** What was found. */
   readonly kind: SealFindingKind
   /** The log's file, or the seal's. */
   readonly file: string
@@ -32,6 +33,7 @@ export interface SealFinding {
   readonly count: number
   /** The request of the line, if the line still says it: 32 hex digits. */
   readonly request: string | null
+  /** What was found, in one sentence. */
   readonly message: string
 }
 
@@ -39,6 +41,7 @@ export interface SealFinding {
 export interface SealRange {
   /** The first one's index in the tree. */
   readonly index: number
+  /** How many. */
   readonly count: number
 }
 
@@ -52,10 +55,13 @@ export type SealAnchor = 'unanchored' | 'sealed' | 'witnessed'
 export interface SealReport {
   /** `unsure` if the sealer seems not to run, or the log was rotated again and again meanwhile. */
   readonly verdict: 'good' | 'broken' | 'unsure'
+  /** What the verdict rests on. */
   readonly anchor: SealAnchor
+  /** The seal's folder. */
   readonly seal: string
   /** The checkpoint that the log was compared with; null if there is none. */
   readonly checkpoint: {
+    /** The log's name. */
     readonly origin: string
     /** Leaves of the tree. */
     readonly size: number
@@ -64,20 +70,29 @@ export interface SealReport {
     /** The key that signed it, as it was given; null if none was. */
     readonly key: string | null
   } | null
+  /** Files that were read. */
   readonly files: number
   /** Whole lines of the files. */
   readonly lines: number
   /** Lines that are sealed, in whatever file. */
   readonly sealedLines: number
+  /** Bytes that were read, decompressed. */
   readonly bytes: number
   /** Whether it was checked that the log and its seal were not both put back to an older state. */
   readonly isRollbackChecked: boolean
+  /** What witnesses have signed. */
   readonly witnesses: {
     /** Up to which size of the tree enough witnesses have signed; 0 if none has. */
     readonly size: number
+    /** How many were asked for. */
     readonly quorum: number
     /** Who has signed that, and when: seconds since 1970. */
-    readonly signed: readonly { readonly name: string; readonly timeSeconds: number }[]
+    readonly signed: readonly {
+      /** The witness's name. */
+      readonly name: string
+      /** Seconds since 1970. */
+      readonly timeSeconds: number
+    }[]
   }
   /** Lines of files that are not there, before all others. */
   readonly older: readonly SealRange[]
@@ -89,11 +104,13 @@ export interface SealReport {
   readonly copies: readonly string[]
   /** Whole lines that are not sealed yet. */
   readonly unsealed: {
+    /** How many. */
     readonly lines: number
     /** Age of the oldest one, in ms; 0 if there is none. */
     readonly oldestMs: number
     /** Where the oldest one stands; null if there is none. */
     readonly file: string | null
+    /** From 1; null if there is none. */
     readonly line: number | null
   }
   /** Why it cannot tell; null if it can. */

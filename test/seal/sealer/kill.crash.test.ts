@@ -10,7 +10,7 @@ import {
   placeOptions,
   sealedLeaves,
   unequal,
-} from '../../support/seal/sealed-log'
+} from '../../support/seal/sealer-place'
 import { seededRandom } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'

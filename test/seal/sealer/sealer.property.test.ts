@@ -27,7 +27,7 @@ import {
   logFiles,
   newPlace,
   sealedLeaves,
-} from '../../support/seal/sealed-log'
+} from '../../support/seal/sealer-place'
 import { drawSeed } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
@@ -258,7 +258,7 @@ describe('the sealer beside a log that is rotated, cut, compressed and deleted',
       }
       const pass = async () => {
         try {
-          while (await running.sealer.pass());
+          for (let hasMore = true; hasMore; ) hasMore = await running.sealer.pass()
         } catch (thrown) {
           if (!(thrown instanceof Killed)) throw thrown
         }
