@@ -1,7 +1,7 @@
 /*
  * How fast is a log verified?
  *
- * `x0x-exec-audit verify`, also of a log whose lines are each well formed and nearly all impossible, `stats`, `jq` (which only parses the lines) and `wc -l` (which only reads
+ * `x0x-exec-audit verify`, also with the log's seal and of a log whose lines are each well formed and nearly all impossible, `stats`, `jq` (which only parses the lines) and `wc -l` (which only reads
  * them) take turns on one file of the workload's lines, each in a process of its own, so that the figures
  * include its start. The file is in the page cache. Each must find all lines, and nothing wrong with
  * those of the good log.
@@ -77,15 +77,46 @@ const WC: Contender = {
   isRight: (stdout, lines) => Number.parseInt(stdout, 10) === lines,
 }
 
+/** The log against its seal: each line is hashed and compared, after it was verified as without one. */
+function oursWithSeal(dir: string): Contender {
+  const options = ['--seal', join(dir, 'verify-seal'), '--key', join(dir, 'verify-key.vkey')]
+  return {
+    ...OURS,
+    name: 'x0x-exec-audit verify, with its seal',
+    command: [...OURS.command, ...options],
+    isRight: (stdout, lines) => {
+      const { seal }: { seal: { verdict: string; lines: number } } = JSON.parse(stdout)
+      return OURS.isRight(stdout, lines) && seal.verdict === 'good' && seal.lines === lines
+    },
+  }
+}
+
+/** Makes the seal that {@link oursWithSeal} verifies. */
+function sealLog(dir: string, log: string): void {
+  const [key, seal] = [join(dir, 'verify-key.pem'), join(dir, 'verify-seal')]
+  const steps = [
+    ['keygen', '--origin', 'bench.example/exec', '--out', key],
+    ['init', '--log', log, '--seal', seal, '--key', key],
+  ]
+  for (const step of steps) {
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, 'seal', ...step])
+    if (status !== 0) throw new Error(`seal ${step[0]}: exit code ${status}: ${stderr}`)
+  }
+}
+
 async function run(context: Context): Promise<Result> {
   const hasJq = spawnSync('jq', ['--version']).status === 0
-  const contenders = [OURS, OURS_OF_BAD_LOG, STATS, ...(hasJq ? [JQ] : []), WC].map((contender) => {
-    return { contender, row: new RowBuilder(contender.name, { contender: contender.name }) }
-  })
+  const withSeal = oursWithSeal(context.dir)
+  const contenders = [OURS, withSeal, OURS_OF_BAD_LOG, STATS, ...(hasJq ? [JQ] : []), WC].map(
+    (contender) => {
+      return { contender, row: new RowBuilder(contender.name, { contender: contender.name }) }
+    },
+  )
   const path = join(context.dir, 'verify.log')
   const badPath = join(context.dir, 'verify-bad.log')
   const fileBytes = context.isQuick ? QUICK_FILE_BYTES : FILE_BYTES
   const lines = writeLog(path, fileBytes, Number.POSITIVE_INFINITY)
+  sealLog(context.dir, path)
   const badLines = writeLog(badPath, fileBytes, BAD_ROUNDS)
   for (let repeat = 0; repeat < context.repeats; repeat++) {
     context.progress(`verify: repeat ${repeat + 1} of ${context.repeats}`)

@@ -51,6 +51,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => require('./rotate/command'),
   },
   {
+    name: 'seal',
+    summary: 'sign what a log holds, so that later changes show',
+    load: () => require('./seal/command'),
+  },
+  {
     name: 'doctor',
     summary: 'check a machine, a log and its disk before going live',
     load: () => require('./doctor/command'),

@@ -45,6 +45,22 @@ export function inRotationOrder(named: readonly string[]): OrderedLogs {
   return { names, notes: [...notes, order] }
 }
 
+/** The names in a folder that belong to a log, the oldest first, without compressed copies of others. */
+export function filesOfLog(log: string, names: readonly string[]): readonly string[] {
+  const isPart = (name: string) => {
+    const parsed = parse(name)
+    const isRotated = parsed.number !== undefined || parsed.date !== undefined
+    return name === log || (parsed.log === log && isRotated)
+  }
+  const isCopy = (name: string) =>
+    name.endsWith(COMPRESSED) && names.includes(name.slice(0, -COMPRESSED.length))
+  const parts = names.filter((name) => isPart(name) && !isCopy(name))
+  return parts
+    .map(parse)
+    .toSorted(byAge)
+    .map(({ name }) => name)
+}
+
 /** The files of one rotation, the oldest first; undefined if they are not those of one rotation. */
 function rotationOf(given: readonly string[]): readonly RotatedLog[] | undefined {
   const logs = given.map(parse)

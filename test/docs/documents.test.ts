@@ -21,6 +21,7 @@ const SNIPPETS = {
   'docs/identity.md': 'api.test',
   'docs/observing.md': 'observing.test',
   'docs/reading.md': 'below',
+  'docs/seal.md': 'seal.test',
   'docs/shipping.md': 'shipping-recipes.test',
   'docs/testing.md': 'below',
   'docs/tuning.md': 'tune-command.test',

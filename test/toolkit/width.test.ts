@@ -99,7 +99,14 @@ describe("verify's report", () => {
     ...{ verdict: 'broken', files: 1, lines: 2, events: 1, bytes: 9_999_999, broken: 1, unsure: 0 },
     byKind: { foreign: 1 },
     notes: {
-      ...{ blankLines: 0, duplicates: 1, tornLines: 0, stepsBack: 0, stepBackMsMax: 0 },
+      ...{
+        blankLines: 0,
+        duplicates: 1,
+        erasedLines: 0,
+        tornLines: 0,
+        stepsBack: 0,
+        stepBackMsMax: 0,
+      },
       ...{ openRequests: 0, forgottenRequests: 0 },
     },
     findings: [

@@ -10,10 +10,11 @@ import { formatJson } from '../shared/json'
 import { inputFiles, totalBytes } from '../shared/log-files'
 import { DEFAULT_LOG } from '../shared/log-input'
 import { type VerifyFinding, type VerifyReport, verify } from '../shared/verification/verify'
+import { checkSeal, jsonOf, outcomeText, type SealOutcome } from './seal-check'
+import { addSealOptions, type SealCommandOptions, sealOptionsOf } from './seal-options'
 
-interface CommandOptions {
+interface CommandOptions extends SealCommandOptions {
   readonly maxProblems: number
-  readonly fromStart?: true
   readonly allowTorn?: true
   readonly json?: true
   readonly log?: readonly string[]
@@ -39,8 +40,14 @@ Several files are one log: those of one rotation (exec.log*) are read the oldest
 are given. Each line must be, byte for byte, one that the writer writes. The events of a request must come
 in order: first its request, then its started, then its warnings and its exit; or else its denial.
 
+With --seal the log is also compared with its seal, line by line (docs/seal.md): what was changed, removed,
+inserted, swapped, cut off or added later is named.
+  $ x0x-exec-audit verify exec.log* --seal /var/lib/x0x-seal/exec --key gw1.example.com/exec+1f2e3d4c+AX…
+  $ x0x-exec-audit verify exec.log* --seal DIR --key VKEY --prove 0d4b8a5c… --out proofs
+
 Exit codes: 0 good, 1 broken, 2 a mistake in the command line or a file that cannot be read,
-3 cannot tell: an event's request may stand in an older file, or the last line is not whole yet.`
+3 cannot tell: an event's request may stand in an older file, the last line is not whole yet, or lines wait
+for the sealer.`
 
 export function configure(command: Command): void {
   command
@@ -57,36 +64,65 @@ export function configure(command: Command): void {
     .option('--from-start', 'the log began with the first file: no request is older')
     .option('--allow-torn', 'accept the fragments of lines that a crash has left')
     .option('--json', 'print the report as JSON and nothing else')
+  addSealOptions(command)
+  command
     .addHelpText('after', EXAMPLES)
     .action(async (files: readonly string[], options: CommandOptions) => {
       process.exitCode = await run(logsInOrder(files, options.log), options)
     })
 }
 
-async function run(names: readonly string[], options: CommandOptions): Promise<number> {
+async function run(named: readonly string[], options: CommandOptions): Promise<number> {
+  const names = named.length === 0 ? [DEFAULT_LOG] : named
   const files = inputFiles(names)
-  const progress = new ByteProgress(totalBytes(files))
+  const sealOptions = sealOptionsOf(names, options)
+  const passes = sealOptions === undefined ? 1 : 2
+  const progress = new ByteProgress(totalBytes(files) * passes)
   const startMs = performance.now()
   const { fromStart = false, allowTorn = false, maxProblems, json } = options
   let report: VerifyReport
+  let seal: SealOutcome | undefined
   try {
     report = await verify(files, {
       isWhole: fromStart,
       allowsTorn: allowTorn,
+      // Which of them may be is the seal's to say.
+      allowsErased: sealOptions !== undefined,
       maxProblems,
       onBytes: (bytes) => progress.advance(bytes),
     })
+    if (sealOptions !== undefined) {
+      const onBytes = (bytes: number) => progress.advance(bytes)
+      const { prove, out } = options
+      seal = await checkSeal(
+        names,
+        { ...sealOptions, maxFindings: maxProblems, onBytes },
+        prove,
+        out,
+      )
+    }
   } finally {
     progress.stop()
   }
   const seconds = (performance.now() - startMs) / 1_000
   const megabytesPerSecond = report.bytes / MB / seconds
-  process.stdout.write(
-    json
-      ? formatJson('verify', { ...report, seconds, megabytesPerSecond })
-      : reportText(report, seconds, painter(process.stdout), terminalWidth(process.stdout)),
-  )
-  return EXIT_CODES[report.verdict]
+  const [paint, width] = [painter(process.stdout), terminalWidth(process.stdout)]
+  const text = json
+    ? formatJson('verify', { ...report, seconds, megabytesPerSecond, ...jsonOf(seal) })
+    : reportText(report, seconds, paint, width) + outcomeText(seal, paint, width)
+  process.stdout.write(text)
+  return exitCodeOf(report, seal)
+}
+
+/** 1 beats 3, and 3 beats 0. */
+function exitCodeOf({ verdict }: VerifyReport, seal: SealOutcome | undefined): number {
+  const codes = [EXIT_CODES[verdict]]
+  if (seal !== undefined) codes.push(EXIT_CODES[seal.report.verdict])
+  // What was to be proved and is not there, or not sealed.
+  const proved = seal?.lines
+  if (proved !== undefined && !proved.some(({ proof }) => proof !== null)) codes.push(EXIT_FAIL)
+  if (codes.includes(EXIT_FAIL)) return EXIT_FAIL
+  return codes.includes(EXIT_UNSURE) ? EXIT_UNSURE : EXIT_PASS
 }
 
 /** The report in lines of this width; excerpts are cut to it. */

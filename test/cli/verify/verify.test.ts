@@ -187,6 +187,7 @@ describe('verify', () => {
           blankLines: 0,
           duplicates: 0,
           tornLines: 0,
+          erasedLines: 0,
           stepsBack: 0,
           stepBackMsMax: 0,
           openRequests: 1,

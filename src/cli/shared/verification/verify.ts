@@ -9,6 +9,8 @@ import { ENDED, RequestTable } from './request-table'
 /** Requests that are remembered, in about 60 MiB. */
 const REQUESTS_MAX = 2 ** 19
 const LINE_BYTES_SHOWN = 120
+/** What stands in the place of an erased line. */
+const ERASED = /^\{"erased":"[0-9a-f]{64}"\}$/
 
 /** A file of the log, with the name that reports use. */
 export interface LogFile {
@@ -22,6 +24,8 @@ export interface VerifyOptions {
   readonly isWhole?: boolean
   /** Whether torn lines, which a crash leaves and which nobody has acknowledged, count as good. */
   readonly allowsTorn?: boolean
+  /** Whether lines may have been erased: their hashes stand in their place, and a seal says whether they are right. */
+  readonly allowsErased?: boolean
   /** How many findings are kept; all are counted. */
   readonly maxProblems: number
   /** Requests that are remembered at most. */
@@ -73,6 +77,8 @@ export interface VerifyReport {
     readonly stepBackMsMax: number
     /** Requests without an end: they still run, or their end was lost. */
     readonly openRequests: number
+    /** Erased lines, if they are allowed. */
+    readonly erasedLines: number
     /** Requests that had ended and were forgotten, so that a second use of their id is not seen. */
     readonly forgottenRequests: number
   }
@@ -107,6 +113,9 @@ class Verifier {
   #blankLines = 0
   #duplicates = 0
   #tornLines = 0
+  #erasedLines = 0
+  /** Requests whose events lack one that may have been erased. */
+  readonly #excused = new Set<string>()
   #lastMs = 0
   #stepsBack = 0
   #stepBackMsMax = 0
@@ -155,6 +164,7 @@ class Verifier {
         stepsBack: this.#stepsBack,
         stepBackMsMax: this.#stepBackMsMax,
         openRequests: this.#table.count((flags) => (flags & ENDED) === 0) + lost,
+        erasedLines: this.#erasedLines,
         forgottenRequests: forgotten,
       },
       findings: this.#findings,
@@ -172,9 +182,15 @@ class Verifier {
     if (misplaced !== undefined) {
       const isRepeated = misplaced.kind === 'impossible' && misplaced.isRepeated
       if (isRepeated && this.#recent.has(text)) this.#duplicates++
+      else if (!isRepeated && this.#isExcused(record)) this.#excused.add(record.requestId)
       else this.#note(record, misplaced.kind, misplaced.message, text)
     }
     this.#recent.add(text)
+  }
+
+  /** Whether an event that lacks one before it may do so since that was erased: each erased line excuses one request. */
+  #isExcused({ requestId }: AuditRecord): boolean {
+    return this.#excused.has(requestId) || this.#excused.size < this.#erasedLines
   }
 
   #takeTime({ tsUnixMs }: AuditRecord): void {
@@ -189,7 +205,8 @@ class Verifier {
   #takeProblem(problem: AuditProblem): void {
     const { kind, message, excerpt, isIncomplete } = problem
     const isLastFile = this.#file === this.#files.length - 1
-    if (isIncomplete && isLastFile) {
+    if (this.#options.allowsErased && ERASED.test(excerpt)) this.#erasedLines++
+    else if (isIncomplete && isLastFile) {
       const text = `${message}; it may still be being written`
       this.#note(problem, kind, text, excerpt, 'unsure')
     } else if (kind === 'torn' && this.#options.allowsTorn) this.#tornLines++

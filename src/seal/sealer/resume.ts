@@ -1,0 +1,320 @@
+import type { BigIntStats } from 'node:fs'
+import { type LogFile, RefusedFileError } from '../follow/log-file'
+import { isSameListing, type Listed, type LogFollower, WATCH_MS } from '../follow/log-follower'
+import { SealError } from '../seal-error'
+import { entryOf, leafOf } from '../tree/hashes'
+import { TILE_WIDTH } from '../tree/tiles'
+import { LineHasher } from './line-hasher'
+import type { SealFolder } from './seal-folder'
+import type { Segment } from './segments'
+
+/*
+ * Where sealing goes on after a start: the last sealed line is looked for in the files that are there, by its content
+ * and not by names and numbers, which change. What stands in the last tile is compared with the files on the way.
+ */
+
+const LISTINGS_MAX = 5
+/** Rotations before a start whose files may still be written to. */
+const LATE_FILES_MAX = 3
+const BLANK_LEAF = leafOf(entryOf(new Uint8Array())).toString('hex')
+const REANCHOR =
+  'if a backup was restored, or you know who did it: x0x-exec-audit seal reanchor --reason TEXT'
+
+/** How a range that was sealed compares with a file. */
+export type Comparison =
+  | { readonly kind: 'same' }
+  /** The line with this index, at this position in the file, is another one. */
+  | { readonly kind: 'differs'; readonly index: number; readonly position: number }
+  /** The file ends before the line with this index. */
+  | { readonly kind: 'short'; readonly index: number; readonly position: number }
+
+/** A range with its end: the index behind its last line. */
+export interface SealedRange extends Segment {
+  readonly end: number
+}
+
+export function rangesOf(segments: readonly Segment[], size: number): SealedRange[] {
+  return segments.map((segment, i) => ({ ...segment, end: segments[i + 1]?.first ?? size }))
+}
+
+/** What a start needs to know. */
+export interface ResumeTask {
+  readonly follower: LogFollower
+  readonly folder: SealFolder
+  /** Lines in the tree. */
+  readonly size: number
+  readonly ranges: readonly SealedRange[]
+  readonly onNote: (message: string) => void
+}
+
+/**
+ * Opens the files in which sealing goes on, each behind the lines that are sealed, the oldest first.
+ * @throws SealError if the last tile's lines differ from those in the files
+ */
+export async function resume(task: ResumeTask): Promise<LogFile[]> {
+  const last = task.ranges.at(-1)
+  if (last === undefined) return []
+  for (let i = 0; i < LISTINGS_MAX; i++) {
+    const listed = await task.follower.list()
+    const found = await findRange(task, listed, last)
+    if (found !== undefined) {
+      await checkLastTile(task, listed)
+      const place = listed.findIndex(({ identity }) => found.is(identity))
+      const older = await lateFiles(task, listed.slice(0, Math.max(0, place)), found)
+      // The last line may have come late to an older file.
+      const newer = await filesBehind(task, place < 0 ? [] : listed.slice(place + 1), () => true)
+      return [...older, found, ...newer]
+    }
+    // A rotation in between may have hidden it.
+    if (isSameListing(listed, await task.follower.list())) break
+  }
+  await checkIsGone(task, last)
+  task.onNote(
+    `the file with the lines ${last.first} to ${last.end - 1} is gone; what stood behind them in it was not sealed`,
+  )
+  return []
+}
+
+/** The file that holds a range, behind it; undefined if none does. Throws a SealError if it holds only a part. */
+async function findRange(
+  task: ResumeTask,
+  listed: readonly Listed[],
+  range: SealedRange,
+): Promise<LogFile | undefined> {
+  const leafAt = task.folder.leavesOf(task.size)
+  let partly: { each: Listed; comparison: Exclude<Comparison, { kind: 'same' }> } | undefined
+  for (const each of likelyFirst(listed, range)) {
+    const file = await task.follower.openListed(each)
+    if (file === undefined) continue
+    const comparison = await compareRange(file, range, leafAt)
+    if (comparison.kind === 'same') return file
+    await file.close()
+    // Another file may begin with the same line as this one, such as a blank one.
+    if (comparison.index > (partly?.comparison.index ?? range.first)) partly = { each, comparison }
+  }
+  return partly && (await partOf(task, listed, range, partly))
+}
+
+/** The file that holds the beginning of a range, if it is known why the rest is lost. Throws a SealError else. */
+async function partOf(
+  task: ResumeTask,
+  listed: readonly Listed[],
+  range: SealedRange,
+  { each, comparison }: { each: Listed; comparison: Exclude<Comparison, { kind: 'same' }> },
+): Promise<LogFile | undefined> {
+  const file = await task.follower.openListed(each)
+  if (file === undefined) return undefined
+  if (comparison.kind === 'short' && isTruncatedCopy(each, listed, range)) {
+    await file.seek(comparison.position)
+    task.onNote(
+      `${file.path} is the copy of a log that was truncated, and lacks the lines ${comparison.index} to ${range.end - 1}: they were sealed, and are lost`,
+    )
+    return file
+  }
+  await file.close()
+  throw differenceError(file, comparison, range)
+}
+
+/** The files, the most likely first: that with the range's numbers, then the newest. */
+export function likelyFirst(listed: readonly Listed[], range: Segment): readonly Listed[] {
+  const newestFirst = listed.toReversed()
+  const [likely, other] = [true, false].map((is) =>
+    newestFirst.filter((each) => isOf(each, range) === is),
+  )
+  return [...(likely ?? []), ...(other ?? [])]
+}
+
+/** Whether the file has the numbers that the range's file had. */
+function isOf({ identity: { device, inode } }: Listed, range: Segment): boolean {
+  return device === BigInt(range.device) && inode === BigInt(range.inode)
+}
+
+/** logrotate's copytruncate: the file that was sealed is there, with other lines in it, and this is another one. */
+function isTruncatedCopy(each: Listed, listed: readonly Listed[], range: Segment): boolean {
+  return !isOf(each, range) && listed.some((other) => isOf(other, range))
+}
+
+function differenceError(
+  { path }: LogFile,
+  { kind, index, position }: Exclude<Comparison, { kind: 'same' }>,
+  { end }: SealedRange,
+): SealError {
+  return new SealError(
+    kind === 'differs'
+      ? `${path}: the line ${index}, at byte ${position}, is not the one that was sealed; ${REANCHOR}`
+      : `${path} ends at byte ${position}, and the lines ${index} to ${end - 1} that were sealed are missing; ${REANCHOR}`,
+  )
+}
+
+/** Compares a range's lines with a file's. If they are the same, the file stands behind them. */
+export async function compareRange(
+  file: LogFile,
+  range: SealedRange,
+  leafAt: (index: number) => Buffer,
+): Promise<Comparison> {
+  let [index, position] = [range.first, range.offset]
+  if (!(await file.seek(position))) return { kind: 'short', index, position }
+  for await (const { entry, end } of hashedLines(file)) {
+    if (!leafOf(entry).equals(leafAt(index))) return { kind: 'differs', index, position }
+    position = end
+    if (++index < range.end) continue
+    await file.seek(position)
+    return { kind: 'same' }
+  }
+  return { kind: 'short', index, position }
+}
+
+/** The entries of a file's lines from its position on, with where each line ends; as far as it can be unpacked. */
+async function* hashedLines(file: LogFile): AsyncGenerator<{ entry: Buffer; end: number }, void> {
+  const hasher = new LineHasher()
+  let at = file.position
+  try {
+    for await (const chunk of file.chunks()) {
+      for (let used = 0; used < chunk.length; ) {
+        used += hasher.push(chunk.subarray(used), 1)
+        if (hasher.count === 0) break
+        yield { entry: Buffer.from(hasher.entries), end: at + used }
+        hasher.clear()
+      }
+      at += chunk.length
+    }
+  } catch (thrown) {
+    if (!(thrown instanceof RefusedFileError)) throw thrown
+  }
+}
+
+/** Compares the other lines of the last tile, as far as their files are there. */
+async function checkLastTile(task: ResumeTask, listed: readonly Listed[]): Promise<void> {
+  const tileStart = Math.floor((task.size - 1) / TILE_WIDTH) * TILE_WIDTH
+  const leafAt = task.folder.leavesOf(task.size)
+  for (const range of task.ranges.slice(0, -1).filter(({ end }) => end > tileStart)) {
+    const each = listed.find((other) => isOf(other, range))
+    const file = each === undefined ? undefined : await task.follower.openListed(each)
+    if (file === undefined) continue
+    const comparison = await compareRange(file, range, leafAt)
+    await file.close()
+    if (comparison.kind === 'differs' && comparison.index > range.first) {
+      throw differenceError(file, comparison, range)
+    }
+  }
+}
+
+/** Throws a SealError if the range's newest lines are there, although it is not, or an older file is the log. */
+async function checkIsGone(
+  { follower, folder, size }: ResumeTask,
+  last: SealedRange,
+): Promise<void> {
+  const leafAt = folder.leavesOf(size)
+  const tileStart = Math.floor((size - 1) / TILE_WIDTH) * TILE_WIDTH
+  const indexes = new Map<string, number>()
+  for (let index = Math.max(tileStart, last.first); index < size; index++) {
+    indexes.set(leafAt(index).toString('hex'), index)
+  }
+  indexes.delete(BLANK_LEAF)
+  const listed = await follower.list()
+  for (const each of listed) {
+    const file = await follower.openListed(each)
+    if (file === undefined) continue
+    try {
+      for await (const { entry, end } of hashedLines(file)) {
+        const index = indexes.get(leafOf(entry).toString('hex'))
+        if (index === undefined) continue
+        throw new SealError(
+          `${file.path} has the line ${index} before byte ${end}, and not all lines before it as they were sealed; ${REANCHOR}`,
+        )
+      }
+      if (file.path === follower.path && (await follower.isKnown(file))) {
+        throw new SealError(
+          `${file.path} is older than the seal, whose last lines are gone; ${REANCHOR}`,
+        )
+      }
+    } finally {
+      await file.close()
+    }
+  }
+}
+
+/** Older files that a writer may still append to, as after a rotation just before a kill. */
+async function lateFiles(
+  task: ResumeTask,
+  older: readonly Listed[],
+  last: LogFile,
+): Promise<LogFile[]> {
+  const isLate = ({ ctimeMs }: BigIntStats, range: SealedRange | undefined) =>
+    isWatched(Number(ctimeMs), task.ranges, range, last)
+  const files = await filesBehind(task, older.slice(-LATE_FILES_MAX), isLate)
+  for (const each of older.slice(-LATE_FILES_MAX)) {
+    if (files.some((file) => file.is(each.identity))) continue
+    const file = await task.follower.openListed(each)
+    if (file === undefined) continue
+    const stats = await file.handle.stat({ bigint: true })
+    const isNew = isLate(stats, undefined) && !(await task.follower.isKnown(file))
+    if (isNew && (await file.seek(0))) files.push(file)
+    else await file.close()
+  }
+  return files
+}
+
+/** Those of the files that hold sealed lines, each behind the last of them. */
+async function filesBehind(
+  task: ResumeTask,
+  listed: readonly Listed[],
+  isWanted: (stats: BigIntStats, range: SealedRange) => boolean,
+): Promise<LogFile[]> {
+  const files: LogFile[] = []
+  const leafAt = task.folder.leavesOf(task.size)
+  for (const each of listed) {
+    const file = await task.follower.openListed(each)
+    if (file === undefined) continue
+    const stats = await file.handle.stat({ bigint: true })
+    let isBehind = false
+    for (const range of await lastRangesIn(task, each, file)) {
+      if (isBehind || !isWanted(stats, range)) continue
+      isBehind = (await compareRange(file, range, leafAt)).kind === 'same'
+    }
+    if (isBehind) files.push(file)
+    else await file.close()
+  }
+  return files
+}
+
+/** What may be the newest range of a file: by its numbers, and by its first line if these have changed. */
+async function lastRangesIn(
+  { ranges }: ResumeTask,
+  listed: Listed,
+  file: LogFile,
+): Promise<readonly SealedRange[]> {
+  const byNumbers = ranges.findLast((range) => isOf(listed, range))
+  const first = (await firstEntryOf(file))?.toString('hex')
+  const begun = ranges.findLast(({ offset, sha256 }) => offset === 0 && sha256 === first)
+  const byLine = ranges.findLast(
+    ({ device, inode }) => device === begun?.device && inode === begun.inode,
+  )
+  return [byNumbers, byLine].filter((range) => range !== undefined)
+}
+
+/** The entry of a file's first line; undefined if it has none yet. */
+export async function firstEntryOf(file: LogFile): Promise<Buffer | undefined> {
+  await file.seek(0)
+  for await (const { entry } of hashedLines(file)) return entry
+  return undefined
+}
+
+/**
+ * Whether it changed last within the time that a rotated file is watched: until so long after the next file was
+ * opened. The time of the change cannot be set back, other than the file's own time.
+ */
+function isWatched(
+  changedMs: number,
+  ranges: readonly SealedRange[],
+  range: SealedRange | undefined,
+  last: LogFile,
+): boolean {
+  const isNext =
+    range === undefined
+      ? ({ device, inode }: Segment) => last.is({ device: BigInt(device), inode: BigInt(inode) })
+      : ({ device, inode, first }: Segment) =>
+          first > range.first && (device !== range.device || inode !== range.inode)
+  const nextMs = ranges.find(isNext)?.opened ?? Number.NEGATIVE_INFINITY
+  return Math.min(changedMs, Date.now()) < nextMs + WATCH_MS
+}
