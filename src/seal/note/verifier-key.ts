@@ -8,7 +8,7 @@ import { fromBase64 } from './base64'
  */
 
 /** The types of signature that this package makes and checks. */
-export const KEY_TYPES = { ed25519: 0x01, cosignature: 0x04 } as const
+const KEY_TYPES = { ed25519: 0x01, cosignature: 0x04 } as const
 const ML_DSA_TYPE = 0x06
 const PUBLIC_KEY_BYTES = 32
 const KEY_ID_HEX = /^[0-9a-f]{8}$/

@@ -75,7 +75,7 @@ export function hashIn(tile: Buffer, place: number): Buffer {
 }
 
 /** The root of `count` consecutive hashes of a tile, a power of two of them. */
-export function rootOfHashes(tile: Buffer, first: number, count: number): Buffer {
+function rootOfHashes(tile: Buffer, first: number, count: number): Buffer {
   if (count === 1) return hashIn(tile, first)
   const half = count / 2
   return nodeOf(rootOfHashes(tile, first, half), rootOfHashes(tile, first + half, half))
