@@ -24,6 +24,8 @@ describe('the bundled command line', () => {
   it('loads only what the command that is asked for needs', () => {
     const [view, tune] = [loadedBy('view'), loadedBy('tune')]
     expect(tune).toContain('index.js')
-    expect(view.filter((file) => !/^(base|cli|format|policy-file|reader)\//.test(file))).toEqual([])
+    expect(
+      view.filter((file) => !/^(base|cli|format|policy-file|reader|rotation)\//.test(file)),
+    ).toEqual([])
   })
 })

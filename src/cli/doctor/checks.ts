@@ -21,6 +21,7 @@ import {
 import { checkRotation } from './logrotate'
 import { areKnown, checkCommands } from './reach'
 import { checkRoundTrip, checkWorker } from './round-trip'
+import { checkSealFolder, checkSealKey, checkSealLag } from './seal-checks'
 import { closedText, type Subject } from './subject'
 
 type Check = (subject: Subject) => Verdict | Promise<Verdict>
@@ -54,6 +55,12 @@ const LOG_CHECKS: readonly [name: string, check: Check][] = [
   ['round trip', checkRoundTrip],
 ]
 
+const SEAL_CHECKS: readonly [name: string, check: Check][] = [
+  ['seal', checkSealFolder],
+  ['seal lag', checkSealLag],
+]
+const SEAL_KEY_CHECKS: readonly [name: string, check: Check][] = [['seal key', checkSealKey]]
+
 /** A folder that does not let this user in is reported once, whatever it hides. */
 function ifSeen(check: Check): Check {
   return (subject) => {
@@ -67,11 +74,16 @@ export function checkNames(subject: Examined): string[] {
   return checksFor(subject).map(([name]) => name)
 }
 
-type Examined = Pick<Subject, 'hasLog' | 'commands'>
+type Examined = Pick<Subject, 'hasLog' | 'commands' | 'seal'>
 
-function checksFor({ hasLog, commands }: Examined) {
+function checksFor({ hasLog, commands, seal }: Examined) {
   if (!hasLog) return HOST_CHECKS
-  const checks = [...HOST_CHECKS, ...LOG_CHECKS]
+  const checks = [
+    ...HOST_CHECKS,
+    ...LOG_CHECKS,
+    ...(seal?.folder === undefined ? [] : SEAL_CHECKS),
+    ...(seal?.key === undefined ? [] : SEAL_KEY_CHECKS),
+  ]
   return areKnown(commands) ? checks : checks.filter(([, check]) => check !== LOG_AND_COMMANDS)
 }
 

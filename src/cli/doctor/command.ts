@@ -14,6 +14,8 @@ interface DoctorOptions {
   readonly timeout: number
   readonly runAs?: string
   readonly cwd?: string
+  readonly seal?: string
+  readonly sealKey?: string
   readonly json?: true
 }
 
@@ -51,6 +53,8 @@ export function configure(command: Command): void {
     )
     .option('--run-as <user>', 'the user whom the commands run as: could it change the log?')
     .option('--cwd <folder>', 'the working folder of the commands: is the log in it?')
+    .option('--seal <folder>', "the log's seal: is it kept from the gateway, and up to date?")
+    .option('--seal-key <file>', 'its private key: who can read it?')
     .option('--json', 'print the findings as JSON and nothing else')
     .addHelpText('after', EXAMPLES)
     .action(async (file: string | undefined, options: DoctorOptions) => {
@@ -67,9 +71,12 @@ function seconds(text: string): number {
 }
 
 async function run(log: string | undefined, options: DoctorOptions): Promise<number> {
-  const { timeout, json, runAs, cwd } = options
+  const { timeout, json, runAs, cwd, seal, sealKey } = options
   if (log === undefined && (runAs !== undefined || cwd !== undefined)) {
     throw usageError('--run-as and --cwd: name the log that is to be kept from the commands')
+  }
+  if (log === undefined && (seal !== undefined || sealKey !== undefined)) {
+    throw usageError('--seal and --seal-key: name the log that is sealed')
   }
   if (log === '') throw usageError('FILE: expected the path of a log, got an empty string')
   const path = log === undefined ? undefined : resolve(log)
@@ -77,7 +84,15 @@ async function run(log: string | undefined, options: DoctorOptions): Promise<num
   const width = terminalWidth(process.stdout)
   const findings: Finding[] = []
   await examine(
-    { path, commands: { user: runAs, folder: cwd }, limitMs: timeout * 1_000 },
+    {
+      path,
+      commands: { user: runAs, folder: cwd },
+      seal: {
+        folder: seal === undefined ? undefined : resolve(seal),
+        key: sealKey === undefined ? undefined : resolve(sealKey),
+      },
+      limitMs: timeout * 1_000,
+    },
     (finding) => {
       findings.push(finding)
       if (json === undefined) process.stdout.write(findingText(finding, paint, width))

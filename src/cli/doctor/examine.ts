@@ -5,7 +5,7 @@ import { quoteArgument } from '../shared/escape'
 import { checkNames, runChecks } from './checks'
 import type { Told } from './examiner'
 import { type Finding, fail, type Verdict, warn } from './finding'
-import type { Commands } from './subject'
+import type { Commands, SealPaths } from './subject'
 import { Subject } from './subject'
 
 /** The task of the doctor. */
@@ -13,6 +13,7 @@ export interface Examination {
   /** The log, absolute; undefined to look at the machine alone. */
   readonly path: string | undefined
   readonly commands: Commands
+  readonly seal?: SealPaths | undefined
   /** How long one check may take. */
   readonly limitMs: number
 }
@@ -31,12 +32,13 @@ export async function examine(task: Examination, tell: (finding: Finding) => voi
       'node --allow-child-process',
     ),
   })
-  await runChecks(new Subject(task.path, task.commands, () => undefined), tell)
+  await runChecks(new Subject(task.path, task.commands, () => undefined, task.seal), tell)
 }
 
 /** Undefined if Node's permission model forbids it. */
-function startExaminer({ path, commands }: Examination): ChildProcess | undefined {
-  const args = path === undefined ? [] : [path, JSON.stringify(commands)]
+function startExaminer({ path, commands, seal = {} }: Examination): ChildProcess | undefined {
+  const args =
+    path === undefined ? [] : [path, ...[commands, seal].map((each) => JSON.stringify(each))]
   try {
     return fork(join(__dirname, 'examiner.js'), args, {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
@@ -49,10 +51,10 @@ function startExaminer({ path, commands }: Examination): ChildProcess | undefine
 
 function listen(
   examiner: ChildProcess,
-  { path, commands, limitMs }: Examination,
+  { path, commands, seal, limitMs }: Examination,
   tell: (finding: Finding) => void,
 ): Promise<void> {
-  const left = checkNames({ hasLog: path !== undefined, commands })
+  const left = checkNames({ hasLog: path !== undefined, commands, seal })
   let scratch: string | undefined
   let stderr = ''
   return new Promise((resolve) => {

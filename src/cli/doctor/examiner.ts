@@ -16,9 +16,12 @@ function tell(told: Told): void {
   if (process.connected) process.send?.(told)
 }
 
-const [log, commands = '{}'] = process.argv.slice(2)
-const subject = new Subject(log, JSON.parse(commands), (folder) =>
-  tell({ kind: 'scratch', folder }),
+const [log, commands = '{}', seal = '{}'] = process.argv.slice(2)
+const subject = new Subject(
+  log,
+  JSON.parse(commands),
+  (folder) => tell({ kind: 'scratch', folder }),
+  JSON.parse(seal),
 )
 
 process.on('exit', () => {

@@ -10,6 +10,12 @@ export interface Commands {
   readonly folder?: string | undefined
 }
 
+/** The log's seal, as far as it was named. */
+export interface SealPaths {
+  readonly folder?: string | undefined
+  readonly key?: string | undefined
+}
+
 /** The subject of the examination: the place where the log is, or will be. */
 export class Subject {
   readonly hasLog: boolean
@@ -28,6 +34,7 @@ export class Subject {
     log: string | undefined,
     readonly commands: Commands,
     readonly onScratch: (folder: string) => void,
+    readonly seal?: SealPaths | undefined,
   ) {
     this.hasLog = log !== undefined
     this.path = log ?? join(process.cwd(), 'exec.log')

@@ -5,6 +5,7 @@ import { runUntilKilled } from '../../support/children/load-child'
 import { runCli, startCli } from '../../support/cli'
 import { itWithMounts, privileged, unmount } from '../../support/privileged'
 import {
+  findingsOf,
   linesOfLog,
   newPlace,
   placeOptions,
@@ -49,6 +50,7 @@ describe('SIGKILL of the writer and of the sealer', () => {
     }
     expect(await runCli(['seal', '--once', ...placeOptions(place)])).toMatchObject({ code: 0 })
     expect(unequal(place)).toEqual([])
+    expect(await findingsOf(place)).toEqual([])
     expect(rotations).toBeGreaterThan(0)
     process.stdout.write(`    ${sealedLeaves(place).length} lines, ${rotations} rotations\n`)
   })
@@ -99,6 +101,7 @@ describe('a power cut beside a sealer', () => {
       const options = ['--log', there.log, '--seal', there.seal, '--key', join(after, 'key.pem')]
       expect(await runCli(['seal', '--once', ...options])).toMatchObject({ code: 0, stderr: '' })
       expect(unequal(there)).toEqual([])
+      expect(await findingsOf(there)).toEqual([])
       expect(linesOfLog(there.log).length).toBeGreaterThanOrEqual(before)
       sealed += before
       for (const mount of [after, live]) unmount(mount)

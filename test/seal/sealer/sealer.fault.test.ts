@@ -16,7 +16,13 @@ import { initSeal } from '../../../src/seal/sealer/open-sealer'
 import type { ResolvedPlace } from '../../../src/seal/sealer/seal-options'
 import { runCli, startCli } from '../../support/cli'
 import { itWithMounts, privileged, unmount } from '../../support/privileged'
-import { newPlace, placeOptions, sealedLeaves, unequal } from '../../support/seal/sealer-place'
+import {
+  findingsOf,
+  newPlace,
+  placeOptions,
+  sealedLeaves,
+  unequal,
+} from '../../support/seal/sealer-place'
 import { endStrace, itWithStrace, strace } from '../../support/strace'
 import { useTempDir } from '../../support/temp-dir'
 import { until } from '../../support/waiting'
@@ -52,6 +58,7 @@ describe('a sealer in trouble', () => {
     appendFileSync(place.log, 'b\n')
     expect(await once(place)).toEqual({ code: 0, stdout: '', stderr: '' })
     expect(unequal(place)).toEqual([])
+    expect(await findingsOf(place)).toEqual([])
   })
 
   it('seals what has come when it is ended by SIGTERM', async () => {
@@ -89,6 +96,7 @@ describe('a sealer in trouble', () => {
     appendFileSync(`${place.log}.1`, 'later still\n')
     await untilSealed(place, 8)
     expect(unequal(place)).toEqual([])
+    expect(await findingsOf(place)).toEqual([])
   })
 
   itWithStrace('signs nothing while the sync of the log fails, and then all of it', async () => {
@@ -99,6 +107,7 @@ describe('a sealer in trouble', () => {
     expect(sealer.output.stderr).toMatch(/failed: EIO: i\/o error, fdatasync\n/)
     endStrace(sealer.child)
     expect(unequal(place)).toEqual([])
+    expect(await findingsOf(place)).toEqual([])
   })
 
   itWithMounts('pauses on a full disk, and seals on once there is room', async () => {
@@ -128,6 +137,7 @@ describe('a sealer in trouble', () => {
     rmSync(fill)
     await untilSealed(place, 3)
     expect(unequal(place)).toEqual([])
+    expect(await findingsOf(place)).toEqual([])
   })
 
   itWithMounts('follows a log on a volume with inode numbers of its own', async () => {
@@ -150,6 +160,7 @@ describe('a sealer in trouble', () => {
     await sealer.end
     expect((await once(place)).code).toBe(0)
     expect(unequal(place)).toEqual([])
+    expect(await findingsOf(place)).toEqual([])
   })
 
   describe('refuses, by name,', () => {

@@ -7,6 +7,7 @@ import { generateKey } from '../../../src/seal/note/signer'
 import { SealFolder } from '../../../src/seal/sealer/seal-folder'
 import { type ResolvedPlace, resolvePlace } from '../../../src/seal/sealer/seal-options'
 import { entryOf } from '../../../src/seal/tree/hashes'
+import { verifySeal } from '../../../src/seal/verify/verify-seal'
 import { PlainTree, plainLeaf } from './plain-tree'
 
 /** A log's path in a folder, with a new key and the paths of a seal, which is not made yet. */
@@ -71,4 +72,12 @@ export function unequal(place: ResolvedPlace): string[] {
     return !isEqual
   })
   return [...differing.map(([line]) => line), ...[...found.keys()].map((leaf) => `leaf ${leaf}`)]
+}
+
+/** What the verifier finds in the files that are there. */
+export async function findingsOf({ log, seal, key }: ResolvedPlace): Promise<string[]> {
+  const files = logFiles(log).map((name) => join(dirname(log), name))
+  const { findings, unsure } = await verifySeal(files, { seal, keys: [key.text] })
+  const found = findings.map(({ kind, file, message }) => `${kind} ${file} ${message}`)
+  return unsure === null ? found : [...found, unsure]
 }
