@@ -48,7 +48,7 @@ export interface ExecAuditOptions {
    * Limit of the memory outside the ring, in bytes: events that wait for room, and events too large
    * for the ring. 0 to 2^40, default 256 MiB. An event that would exceed it fails with
    * AUDIT_RING_FULL, unless it is the only one. Counted are the events' bytes and 640 bytes for each one's
-   * promise: the process grows by up to 1.25 times the limit.
+   * promise: the process grows by up to 1.5 times the limit.
    */
   maxWaitingBytes?: number | undefined
   /** How long a call blocks with `onFull: 'block'`, in milliseconds; 0 to 2^31 - 1, default 10,000. */

@@ -26,19 +26,19 @@ const LIMITS: Readonly<Record<string, Limit>> = {
     option: 'maxWaitingBytes',
     mib: [32, 128],
     record: SMALL,
-    factor: 1.25,
+    factor: 1.5,
   },
   'maxWaitingBytes, by events with a buffer of their own': {
     option: 'maxWaitingBytes',
     mib: [32, 128],
     record: denial(`'x'.repeat(20_000)`),
-    factor: 1.25,
+    factor: 1.5,
   },
   'maxWaitingBytes, by events larger than the ring': {
     option: 'maxWaitingBytes',
     mib: [32, 128],
     record: denial(`'x'.repeat(3_000_000)`),
-    factor: 1.25,
+    factor: 1.5,
   },
   'ringBytes, by small events': { option: 'ringBytes', mib: [4, 16], record: SMALL, factor: 14 },
   'maxEventBytes, by one event': {
