@@ -5,7 +5,7 @@ import { expectSame, run } from './project'
 const DEPENDENCIES = ['fast-json-stringify', 'piscina', 'smol-toml', 'sonic-boom']
 /** Ours and theirs; the packages of a platform's own binaries differ. */
 const PACKAGES_MAX = 20
-const BYTES_MAX = 5_500_000
+const BYTES_MAX = 6_200_000
 const COMMANDS = ['exec', 'view', 'show', 'stats', 'verify', 'doctor', 'tune']
 
 /** What a gateway's machine has by installing the package: few packages, and a command that runs with these. */

@@ -11,10 +11,10 @@ const KEPT_BACK = ['build', 'toolkit']
 /** The command line is bundled, and nobody imports it. */
 const CLI = 'dist/cli/'
 const COMMAND_LINE = ['main.js', 'examiner.js', 'pacer-worker.js', 'THIRD-PARTY-LICENSES.txt']
-const DIST_FILE = /^dist\/(?:([a-z-]+)\/)?(?:[a-z-]+\/)*[a-z-]+\.(?:js|d\.ts)$/
+const DIST_FILE = /^dist\/(?:([a-z-]+)\/)?(?:[a-z-]+\/)*[a-z0-9-]+\.(?:js|d\.ts)$/
 const DOCUMENT = /^docs\/[\w/-]+\.md$/
-const SHIPPING_FILE = /^docs\/(?:shipping|plots)\/[\w-]+\.(conf|json|svg|toml|yaml)$/
-const UNPACKED_BYTES_MAX = 1_600_000
+const SHIPPING_FILE = /^docs\/(?:seal|shipping|plots)\/[\w-]+\.(conf|json|service|svg|toml|yaml)$/
+const UNPACKED_BYTES_MAX = 2_200_000
 
 interface Packed {
   readonly filename: string
