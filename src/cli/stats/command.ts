@@ -25,6 +25,7 @@ import {
   filterOf,
   hasFilter,
 } from '../shared/filter-options'
+import { helpText } from '../shared/help-text'
 import { formatJson } from '../shared/json'
 import { type InputFile, inputFiles, totalBytes } from '../shared/log-files'
 import { DEFAULT_LOG } from '../shared/log-input'
@@ -105,7 +106,7 @@ export function configure(command: Command): void {
       '--html <file>',
       'write a page to look at, which needs no network; verifies the log, too',
     )
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', helpText(EXAMPLES))
     .action(async (files: readonly string[], options: StatsOptions) => {
       process.exitCode = await run(logsInOrder(files, options.log), options)
     })

@@ -6,6 +6,7 @@ import { logOption, logsInOrder, wholeNumber } from '../shared/arguments'
 import { ByteProgress } from '../shared/byte-progress'
 import { EXIT_FAIL, EXIT_PASS, EXIT_UNSURE } from '../shared/errors'
 import { visible } from '../shared/escape'
+import { helpText } from '../shared/help-text'
 import { formatJson } from '../shared/json'
 import { inputFiles, totalBytes } from '../shared/log-files'
 import { DEFAULT_LOG } from '../shared/log-input'
@@ -35,7 +36,7 @@ Examples:
   $ x0x-exec-audit verify /var/log/gateway/exec.log*
   $ zstdcat old/*.zst | x0x-exec-audit verify --from-start -
 
-Places are FILE:LINE:BYTE. Default FILE: ${DEFAULT_LOG}
+Places are FILE:LINE:BYTE. Default FILE: ${DEFAULT_LOG}.
 Several files are one log: those of one rotation (exec.log*) are read the oldest first, others as they
 are given. Each line must be, byte for byte, one that the writer writes. The events of a request must come
 in order: first its request, then its started, then its warnings and its exit; or else its denial.
@@ -66,7 +67,7 @@ export function configure(command: Command): void {
     .option('--json', 'print the report as JSON and nothing else')
   addSealOptions(command)
   command
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', helpText(EXAMPLES))
     .action(async (files: readonly string[], options: CommandOptions) => {
       process.exitCode = await run(logsInOrder(files, options.log), options)
     })

@@ -11,6 +11,7 @@ import {
   type FilterOptions,
   filterOf,
 } from '../shared/filter-options'
+import { helpText } from '../shared/help-text'
 import { DEFAULT_LOG } from '../shared/log-input'
 import { type Names, NO_NAMES, namesOption } from '../shared/names'
 import { FORMATS, type Format, RowOutput } from './output'
@@ -99,7 +100,7 @@ export function configure(command: Command): void {
     .option('--utc', 'show times in UTC')
     .addOption(namesOption())
     .addOption(colorOption())
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', helpText(EXAMPLES))
     .action(async (files: readonly string[], options: ViewOptions) => {
       const logs = logsInOrder(files, options.log)
       process.exitCode = await run(logs.length === 0 ? [DEFAULT_LOG] : logs, options)
