@@ -64,6 +64,7 @@ const EXAMPLES = `
 Standard input that is not a terminal is read to its end before the command starts, since the request
 records its length: at most 1 MiB, or the policy's cap. If it never ends, as in CI
 or under ssh, give --no-stdin or </dev/null; after 2 s of silence a note says so.
+
 Signals go to the command and to every process that it has started. SIGINT, SIGTERM and SIGHUP also cancel
 the run: SIGKILL follows 5 s later.
 

@@ -67,8 +67,10 @@ Examples:
 
 FILE is a log, or one that gzip has compressed, or - for standard input; several are one log. Those of
 one rotation (exec.log*) are read the oldest first, others as they are given. Default: ${DEFAULT_LOG}
+
 Times are local unless they end in Z or an offset:
 ${WHEN_FORMS}.
+
 Lines that are no event are counted and left out; verify says what is wrong with them. Lines that are
 repeated, byte for byte, as after a worker's death, count once.
 

@@ -38,13 +38,15 @@ Examples:
 
 Places are FILE:LINE:BYTE. Default FILE: ${DEFAULT_LOG}.
 Several files are one log: those of one rotation (exec.log*) are read the oldest first, others as they
-are given. Each line must be, byte for byte, one that the writer writes. The events of a request must come
+are given.
+
+Each line must be, byte for byte, one that the writer writes. The events of a request must come
 in order: first its request, then its started, then its warnings and its exit; or else its denial.
 
 With --seal the log is also compared with its seal, line by line (docs/seal.md): what was changed, removed,
 inserted, swapped, cut off or added later is named.
   $ x0x-exec-audit verify exec.log* --seal /var/lib/x0x-seal/exec --key gw1.example.com/exec+1f2e3d4c+AX…
-  $ x0x-exec-audit verify exec.log* --seal DIR --key VKEY --prove 0d4b8a5c… --out proofs
+  $ x0x-exec-audit verify exec.log* --seal DIR --key VKEY --prove REQUEST --out proofs
 
 Exit codes: 0 good, 1 broken, 2 a mistake in the command line or a file that cannot be read,
 3 cannot tell: an event's request may stand in an older file, the last line is not whole yet, or lines wait

@@ -45,8 +45,10 @@ ${FILTER_HELP}
 started, warning and exit events say neither who asked nor for what: they have that of their request, which
 is remembered for the last 65,536 requests read (512 characters of the arguments); -n, -f and --since,
 unless they need it for a filter, look for it in the 4 MiB before the events that they show.
+
 --commands puts the events of each command in one row, in the order of their requests: then --since and
 --until are about these. A command that is repeated byte for byte, as after a worker's death, counts once.
+
 Times are local unless they end in Z or an offset:
 ${WHEN_FORMS}.
 
