@@ -82,7 +82,7 @@ export function putId(
     if (value.length === digits && putHex(target, offset, value)) return
     if (byteLength === UUID_BYTES && putUuid(target, offset, value)) return
     const got = value.length === digits ? 'other characters' : `${value.length} characters`
-    throw wrongRange(field, `${digits} hexadecimal digits${orUuid(byteLength)}`, got)
+    throw wrongRange(field, `${digits} hexadecimal digits${hintOn(byteLength)}`, got)
   }
   if (!types.isUint8Array(value)) {
     throw wrongType(
@@ -101,6 +101,11 @@ export function putId(
 const UUID_BYTES = 16
 const UUID_CHARACTERS = 36
 const UUID_DASHES = [8, 13, 18, 23]
+
+/** What else a caller may have, for a string that is no id. */
+function hintOn(byteLength: number): string {
+  return orUuid(byteLength) || ' (idOf makes them of a name)'
+}
 
 function orUuid(byteLength: number): string {
   return byteLength === UUID_BYTES ? ' or a UUID with its dashes' : ''

@@ -17,6 +17,7 @@ import {
   usageError,
 } from './shared/errors'
 import { quoteArgument } from './shared/escape'
+import { helpText } from './shared/help-text'
 import { notUtf8Index, rawArguments } from './shared/raw-arguments'
 
 const COMMANDS: readonly CommandEntry[] = [
@@ -80,7 +81,7 @@ function newProgram(args: readonly string[]): Command {
     .exitOverride()
     // The error that is thrown has the same text, and `report` prints it.
     .configureOutput({ outputError: () => undefined })
-    .addHelpText('after', HELP)
+    .addHelpText('after', helpText(HELP))
   // The first argument that names a command; those after it may be a command to run, of any name.
   const asked = args.find((arg) => COMMANDS.some(({ name }) => name === arg))
   for (const { name, summary, load } of COMMANDS) {

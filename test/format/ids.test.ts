@@ -59,7 +59,7 @@ describe('a request id', () => {
     const audit = new MemoryAudit({ logger: { warn: (_, message) => warned.push(message) } })
     void audit.request(requestEvent({ agentId: dashed }))
     expect(warned).toEqual([
-      'exec audit: agentId: expected 64 hexadecimal digits, got 36 characters',
+      'exec audit: agentId: expected 64 hexadecimal digits (idOf makes them of a name), got 36 characters',
     ])
   })
 })

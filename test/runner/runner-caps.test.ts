@@ -84,7 +84,10 @@ describe('mistakes in the options', () => {
   it.each([
     [{ argv: 'ls' }, 'options.argv: expected an array of strings, got a string of 2 characters'],
     [{ argv: ['ls', 1] }, 'options.argv[1]: expected a string, got the number 1'],
-    [{ agentId: 'a1' }, 'options.agentId: expected 64 hexadecimal digits, got 2 characters'],
+    [
+      { agentId: 'a1' },
+      'options.agentId: expected 64 hexadecimal digits (idOf makes them of a name), got 2 characters',
+    ],
     [
       { timeoutMs: -1 },
       'options.timeoutMs: expected an integer from 0 to 2^32 - 1, got the number -1',

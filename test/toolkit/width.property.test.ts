@@ -156,6 +156,21 @@ describe('text from strangers on a terminal', () => {
     )
   })
 
+  it('is folded at a space, unless the word would leave much of a line empty', () => {
+    const linesOf = (text: string, width: number) => {
+      const folds = foldsOf(text, { width, column: 0, indent: 4 }, false)
+      return [0, ...folds].map((start, i) => text.slice(start, folds[i]))
+    }
+    expect(linesOf('exit 0  (stdout 12 B, stderr 0 B)', 20)).toEqual([
+      'exit 0  (stdout 12 ',
+      'B, stderr 0 B)',
+    ])
+    expect(linesOf(`echo ${'a'.repeat(60)}`, 40)).toEqual([
+      `echo ${'a'.repeat(35)}`,
+      'a'.repeat(25),
+    ])
+  })
+
   it.each([
     ['view', false],
     ['view --wide', true],

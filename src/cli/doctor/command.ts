@@ -5,6 +5,7 @@ import { terminalWidth, wrapText } from '../../toolkit/text/width'
 import { logOption, namedLogs } from '../shared/arguments'
 import { EXIT_FAIL, EXIT_PASS, usageError } from '../shared/errors'
 import { visible } from '../shared/escape'
+import { helpText } from '../shared/help-text'
 import { formatJson } from '../shared/json'
 import { examine } from './examine'
 import { type Finding, type Status, worst } from './finding'
@@ -56,7 +57,7 @@ export function configure(command: Command): void {
     .option('--seal <folder>', "the log's seal: is it kept from the gateway, and up to date?")
     .option('--seal-key <file>', 'its private key: who can read it?')
     .option('--json', 'print the findings as JSON and nothing else')
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', helpText(EXAMPLES))
     .action(async (file: string | undefined, options: DoctorOptions) => {
       const logs = namedLogs(file === undefined ? [] : [file], options.log)
       if (logs.length > 1) throw usageError(`--log: expected one log, got ${logs.length}`)

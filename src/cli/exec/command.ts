@@ -17,6 +17,7 @@ import { AuditError } from '../../writer/failure/audit-error'
 import { ExecDiagnostics } from '../../writer/failure/diagnostics'
 import { CliError, EXIT_EXEC, messageOf, reasonOf } from '../shared/errors'
 import { visible } from '../shared/escape'
+import { helpText } from '../shared/help-text'
 import { formatJson } from '../shared/json'
 import { isSameFile, OutputFile, outputStreamOf } from '../shared/output-file'
 import { isFolderUtf8, notUtf8Variables } from '../shared/raw-arguments'
@@ -63,6 +64,7 @@ const EXAMPLES = `
 Standard input that is not a terminal is read to its end before the command starts, since the request
 records its length: at most 1 MiB, or the policy's cap. If it never ends, as in CI
 or under ssh, give --no-stdin or </dev/null; after 2 s of silence a note says so.
+
 Signals go to the command and to every process that it has started. SIGINT, SIGTERM and SIGHUP also cancel
 the run: SIGKILL follows 5 s later.
 
@@ -124,7 +126,7 @@ export function configure(command: Command): void {
         "write a summary of the run as JSON; standard output is the command's",
       ).argParser(fileName),
     )
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', helpText(EXAMPLES))
     .action(async (argv: readonly string[], options: ExecOptions) => {
       process.exitCode = await run(argv, options)
     })
@@ -133,7 +135,7 @@ export function configure(command: Command): void {
 function idOption(flags: string, description: string): Option {
   return new Option(flags, description).argParser((text) => {
     if (/^[0-9a-f]{64}$/i.test(text)) return text
-    throw new InvalidArgumentError('Expected 64 hexadecimal digits.')
+    throw new InvalidArgumentError('Expected 64 hexadecimal digits (idOf makes them of a name).')
   })
 }
 

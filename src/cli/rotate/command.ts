@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type RotateOptions, type RotateResult, rotateLog } from '../../rotation/rotate-log'
 import { formatBytes } from '../../toolkit/text/numbers'
@@ -5,6 +6,7 @@ import { logOption, namedLogs, wholeNumber } from '../shared/arguments'
 import { CliError, EXIT_FAIL, EXIT_PASS, messageOf, usageError } from '../shared/errors'
 import { visible } from '../shared/escape'
 import { duration } from '../shared/filter-options'
+import { helpText } from '../shared/help-text'
 import { formatJson } from '../shared/json'
 import { fileName } from '../shared/log-input'
 
@@ -54,7 +56,7 @@ export function configure(command: Command): void {
     )
     .option('--gzip', 'compress rotated files, from LOG.2 on')
     .option('--json', 'print what was done as JSON and nothing else')
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', helpText(EXAMPLES))
     .action(async (file: string | undefined, options: CommandOptions) => {
       process.exitCode = await run(file === undefined ? [] : [file], options)
     })
@@ -84,10 +86,11 @@ async function run(files: readonly string[], options: CommandOptions): Promise<n
 
 function textOf(log: string, { rotated, isLocked, bytes, packed, removed }: RotateResult): string {
   const name = fileName(log)
+  const found = existsSync(log) ? `has ${formatBytes(bytes)}` : 'is not there'
   const lines = [
     ...(isLocked ? [`${name} is being rotated by another process (${name}.lock)`] : []),
     ...(rotated ? [`${name} is now ${name}.1 (${formatBytes(bytes)})`] : []),
-    ...(rotated || isLocked ? [] : [`nothing was due: ${name} has ${formatBytes(bytes)}`]),
+    ...(rotated || isLocked ? [] : [`nothing was due: ${name} ${found}`]),
     ...removed.map((each) => `${visible(each)} is deleted`),
     ...packed.map((each) => `${visible(each)} is packed`),
   ]

@@ -9,6 +9,7 @@ import type { SealNote } from '../../seal/sealer/sealer'
 import { ByteProgress } from '../shared/byte-progress'
 import { CliError, EXIT_FAIL, EXIT_PASS, EXIT_UNSURE, usageError } from '../shared/errors'
 import { visible } from '../shared/escape'
+import { helpText } from '../shared/help-text'
 import { logBytes } from './log-bytes'
 
 interface PlaceOptions extends SealPlace {
@@ -51,7 +52,7 @@ export function configure(command: Command): void {
     .description(
       'Follows a log and each second signs the tree of its lines, so that verify --key finds what was changed later.',
     )
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', helpText(EXAMPLES))
     .addOption(
       new Option('--interval <time>', 'how often, such as 500ms, 1s, 1m')
         .argParser(interval)

@@ -33,10 +33,26 @@ function parsed(text: string): number | undefined {
   }
 }
 
-/** An id's first digits, in lower case. */
-export function hexPrefix(text: string, digits: number): string {
-  if (/^[0-9a-f]+$/i.test(text) && text.length <= digits) return text.toLowerCase()
-  throw new InvalidArgumentError(`Expected 1 to ${digits} hexadecimal digits.`)
+/** The first digits of an agent's or a machine's id, in lower case. */
+export function partyPrefix(text: string): string {
+  if (/^[0-9a-f]{1,64}$/i.test(text)) return text.toLowerCase()
+  throw new InvalidArgumentError(
+    'Expected 1 to 64 hexadecimal digits (a name is in the context: --context principal=NAME).',
+  )
+}
+
+const UUID_DASHES = [8, 13, 18, 23]
+
+/** A request id's first digits, in lower case and without the dashes of a UUID. */
+export function requestPrefix(text: string): string {
+  const isDashed = [...text].every(
+    (character, at) => (character === '-') === UUID_DASHES.includes(at),
+  )
+  const digits = isDashed ? text.replaceAll('-', '') : text
+  if (/^[0-9a-f]{1,32}$/i.test(digits)) return digits.toLowerCase()
+  throw new InvalidArgumentError(
+    'Expected 1 to 32 hexadecimal digits, with the dashes of a UUID or without.',
+  )
 }
 
 /** Refuses a span of time that ends before it begins. */

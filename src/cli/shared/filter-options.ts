@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { I32_MAX, I32_MIN, U32_MAX } from '../../base/integers'
 import { DENIAL_REASONS, type DenialReason } from '../../format/events'
 import { parseDuration } from '../../toolkit/text/time'
-import { hexPrefix, wholeNumber } from './arguments'
+import { partyPrefix, requestPrefix, wholeNumber } from './arguments'
 import { messageOf, usageError } from './errors'
 import { asksForEnd, asksForRequest, type CommandFilter } from './filter'
 
@@ -16,14 +16,12 @@ export interface FilterOptions extends Omit<CommandFilter, 'grep'> {
 export const FILTER_HELP = `All filters that are given must match. --denied, --failed, --code, --signal, --reason and --longer ask how a
 command ended; a command without an end matches none of them.`
 
-const hex = (digits: number) => (text: string) => hexPrefix(text, digits)
-
 /** Adds the options that choose commands. */
 export function addFilterOptions(command: Command): Command {
   const options = [
-    new Option('--agent <hex>', "the agent id's first digits").argParser(hex(64)),
-    new Option('--machine <hex>', "the machine id's first digits").argParser(hex(64)),
-    new Option('--request <hex>', "the request id's first digits").argParser(hex(32)),
+    new Option('--agent <hex>', "the agent id's first digits").argParser(partyPrefix),
+    new Option('--machine <hex>', "the machine id's first digits").argParser(partyPrefix),
+    new Option('--request <hex>', "the request id's first digits").argParser(requestPrefix),
     new Option('--command <name>', 'the first argument, or the last part of its path'),
     new Option('--rule <name>', 'the rule that allowed it'),
     new Option('--pid <n>', 'its process, from its start on').argParser(wholeNumber(0, U32_MAX)),

@@ -3,10 +3,11 @@ import type { AuditRecord } from '../../format/records'
 import { type ColourChoice, type Paint, painter } from '../../toolkit/text/colour'
 import { formatDuration, formatTime } from '../../toolkit/text/time'
 import { cutToWidth, terminalWidth } from '../../toolkit/text/width'
-import { colorOption, distinctLogs, hexPrefix, logOption } from '../shared/arguments'
+import { colorOption, distinctLogs, logOption, requestPrefix } from '../shared/arguments'
 import { CliError, EXIT_FAIL, EXIT_PASS, EXIT_USAGE } from '../shared/errors'
 import { quoteArgument, quoteArgv, visible } from '../shared/escape'
 import { eventParts, exactJson, foldParts } from '../shared/event-text'
+import { helpText } from '../shared/help-text'
 import { JSON_VERSION } from '../shared/json'
 import { DEFAULT_LOG, fileName, readLog } from '../shared/log-input'
 import { type Names, NO_NAMES, namesOption } from '../shared/names'
@@ -26,7 +27,7 @@ const CANDIDATES_MAX = 10
 const LABEL_WIDTH = 9
 
 const EXAMPLES = `
-REQUEST is the request id or its first digits. FILE is a log, one that gzip has compressed, or - for
+REQUEST is the request id or its first digits, with the dashes of a UUID or without. FILE is a log, one that gzip has compressed, or - for
 standard input; name the rotated ones too if the command may be there. An event that stands in two of
 them, as in exec.log.1 and exec.log.1.gz, is shown once. Default: ${DEFAULT_LOG}
 
@@ -41,14 +42,14 @@ begin with, or a file that cannot be read.`
 export function configure(command: Command): void {
   command
     .description("Shows one command's events in their order, with the time between them.")
-    .argument('<request>', 'the request id, or its first digits', (text) => hexPrefix(text, 32))
+    .argument('<request>', 'the request id, or its first digits', requestPrefix)
     .argument('[file...]', 'the logs to search')
     .addOption(logOption())
     .option('--json', 'print the events as JSON and nothing else')
     .option('--utc', 'show times in UTC')
     .addOption(namesOption())
     .addOption(colorOption())
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', helpText(EXAMPLES))
     .action(async (request: string, files: readonly string[], options: ShowOptions) => {
       const logs = distinctLogs(files, options.log)
       process.exitCode = await run(request, logs.length === 0 ? [DEFAULT_LOG] : logs, options)

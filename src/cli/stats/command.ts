@@ -25,6 +25,7 @@ import {
   filterOf,
   hasFilter,
 } from '../shared/filter-options'
+import { helpText } from '../shared/help-text'
 import { formatJson } from '../shared/json'
 import { type InputFile, inputFiles, totalBytes } from '../shared/log-files'
 import { DEFAULT_LOG } from '../shared/log-input'
@@ -66,8 +67,10 @@ Examples:
 
 FILE is a log, or one that gzip has compressed, or - for standard input; several are one log. Those of
 one rotation (exec.log*) are read the oldest first, others as they are given. Default: ${DEFAULT_LOG}
+
 Times are local unless they end in Z or an offset:
 ${WHEN_FORMS}.
+
 Lines that are no event are counted and left out; verify says what is wrong with them. Lines that are
 repeated, byte for byte, as after a worker's death, count once.
 
@@ -105,7 +108,7 @@ export function configure(command: Command): void {
       '--html <file>',
       'write a page to look at, which needs no network; verifies the log, too',
     )
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', helpText(EXAMPLES))
     .action(async (files: readonly string[], options: StatsOptions) => {
       process.exitCode = await run(logsInOrder(files, options.log), options)
     })

@@ -17,6 +17,7 @@ import {
   messageOf,
   usageError,
 } from '../shared/errors'
+import { helpText } from '../shared/help-text'
 import { formatJson } from '../shared/json'
 import { OutputFile } from '../shared/output-file'
 import { Progress } from '../shared/progress'
@@ -83,7 +84,7 @@ export function configure(command: Command): void {
     .option('--html <file>', 'write a report with charts that needs no network')
     .option('--save <file>', 'keep the figures, as JSON, for --compare')
     .option('--compare <file>', 'say what has moved since --save, under the same load')
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', helpText(EXAMPLES))
     .action(async (named: string | undefined, options: TuneOptions) => {
       if (named !== undefined && options.dir !== undefined) {
         throw usageError('name a folder either as FOLDER or by --dir')

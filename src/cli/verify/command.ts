@@ -6,6 +6,7 @@ import { logOption, logsInOrder, wholeNumber } from '../shared/arguments'
 import { ByteProgress } from '../shared/byte-progress'
 import { EXIT_FAIL, EXIT_PASS, EXIT_UNSURE } from '../shared/errors'
 import { visible } from '../shared/escape'
+import { helpText } from '../shared/help-text'
 import { formatJson } from '../shared/json'
 import { inputFiles, totalBytes } from '../shared/log-files'
 import { DEFAULT_LOG } from '../shared/log-input'
@@ -35,15 +36,17 @@ Examples:
   $ x0x-exec-audit verify /var/log/gateway/exec.log*
   $ zstdcat old/*.zst | x0x-exec-audit verify --from-start -
 
-Places are FILE:LINE:BYTE. Default FILE: ${DEFAULT_LOG}
+Places are FILE:LINE:BYTE. Default FILE: ${DEFAULT_LOG}.
 Several files are one log: those of one rotation (exec.log*) are read the oldest first, others as they
-are given. Each line must be, byte for byte, one that the writer writes. The events of a request must come
+are given.
+
+Each line must be, byte for byte, one that the writer writes. The events of a request must come
 in order: first its request, then its started, then its warnings and its exit; or else its denial.
 
 With --seal the log is also compared with its seal, line by line (docs/seal.md): what was changed, removed,
 inserted, swapped, cut off or added later is named.
   $ x0x-exec-audit verify exec.log* --seal /var/lib/x0x-seal/exec --key gw1.example.com/exec+1f2e3d4c+AX…
-  $ x0x-exec-audit verify exec.log* --seal DIR --key VKEY --prove 0d4b8a5c… --out proofs
+  $ x0x-exec-audit verify exec.log* --seal DIR --key VKEY --prove REQUEST --out proofs
 
 Exit codes: 0 good, 1 broken, 2 a mistake in the command line or a file that cannot be read,
 3 cannot tell: an event's request may stand in an older file, the last line is not whole yet, or lines wait
@@ -66,7 +69,7 @@ export function configure(command: Command): void {
     .option('--json', 'print the report as JSON and nothing else')
   addSealOptions(command)
   command
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', helpText(EXAMPLES))
     .action(async (files: readonly string[], options: CommandOptions) => {
       process.exitCode = await run(logsInOrder(files, options.log), options)
     })

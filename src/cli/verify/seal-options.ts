@@ -66,9 +66,10 @@ export function addSealOptions(command: Command): void {
       ).argParser(time),
     )
     .addOption(
-      new Option('--prove <request>', 'write a proof of each line of this request').argParser(
-        request,
-      ),
+      new Option(
+        '--prove <request>',
+        'write a proof of each line of this request (its whole id)',
+      ).argParser(request),
     )
     .option('--out <folder>', 'where --prove writes')
 }
@@ -100,7 +101,9 @@ function time(text: string): number {
 function request(text: string): string {
   const id = text.toLowerCase().replaceAll('-', '')
   if (REQUEST.test(id)) return id
-  throw new InvalidArgumentError('Expected a request id of 32 hexadecimal digits.')
+  throw new InvalidArgumentError(
+    'Expected a whole request id, of 32 hexadecimal digits, as show prints it.',
+  )
 }
 
 /** The options for a verification of the seal; undefined if none is asked for. */

@@ -29,8 +29,11 @@ export function sealText(report: SealReport, paint: Paint, width: number): strin
   ].join('\n')
 }
 
-function sizeText({ checkpoint, sealedLines, lines, files }: SealReport): string {
-  if (checkpoint === null) return 'there is none to compare with'
+function sizeText({ checkpoint, sealedLines, lines, files, byKind }: SealReport): string {
+  if (checkpoint === null) {
+    const hint = byKind['no seal'] === undefined ? '' : ' (--seal names its folder)'
+    return `there is none to compare with${hint}`
+  }
   const { origin, size } = checkpoint
   const here = `${formatPlain(lines)} lines of ${files === 1 ? '1 file' : `${files} files`}`
   return `${here} against ${formatPlain(sealedLines)} that were sealed as ${visible(origin)} (a tree of ${formatPlain(size)})`
@@ -61,17 +64,17 @@ function notesOf(report: SealReport): string[] {
     [unsealed.lines > 0, unsealedText(unsealed)],
     [unsure !== null, unsure ?? ''],
   ]
-  return told.filter(([isTold]) => isTold).map(([, text]) => text)
+  return told.filter(([isTold, text]) => isTold && text !== '').map(([, text]) => text)
 }
 
 const ROLLBACK =
   'not checked: whether log and seal were both put back to an older state; give --checkpoint one that was kept elsewhere'
 
 function anchorText({ anchor, checkpoint, witnesses }: SealReport): string {
-  if (anchor === 'unanchored') {
-    return checkpoint?.key === null || checkpoint === null ? UNANCHORED : ''
-  }
-  const key = visible(checkpoint?.key ?? '')
+  // Without a checkpoint that can be used nothing is anchored, whatever key was given.
+  if (checkpoint === null) return ''
+  if (anchor === 'unanchored') return checkpoint.key === null ? UNANCHORED : ''
+  const key = visible(checkpoint.key ?? '')
   const sealed = `by ${key}: who has its private key could make another seal`
   if (anchor === 'sealed') return `SEALED ${sealed}`
   const signed = witnesses.signed.map(

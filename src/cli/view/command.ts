@@ -11,6 +11,7 @@ import {
   type FilterOptions,
   filterOf,
 } from '../shared/filter-options'
+import { helpText } from '../shared/help-text'
 import { DEFAULT_LOG } from '../shared/log-input'
 import { type Names, NO_NAMES, namesOption } from '../shared/names'
 import { FORMATS, type Format, RowOutput } from './output'
@@ -44,8 +45,10 @@ ${FILTER_HELP}
 started, warning and exit events say neither who asked nor for what: they have that of their request, which
 is remembered for the last 65,536 requests read (512 characters of the arguments); -n, -f and --since,
 unless they need it for a filter, look for it in the 4 MiB before the events that they show.
+
 --commands puts the events of each command in one row, in the order of their requests: then --since and
 --until are about these. A command that is repeated byte for byte, as after a worker's death, counts once.
+
 Times are local unless they end in Z or an offset:
 ${WHEN_FORMS}.
 
@@ -99,7 +102,7 @@ export function configure(command: Command): void {
     .option('--utc', 'show times in UTC')
     .addOption(namesOption())
     .addOption(colorOption())
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', helpText(EXAMPLES))
     .action(async (files: readonly string[], options: ViewOptions) => {
       const logs = logsInOrder(files, options.log)
       process.exitCode = await run(logs.length === 0 ? [DEFAULT_LOG] : logs, options)

@@ -76,7 +76,7 @@ export class View<Row> {
     if (this.#task.follow) await this.#follow()
     else failure = await this.#readAll()
     await this.#output.end()
-    this.#report()
+    this.#report(failure !== undefined)
     if (failure !== undefined) throw failure
     return EXIT_PASS
   }
@@ -90,7 +90,7 @@ export class View<Row> {
     if (files[0] === STDIN) throw usageError('--follow takes a file; - is read to its end anyway')
   }
 
-  #report(): void {
+  #report(hasFailed: boolean): void {
     const { follow, lines, reverse, files } = this.#task
     this.#problems.tell()
     if (follow) return
@@ -98,7 +98,9 @@ export class View<Row> {
     if (reverse && lines === undefined && this.#hasDropped) {
       tell(`only the last ${formatCount(REVERSE_MAX)} are shown; --lines shows as many as it says`)
     }
-    if (this.#output.count === 0 && lines !== 0) {
+    // Of a single log that cannot be read the error says enough.
+    const isSearched = !hasFailed || files.length > 1
+    if (this.#output.count === 0 && lines !== 0 && isSearched) {
       tell(`nothing found; searched ${this.#searched.text(files)}`)
     }
   }

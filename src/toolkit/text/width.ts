@@ -87,9 +87,12 @@ export function textWidth(text: string, ambiguousAsWide = AMBIGUOUS_AS_WIDE): nu
   return ruler.used
 }
 
+/** As many characters of a word go to the next line with it; a longer one is broken, or lines would stay empty. */
+const FOLDED_WORD_MAX = 24
+
 /**
  * Where the text has to be broken, so that no line of it is longer than the terminal is wide: the offsets
- * at which the second and later lines begin.
+ * at which the second and later lines begin. A space near the end of a line is taken for it.
  */
 export function foldsOf(
   text: string,
@@ -103,16 +106,23 @@ export function foldsOf(
   let left = width - column
   let ruler = new Ruler(ambiguousAsWide)
   let at = 0
+  let word = 0
   for (const character of text) {
     const isFresh = ruler.used === 0 && (at > 0 || column <= indent)
     ruler.take(character)
     if (ruler.used > left && !isFresh) {
-      folds.push(at)
+      const begun = text.slice(word, at + character.length)
+      const isWhole =
+        word > (folds.at(-1) ?? 0) &&
+        begun.length <= FOLDED_WORD_MAX &&
+        textWidth(begun, ambiguousAsWide) <= room
+      folds.push(isWhole ? word : at)
       left = room
       ruler = new Ruler(ambiguousAsWide)
-      ruler.take(character)
+      for (const each of isWhole ? begun : character) ruler.take(each)
     }
     at += character.length
+    if (character === ' ') word = at
   }
   return folds
 }

@@ -402,7 +402,10 @@ describe('exec', () => {
       ['--timeout', '0s', 'ls'],
       /: --timeout: expected a time such as 30s, 1500ms or 5min, from 1ms to 24d, got 0s \(/,
     ],
-    [['--agent', 'xyz', 'ls'], /: --agent: expected 64 hexadecimal digits, got xyz \(/],
+    [
+      ['--agent', 'xyz', 'ls'],
+      /: --agent: expected 64 hexadecimal digits \(idOf makes them of a name\), got xyz \(/,
+    ],
     [['--policy', '/no/such.toml', 'ls'], /: \/no\/such\.toml: there is no such file\n$/],
     [['--log', '/x', '--json', '/no/such/folder/x', 'ls'], /--json: ENOENT/],
     [['--log', '/x', '--json', '--', 'ls'], /: --json: expected the path of a file .*, got -- \(/],

@@ -31,6 +31,14 @@ describe('rotate', () => {
     expect(readdirSync(dir.path('logs'))).toEqual(['exec.log.1'])
   })
 
+  it('says that a log is not there, which is no mistake: the gateway may be about to make it', async () => {
+    expect(await runCli(['rotate', log()])).toEqual({
+      code: 0,
+      stdout: `nothing was due: ${log()} is not there\n`,
+      stderr: '',
+    })
+  })
+
   it('ends with 1 if it cannot, and with 2 if it does not understand', async () => {
     chmodSync(dir.path('logs'), 0o702)
     const folder = dir.path('logs')

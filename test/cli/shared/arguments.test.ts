@@ -41,12 +41,22 @@ describe('a log on the command line', () => {
 })
 
 describe('help', () => {
+  it.each('exec view show stats verify rotate seal doctor tune'.split(' '))(
+    'on %s fits into 80 columns, but for commands to paste',
+    async (command) => {
+      const { code, stdout } = await runCli([command, '--help'])
+      expect([code, stdout.includes('\nExit codes: ')]).toEqual([0, true])
+      const lines = stdout.split('\n').filter((line) => !line.startsWith('  $ '))
+      expect(lines.filter((line) => line.length > 80)).toEqual([])
+    },
+  )
+
   it('on an unknown topic names the known ones', async () => {
     expect(await runCli(['help', 'exce'])).toEqual({
       code: 2,
       stdout: '',
       stderr:
-        'x0x-exec-audit: there is no help on exce; topics are exec, view, show, stats, verify, doctor, tune, help (--help shows the usage)\n',
+        'x0x-exec-audit: there is no help on exce; topics are exec, view, show, stats, verify, rotate, seal, doctor, tune, help (--help shows the usage)\n',
     })
   })
 })

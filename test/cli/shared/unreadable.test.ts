@@ -25,6 +25,13 @@ describe.each(COMMANDS)('a log that %s cannot read', (...command) => {
     ])
   })
 
+  it('is the only thing reported if it is missing', async () => {
+    const missing = dir.path('missing.log')
+    const { code, stdout, stderr } = await runCli([...command, missing])
+    expect([code, stdout, stderr.split('\n').length]).toEqual([2, '', 2])
+    expect(stderr.startsWith(`x0x-exec-audit: ${missing}: ENOENT: `)).toBe(true)
+  })
+
   it('is not reported as broken if standard input is compressed', async () => {
     expect(await runCli([...command, '-'], gzipSync('x'))).toEqual({
       code: 2,

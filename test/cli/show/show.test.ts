@@ -26,6 +26,15 @@ describe('show', () => {
     })
   })
 
+  it('takes a request id in the form of a UUID, whole or its beginning', async () => {
+    await writeSampleLog(log())
+    const shown = await runCli(['show', idOf('01'), log()])
+    expect(shown.code).toBe(0)
+    expect(await runCli(['show', '01010101-0101-0101-0101-010101010101', log()])).toEqual(shown)
+    expect(await runCli(['show', '01010101-01', log()])).toEqual(shown)
+    expect((await runCli(['show', '0101-01010101', log()])).code).toBe(2)
+  })
+
   it('says of a denial, of a command without an end, and of one without a beginning', async () => {
     await writeSampleLog(log())
     const denied = await runCli(['show', '--utc', '04', log()])
@@ -128,7 +137,7 @@ neither the agent that asked for it nor its command is in the logs searched
     const wrong = await runCli(['show', 'xyz'])
     expect([wrong.code, wrong.stderr]).toEqual([
       2,
-      'x0x-exec-audit: REQUEST: expected 1 to 32 hexadecimal digits, got xyz (--help shows the usage)\n',
+      'x0x-exec-audit: REQUEST: expected 1 to 32 hexadecimal digits, with the dashes of a UUID or without, got xyz (--help shows the usage)\n',
     ])
     const missing = await runCli(['show', '01', dir.path('none.log')])
     expect([missing.code, missing.stdout]).toEqual([2, ''])

@@ -70,8 +70,31 @@ describe('verify --seal', () => {
         '/',
       ),
     ])
+  })
+
+  it('never says that no key was given if one was', async () => {
+    const { log, key } = await sealed()
+    const { key: other } = newSigner(dir.path(''))
+    const forged = await verify(log, '--key', other.text)
+    const [good, empty, , verdict, ...rest] = forged.lines
+    expect([forged.code, good, empty, verdict, rest]).toEqual([
+      1,
+      'GOOD  30 lines of 1 file',
+      '',
+      'BROKEN  the seal: there is none to compare with: 1 bad signature',
+      [''],
+    ])
     rmSync(dir.path('exec.log.tlog'), { recursive: true })
-    expect((await verify(log, '--key', key)).code).toBe(1)
+    expect(await verify(log, '--key', key)).toEqual({
+      ...{ code: 1, stderr: '' },
+      lines: [
+        'GOOD  30 lines of 1 file',
+        '',
+        '/exec.log.tlog: no seal: there is no seal: /exec.log.tlog/checkpoint is not there',
+        'BROKEN  the seal: there is none to compare with (--seal names its folder): 1 no seal',
+        '',
+      ],
+    })
   })
 
   it('accepts erased lines with leave, and what they leave behind', async () => {

@@ -58,6 +58,10 @@ describe('view', () => {
       ['--request', '0101'],
       [0, 1, 2, 3],
     ],
+    [
+      ['--request', '01010101-0101-'],
+      [0, 1, 2, 3],
+    ],
     [['--denied'], [6]],
     [['--failed'], [5]],
     [['--denied', '--failed'], []],
@@ -299,8 +303,14 @@ describe('view', () => {
       ],
       [['--bom'], '--bom is for -o csv ('],
       [['-f', '--reverse'], '--follow shows the newest last; leave out --reverse ('],
-      [['--agent', 'xy'], '--agent: expected 1 to 64 hexadecimal digits, got xy ('],
-      [['--agent', '\x1b[31m'], "--agent: expected 1 to 64 hexadecimal digits, got $'\\x1b[31m' ("],
+      [
+        ['--agent', 'xy'],
+        '--agent: expected 1 to 64 hexadecimal digits (a name is in the context: --context principal=NAME), got xy (',
+      ],
+      [
+        ['--agent', '\x1b[31m'],
+        "--agent: expected 1 to 64 hexadecimal digits (a name is in the context: --context principal=NAME), got $'\\x1b[31m' (",
+      ],
       [['-n', '-1'], '--lines: expected a whole number from 0, got -1 ('],
       [['-n'], '--lines: expected <n>, got nothing ('],
       [['-o', 'xml'], '--output: expected one of pretty, json, jsonl, csv, raw, got xml ('],
