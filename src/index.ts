@@ -39,6 +39,7 @@ export {
 export {
   PolicyFileError,
   type PolicyFileErrorCode,
+  type PolicyFileMistake,
   type PolicyFilePlace,
 } from './policy-file/errors'
 export {
