@@ -27,6 +27,7 @@ export {
   type AuditProblem,
   AuditReadError,
   type AuditRecord,
+  type BigintAuditRecord,
   type DenialRecord,
   type ExitRecord,
   type LinePlace,
@@ -39,6 +40,7 @@ export {
 export {
   PolicyFileError,
   type PolicyFileErrorCode,
+  type PolicyFileMistake,
   type PolicyFilePlace,
 } from './policy-file/errors'
 export {
@@ -49,7 +51,7 @@ export {
 } from './policy-file/load-exec-policy'
 export { type FollowOptions, followAudit } from './reader/follow-audit'
 export type { PathChange } from './reader/path-watch'
-export { type ReadOptions, readAudit } from './reader/read-audit'
+export { type BigintOption, type ReadOptions, readAudit } from './reader/read-audit'
 export type { AuditSource } from './reader/source'
 export { type RotateOptions, type RotateResult, rotateLog } from './rotation/rotate-log'
 export {

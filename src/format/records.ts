@@ -82,6 +82,34 @@ export interface DenialRecord extends PartyRecord<'denial'> {
 /** An event as it was read back; `event` says which. */
 export type AuditRecord = RequestRecord | StartedRecord | WarningRecord | ExitRecord | DenialRecord
 
+/** An event whose u64s are bigints, whatever their size. */
+export type BigintAuditRecord<Record extends AuditRecord = AuditRecord> = Record extends AuditRecord
+  ? {
+      readonly [Name in keyof Record]: U64 extends Record[Name]
+        ? bigint | Exclude<Record[Name], U64>
+        : Record[Name]
+    }
+  : never
+
+/** The event with its u64s as bigints. */
+export function withBigints(record: AuditRecord): BigintAuditRecord {
+  switch (record.event) {
+    case 'request':
+      return { ...record, stdinBytes: BigInt(record.stdinBytes) }
+    case 'warning':
+      return { ...record, bytes: record.bytes === null ? null : BigInt(record.bytes) }
+    case 'exit':
+      return {
+        ...record,
+        durationMs: BigInt(record.durationMs),
+        stdoutBytes: BigInt(record.stdoutBytes),
+        stderrBytes: BigInt(record.stderrBytes),
+      }
+    default:
+      return record
+  }
+}
+
 /**
  * What is wrong with a line:
  * - `torn`: a fragment, as a crash, a power cut or a full disk leaves one;

@@ -44,6 +44,13 @@ export const METRICS: readonly MetricDefinition[] = [
     samples: one(({ state }) => (state === 'disabled' ? 0 : 1)),
   },
   {
+    name: 'fail_open',
+    kind: 'gauge',
+    unit: '1',
+    help: 'Whether failureMode is open: 1, and commands run although their events fail; or 0',
+    samples: one(({ failureMode }) => (failureMode === 'open' ? 1 : 0)),
+  },
+  {
     name: 'uptime',
     kind: 'gauge',
     unit: 's',

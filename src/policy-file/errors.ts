@@ -15,11 +15,20 @@ export type PolicyFileErrorCode =
 export interface PolicyFilePlace {
   /** From 1. */
   readonly line?: number | undefined
-  /** Such as `exec.max_stdout_bytes`. */
+  /** Such as `exec.max_stdout_bytes` or `exec.allow[0].commands[1].argv`, counted from 0 as in x0x. */
   readonly key?: string | undefined
 }
 
-/** A policy file that cannot be used. Its message names the file, the line and the key. */
+/** One of the mistakes in a file. */
+export interface PolicyFileMistake extends PolicyFilePlace {
+  /** What is allowed, and what the file has. */
+  readonly problem: string
+}
+
+/**
+ * A policy file that cannot be used. Its message names the file, the line and the key; if there are several
+ * mistakes, each on a line of its own.
+ */
 export class PolicyFileError extends Error {
   /** Distinguishes it from other errors if `instanceof` cannot. */
   override readonly name = 'PolicyFileError'
@@ -27,22 +36,36 @@ export class PolicyFileError extends Error {
   readonly code: PolicyFileErrorCode
   /** The file, as an absolute path. */
   readonly path: string
-  /** From 1; undefined if the mistake is in no line. */
+  /** From 1, of the first mistake; undefined if it is in no line. */
   readonly line: number | undefined
-  /** Such as `exec.max_stdout_bytes`; undefined if the mistake is in no key. */
+  /** Such as `exec.max_stdout_bytes` or `exec.allow[0].agent_id`; undefined if the mistake is in no key. */
   readonly key: string | undefined
+  /** All mistakes in keys and values, in the order of their lines; at least one. */
+  readonly mistakes: readonly PolicyFileMistake[]
 
   constructor(
     code: PolicyFileErrorCode,
     path: string,
     problem: string,
-    { line, key, ...options }: PolicyFilePlace & ErrorOptions = {},
+    {
+      line,
+      key,
+      mistakes = [{ line, key, problem }],
+      ...options
+    }: PolicyFilePlace & { readonly mistakes?: readonly PolicyFileMistake[] } & ErrorOptions = {},
   ) {
-    const place = line === undefined ? path : `${path}:${line}`
-    super(`${place}: ${key === undefined ? '' : `${key}: `}${problem}`, options)
+    const texts = mistakes.map((mistake) => messageOf(path, mistake))
+    const isOne = texts.length === 1
+    super(isOne ? texts[0] : [`${path}: ${texts.length} mistakes`, ...texts].join('\n'), options)
     this.code = code
     this.path = path
     this.line = line
     this.key = key
+    this.mistakes = mistakes
   }
+}
+
+function messageOf(path: string, { line, key, problem }: PolicyFileMistake): string {
+  const place = line === undefined ? path : `${path}:${line}`
+  return `${place}: ${key === undefined ? '' : `${key}: `}${problem}`
 }

@@ -31,7 +31,7 @@ export interface LoadedExecPolicy {
   }
   /** `default_cwd`, for `runAudited`'s `cwd`. */
   readonly defaultCwd: string | undefined
-  /** The `[[exec.allow]]` entries as parsed: carried, and neither checked nor acted on. */
+  /** The `[[exec.allow]]` entries as parsed: checked as x0x does, and not acted on. */
   readonly allow: readonly AllowEntry[]
   /** The file, as an absolute path. */
   readonly path: string
@@ -81,7 +81,7 @@ const NO_SECTION: ExecSection = {
  * file without `[exec]` is a disabled policy, unless it has a section of nearly that name.
  *
  * @param path default {@link DEFAULT_EXEC_POLICY_PATH}
- * @throws PolicyFileError naming the file, the line and the key
+ * @throws PolicyFileError naming the file and, for each mistake, the line and the key
  * @throws TypeError if `path` is no path
  * @example
  * const { policy, limits } = loadExecPolicy()

@@ -4,11 +4,18 @@ import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe } from '../base/describe'
 import { isUrl, valuesOf } from '../base/option-checks'
-import type { AuditRecord } from '../format/records'
+import type { AuditRecord, BigintAuditRecord } from '../format/records'
 import { lastLinesStart } from './last-lines'
 import { type LineEntry, LineSplitter } from './line-splitter'
 import { type PathChange, PathWatch } from './path-watch'
-import { checkMaxLineBytes, problemHandler, READ_OPTIONS, type ReadOptions } from './read-audit'
+import {
+  type BigintOption,
+  checkMaxLineBytes,
+  problemHandler,
+  READ_OPTIONS,
+  type ReadOptions,
+  recordShape,
+} from './read-audit'
 import { CHUNK_BYTES } from './source'
 
 /** Options of {@link followAudit}. */
@@ -40,7 +47,7 @@ const FOLLOW_OPTIONS = [
   'from',
   'pollMs',
   'onChange',
-] as const satisfies readonly (keyof FollowOptions)[]
+] as const satisfies readonly (keyof (FollowOptions & BigintOption))[]
 const POLL_MS = 250
 const POLL_MS_MIN = 10
 const POLL_MS_MAX = 60_000
@@ -65,12 +72,20 @@ const SETTLE_MS = 100
  */
 export function followAudit(
   path: string | URL,
+  options: FollowOptions & BigintOption,
+): AsyncGenerator<BigintAuditRecord, void, void>
+export function followAudit(
+  path: string | URL,
+  options?: FollowOptions,
+): AsyncGenerator<AuditRecord, void, void>
+export function followAudit(
+  path: string | URL,
   options: FollowOptions = {},
-): AsyncGenerator<AuditRecord, void, void> {
-  valuesOf('options', options, FOLLOW_OPTIONS)
+): AsyncGenerator<AuditRecord | BigintAuditRecord, void, void> {
+  const shapeOf = recordShape(valuesOf('options', options, FOLLOW_OPTIONS))
   const onProblem = problemHandler(options.onProblem)
   const stop = new AbortController()
-  const records = recordsOf(followBatches(path, options, stop.signal), onProblem)
+  const records = recordsOf(followBatches(path, options, stop.signal), onProblem, shapeOf)
   return {
     next: () => records.next(),
     throw: (error: unknown) => {
@@ -94,10 +109,11 @@ export function followAudit(
 async function* recordsOf(
   batches: AsyncIterable<readonly LineEntry[]>,
   onProblem: ReturnType<typeof problemHandler>,
-): AsyncGenerator<AuditRecord, void, void> {
+  shapeOf: ReturnType<typeof recordShape>,
+): AsyncGenerator<AuditRecord | BigintAuditRecord, void, void> {
   for await (const entries of batches) {
     for (const { record, problem } of entries) {
-      if (record !== undefined) yield record
+      if (record !== undefined) yield shapeOf(record)
       else onProblem(problem)
     }
   }

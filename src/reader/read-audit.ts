@@ -1,6 +1,12 @@
 import { describe } from '../base/describe'
-import { valuesOf } from '../base/option-checks'
-import { type AuditProblem, AuditReadError, type AuditRecord } from '../format/records'
+import { nameFrom, type Values, valuesOf } from '../base/option-checks'
+import {
+  type AuditProblem,
+  AuditReadError,
+  type AuditRecord,
+  type BigintAuditRecord,
+  withBigints,
+} from '../format/records'
 import { type LineEntry, LineSplitter } from './line-splitter'
 import { type AuditSource, chunksOf } from './source'
 
@@ -17,11 +23,18 @@ export interface ReadOptions {
   signal?: AbortSignal | undefined
 }
 
+/** The option that makes every u64 of a record a bigint, so that none needs a check. */
+export interface BigintOption {
+  /** Without it a u64 is a number up to 2^53 - 1, and a bigint above. */
+  u64: 'bigint'
+}
+
 export const READ_OPTIONS = [
   'onProblem',
   'maxLineBytes',
   'signal',
-] as const satisfies readonly (keyof ReadOptions)[]
+  'u64',
+] as const satisfies readonly (keyof (ReadOptions & BigintOption))[]
 
 /** More than an event of the default `maxEventBytes` takes when each of its bytes is escaped. */
 export const MAX_LINE_BYTES = 128 * 2 ** 20
@@ -51,15 +64,23 @@ export interface LineBatch {
  *   if (event.event === 'denial') console.log(event.agentId, event.reason)
  * }
  */
+export function readAudit(
+  source: AuditSource,
+  options: ReadOptions & BigintOption,
+): AsyncGenerator<BigintAuditRecord, void, void>
+export function readAudit(
+  source: AuditSource,
+  options?: ReadOptions,
+): AsyncGenerator<AuditRecord, void, void>
 export async function* readAudit(
   source: AuditSource,
   options: ReadOptions = {},
-): AsyncGenerator<AuditRecord, void, void> {
-  valuesOf('options', options, READ_OPTIONS)
+): AsyncGenerator<AuditRecord | BigintAuditRecord, void, void> {
+  const shapeOf = recordShape(valuesOf('options', options, READ_OPTIONS))
   const onProblem = problemHandler(options.onProblem)
   for await (const { entries } of readBatches(source, options)) {
     for (const { record, problem } of entries) {
-      if (record !== undefined) yield record
+      if (record !== undefined) yield shapeOf(record)
       else onProblem(problem)
     }
   }
@@ -87,6 +108,16 @@ export function checkMaxLineBytes(value: number = MAX_LINE_BYTES): number {
   throw new RangeError(
     `maxLineBytes: expected an integer from 1 to ${MAX_LINE_BYTES_LIMIT}, got ${describe(value)}`,
   )
+}
+
+/** The function that gives a record the shape that the option u64 asks for. */
+export function recordShape(
+  options: Values,
+): (record: AuditRecord) => AuditRecord | BigintAuditRecord {
+  const u64 = options.get('u64')
+  if (u64 === undefined) return (record) => record
+  nameFrom('options.u64', u64, ['bigint'])
+  return withBigints
 }
 
 /** The function that treats a problem, from the option. */

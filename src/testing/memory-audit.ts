@@ -250,7 +250,7 @@ export class MemoryAudit implements AuditTrail {
 
   /** The counts of events; the figures of ring, file and worker stay 0. */
   stats(): AuditStats {
-    const none = disabledStats()
+    const none = disabledStats(this.#options.failureMode)
     if (this.#isDisabled) return none
     const accepted = sum(this.#accepted)
     return {

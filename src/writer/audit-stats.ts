@@ -39,6 +39,8 @@ export interface SyncBucket {
 export interface AuditStats {
   /** `closing` from the call of `close()` until it has resolved; `disabled` if the policy is. */
   state: 'open' | 'closing' | 'closed' | 'disabled'
+  /** The option `failureMode`: with `'open'` commands run although their events fail. */
+  failureMode: 'open' | 'closed'
   /** Milliseconds since construction. */
   uptimeMs: number
   /** Events by how far they have come. */
@@ -143,9 +145,10 @@ export interface AuditStats {
 }
 
 /** The stats of a writer whose policy is disabled. */
-export function disabledStats(): AuditStats {
+export function disabledStats(failureMode: AuditStats['failureMode']): AuditStats {
   return {
     state: 'disabled',
+    failureMode,
     uptimeMs: 0,
     events: {
       accepted: 0,

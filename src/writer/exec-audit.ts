@@ -37,13 +37,15 @@ const DISABLED = Promise.resolve<AuditOutcome>('disabled')
  * `ExecAudit` does not.
  *
  * @example
- * await using audit = new ExecAudit({ enabled: true, auditLogPath }, new ExecDiagnostics())
+ * const policy = { enabled: true, auditLogPath }
+ * await using audit = new ExecAudit(policy, new ExecDiagnostics(), { failureMode: 'closed' })
  * await audit.started({ requestId, pid: child.pid })
  */
 export class ExecAudit implements AuditTrail {
   /** The policy's `auditTasklistId`; undefined if it has none or is disabled. Not acted on. */
   readonly tasklistId: string | undefined
   readonly #writer: AuditWriter | undefined
+  readonly #failureMode: AuditStats['failureMode']
   readonly #leases = new RunLeases()
   #closing: Promise<void> | undefined
 
@@ -57,6 +59,7 @@ export class ExecAudit implements AuditTrail {
     const checked = checkOptions(options)
     checkRecorder(diagnostics)
     this.tasklistId = tasklistId
+    this.#failureMode = checked.failureMode
     if (auditLogPath !== undefined) {
       this.#writer = new AuditWriter(auditLogPath, checked, diagnostics)
     }
@@ -160,6 +163,6 @@ export class ExecAudit implements AuditTrail {
 
   /** Counters since construction, the events in flight, and histograms of groups and syncs. */
   stats(): AuditStats {
-    return this.#writer?.stats() ?? disabledStats()
+    return this.#writer?.stats() ?? disabledStats(this.#failureMode)
   }
 }

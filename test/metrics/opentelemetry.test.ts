@@ -63,6 +63,7 @@ describe('the metrics for OpenTelemetry', () => {
       'exec_audit.events OBSERVABLE_COUNTER {event}',
       'exec_audit.events.accepted OBSERVABLE_COUNTER {event}',
       'exec_audit.events.pending OBSERVABLE_UP_DOWN_COUNTER {event}',
+      'exec_audit.fail_open OBSERVABLE_GAUGE 1',
       'exec_audit.failures OBSERVABLE_COUNTER {event}',
       'exec_audit.file.opens OBSERVABLE_COUNTER {open}',
       'exec_audit.file.rotations OBSERVABLE_COUNTER {rotation}',

@@ -41,6 +41,7 @@ describe('the metrics for Prometheus', () => {
     await audit.started({ requestId: '', pid: 1 })
     expect(await samplesOf(registry)).toEqual(
       `exec_audit_enabled 1
+      exec_audit_fail_open 1
       exec_audit_events_total{outcome="durable"} 2
       exec_audit_events_total{outcome="failed"} 1
       exec_audit_events_accepted_total{event="request"} 0
@@ -161,7 +162,8 @@ describe('the metrics for Prometheus', () => {
     const { audit } = openAudit(dir.path('exec.log'))
     const registry = new Registry()
     registerPrometheus(audit, { registry, labels: { audit: 'a' } })
-    const disabled = new ExecAudit({ enabled: false }, new ExecDiagnostics())
+    const closed = { failureMode: 'closed' } as const
+    const disabled = new ExecAudit({ enabled: false }, new ExecDiagnostics(), closed)
     registerPrometheus(disabled, { registry, labels: { audit: 'b' } })
     await audit.started(startedEvent())
     await audit.close()
@@ -169,6 +171,8 @@ describe('the metrics for Prometheus', () => {
     expect(await sampleOf(registry, 'exec_audit_enabled{audit="a"}')).toBe(1)
     expect(await sampleOf(registry, 'exec_audit_groups_total{audit="b"}')).toBe(0)
     expect(await sampleOf(registry, 'exec_audit_enabled{audit="b"}')).toBe(0)
+    expect(await sampleOf(registry, 'exec_audit_fail_open{audit="a"}')).toBe(1)
+    expect(await sampleOf(registry, 'exec_audit_fail_open{audit="b"}')).toBe(0)
   })
 
   it('are of one moment in one scrape, and of another in the next', async () => {

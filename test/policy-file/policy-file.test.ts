@@ -26,6 +26,8 @@ function errorOf(text: string | Buffer): PolicyFileError {
   throw new Error('it was taken')
 }
 
+const COMMANDS = '\ncommands = [{ argv = ["ls"] }]'
+
 const ALLOW = `
 [[exec.allow]]
 description = "ops-laptop"
@@ -235,7 +237,7 @@ describe('a mistake in the policy file', () => {
   })
 
   it.each([
-    ['# no section\nenabled = true\naudit_log_path = "/x"\n', 2, 'enabled'],
+    ['# no section\nenabled = true\n', 2, 'enabled'],
     ['audit_log_path = "/x"\n[exec]\nenabled = true\n', 1, 'audit_log_path'],
     ['[exec]\nenabled = true\n[[allow]]\nagent_id = "a"\n', 3, 'allow'],
   ])('is the key outside of its section in %j, at line %d', (text, line, key) => {
@@ -243,6 +245,118 @@ describe('a mistake in the policy file', () => {
     expect([error.code, error.line, error.key]).toEqual(['POLICY_FILE_INVALID', line, key])
     expect(error.message).toBe(
       `${dir.path('exec-acl.toml')}:${line}: ${key}: it stands outside its section, and so has no effect; put it under [exec]`,
+    )
+  })
+
+  it.each([
+    [
+      `agent = "a"${COMMANDS}`,
+      6,
+      '.agent',
+      'unknown key; did you mean agent_id? Known are description, principal, agent_id, machine_id, max_duration_secs, commands',
+    ],
+    [`description = 1${COMMANDS}`, 6, '.description', 'expected a string, got 1'],
+    [
+      `max_duration_secs = -1${COMMANDS}`,
+      6,
+      '.max_duration_secs',
+      'expected an integer from 0, got -1',
+    ],
+    ['commands = ["ls"]', 6, '.commands', 'expected [[exec.allow.commands]] tables, got an array'],
+    [
+      'commands = []',
+      6,
+      '.commands',
+      'expected at least one [[exec.allow.commands]] table, got none',
+    ],
+    ['', 3, '.commands', 'expected at least one [[exec.allow.commands]] table, got none'],
+    [
+      'commands = [{ argv = "ls" }]',
+      6,
+      '.commands[0].argv',
+      'expected an array of strings, got a string',
+    ],
+    [
+      'commands = [{ argv = [] }]',
+      6,
+      '.commands[0].argv',
+      'expected at least one string, got none',
+    ],
+    ['commands = [{ argv = ["a", 1] }]', 6, '.commands[0].argv[1]', 'expected a string, got 1'],
+    [
+      '[[exec.allow.commands]]\nargv = ["a"]\n[[exec.allow.commands]]\nargw = ["b"]\nargv = ["c"]',
+      9,
+      '.commands[1].argw',
+      'unknown key; did you mean argv? Known are argv',
+    ],
+    [
+      '[[exec.allow.commands]]\n#',
+      6,
+      '.commands[0].argv',
+      'expected an array of strings, got none',
+    ],
+    [
+      'commands = [{ argv = ["<INT>", "<URL_PATH>", "http://a<URL_PATH>"] },\n{ argv = ["<ANY>"] }]',
+      6,
+      '.commands[1].argv[0]',
+      'expected text without < and >, <INT>, or <URL_PATH> at its end, got "<ANY>"',
+    ],
+  ])('within an allow entry with %j is at line %d, in %s', (rest, line, key, problem) => {
+    const ids = `agent_id = "${'a'.repeat(64)}"\nmachine_id = "${'B'.repeat(64)}"`
+    const { mistakes } = errorOf(`[exec]\nenabled = true\n[[exec.allow]]\n${ids}\n${rest}\n`)
+    expect(mistakes).toEqual([{ line, key: `exec.allow[0]${key}`, problem }])
+  })
+
+  it.each([
+    ['agent_id = "ab"', 'agent_id', 'expected 64 hexadecimal digits, got 2 characters'],
+    [`agent_id = "${'g'.repeat(64)}"`, 'agent_id', 'expected 64 hexadecimal digits, got others'],
+    ['', 'agent_id', 'expected 64 hexadecimal digits, got none; or set principal = "owner"'],
+    ['principal = "owner"', 'machine_id', 'expected none beside principal; leave one of them out'],
+  ])('with %j is the %s of an allow entry', (id, key, problem) => {
+    const entry = `${id}\nmachine_id = "${'b'.repeat(64)}"\ncommands = [{ argv = ["ls"] }]\n`
+    const { mistakes } = errorOf(`[exec]\nenabled = true\n[[exec.allow]]\n${entry}`)
+    expect(mistakes).toEqual([
+      { line: key === 'machine_id' ? 5 : id === '' ? 3 : 4, key: `exec.allow[0].${key}`, problem },
+    ])
+    // Of a policy that is disabled x0x checks names and types alone.
+    expect(load(`[exec]\n[[exec.allow]]\n${entry}`).allow).toHaveLength(1)
+  })
+
+  it('is no entry for the owner', () => {
+    const entry = '[[exec.allow]]\nprincipal = "owner"\ncommands = [{ argv = ["ls"] }]\n'
+    expect(load(`[exec]\nenabled = true\n${entry}`).allow).toHaveLength(1)
+    const { mistakes } = errorOf(`[exec]\nenabled = true\n${entry.replace('owner', 'grant')}`)
+    expect(mistakes).toEqual([
+      {
+        line: 4,
+        key: 'exec.allow[0].principal',
+        problem: 'expected "owner", or none, got "grant"',
+      },
+    ])
+  })
+
+  it('is reported with all others of the file, by line', () => {
+    const error = errorOf(
+      `audit_log_path = "/x"\r\n[exec]\r\nenabled = true\r\nmax_stdot_bytes = 1\r\nmax_stdin_bytes = 0\r\n${ALLOW.replace('agent_id', 'agentid')}`,
+    )
+    const file = dir.path('exec-acl.toml')
+    expect([error.code, error.line, error.key]).toEqual([
+      'POLICY_FILE_INVALID',
+      1,
+      'audit_log_path',
+    ])
+    expect(error.mistakes.map(({ line, key }) => [line, key])).toEqual([
+      [1, 'audit_log_path'],
+      [4, 'exec.max_stdot_bytes'],
+      [5, 'exec.max_stdin_bytes'],
+      [7, 'exec.allow[0].agent_id'],
+      [9, 'exec.allow[0].agentid'],
+    ])
+    expect(error.message).toBe(
+      [
+        `${file}: 5 mistakes`,
+        ...error.mistakes.map(({ line, key, problem }) => `${file}:${line}: ${key}: ${problem}`),
+      ].join('\n'),
     )
   })
 

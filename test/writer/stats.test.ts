@@ -1,5 +1,6 @@
 import { readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { type AuditStats, ExecAudit, ExecDiagnostics } from '../../src'
+import { MemoryAudit } from '../../src/testing'
 import { SYNC_LIMITS_NS, syncBucketOf } from '../../src/writer/ring/counters'
 import {
   denialEvent,
@@ -65,6 +66,13 @@ describe('the stats', () => {
     await closed
     expect(audit.stats().state).toBe('closed')
     expect(audit.stats().uptimeMs).toBeGreaterThan(uptimeMs)
+  })
+
+  it.each(['open', 'closed'] as const)('have the failure mode %s', (failureMode) => {
+    const { audit } = openAudit(dir.path('exec.log'), { failureMode })
+    const disabled = new ExecAudit({ enabled: false }, new ExecDiagnostics(), { failureMode })
+    const all = [audit, disabled, new MemoryAudit({ failureMode })]
+    expect(all.map((each) => each.stats().failureMode)).toEqual(all.map(() => failureMode))
   })
 
   it('have the age of the event that is pending longest, in the ring or beside it', async () => {

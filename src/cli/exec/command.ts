@@ -9,7 +9,7 @@ import { passed } from '../../runner/disk-wait'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../../runner/limits'
 import { type AuditedRun, runWith } from '../../runner/run-audited'
 import type { RunNotes } from '../../runner/run-notes'
-import { scrubbedEnvironment } from '../../runner/run-options'
+import { type RunOptions, scrubbedEnvironment } from '../../runner/run-options'
 import { painter } from '../../toolkit/text/colour'
 import { parseDuration } from '../../toolkit/text/time'
 import { ExecAudit } from '../../writer/exec-audit'
@@ -145,6 +145,13 @@ export function ownPrincipal(env: NodeJS.ProcessEnv, uid: number): string {
   // Anyone may set it, but only for root does it say who is asking.
   const isBySudo = uid === 0 && SUDO_UID !== undefined && /^\d{1,10}$/.test(SUDO_UID)
   return `uid:${isBySudo ? SUDO_UID : uid}`
+}
+
+/** The agent that is named, or else the user: the id says no more than the principal behind it. */
+function askerOf(agent: string | undefined): Pick<RunOptions, 'agentId' | 'context'> {
+  if (agent !== undefined) return { agentId: agent }
+  const principal = ownPrincipal(process.env, process.getuid?.() ?? 0)
+  return { agentId: idOf(principal), context: { principal } }
 }
 
 function fileName(text: string): string {
@@ -324,7 +331,7 @@ async function runThrough(
   relay.runBegins()
   const asked = {
     argv,
-    agentId: agent ?? idOf(ownPrincipal(process.env, process.getuid?.() ?? 0)),
+    ...askerOf(agent),
     machineId: machine,
     stdin: input,
     timeoutMs: timeout,

@@ -60,6 +60,7 @@ export class StatsCollector {
     const { options, admission, reporter, host } = this.#sources
     return {
       state,
+      failureMode: options.failureMode,
       uptimeMs: performance.now() - this.#startedAt,
       events: this.#events(),
       failures: reporter.counts,

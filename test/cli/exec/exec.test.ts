@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { ownPrincipal } from '../../../src/cli/exec/command'
 import {
   denied,
   exited,
@@ -17,7 +18,9 @@ import { until, WAITING } from '../../support/waiting'
 
 const MAIN = join(__dirname, '../../../dist/cli/main.js')
 const PREFIX = 'x0x-exec-audit: '
-const UNLIMITED = { timeout_ms: 2 ** 31 - 1 }
+/** Who asks if no --agent is named. */
+const BY_USER = { context: { principal: ownPrincipal(process.env, process.getuid?.() ?? 0) } }
+const UNLIMITED = { timeout_ms: 2 ** 31 - 1, ...BY_USER }
 
 const dir = useTempDir()
 const log = () => dir.path('exec.log')
@@ -122,7 +125,7 @@ describe('exec', () => {
   it('ends with 124 when the time is out', async () => {
     expect(text(await run(logged('--timeout', '100ms', 'sleep', '600')))).toEqual([124, '', ''])
     expect(trailOf(log())).toEqual([
-      requested(['sleep', '600'], { timeout_ms: 100 }),
+      requested(['sleep', '600'], { timeout_ms: 100, ...BY_USER }),
       started,
       warned('duration_approaching_cap'),
       exited({ code: null, signal: 15 }),
@@ -147,7 +150,7 @@ describe('exec', () => {
       '',
       `${PREFIX}${program}: ${problem}\n`,
     ])
-    expect(trailOf(log())[1]).toEqual(denied([program], 'spawn_failed'))
+    expect(trailOf(log())[1]).toEqual({ ...denied([program], 'spawn_failed'), ...BY_USER })
   })
 
   it('runs nothing that it cannot record', async () => {

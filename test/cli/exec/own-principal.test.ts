@@ -16,11 +16,22 @@ describe('the agent of exec', () => {
     expect(ownPrincipal(env, uid)).toBe(principal)
   })
 
-  it('is the id of whoever asks, if none is named', async () => {
-    const log = dir.path('exec.log')
-    const { code } = await runCli(['exec', '--log', log, '--no-stdin', '--', 'true'])
-    const [request = ''] = readFileSync(log, 'utf8').split('\n')
-    const expected = idOf(ownPrincipal(process.env, process.getuid?.() ?? 0))
-    expect([code, JSON.parse(request).agent_id]).toEqual([0, expected])
+  it('is the id of the user if none is named, whose name is then in the context', async () => {
+    const principal = ownPrincipal(process.env, process.getuid?.() ?? 0)
+    const { agent_id, context } = await requestOf([])
+    expect([agent_id, context]).toEqual([idOf(principal), { principal }])
+  })
+
+  it('is the one that is named, without a context', async () => {
+    const agent = 'a1'.repeat(32)
+    const { agent_id, context } = await requestOf(['--agent', agent])
+    expect([agent_id, context]).toEqual([agent, undefined])
   })
 })
+
+async function requestOf(options: readonly string[]) {
+  const log = dir.path('exec.log')
+  const { code } = await runCli(['exec', '--log', log, '--no-stdin', ...options, '--', 'true'])
+  expect(code).toBe(0)
+  return JSON.parse(readFileSync(log, 'utf8').split('\n')[0] ?? '')
+}
