@@ -353,6 +353,20 @@ describe('lines that are not as they were sealed', () => {
   })
 })
 
+describe('lines that stand elsewhere in their file', () => {
+  it('are found at its end', async () => {
+    edit(0, (lines) => lines.push(...lines.splice(298, 1)))
+    expect((await findings()).map(({ kind, line, index }) => [kind, line, index])).toEqual([
+      ['swapped', 300, 298],
+    ])
+  })
+
+  it('are found as a block', async () => {
+    edit(0, (lines) => lines.splice(150, 0, ...lines.splice(10, 100)))
+    expect((await findings()).length).toBeGreaterThan(0)
+  })
+})
+
 describe("a seal that is not the log's", () => {
   const about = { line: null, index: null, count: 0, request: null }
 
