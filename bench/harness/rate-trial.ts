@@ -72,7 +72,7 @@ export function isSpared(
 /** Sends the trial's contender events at its rate, and adds the figures to its row. */
 export async function runRate(
   trial: RateTrial,
-  rawP50Us: number,
+  rawP50Us: number | undefined,
   context: Context,
 ): Promise<Point> {
   const { entrant, ratePerSecond, row, files, saturated } = trial

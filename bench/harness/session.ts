@@ -10,6 +10,7 @@ import { idleCall } from '../benchmarks/idle-call'
 import { idleWriter } from '../benchmarks/idle-writer'
 import { memory } from '../benchmarks/memory'
 import { openLoop } from '../benchmarks/open-loop'
+import { seal } from '../benchmarks/seal'
 import { slowDisk } from '../benchmarks/slow-disk'
 import { stages } from '../benchmarks/stages'
 import { throughput } from '../benchmarks/throughput'
@@ -36,6 +37,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   handoff,
   gateway,
   verify,
+  seal,
 ]
 
 /** The benchmarks of these names, or all. Throws a RangeError for an unknown name. */

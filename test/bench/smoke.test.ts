@@ -46,6 +46,7 @@ test('every benchmark runs at quick sizes, and its files hold the acknowledged e
     ['handoff', 10],
     ['gateway', hasPeers ? 10 : 6],
     ['verify', hasJq ? 6 : 5],
+    ['seal', 6],
   ])
   const odd = report.benchmarks.flatMap(({ name, rows }) =>
     rows.filter(({ figures }) => !areAbove(FLOORS.get(name) ?? 0, Object.values(figures))),
@@ -84,7 +85,7 @@ test('an unknown benchmark is refused with a list of the known ones', () => {
     encoding: 'utf8',
   })
   expect(stderr).toBe(
-    'bench: no benchmark is called "ack-latncy"; there are call-cost, idle-call, ack-latency, throughput, open-loop, slow-disk, stages, cold-start, idle-writer, memory, handoff, gateway, verify (--help shows the usage)\n',
+    'bench: no benchmark is called "ack-latncy"; there are call-cost, idle-call, ack-latency, throughput, open-loop, slow-disk, stages, cold-start, idle-writer, memory, handoff, gateway, verify, seal (--help shows the usage)\n',
   )
   expect(status).toBe(2)
 })

@@ -116,7 +116,7 @@ describe('the snippets of the documents', () => {
     const commands = blocksOf('docs/command-line.md', 'sh').flatMap((block) =>
       block.split('\n').filter((line) => line !== ''),
     )
-    expect(commands.length).toBe(12)
+    expect(commands.length).toBe(15)
     const printed = commands.map((command) => {
       // The gateway's own folder does not exist here, and following has no end.
       const here = command.replace('/var/log/gateway', dir.path('logs')).replace(' -f ', ' ')

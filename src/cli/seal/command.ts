@@ -2,10 +2,17 @@ import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { generateKey } from '../../seal/note/signer'
 import { SealError } from '../../seal/seal-error'
-import { initSeal, openSealer, SealHeldError, sealOnce } from '../../seal/sealer/open-sealer'
+import {
+  initSeal,
+  type OnceOptions,
+  openSealer,
+  SealHeldError,
+  sealOnce,
+} from '../../seal/sealer/open-sealer'
 import { reanchor } from '../../seal/sealer/reanchor'
 import { type ResolvedPlace, resolvePlace, type SealPlace } from '../../seal/sealer/seal-options'
 import type { SealNote } from '../../seal/sealer/sealer'
+import { parseWitness } from '../../seal/witness/witness-request'
 import { ByteProgress } from '../shared/byte-progress'
 import { CliError, EXIT_FAIL, EXIT_PASS, EXIT_UNSURE, usageError } from '../shared/errors'
 import { visible } from '../shared/escape'
@@ -126,7 +133,7 @@ async function run(options: RunOptions): Promise<number> {
   const { interval: intervalMs, once, metricsFile, witness: witnesses } = options
   const place = placeOf(options)
   if (once) {
-    await sealed(place, { metricsFile })
+    await sealed(place, { metricsFile, witnesses: witnesses?.map(parseWitness) })
     return EXIT_PASS
   }
   const { log, seal, key, signCommand, vkey, last } = options
@@ -163,7 +170,7 @@ async function beginAnew(options: PlaceOptions & { reason: string }): Promise<nu
 /** Seals what is there, with a bar. */
 async function sealed(
   place: ResolvedPlace,
-  rest: { isLate?: boolean; metricsFile?: string | undefined },
+  rest: Pick<OnceOptions, 'isLate' | 'metricsFile' | 'witnesses'>,
 ): Promise<{ size: number }> {
   const progress = new ByteProgress(logBytes(place.log))
   try {

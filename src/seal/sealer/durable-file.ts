@@ -26,15 +26,44 @@ export async function replaceUnsynced(
   content: string | Uint8Array,
   mode: number = FILE_MODE,
 ): Promise<void> {
-  const beside = `${path}.new`
-  const handle = await open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode)
+  await replaceAllUnsynced([{ path, content }], mode)
+}
+
+/**
+ * As {@link replaceUnsynced} for many files, in phases: all are written, then all are synced, so that the file system
+ * commits many of them at once. Each is open meanwhile: the caller bounds their number. It settles once nothing is
+ * under way any more.
+ */
+export async function replaceAllUnsynced(
+  files: readonly { readonly path: string; readonly content: string | Uint8Array }[],
+  mode: number = FILE_MODE,
+): Promise<void> {
+  const handles: FileHandle[] = []
   try {
-    await handle.writeFile(content)
-    await handle.datasync()
+    await allOf(
+      files.map(async ({ path, content }) => {
+        const flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW
+        const handle = await open(besideOf(path), flags, mode)
+        handles.push(handle)
+        await handle.writeFile(content)
+      }),
+    )
+    await allOf(handles.map((handle) => handle.datasync()))
   } finally {
-    await handle.close()
+    await allOf(handles.map((handle) => handle.close()))
   }
-  await rename(beside, path)
+  await allOf(files.map(({ path }) => rename(besideOf(path), path)))
+}
+
+function besideOf(path: string): string {
+  return `${path}.new`
+}
+
+/** Waits for all of them, and then throws what the first one that failed has thrown. */
+async function allOf(actions: readonly Promise<void>[]): Promise<void> {
+  const results = await Promise.allSettled(actions)
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
 }
 
 /** Appends, and syncs; if that fails the file is as long as before. */

@@ -62,16 +62,17 @@ export async function openSealer(options: SealerOptions): Promise<RunningSealer>
 export interface OnceOptions {
   readonly onNote: (note: SealNote) => void
   readonly metricsFile?: string | undefined
-  readonly witnesses?: readonly Witness[]
+  readonly witnesses?: readonly Witness[] | undefined
   readonly isLate?: boolean
   readonly onBytes?: ((bytes: number) => void) | undefined
 }
 
-/** Seals what is there, and ends. Throws if the last attempt failed, and as {@link openSealer} does. */
+/** Seals what is there, has it witnessed, and ends. A witness that does not answer is a note, and no error. Throws if the last attempt failed, and as {@link openSealer} does. */
 export async function sealOnce(place: ResolvedPlace, options: OnceOptions): Promise<SealStats> {
   const sealer = await open(place, options)
   try {
     while (await sealer.pass());
+    await sealer.settleWitnesses()
     if (options.metricsFile !== undefined) {
       await writeSealMetrics(options.metricsFile, sealer.stats())
     }

@@ -5,13 +5,19 @@ import { SealError } from '../seal-error'
 import { SEGMENTS_FILE, tilesIn } from '../seal-files'
 import { HASH_BYTES } from '../tree/hashes'
 import { checkTileBytes, type ReadTile, TILE_WIDTH, tilePath } from '../tree/tiles'
-import { appendDurably, makeFolder, replaceFile, replaceUnsynced, syncFolder } from './durable-file'
+import {
+  appendDurably,
+  makeFolder,
+  replaceAllUnsynced,
+  replaceFile,
+  syncFolder,
+} from './durable-file'
 import { currentSegments, formatSegment, parseSegment, type Segment } from './segments'
 import type { TileData } from './tile-builder'
 
 const WRITABLE_BY_OTHERS = 0o022
-/** Tiles that are written at the same time. */
-const TILES_AT_ONCE = 8
+/** Tiles that are written and then synced at the same time; each takes a descriptor. */
+const TILES_AT_ONCE = 64
 
 /** The sealer's folder: checkpoint, tiles, segments. */
 export class SealFolder {
@@ -95,7 +101,9 @@ export class SealFolder {
         this.#folders.add(folder)
         touched.add(folder)
       }
-      await Promise.all(some.map((tile) => replaceUnsynced(this.file(tilePath(tile)), tile.bytes)))
+      await replaceAllUnsynced(
+        some.map((tile) => ({ path: this.file(tilePath(tile)), content: tile.bytes })),
+      )
     }
     for (const folder of touched) await syncFolder(folder)
     if (this.#folders.size > 1_000) this.#folders.clear()

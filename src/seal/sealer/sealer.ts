@@ -103,7 +103,7 @@ export class Sealer {
     this.#witnesses = new WitnessClient({
       ...{ witnesses, kept },
       nodes: (size) => nodesFrom(folder.readTile, size),
-      onWitnessed: (note) => folder.replace(WITNESSED_FILE, note),
+      onWitnessed: (note) => this.#keepWitnessed(note),
       onProblem: ({ witness, message }) =>
         this.#note({ kind: 'witness', message: `${witness}: ${message}` }),
     })
@@ -168,6 +168,11 @@ export class Sealer {
   /** Whether the last pass failed. */
   get isFailing(): boolean {
     return this.#lastFailure !== undefined
+  }
+
+  /** Waits until each witness has cosigned what is sealed, or has had its time. */
+  settleWitnesses(): Promise<void> {
+    return this.#witnesses.settle()
   }
 
   async close(): Promise<void> {
@@ -267,6 +272,16 @@ export class Sealer {
 
   #offer(): void {
     if (this.#publisher.size > 0) this.#witnesses.offer(this.#publisher.written.toString())
+  }
+
+  /** What cannot be kept is cosigned again later: no reason to end. */
+  async #keepWitnessed(note: Buffer): Promise<void> {
+    try {
+      await this.#parts.folder.replace(WITNESSED_FILE, note)
+    } catch (thrown) {
+      const why = thrown instanceof Error ? thrown.message : String(thrown)
+      this.#note({ kind: 'witness', message: `cannot keep ${WITNESSED_FILE}: ${why}` })
+    }
   }
 
   #keep({ file, from, to }: ReadPart): void {

@@ -264,6 +264,8 @@ export class Alignment {
       const here = (key === undefined ? undefined : wanted.get(key)) ?? []
       // A whole file may be a copy; a line of one may not.
       const isFree = here.length > 0 && this.#takenAt(sealed) === undefined
+      // A file goes forward only: lines from before stand in the wrong place, and are strays.
+      if (this.#hasBegun && sealed < this.#at) continue
       for (const pending of here) {
         const isPair = before.includes(pending - 1)
         if (isFree) single = this.#better(single, { pending, sealed })

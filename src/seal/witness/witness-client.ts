@@ -70,6 +70,11 @@ export class WitnessClient {
     this.#start()
   }
 
+  /** Waits until each witness has answered for what was offered last, or has had its time: at most 10 s per request. */
+  async settle(): Promise<void> {
+    await this.#running
+  }
+
   /** Gives up what is in flight. */
   async close(): Promise<void> {
     this.#newest = undefined

@@ -118,7 +118,11 @@ const EDITS: Readonly<Record<string, (subject: Subject) => Promise<Expected> | E
     const at = random.below(lines.length - count)
     lines.splice(at, count)
     subject.write(file, lines)
-    return [found('removed', file, at + 1, first + at, null, count)]
+    const before = subject.files[file - 1]
+    // Between two files they are missed behind the first one.
+    return at === 0 && before !== undefined
+      ? [found('removed', file - 1, before.length + 1, first, null, count)]
+      : [found('removed', file, at + 1, first + at, null, count)]
   },
   'an inserted line': (subject) => {
     const { file, lines } = subject.pick()
@@ -141,6 +145,10 @@ const EDITS: Readonly<Record<string, (subject: Subject) => Promise<Expected> | E
     const b = a + 1 + random.below(lines.length - 1 - a)
     const swapped = lines.with(a, lines[b] ?? '').with(b, lines[a] ?? '')
     subject.write(file, swapped)
+    // Of the last two lines one alone stands in the wrong place.
+    if (a === lines.length - 2) {
+      return [found('swapped', file, b + 1, first + a, requestOf(first + a))]
+    }
     return [
       found('swapped', file, a + 1, first + b, requestOf(first + b)),
       found('swapped', file, b + 1, first + a, requestOf(first + a)),

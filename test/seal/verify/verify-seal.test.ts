@@ -1,10 +1,14 @@
-import { appendFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { Signer } from '../../../src/seal/note/signer'
 import { entryOf } from '../../../src/seal/tree/hashes'
 import type { SealFinding, SealReport } from '../../../src/seal/verify/seal-report'
-import { type VerifySealOptions, verifySeal } from '../../../src/seal/verify/verify-seal'
+import {
+  compareLog,
+  type VerifySealOptions,
+  verifySeal,
+} from '../../../src/seal/verify/verify-seal'
 import {
   eventLines,
   newSigner,
@@ -349,6 +353,20 @@ describe('lines that are not as they were sealed', () => {
   })
 })
 
+describe('lines that stand elsewhere in their file', () => {
+  it('are found at its end', async () => {
+    edit(0, (lines) => lines.push(...lines.splice(298, 1)))
+    expect((await findings()).map(({ kind, line, index }) => [kind, line, index])).toEqual([
+      ['swapped', 300, 298],
+    ])
+  })
+
+  it('are found as a block', async () => {
+    edit(0, (lines) => lines.splice(150, 0, ...lines.splice(10, 100)))
+    expect((await findings()).length).toBeGreaterThan(0)
+  })
+})
+
 describe("a seal that is not the log's", () => {
   const about = { line: null, index: null, count: 0, request: null }
 
@@ -507,6 +525,38 @@ describe('a re-anchored seal', () => {
     writeFileSync(file, readFileSync(file, 'utf8').replace('snapshot', 'log'))
     expect((await findings({ keys: [next.key.text] }))[0]).toMatchObject({
       ...{ kind: 'changed', file: 'seal/reanchor' },
+    })
+  })
+})
+
+describe('a log that is rotated while it is read', () => {
+  /** Verifies, and rotates once the files are open: in the first attempts, as often as `times` says. */
+  async function verifyRotated(times: number) {
+    let attempts = 0
+    const options = { seal: seal(), keys: [signer.key.text], clock: () => START_MS + COUNT }
+    const { report } = await compareLog(paths(), options, () => {
+      if (attempts++ < times) {
+        renameSync(path(0), folder.path(`exec.log.${2 + attempts}`))
+        renameSync(path(1), path(0))
+        renameSync(path(2), path(1))
+        writeLines(path(2), [])
+      }
+      return () => undefined
+    })
+    return { attempts, verdict: report.verdict, unsure: report.unsure, older: report.older }
+  }
+
+  it('is read once more', async () => {
+    expect(await verifyRotated(1)).toEqual({
+      ...{ attempts: 2, verdict: 'good', unsure: null },
+      older: [{ index: 0, count: 300 }],
+    })
+  })
+
+  it('leaves the verdict open once it was begun again three times', async () => {
+    expect(await verifyRotated(4)).toEqual({
+      ...{ attempts: 4, verdict: 'unsure', older: expect.any(Array) },
+      unsure: 'the log was rotated again and again while it was read; verify it once more',
     })
   })
 })
