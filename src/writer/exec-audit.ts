@@ -122,7 +122,8 @@ export class ExecAudit implements AuditTrail {
   /**
    * Settles every pending event, closes the file and ends the worker. Idempotent. Events that are
    * recorded after the call fail with `AUDIT_CLOSED`, but for those of commands that `runAudited` is running:
-   * it waits until they have ended, so cancel them first to be quick. Never rejects.
+   * it waits until they have ended, so cancel them first to be quick. A listener of such a command must not wait
+   * for it in turn: both would last until the command's time limit. Never rejects.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()
