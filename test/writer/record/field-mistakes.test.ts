@@ -35,7 +35,7 @@ function id(bytes: number): Mistake[] {
     },
     {
       error: RangeError,
-      allowed: `${digits} hexadecimal digits${orUuid}`,
+      allowed: `${digits} hexadecimal digits${orUuid || ' (idOf makes them of a name)'}`,
       values: [
         ...[0, 2, bytes, digits - 1, digits + 1].map((length) => 'a'.repeat(length)),
         // The last one has characters whose low byte is that of a digit.
