@@ -33,7 +33,7 @@ export interface ExecAuditOptions {
    * Capacity of the ring between the calling thread and the worker, in bytes: 1 KiB to 1 GiB,
    * rounded up to a power of two. Default 1 MiB, about 3,000 events of 350 bytes. Each
    * event in it also has a promise outside, about 600 bytes: a ring full of the smallest events (48 bytes)
-   * takes up to 14 times its size in all.
+   * takes up to 16 times its size in all.
    */
   ringBytes?: number | undefined
   /** How fdatasyncs are shared. */

@@ -6,7 +6,7 @@ import { runTests } from '../support/runner/run-tests'
 /*
  * Runs the tests under the other versions of Node.js: `npm run test:node`, or `npm run test:node -- 24`
  * for one. Without --all it leaves out the long tests whose subject is the disk, an algorithm, a tool or a
- * text, since those do not change with the version.
+ * text, since those do not change with the version, and long ones of whose kind a shorter one is left.
  */
 
 const ROOT = join(__dirname, '../..')
@@ -16,18 +16,19 @@ const LEFT_OUT = [
   'cli/(?!exec/exec\\.).*',
   'docs/(api-reference|documents|incidents|rsyslog|seal|shipping-[a-z]+)',
   'rotation/.*',
+  'runner/runner(-stop|\\.fault)',
   'seal/(sealer|tree)/.*',
   'seal/verify/(?!verify-seal).*',
   'support/runner/.*',
-  'toolkit/(plot|width)',
+  'toolkit/(early-end|plot|width)',
   '.*\\.property',
-  'writer/caller/ack-order.fault',
+  'writer/caller/(ack-order.fault|back-pressure|memory.stress)',
   'writer/drain/slow-disk.fault',
   'writer/log/(?!group-journal|hostile-files|sink).*',
-  'writer/record/(bad-input|field-mistakes)',
+  'writer/record/(bad-input|event-size|field-mistakes)',
   'writer/ring/ring-corruption.fault',
-  'writer/several-writers.stress',
-  'writer/worker/(hand-over|random-death).fault',
+  'writer/(several-writers.stress|standstill.fault)',
+  'writer/worker/(hand-over|lying-worker|random-death|worker-return).fault',
 ]
 
 const { majors, isWhole } = choose(process.argv.slice(2))

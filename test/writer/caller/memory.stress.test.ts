@@ -40,7 +40,7 @@ const LIMITS: Readonly<Record<string, Limit>> = {
     record: denial(`'x'.repeat(3_000_000)`),
     factor: 1.5,
   },
-  'ringBytes, by small events': { option: 'ringBytes', mib: [4, 16], record: SMALL, factor: 14 },
+  'ringBytes, by small events': { option: 'ringBytes', mib: [4, 16], record: SMALL, factor: 16 },
   'maxEventBytes, by one event': {
     option: 'maxEventBytes',
     mib: [8, 40],
