@@ -101,8 +101,10 @@ export class CappedOutput {
    * listener that is slow per chunk would fall behind a command that writes little at a time.
    */
   #goOn(): void {
-    // What it returns comes as an event, too; nothing beyond the cap is handed on.
-    const gathered = this.#stream.read()
-    if (gathered === null || this.#delivering === 0) this.#stream.resume()
+    // With its length: without, Node 26 returns the first piece alone. It comes as an event, too.
+    const { readableLength } = this.#stream
+    if (readableLength > 0) this.#stream.read(readableLength)
+    // Nothing beyond the cap is handed on.
+    if (this.#delivering === 0) this.#stream.resume()
   }
 }
