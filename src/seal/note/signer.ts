@@ -1,15 +1,8 @@
 import { spawn } from 'node:child_process'
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto'
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  writeFileSync,
-} from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs'
 import { codeOf, textOf } from '../../base/describe'
+import { writeNewFile } from '../new-file'
 import { SealError } from '../seal-error'
 import { fromBase64 } from './base64'
 import { formatNote, signatureLine } from './note'
@@ -56,13 +49,7 @@ export function generateKey(origin: string, keyFile: string): VerifierKey {
 
 function writeNew(file: string, text: string, mode: number): void {
   try {
-    const descriptor = openSync(file, 'wx', mode)
-    try {
-      writeFileSync(descriptor, text)
-      fsyncSync(descriptor)
-    } finally {
-      closeSync(descriptor)
-    }
+    writeNewFile(file, text, mode)
   } catch (thrown) {
     const hint =
       codeOf(thrown) === 'EEXIST' ? ': it is there; name another file, or move it away' : ''

@@ -1,6 +1,7 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { codeOf, textOf } from '../../base/describe'
+import { writeNewFile } from '../new-file'
 import { SealError } from '../seal-error'
 import { inclusionProof } from '../tree/proofs'
 import { nodesFrom } from '../tree/tiles'
@@ -107,13 +108,7 @@ function makeFolder(folder: string): void {
 
 function writeProof(file: string, text: string): void {
   try {
-    const descriptor = openSync(file, 'wx', FILE_MODE)
-    try {
-      writeFileSync(descriptor, text)
-      fsyncSync(descriptor)
-    } finally {
-      closeSync(descriptor)
-    }
+    writeNewFile(file, text, FILE_MODE)
   } catch (thrown) {
     const isThere = codeOf(thrown) === 'EEXIST'
     const why = isThere ? 'it is there; name another folder' : textOf(thrown)
