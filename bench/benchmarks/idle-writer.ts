@@ -17,7 +17,7 @@ export const idleWriter: Benchmark = {
 }
 
 const CHILD = join(__dirname, 'idle-writer-child.ts')
-/** So many that what the first one loads for all weighs little. */
+/** Enough writers that the modules which the first one loads hardly count. */
 const WRITERS = 8
 const QUICK_WRITERS = 2
 

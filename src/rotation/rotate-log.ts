@@ -8,9 +8,9 @@ import { withLock } from './rotation-lock'
 
 /** Options of {@link rotateLog}, all optional. */
 export interface RotateOptions {
-  /** Rotate only a log of at least so many bytes: 1 or more. */
+  /** Rotate only a log that has at least this size: bytes, 1 or more. */
   maxBytes?: number | undefined
-  /** Rotate only a log whose first event is at least so old: milliseconds, 1 or more. With both, either is enough. */
+  /** Rotate only a log whose first event is at least this old: milliseconds, 1 or more. With both, either is enough. */
   maxAgeMs?: number | undefined
   /** How many rotated files to keep, 1 to 9,999; default: all. */
   keep?: number | undefined
