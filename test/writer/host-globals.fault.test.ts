@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createContext, runInContext } from 'node:vm'
 import ts from 'typescript'
@@ -103,6 +104,31 @@ describe('the globals of the host', () => {
       .filter((name) => library.test(name) && name !== 'base/timers.ts')
       .flatMap(globalsOf)
     expect(found).toEqual([])
+  })
+})
+
+describe('a test file under jest', () => {
+  const dir = useTempDir()
+
+  it('may end at once after an event: nothing is loaded for it later', () => {
+    const script = `
+      const { ExecAudit, ExecDiagnostics } = require(${JSON.stringify(join(__dirname, '../../dist'))})
+      test('records', () => {
+        const policy = { enabled: true, auditLogPath: ${JSON.stringify(dir.path('exec.log'))} }
+        const audit = new ExecAudit(policy, new ExecDiagnostics())
+        void audit.started({ requestId: '${'ab'.repeat(16)}', pid: 0 })
+      })`
+    writeFileSync(dir.path('records.test.js'), script)
+    writeFileSync(dir.path('other.test.js'), `test('passes', () => undefined)`)
+    writeFileSync(dir.path('jest.config.js'), 'module.exports = { transform: {} }')
+    const jest = join(__dirname, '../../node_modules/jest/bin/jest.js')
+    const command = [jest, '--runInBand', '--rootDir', dir.path('.')]
+    const { status, stderr } = spawnSync(process.execPath, command, {
+      cwd: dir.path('.'),
+      encoding: 'utf8',
+    })
+    expect(stderr).not.toContain('Error')
+    expect(status).toBe(0)
   })
 })
 

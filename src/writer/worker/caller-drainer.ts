@@ -1,4 +1,3 @@
-import { setImmediate } from '../../base/timers'
 import type { DrainLoop } from '../drain/drain-loop'
 import { DRAINER, DRAINER_CALLER, DRAINER_NONE, type SharedMemory } from '../ring/memory-map'
 import type { DrainConfig, Notice } from '../ring/messages'
@@ -34,7 +33,7 @@ export class CallerDrainer {
     this.#config = config
     this.#oversize = oversize
     this.#events = events
-    setImmediate(preload).unref()
+    preload()
   }
 
   /** Whether this thread holds the DRAINER word: it is in the middle of a group. */
@@ -108,8 +107,9 @@ export class CallerDrainer {
 }
 
 /*
- * The drainer's modules are loaded late, and only here, since the calling thread seldom needs them. But they
- * are loaded soon after the start: an upgrade in place may have replaced the package's files later.
+ * The drainer's modules are loaded only here, since a program that reads a log alone does not need them. And
+ * they are loaded at once: later an upgrade in place may have replaced the package's files, and a test
+ * runner may have ended the test file that opened the log and refuse to load anything for it.
  */
 
 function loadDrainLoop(): typeof import('../drain/drain-loop') {

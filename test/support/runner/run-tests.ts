@@ -55,6 +55,12 @@ async function runWithSecondChance(run: TestRun, temporary: string): Promise<num
   const firstReport = readReport(join(temporary, 'first.json'))
   if (first.code === 0 || first.isStuck || firstReport === undefined) return first.code
   const again = secondChances(firstReport)
+  if (firstReport.testResults.every(({ status }) => status !== 'failed')) {
+    console.error(
+      `\njest has ended with code ${first.code}, though every test has passed: what ran after the end of ` +
+        'its test file is named above, at a ReferenceError.',
+    )
+  }
   if (again.length === 0) return first.code
 
   console.log(`\nFailed, and run once more, alone:\n${again.join('\n')}\n`)
