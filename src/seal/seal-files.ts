@@ -19,6 +19,8 @@ export const WITNESSED_FILE = 'checkpoint.witnessed'
 export const SEGMENTS_FILE = 'segments'
 /** Why and from what a seal was begun again; its hash is entry 0. */
 export const REANCHOR_FILE = 'reanchor'
+/** The machine's boot in which a sync of the log has failed. */
+export const FAILED_SYNC_FILE = 'failed-sync'
 
 /** Reads the tiles of a seal's folder, as wide as they are asked for: also out of one that has grown since. */
 export function tilesIn(folder: string): ReadTile {

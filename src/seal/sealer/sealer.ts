@@ -8,6 +8,7 @@ import { HASH_BYTES } from '../tree/hashes'
 import { nodesFrom } from '../tree/tiles'
 import { WitnessClient } from '../witness/witness-client'
 import type { Witness } from '../witness/witness-request'
+import { FailedSync } from './failed-sync'
 import { LineHasher } from './line-hasher'
 import { behindOldSeal, oldFolderOf } from './old-seal'
 import { Publisher } from './publisher'
@@ -73,6 +74,7 @@ export class Sealer {
   readonly #parts: SealerParts
   readonly #publisher: Publisher
   readonly #follower: LogFollower
+  readonly #failedSync: FailedSync
   readonly #hasher = new LineHasher()
   /** The hashes of the files' first lines. */
   readonly #known: Set<string>
@@ -94,11 +96,13 @@ export class Sealer {
     follower: LogFollower,
     known: Set<string>,
     kept: Buffer | undefined,
+    failedSync: FailedSync,
   ) {
     this.#parts = parts
     this.#publisher = publisher
     this.#follower = follower
     this.#known = known
+    this.#failedSync = failedSync
     const { folder, witnesses = [] } = parts
     this.#witnesses = new WitnessClient({
       ...{ witnesses, kept },
@@ -125,7 +129,9 @@ export class Sealer {
       onNote: (note) => sealer.#note(note),
       isKnown: async (file) => known.has((await firstEntryOf(file))?.toString('hex') ?? ''),
     })
-    const sealer = new Sealer(parts, publisher, follower, known, await folder.read(WITNESSED_FILE))
+    const kept = await folder.read(WITNESSED_FILE)
+    const failedSync = await FailedSync.load(folder)
+    const sealer = new Sealer(parts, publisher, follower, known, kept, failedSync)
     try {
       await sealer.#resume(segments)
       sealer.#offer()
@@ -255,7 +261,7 @@ export class Sealer {
     const segments = this.#newSegments(parts)
     try {
       // Nothing is signed that a power cut could take.
-      for (const { file } of parts) await file.handle.datasync()
+      for (const { file, from, to } of parts) await this.#failedSync.sync(file, from, to)
       await this.#publisher.sign(this.#hasher.entries, segments)
     } catch (thrown) {
       for (const { file } of parts) file.giveUp()

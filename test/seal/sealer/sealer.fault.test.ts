@@ -27,8 +27,13 @@ import { endStrace, itWithStrace, strace } from '../../support/strace'
 import { useTempDir } from '../../support/temp-dir'
 import { until } from '../../support/waiting'
 
+const BLOCK = 4_096
+
 describe('a sealer in trouble', () => {
-  afterEach(() => unmount(dir.path('mounted')))
+  afterEach(() => {
+    unmount(dir.path('mounted'))
+    unmount(dir.path('storage'))
+  })
   const dir = useTempDir()
 
   const init = async (log?: string) => {
@@ -41,6 +46,30 @@ describe('a sealer in trouble', () => {
   const once = (place: ResolvedPlace) => runCli(['seal', '--once', ...placeOptions(place)])
   const untilSealed = (place: ResolvedPlace, lines: number) =>
     until(`not ${lines} lines are sealed`, () => sealedLeaves(place).length === lines)
+
+  /** A log on an ext4 disk whose own storage is full once `fill` has been called. */
+  const mountDiskThatFills = () => {
+    const storage = dir.path('storage')
+    mkdirSync(storage)
+    mkdirSync(dir.path('mounted'))
+    privileged('mount', '-t', 'tmpfs', '-o', 'size=4m,mode=700', 'tmpfs', storage)
+    privileged('truncate', '-s', '64M', join(storage, 'image'))
+    privileged(
+      'mkfs.ext4',
+      '-q',
+      '-F',
+      '-b',
+      `${BLOCK}`,
+      '-O',
+      '^has_journal',
+      join(storage, 'image'),
+    )
+    privileged('mount', '-o', 'loop', join(storage, 'image'), dir.path('mounted'))
+    privileged('chmod', '0700', dir.path('mounted'))
+    const fill = () =>
+      expect(() => writeFileSync(join(storage, 'fill'), Buffer.alloc(2 ** 23))).toThrow('ENOSPC')
+    return { log: dir.path('mounted/exec.log'), fill }
+  }
 
   it('leaves the folder to the one that runs, and takes it over from one that was killed', async () => {
     const place = await init()
@@ -108,6 +137,43 @@ describe('a sealer in trouble', () => {
     endStrace(sealer.child)
     expect(unequal(place)).toEqual([])
     expect(await findingsOf(place)).toEqual([])
+  })
+
+  itWithMounts('signs no line that only memory has, after a sync that failed', async () => {
+    const { log, fill } = mountDiskThatFills()
+    const place = newPlace(dir.path('.'), log)
+    await initSeal(place)
+    writeFileSync(log, `${'a'.repeat(BLOCK - 1)}\n`)
+    const sealer = start(place)
+    await untilSealed(place, 1)
+    fill()
+    // The page cache has room for it; the disk has not.
+    appendFileSync(log, `${'b'.repeat(8 * BLOCK)}\n`)
+    const lost = `failed: ${log} has bytes from ${BLOCK} on in memory alone, since a sync has failed; copy it`
+    await until('it signs', () => sealer.output.stderr.includes(lost))
+    expect(sealer.output.stderr).toMatch(/failed: (EIO|ENOSPC): .*, fdatasync\n/)
+    sealer.child.kill('SIGTERM')
+    await sealer.end
+    // A new sealer's first sync of the file succeeds.
+    expect((await once(place)).stderr).toContain(lost)
+    expect(sealedLeaves(place).length).toBe(1)
+    expect(await findingsOf(place)).toEqual([])
+  })
+
+  itWithMounts('signs nothing after a failed sync where no disk can be asked', async () => {
+    mkdirSync(dir.path('mounted'))
+    privileged('mount', '-t', 'tmpfs', '-o', 'size=256k,mode=700', 'tmpfs', dir.path('mounted'))
+    const place = newPlace(dir.path('.'), dir.path('mounted/exec.log'))
+    await initSeal(place)
+    writeFileSync(place.log, 'a\n')
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id')
+    writeFileSync(join(place.seal, 'failed-sync'), boot)
+    expect((await once(place)).stderr).toContain(
+      `a sync of ${place.log} has failed, and its file system cannot tell what is on the disk; restart`,
+    )
+    writeFileSync(join(place.seal, 'failed-sync'), 'another boot\n')
+    expect(await once(place)).toEqual({ code: 0, stdout: '', stderr: '' })
+    expect(sealedLeaves(place).length).toBe(1)
   })
 
   itWithMounts('pauses on a full disk, and seals on once there is room', async () => {
