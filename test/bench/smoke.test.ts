@@ -23,7 +23,18 @@ function isThere(command: string, ...args: string[]): boolean {
 test('every benchmark runs at quick sizes, and its files hold the acknowledged events', () => {
   const json = temp.path('report.json')
   const plots = temp.path('plots')
-  const args = [...RUN, '--quick', '--dir', temp.path(''), '--json', json, '--plots', plots]
+  const args = [
+    ...RUN,
+    '--quick',
+    '--repeats',
+    '1',
+    '--dir',
+    temp.path(''),
+    '--json',
+    json,
+    '--plots',
+    plots,
+  ]
   const printed = execFileSync(process.execPath, args, {
     cwd: ROOT,
     encoding: 'utf8',
