@@ -1,14 +1,19 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   closeSync,
   copyFileSync,
   existsSync,
+  fstatSync,
   mkdtempSync,
   openSync,
+  readlinkSync,
   renameSync,
   rmSync,
   truncateSync,
   unlinkSync,
+  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,8 +28,10 @@ import { type Excuse, LineCheck, NO_EXCUSE } from './line-check'
 
 const HELP = `Usage: npm run soak -- [OPTIONS]
 
-Records events for a long time while the log is rotated, deleted and truncated and the worker is killed.
-Checks that each line is there once and in order, that memory stays flat and no descriptor stays open.
+Records events for a long time while the log is rotated, deleted and truncated, the worker is killed and replaced by
+one of another version, the process is stopped, and files of others take each descriptor that becomes free.
+Checks that each line is there once and in order, that memory stays flat, that no descriptor stays open, and that
+nothing is written to the files of others.
 
   --events N    the number of events (default 10,000,000)
   --seconds N   the time to run instead
@@ -46,6 +53,11 @@ const RSS_TOLERANCE_BYTES = 32 * 2 ** 20
  * leave that one open. A leak would be one per rotation.
  */
 const DESCRIPTORS_TOLERANCE = 8
+/** Files of others that are open at a time. */
+const CANARIES = 16
+const OTHER_VERSION = '9.8.7'
+const STOP_SECONDS = 0.3
+const WORKER = join(__dirname, '../../dist/writer/worker/exec-audit-worker.js')
 
 type Package = typeof import('../../src')
 const { ExecAudit, ExecDiagnostics }: Package = require('../../dist')
@@ -82,6 +94,19 @@ function readLimits(): Limits | undefined {
   }
 }
 
+/** A descriptor of a file that is not the writer's. */
+interface Canary {
+  readonly path: string
+  readonly fd: number
+}
+
+/** Stops this process with all its threads for some seconds. */
+async function stopFor(seconds: number): Promise<void> {
+  const script = 'kill -STOP "$1"; sleep "$2"; kill -CONT "$1"'
+  const child = spawn('sh', ['-c', script, 'sh', `${process.pid}`, `${seconds}`])
+  await once(child, 'close')
+}
+
 const thousands = (n: number) => Math.round(n).toLocaleString('en-US')
 
 class Soak {
@@ -93,6 +118,11 @@ class Soak {
   readonly #samples: Sample[] = []
   readonly #faults: Record<string, number> = {}
   readonly #warnings: string[] = []
+  /** While this file is there, the worker is of another version. */
+  readonly #otherVersion: string
+  readonly #canaries: Canary[] = []
+  #workersLost = 0
+  #workersBack = 0
   readonly #startedAt = performance.now()
   #recorded = 0
   #durable = 0
@@ -105,9 +135,25 @@ class Soak {
       this.#workers.add(worker)
       worker.on('exit', () => this.#workers.delete(worker))
     })
-    const logger = { warn: (_: object, message: string) => this.#warnings.push(message) }
+    this.#otherVersion = join(dir, 'other-version')
+    const workerFile = join(dir, 'worker.js')
+    writeFileSync(
+      workerFile,
+      `const isOther = require('node:fs').existsSync(${JSON.stringify(this.#otherVersion)})
+       module.exports = isOther ? { version: () => '${OTHER_VERSION}' } : require(${JSON.stringify(WORKER)})`,
+    )
+    const logger = { warn: (_: object, message: string) => this.#warned(message) }
     const policy = { enabled: true, auditLogPath: this.#path } as const
-    this.#audit = new ExecAudit(policy, new ExecDiagnostics(), { clock: () => 0, logger })
+    const options = { clock: () => 0, logger, workerFile }
+    this.#audit = new ExecAudit(policy, new ExecDiagnostics(), options)
+  }
+
+  /** A worker of another version is reported, and so is the one that takes its place. */
+  #warned(message: string): void {
+    if (message.includes(`of version ${OTHER_VERSION}`)) this.#workersLost++
+    else if (message.includes('a worker writes') && this.#workersBack < this.#workersLost)
+      this.#workersBack++
+    else this.#warnings.push(message)
   }
 
   /** Returns the problems found. */
@@ -137,15 +183,22 @@ class Soak {
     const { events, seconds } = this.#limits
     const endAt = this.#startedAt + seconds * 1_000
     while (!this.#isOver && this.#recorded < events && performance.now() < endAt) {
-      const outcome = await this.#audit.started({ requestId: REQUEST_ID, pid: this.#recorded++ })
-      if (outcome === 'durable') this.#durable++
+      await this.#recordNext()
     }
+  }
+
+  async #recordNext(): Promise<void> {
+    const outcome = await this.#audit.started({ requestId: REQUEST_ID, pid: this.#recorded++ })
+    if (outcome === 'durable') this.#durable++
   }
 
   /** One fault after another; all accepted events are settled before the next. */
   async #disturb(): Promise<void> {
     const random = randomFrom(this.#limits.seed)
-    const faults = { rotate: 5, kill: 3, delete: 1, copytruncate: 1, chmod: 1 } as const
+    const faults = {
+      ...{ rotate: 5, kill: 3, delete: 1, copytruncate: 1, chmod: 1 },
+      ...{ stop: 1, otherVersion: 1 },
+    } as const
     const names = Object.entries(faults).flatMap(([name, share]) => new Array(share).fill(name))
     while (!this.#isOver) {
       await pause(random() * PAUSE_MS_MAX)
@@ -153,7 +206,36 @@ class Soak {
       if (this.#isOver || !existsSync(this.#path)) continue
       this.#faults[name] = (this.#faults[name] ?? 0) + 1
       await this.#fault(name)
+      this.#replaceCanaries(name)
     }
+    this.#closeCanaries('the last fault')
+  }
+
+  /** Checks the files of others, and opens new ones, in numbers that the writer may have had before. */
+  #replaceCanaries(after: string): void {
+    this.#closeCanaries(after)
+    for (let i = 0; i < CANARIES; i++) {
+      const path = `${this.#path}.canary${i}`
+      this.#canaries.push({ path, fd: openSync(path, 'w') })
+    }
+  }
+
+  #closeCanaries(after: string): void {
+    for (const { path, fd } of this.#canaries.splice(0)) {
+      const isOurs = readlinkSync(`/proc/self/fd/${fd}`) === path
+      if (isOurs && fstatSync(fd).size === 0) closeSync(fd)
+      else this.#warnings.push(`${after} wrote to or closed a file of others: ${path}`)
+    }
+  }
+
+  /** Until the worker of another version was given up, and one of this version is back. */
+  async #useOtherVersion(): Promise<void> {
+    const before = this.#workersLost
+    writeFileSync(this.#otherVersion, '')
+    for (const worker of this.#workers) await worker.terminate()
+    while (this.#workersLost === before && this.#warnings.length === 0) await this.#recordNext()
+    unlinkSync(this.#otherVersion)
+    while (this.#audit.stats().worker.drainer !== 'worker') await this.#recordNext()
   }
 
   async #fault(name: string): Promise<void> {
@@ -182,6 +264,11 @@ class Soak {
       case 'kill':
         for (const worker of this.#workers) await worker.terminate()
         return this.#audit.drain()
+      case 'stop':
+        await stopFor(STOP_SECONDS)
+        return this.#audit.drain()
+      case 'otherVersion':
+        return this.#useOtherVersion()
       case 'chmod':
         chmodSync(this.#path, 0)
         await this.#audit.drain()
