@@ -14,6 +14,7 @@ import {
 import { helpText } from '../shared/help-text'
 import { DEFAULT_LOG } from '../shared/log-input'
 import { type Names, NO_NAMES, namesOption } from '../shared/names'
+import { OcsfSource } from './ocsf-source'
 import { FORMATS, type Format, RowOutput } from './output'
 import { CommandSource, EventSource, type RowSource } from './row-source'
 import { View, type ViewTask, writeOut } from './view'
@@ -53,7 +54,8 @@ Times are local unless they end in Z or an offset:
 ${WHEN_FORMS}.
 
 In pretty, json, jsonl and csv, characters that could move, colour or reorder a terminal's text are shown
-as escapes; raw prints the lines as they are. csv puts a ' before text that a spreadsheet would run; --bom
+as escapes; raw prints the lines as they are; ocsf prints Process Activity of OCSF 1.9.0, a request and
+its start as one Launch. csv puts a ' before text that a spreadsheet would run; --bom
 has Excel read it as UTF-8. Lines that are no event are counted on standard error; verify shows them.
 
 Examples:
@@ -121,6 +123,11 @@ async function run(files: readonly string[], options: ViewOptions): Promise<numb
   const { since, until, event, open, follow, lines, reverse, names = NO_NAMES } = options
   const filter = { ...filterOf(options), since, until, event }
   const task: ViewTask = { files, follow, lines, reverse, since, until }
+  if (options.output === 'ocsf') {
+    if (options.commands || open)
+      throw usageError('-o ocsf has a form of its own; leave out --commands and --open')
+    return show(new OcsfSource(filter, names), task, options)
+  }
   if (!options.commands && !open) {
     return show(new EventSource(filter, names), task, options)
   }

@@ -5,7 +5,7 @@ import { usageError } from '../shared/errors'
 import { exactJson, ID_DIGITS, type LineStyle } from '../shared/event-text'
 import { JSON_VERSION } from '../shared/json'
 
-export const FORMATS = ['pretty', 'json', 'jsonl', 'csv', 'raw'] as const
+export const FORMATS = ['pretty', 'json', 'jsonl', 'csv', 'raw', 'ocsf'] as const
 export type Format = (typeof FORMATS)[number]
 
 /** How one kind of row is written. */
@@ -94,6 +94,7 @@ export class RowOutput<Row> {
       case 'csv':
         return `${this.#kind.csv(row)}\n`
       case 'jsonl':
+      case 'ocsf':
         return `${exactJson(this.#kind.json(row))}\n`
       case 'json':
         return `${this.#count > 1 ? ',' : ''}\n${exactJson(this.#kind.json(row))}`
