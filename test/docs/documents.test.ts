@@ -20,6 +20,7 @@ const SNIPPETS = {
   'docs/incidents.md': 'incidents.test',
   'docs/identity.md': 'api.test',
   'docs/observing.md': 'observing.test',
+  'docs/ocsf.md': 'below',
   'docs/reading.md': 'below',
   'docs/seal.md': 'seal.test',
   'docs/shipping.md': 'shipping-recipes.test',
@@ -113,10 +114,10 @@ describe('the snippets of the documents', () => {
     )
     chmodSync(dir.path('bin/x0x-exec-audit'), 0o755)
     const env = { ...process.env, PATH: `${dir.path('bin')}:${process.env.PATH}` }
-    const commands = blocksOf('docs/command-line.md', 'sh').flatMap((block) =>
-      block.split('\n').filter((line) => line !== ''),
-    )
-    expect(commands.length).toBe(15)
+    const commands = ['docs/command-line.md', 'docs/ocsf.md']
+      .flatMap((page) => blocksOf(page, 'sh'))
+      .flatMap((block) => block.split('\n').filter((line) => line !== ''))
+    expect(commands.length).toBe(16)
     const printed = commands.map((command) => {
       // The gateway's own folder does not exist here, and following has no end.
       const here = command.replace('/var/log/gateway', dir.path('logs')).replace(' -f ', ' ')
