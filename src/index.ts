@@ -6,6 +6,7 @@
  */
 
 export type { InvalidEventError } from './base/field-checks'
+export type { InvalidOptionError } from './base/invalid-option'
 export type { EventName } from './format/events'
 export {
   type AuditOutcome,
@@ -76,6 +77,7 @@ export {
   scrubbedEnvironment,
 } from './runner/run-options'
 export type { TrailEntry } from './runner/run-trail'
+export type { FakeProcess, Spawner, SpawnerInput } from './runner/spawner'
 export type { StopReason } from './runner/supervisor'
 export type { AuditStats, HistogramSummary, SyncBucket } from './writer/audit-stats'
 export type { AuditTrail, EventRecorder } from './writer/audit-trail'

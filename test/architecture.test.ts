@@ -30,7 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'writer/audit-trail': ['format', 'writer/audit-stats'],
   'writer/audit-stats': ['format', 'writer/ring', 'writer/failure'],
   'writer/options': ['base', 'writer/ring'],
-  'writer/run-lease': ['writer/audit-trail'],
+  'writer/run-lease': ['format', 'writer/audit-trail'],
   'writer/policy': ['base'],
   'writer/exit-drain': [],
   'writer/exec-audit': ['base', 'format', 'writer'],

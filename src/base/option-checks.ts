@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { describe } from './describe'
+import { invalidOption } from './invalid-option'
 import { hintFor } from './names'
 
 /*
@@ -24,12 +25,12 @@ export function valuesOf(
 ): Values {
   if (input === undefined) return new Map()
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
-    throw new TypeError(`${where}: expected an object, got ${describe(input)}`)
+    throw invalidOption(where, `expected an object, got ${describe(input)}`)
   }
   const values = new Map<string, unknown>(Object.entries(input))
   for (const name of values.keys()) {
     if (names.includes(name)) continue
-    throw new TypeError(`${where}.${name}: unknown option; ${hintFor(name, names, aliases)}`)
+    throw invalidOption(`${where}.${name}`, `unknown option; ${hintFor(name, names, aliases)}`)
   }
   return values
 }
@@ -41,10 +42,9 @@ function lastName(where: string): string {
 /** Throws the error for an option whose value is not the expected one. */
 export function refuse(where: string, value: unknown, expected: string): never {
   const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : describe(value)
-  const text = `${where}: expected ${expected}, got ${shown}`
-  throw typeof value === 'number' || typeof value === 'string'
-    ? new RangeError(text)
-    : new TypeError(text)
+  const isOfType = typeof value === 'number' || typeof value === 'string'
+  const problem = `expected ${expected}, got ${shown}`
+  throw invalidOption(where, problem, isOfType ? RangeError : TypeError)
 }
 
 /** A number. */
@@ -126,7 +126,11 @@ export function isUrl(value: unknown): value is URL {
 /** Throws if it is no time limit for a blocking drain. */
 export function checkTimeoutMs(timeoutMs: number): void {
   if (typeof timeoutMs === 'number' && timeoutMs >= 0) return
-  throw new RangeError(`timeoutMs: expected a number from 0, got ${describe(timeoutMs)}`)
+  throw invalidOption(
+    'timeoutMs',
+    `expected a number from 0, got ${describe(timeoutMs)}`,
+    RangeError,
+  )
 }
 
 /** The function itself, called without a `this`. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { describe } from '../base/describe'
+import { invalidOption } from '../base/invalid-option'
 
 /**
  * An agent or machine id for a name that has none of its own: the SHA-256 of its UTF-8, as 64 hexadecimal digits.
@@ -15,7 +16,7 @@ export function idOf(name: string): string {
   if (typeof given !== 'string' || given === '' || !given.isWellFormed()) {
     const got =
       typeof given === 'string' ? 'one that is empty or has a lone surrogate' : describe(given)
-    throw new TypeError(`name: expected a string, got ${got}`)
+    throw invalidOption('name', `expected a string, got ${got}`)
   }
   return createHash('sha256').update(given, 'utf8').digest('hex')
 }

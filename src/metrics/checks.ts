@@ -1,4 +1,5 @@
 import { describe } from '../base/describe'
+import { invalidOption } from '../base/invalid-option'
 
 /** Throws a TypeError for a value without all of these methods. */
 export function checkMethods(
@@ -13,7 +14,7 @@ export function checkMethods(
   )
   if (missing === undefined) return
   const got = isObject ? `${describe(value)} without ${missing}()` : describe(value)
-  throw new TypeError(`${where}: expected ${expected}, got ${got}`)
+  throw invalidOption(where, `expected ${expected}, got ${got}`)
 }
 
 /** Throws a TypeError for a value without stats. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { codeOf, describe, textOf } from '../base/describe'
+import { invalidOption } from '../base/invalid-option'
 import { DEFAULT_RUN_LIMITS, type RunLimits } from '../runner/limits'
 import type { ExecPolicy } from '../writer/policy'
 import { DEFAULT_CONCURRENT_PER_AGENT, DEFAULT_CONCURRENT_TOTAL } from './defaults'
@@ -104,8 +105,9 @@ function checkPath(path: unknown): string | undefined {
   if (path === undefined) return path
   if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path
   const got = typeof path === 'string' ? JSON.stringify(path) : describe(path)
-  throw new TypeError(
-    `path: expected the path of the policy file, or undefined for ${DEFAULT_EXEC_POLICY_PATH}, got ${got}`,
+  throw invalidOption(
+    'path',
+    `expected the path of the policy file, or undefined for ${DEFAULT_EXEC_POLICY_PATH}, got ${got}`,
   )
 }
 

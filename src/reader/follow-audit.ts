@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe } from '../base/describe'
+import { invalidOption } from '../base/invalid-option'
 import { isUrl, valuesOf } from '../base/option-checks'
 import type { AuditRecord, BigintAuditRecord } from '../format/records'
 import { lastLinesStart } from './last-lines'
@@ -276,11 +277,15 @@ class FollowedFile {
 function checkFrom(from: unknown = 'start'): 'start' | 'end' | number {
   if (from === 'start' || from === 'end') return from
   if (typeof from === 'number' && Number.isSafeInteger(from) && from >= 0) return from
-  throw new RangeError(`from: expected 'start', 'end' or an offset in bytes, got ${describe(from)}`)
+  throw invalidOption(
+    'from',
+    `expected 'start', 'end' or an offset in bytes, got ${describe(from)}`,
+    RangeError,
+  )
 }
 
 function checkPollMs(value: number = POLL_MS): number {
   if (typeof value === 'number' && value >= POLL_MS_MIN && value <= POLL_MS_MAX) return value
   const expected = `a number from ${POLL_MS_MIN} to ${POLL_MS_MAX}`
-  throw new RangeError(`pollMs: expected ${expected}, got ${describe(value)}`)
+  throw invalidOption('pollMs', `expected ${expected}, got ${describe(value)}`, RangeError)
 }

@@ -19,8 +19,8 @@ const REPLACEMENT = '\ufffd'
  */
 export class LineSplitter {
   readonly #maxLineBytes: number
-  #line = 1
-  #offset = 0
+  #line: number
+  #offset: number
   #blankLines = 0
   /** The beginning of a line whose end has not come yet. */
   #carry = Buffer.allocUnsafe(CARRY_BYTES_KEPT)
@@ -28,10 +28,14 @@ export class LineSplitter {
   /** Bytes so far of a line that is too long to keep; 0 when there is none. */
   #skipped = 0
 
-  /** @param offset where the first chunk stands in its file */
-  constructor(maxLineBytes: number, offset = 0) {
+  /**
+   * @param offset where the first chunk stands in its file
+   * @param line the number of its first line
+   */
+  constructor(maxLineBytes: number, offset = 0, line = 1) {
     this.#maxLineBytes = maxLineBytes
     this.#offset = offset
+    this.#line = line
   }
 
   /** Lines that were empty so far: legal, since a writer puts one after a failed sync. */

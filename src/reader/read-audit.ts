@@ -1,4 +1,5 @@
 import { describe } from '../base/describe'
+import { invalidOption } from '../base/invalid-option'
 import { nameFrom, type Values, valuesOf } from '../base/option-checks'
 import {
   type AuditProblem,
@@ -105,8 +106,10 @@ export async function* readBatches(
 /** Checks the option and fills in its default. */
 export function checkMaxLineBytes(value: number = MAX_LINE_BYTES): number {
   if (Number.isInteger(value) && value >= 1 && value <= MAX_LINE_BYTES_LIMIT) return value
-  throw new RangeError(
-    `maxLineBytes: expected an integer from 1 to ${MAX_LINE_BYTES_LIMIT}, got ${describe(value)}`,
+  throw invalidOption(
+    'maxLineBytes',
+    `expected an integer from 1 to ${MAX_LINE_BYTES_LIMIT}, got ${describe(value)}`,
+    RangeError,
   )
 }
 
@@ -131,7 +134,7 @@ export function problemHandler(
     }
   }
   if (typeof onProblem === 'function') return onProblem
-  throw new TypeError(`onProblem: expected 'throw' or a function, got ${describe(onProblem)}`)
+  throw invalidOption('onProblem', `expected 'throw' or a function, got ${describe(onProblem)}`)
 }
 
 function warnOfFirst(limit: number): (problem: AuditProblem) => void {

@@ -2,6 +2,7 @@ import { constants, type Stats } from 'node:fs'
 import { lstat, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { codeOf, describe } from '../base/describe'
+import { invalidOption } from '../base/invalid-option'
 import { valuesOf } from '../base/option-checks'
 import { pack, syncFolderOf } from './pack'
 import { withLock } from './rotation-lock'
@@ -73,7 +74,7 @@ function checked(options: RotateOptions): RotateOptions {
   const values = valuesOf('options', options, ROTATE_OPTIONS)
   const { gzip } = options
   if (gzip !== undefined && typeof gzip !== 'boolean') {
-    throw new TypeError(`gzip: expected a boolean, got ${describe(gzip)}`)
+    throw invalidOption('gzip', `expected a boolean, got ${describe(gzip)}`)
   }
   return {
     maxBytes: whole('maxBytes', values.get('maxBytes'), Number.MAX_SAFE_INTEGER),
@@ -88,7 +89,11 @@ function whole(name: string, value: unknown, max: number): number | undefined {
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max) {
     return value
   }
-  throw new RangeError(`${name}: expected an integer from 1 to ${max}, got ${describe(value)}`)
+  throw invalidOption(
+    name,
+    `expected an integer from 1 to ${max}, got ${describe(value)}`,
+    RangeError,
+  )
 }
 
 /** Who may write the folder can put files in the place of those that are renamed here. */

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { statSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
@@ -11,12 +11,15 @@ import type { RunCancel } from './run-cancel'
 import { callbackFailed, callForeign, type RunNotes } from './run-notes'
 import type { CheckedRun } from './run-options'
 import type { RunTrail } from './run-trail'
+import { type CommandGroup, type CommandProcess, PlayedProcess } from './spawner'
 import { type StopReason, Supervisor, timeLimitOf } from './supervisor'
 
 /** A command that was spawned. */
 export interface Spawned {
-  readonly child: ChildProcess
+  readonly child: CommandProcess
   readonly pid: number
+  /** Its process group; `onKilled` is called if the exit of this process has killed it. */
+  groupOf(onKilled: () => void): CommandGroup
   /** Of `performance.now()`. */
   readonly startedAt: number
 }
@@ -45,16 +48,14 @@ const POLL_MS = 20
 const KILLED_POLL_MS = 100
 
 /** Spawns the command, as the leader of a process group. Rejects with the reason it cannot be. */
-export async function spawnCommand({
-  argv,
-  env,
-  cwd,
-  uid,
-  gid,
-  stdin,
-}: CheckedRun): Promise<Spawned> {
-  const [file = '', ...args] = argv
+export async function spawnCommand(run: CheckedRun): Promise<Spawned> {
+  const { argv, env, cwd, uid, gid, stdin, spawner } = run
   const startedAt = performance.now()
+  if (spawner !== undefined) {
+    const played = new PlayedProcess(await spawner({ argv, env, cwd, stdin }))
+    return { child: played, pid: played.leader, groupOf: () => played, startedAt }
+  }
+  const [file = '', ...args] = argv
   const input = stdin === undefined || stdin.length === 0 ? 'ignore' : 'pipe'
   const child = spawn(file, args, {
     ...{ detached: true, env, cwd, stdio: [input, 'pipe', 'pipe'] },
@@ -68,7 +69,8 @@ export async function spawnCommand({
     throw isCwdWrong ? new Error(`the working directory ${cwd} is no folder`, { cause }) : cause
   }
   child.on('error', () => undefined)
-  return { child, pid: child.pid, startedAt }
+  const { pid } = child
+  return { child, pid, groupOf: (onKilled) => new ProcessGroup(pid, onKilled), startedAt }
 }
 
 function isFolder(path: string): boolean {
@@ -87,19 +89,19 @@ interface Surroundings {
 export class ChildRun {
   readonly #run: CheckedRun
   readonly #around: Surroundings
-  readonly #child: ChildProcess
-  readonly #group: ProcessGroup
+  readonly #child: CommandProcess
+  readonly #group: CommandGroup
   readonly #startedAt: number
   readonly #exited: Promise<ExitStatus>
   readonly #closed: Promise<void>
   readonly #outputs: CappedOutput[] = []
   readonly #errors: unknown[] = []
 
-  constructor({ child, pid, startedAt }: Spawned, around: Surroundings) {
+  constructor({ child, groupOf, startedAt }: Spawned, around: Surroundings) {
     this.#run = around.run
     this.#around = around
     this.#child = child
-    this.#group = new ProcessGroup(pid, () => this.#recordKilled())
+    this.#group = groupOf(() => this.#recordKilled())
     this.#startedAt = startedAt
     this.#exited = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
@@ -151,12 +153,12 @@ export class ChildRun {
   /** This process exits, and has killed the command: its last chance to say so. */
   #recordKilled(): void {
     const { trail } = this.#around
-    const { exitCode, signalCode, pid } = this.#child
+    const { exitCode, signalCode } = this.#child
     const hasEnded = exitCode !== null || signalCode !== null
     if (!hasEnded) trail.warn('cancelled')
     const end = hasEnded
       ? { code: exitCode, signal: signalNumber(signalCode) }
-      : waitForEnd(pid ?? 0)
+      : waitForEnd(this.#group.leader)
     const [stdout, stderr] = [this.#outputs[0], this.#outputs[1]]
     trail.exit({
       ...end,

@@ -6,7 +6,8 @@ import type { EventRecorder } from '../writer/audit-trail'
 import { closedError } from '../writer/failure/audit-error'
 import { checkLimits, type RunLimits } from './limits'
 import { type AuditedRun, type DeniedRun, type Refusal, runWith } from './run-audited'
-import { agentOf, isAbortSignal, type RunOptions } from './run-options'
+import { agentOf, isAbortSignal, type RunOptions, spawnerOf } from './run-options'
+import type { Spawner } from './spawner'
 
 /** x0x's own caps. */
 const CONCURRENT = 32
@@ -24,6 +25,8 @@ export interface RunnerOptions {
   defaultCwd?: string | undefined
   /** Cancels all commands, as `cancelled`. */
   cancel?: AbortSignal | undefined
+  /** For unit tests: takes the place of spawning; a run's own `spawner` takes its place. */
+  spawner?: Spawner | undefined
   /** Of `loadExecPolicy`; not looked at. */
   policy?: unknown
   /** Of `loadExecPolicy`; not looked at. */
@@ -79,6 +82,7 @@ const OPTION_NAMES = [
   'maxConcurrentPerAgent',
   'defaultCwd',
   'cancel',
+  'spawner',
   'policy',
   'concurrency',
   'allow',
@@ -108,8 +112,7 @@ export function createRunner(audit: EventRecorder, options: RunnerOptions = {}):
 
 class AuditedRunner implements Runner {
   readonly #audit: EventRecorder
-  readonly #limits: RunLimits
-  readonly #defaultCwd: string | undefined
+  readonly #defaults: Pick<RunOptions, 'limits' | 'cwd' | 'spawner'>
   readonly #max: number
   readonly #maxPerAgent: number
   readonly #cancels: readonly AbortSignal[]
@@ -123,7 +126,6 @@ class AuditedRunner implements Runner {
   constructor(audit: EventRecorder, options: RunnerOptions) {
     const values = valuesOf('options', options, OPTION_NAMES, ALIASES)
     this.#audit = audit
-    this.#limits = checkLimits('options.limits', values.get('limits'))
     this.#max = integer('options.maxConcurrent', values, CONCURRENT, 1, U32_MAX)
     const perAgent = integer(
       'options.maxConcurrentPerAgent',
@@ -134,7 +136,12 @@ class AuditedRunner implements Runner {
     )
     this.#maxPerAgent = perAgent
     const { defaultCwd, cancel } = options
-    this.#defaultCwd = defaultCwd
+    const spawner = spawnerOf(options)
+    this.#defaults = {
+      limits: checkLimits('options.limits', values.get('limits')),
+      ...(defaultCwd === undefined ? {} : { cwd: defaultCwd }),
+      ...(spawner === undefined ? {} : { spawner }),
+    }
     if (cancel !== undefined && !isAbortSignal(cancel)) {
       refuse('options.cancel', cancel, 'an AbortSignal')
     }
@@ -149,7 +156,7 @@ class AuditedRunner implements Runner {
     if (this.#isClosed) throw closedError('this runner')
     const agent = agentOf(options)
     const refusal = this.#refusalFor(agent)
-    const given = { limits: this.#limits, ...this.#place, ...options }
+    const given = { ...this.#defaults, ...options }
     if (refusal !== undefined) return this.#track(runWith(this.#audit, given, { refusal }))
     this.#count(agent, 1)
     try {
@@ -185,10 +192,6 @@ class AuditedRunner implements Runner {
   /** Calls {@link close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  get #place(): Pick<RunOptions, 'cwd'> {
-    return this.#defaultCwd === undefined ? {} : { cwd: this.#defaultCwd }
   }
 
   #refusalFor(agent: string): Refusal | undefined {

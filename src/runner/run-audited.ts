@@ -1,4 +1,5 @@
 import { describe } from '../base/describe'
+import { invalidOption } from '../base/invalid-option'
 import { type DenialReason, EVENT_NAMES, type WarningKind } from '../format/events'
 import type { EventRecorder } from '../writer/audit-trail'
 import { leaseOf } from '../writer/run-lease'
@@ -281,7 +282,8 @@ function checkTrail(audit: unknown): void {
     audit !== null &&
     EVENT_NAMES.every((name) => typeof Reflect.get(audit, name) === 'function')
   if (isTrail) return
-  throw new TypeError(
-    `audit: expected an object with ${EVENT_NAMES.join(', ')} methods, got ${describe(audit)}`,
+  throw invalidOption(
+    'audit',
+    `expected an object with ${EVENT_NAMES.join(', ')} methods, got ${describe(audit)}`,
   )
 }

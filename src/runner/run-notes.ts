@@ -1,13 +1,13 @@
 import { textOf } from '../base/describe'
 import type { EventName } from '../format/events'
-import type { ProcessGroup } from './process-group'
+import type { CommandGroup } from './spawner'
 
 /** Takes what a run has to say while it is under way. */
 export interface RunNotes {
   /** Something is wrong that the result may say too late, or not at all. */
   warn(message: string): void
   /** The command runs. */
-  spawned(group: ProcessGroup): void
+  spawned(group: CommandGroup): void
   /** The disk has not answered for a while, so the run waits for this event. */
   waiting(event: EventName): void
 }

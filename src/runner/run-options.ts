@@ -1,11 +1,13 @@
 import { homedir } from 'node:os'
 import { types } from 'node:util'
 import { describe } from '../base/describe'
-import { optionalString, putId, strings, u32 } from '../base/field-checks'
-import { functionOf, type Values, valuesOf } from '../base/option-checks'
+import { isInvalidEvent, optionalString, putId, strings, u32 } from '../base/field-checks'
+import { asInvalidOption, invalidOption } from '../base/invalid-option'
+import { functionOf, refuse, type Values, valuesOf } from '../base/option-checks'
 import { contextOf } from '../format/context-strings'
 import type { EventContext, IdInput } from '../format/events'
 import { checkLimits, type RunLimits } from './limits'
+import type { Spawner } from './spawner'
 
 /** Takes output as it comes. While its promise is pending, the command's output is not read. */
 export type OutputListener = (chunk: Buffer) => void | Promise<void>
@@ -56,6 +58,8 @@ export interface RunOptions {
   onStdout?: OutputListener | undefined
   /** Takes standard error up to its cap; `stderr` of the result then stays empty. */
   onStderr?: OutputListener | undefined
+  /** For unit tests: takes the place of spawning, so that no process is made. */
+  spawner?: Spawner | undefined
 }
 
 /** Why a command is ended before it ends by itself, other than its time limit; also warnings' kinds. */
@@ -89,6 +93,7 @@ export interface CheckedRun {
   readonly onSpawn: ((pid: number) => unknown) | undefined
   readonly onStdout: ((chunk: Buffer) => unknown) | undefined
   readonly onStderr: ((chunk: Buffer) => unknown) | undefined
+  readonly spawner: Spawner | undefined
 }
 
 const OPTION_NAMES = [
@@ -111,6 +116,7 @@ const OPTION_NAMES = [
   'onSpawn',
   'onStdout',
   'onStderr',
+  'spawner',
 ] as const satisfies readonly (keyof RunOptions)[]
 
 /** The name of the option in node:child_process, fetch and others. */
@@ -154,6 +160,19 @@ function homeOf(): string | undefined {
 
 /** Checks the options. Throws a TypeError or RangeError that names the option. */
 export function checkRunOptions(options: RunOptions): CheckedRun {
+  return aboutOptions(() => checked(options))
+}
+
+/** Fields of events are checked as such; here they are options. */
+function aboutOptions<T>(check: () => T): T {
+  try {
+    return check()
+  } catch (thrown) {
+    throw isInvalidEvent(thrown) ? asInvalidOption(thrown, thrown.field) : thrown
+  }
+}
+
+function checked(options: RunOptions): CheckedRun {
   const values = valuesOf('options', options ?? null, OPTION_NAMES, SYNONYMS)
   const limits = checkLimits('options.limits', values.get('limits'))
   const timeoutMs = values.get('timeoutMs') ?? limits.maxDurationMs
@@ -173,6 +192,7 @@ export function checkRunOptions(options: RunOptions): CheckedRun {
     onSpawn: listenerOf('onSpawn', values),
     onStdout: listenerOf('onStdout', values),
     onStderr: listenerOf('onStderr', values),
+    spawner: spawnerOf(options),
   }
 }
 
@@ -187,8 +207,8 @@ function placeOf(values: Values): Pick<CheckedRun, 'cwd' | 'uid' | 'gid' | 'cont
   const known = Object.entries({ cwd, user }).filter(([, value]) => value !== undefined)
   for (const [name, value] of known) {
     if (given[name] === undefined || given[name] === value) continue
-    const text = `options.context.${name}: expected ${JSON.stringify(value)}, as the options say, or none`
-    throw new RangeError(text)
+    const problem = `expected ${JSON.stringify(value)}, as the options say, or none`
+    throw invalidOption(`options.context.${name}`, problem, RangeError)
   }
   const context = { ...given, ...Object.fromEntries(known) }
   return { cwd, uid, gid, context: Object.keys(context).length === 0 ? undefined : context }
@@ -205,7 +225,8 @@ function randomId(): Uint8Array {
 /** The agent of a run's options, as hexadecimal digits. Throws as {@link checkRunOptions} does. */
 export function agentOf(options: Pick<RunOptions, 'agentId'>): string {
   const values = valuesOf('options', options ?? null, OPTION_NAMES, SYNONYMS)
-  return idOf('agentId', PARTY_ID_BYTES, values.get('agentId')).toString('hex')
+  const id = aboutOptions(() => idOf('agentId', PARTY_ID_BYTES, values.get('agentId')))
+  return id.toString('hex')
 }
 
 function idOf(name: string, byteLength: number, value: unknown): Buffer {
@@ -221,13 +242,13 @@ function stdinOf(value: unknown, maxBytes: number): Pick<CheckedRun, 'stdin' | '
     // The command may be slow to read it.
     return { stdin: stdinBytes > maxBytes ? undefined : Buffer.from(value), stdinBytes }
   }
-  throw new TypeError(`options.stdin: expected a string or a Uint8Array, got ${describe(value)}`)
+  throw invalidOption('options.stdin', `expected a string or a Uint8Array, got ${describe(value)}`)
 }
 
 function environmentOf(value: unknown): NodeJS.ProcessEnv {
   if (value === undefined) return scrubbedEnvironment()
   if (typeof value !== 'object' || value === null) {
-    throw new TypeError(`options.env: expected an object, got ${describe(value)}`)
+    throw invalidOption('options.env', `expected an object, got ${describe(value)}`)
   }
   const env: NodeJS.ProcessEnv = {}
   for (const [name, text] of Object.entries(value)) {
@@ -242,7 +263,7 @@ function cancelsOf(values: Values): ReadonlyMap<AbortSignal, CancelKind> {
     const signal = values.get(name)
     if (signal === undefined) continue
     if (!isAbortSignal(signal)) {
-      throw new TypeError(`options.${name}: expected an AbortSignal, got ${describe(signal)}`)
+      throw invalidOption(`options.${name}`, `expected an AbortSignal, got ${describe(signal)}`)
     }
     cancels.set(signal, kind)
   }
@@ -263,4 +284,13 @@ export function isAbortSignal(value: unknown): value is AbortSignal {
 function listenerOf(name: string, values: Values): ((input: unknown) => unknown) | undefined {
   const listener = values.get(name)
   return listener === undefined ? undefined : functionOf(`options.${name}`, listener)
+}
+
+/** The spawner among the options. */
+export function spawnerOf({ spawner }: Pick<RunOptions, 'spawner'>): Spawner | undefined {
+  const given: unknown = spawner
+  if (given !== undefined && typeof given !== 'function') {
+    return refuse('options.spawner', given, 'a function')
+  }
+  return spawner
 }

@@ -1,9 +1,9 @@
 import { clearTimeout, setImmediate, setTimeout } from '../base/timers'
-import type { ProcessGroup } from './process-group'
 import type { CancelRequest, RunCancel } from './run-cancel'
 import type { RunNotes } from './run-notes'
 import type { CancelKind, CheckedRun } from './run-options'
 import type { RunTrail } from './run-trail'
+import type { CommandGroup } from './spawner'
 
 /** Why a command was ended before it ended by itself. */
 export type StopReason = CancelKind | 'timeout'
@@ -19,7 +19,7 @@ export function timeLimitOf({ timeoutMs, limits }: CheckedRun): number {
 /** Ends a command that is cancelled or out of time: one signal, and SIGKILL after the grace. */
 export class Supervisor {
   readonly #run: CheckedRun
-  readonly #group: ProcessGroup
+  readonly #group: CommandGroup
   readonly #trail: RunTrail
   readonly #notes: RunNotes
   readonly #timers = new Set<NodeJS.Timeout>()
@@ -31,7 +31,7 @@ export class Supervisor {
 
   constructor(
     run: CheckedRun,
-    group: ProcessGroup,
+    group: CommandGroup,
     { trail, cancel, notes }: { trail: RunTrail; cancel: RunCancel; notes: RunNotes },
   ) {
     this.#run = run

@@ -1,6 +1,6 @@
 import { textOf } from '../base/describe'
 import { isInvalidEvent } from '../base/field-checks'
-import { checkTimeoutMs } from '../base/option-checks'
+import { checkTimeoutMs, refuse } from '../base/option-checks'
 import type {
   AuditOutcome,
   DenialEvent,
@@ -29,6 +29,7 @@ import { type CheckedPolicy, checkPolicy, type ExecPolicy } from '../writer/poli
 import { decode } from '../writer/record/decode'
 import { EventEncoder, reentryError } from '../writer/record/encode'
 import { recordBytes } from '../writer/ring/record-header'
+import { lentEvents, RUN_LEASE, type RunLease, RunLeases } from '../writer/run-lease'
 import { checkCount, type Failing, type FailOptions, PlannedFailures } from './planned-failures'
 
 /** Options of {@link MemoryAudit}: those of `ExecAudit`, and its policy. */
@@ -38,6 +39,8 @@ export interface MemoryAuditOptions extends ExecAuditOptions {
    * and nothing is kept. The path appears only in messages.
    */
   policy?: ExecPolicy | undefined
+  /** Warnings are counted in `stats()`, and printed nowhere; default false. */
+  quiet?: boolean | undefined
 }
 
 /** An event that was recorded and failed, see {@link MemoryAudit.failed}. */
@@ -69,6 +72,7 @@ interface Pending extends Pick<Made, 'settle' | 'reject'> {
 }
 
 const IN_MEMORY: CheckedPolicy = { auditLogPath: '(memory)', tasklistId: undefined }
+const SILENT = { warn: () => undefined }
 const DISABLED = Promise.resolve<AuditOutcome>('disabled')
 
 /**
@@ -95,7 +99,10 @@ export class MemoryAudit implements AuditTrail {
   #pending: Pending[] = []
   #waiters: (() => void)[] = []
   #isHeld = false
+  #closing: Promise<void> | undefined
+  /** No event is taken any more, not even of a command under way. */
   #isClosed = false
+  readonly #leases = new RunLeases()
   readonly #planned: PlannedFailures
   #settled = 0
   #succeeded = 0
@@ -110,8 +117,10 @@ export class MemoryAudit implements AuditTrail {
     options?: MemoryAuditOptions,
     diagnostics: AuditFailureRecorder = new ExecDiagnostics(),
   ) {
-    this.#options = checkOptions(options, ['policy'])
-    const policy = options?.policy
+    this.#options = checkOptions(options, ['policy', 'quiet'])
+    const { policy, quiet } = options ?? {}
+    if (quiet !== undefined && typeof quiet !== 'boolean')
+      refuse('options.quiet', quiet, 'a boolean')
     const { auditLogPath, tasklistId } = policy === undefined ? IN_MEMORY : checkPolicy(policy)
     checkRecorder(diagnostics)
     this.tasklistId = tasklistId
@@ -119,7 +128,7 @@ export class MemoryAudit implements AuditTrail {
     const path = auditLogPath ?? ''
     this.#planned = new PlannedFailures(path, this.#options)
     const { maxEventBytes, redact, clock, failureMode, logger, fsync } = this.#options
-    this.#reporter = new FailureReporter(path, diagnostics, logger)
+    this.#reporter = new FailureReporter(path, diagnostics, quiet ? SILENT : logger)
     this.#outcome = fsync.method === 'none' ? 'written' : 'durable'
     this.#encoder = new EventEncoder({
       maxEventBytes,
@@ -233,14 +242,34 @@ export class MemoryAudit implements AuditTrail {
 
   reopen(): Promise<AuditOutcome> {
     if (this.#isDisabled) return DISABLED
-    if (this.#isClosed) return this.#refuse({ stage: 'closed', error: closedError() })
+    if (this.#closing !== undefined) {
+      return this.#refuse({ stage: 'closed', error: closedError() })
+    }
     if (this.#encoder.isTaken) return this.#refuse({ stage: 'encode', error: reentryError() })
     return Promise.resolve<AuditOutcome>(this.#outcome)
   }
 
-  async close(): Promise<void> {
+  /**
+   * Takes no more events, but for those of commands that `runAudited` is running: it waits until they have ended, and
+   * until nothing is held back. Idempotent.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    if (this.#leases.count > 0) await this.#leases.ended()
     this.#isClosed = true
     await this.drain()
+  }
+
+  /** @internal */
+  [RUN_LEASE](): RunLease {
+    if (this.#closing !== undefined) return { events: this, end: () => undefined }
+    const isOpen = () => this.#closing === undefined
+    const events = lentEvents(this, isOpen, (name, event) => this.#submit(name, event, true))
+    return { events, end: this.#leases.take() }
   }
 
   /** Same as {@link close}, for `await using`. */
@@ -255,7 +284,7 @@ export class MemoryAudit implements AuditTrail {
     const accepted = sum(this.#accepted)
     return {
       ...none,
-      state: this.#isClosed ? 'closed' : 'open',
+      state: this.#closing === undefined ? 'open' : 'closed',
       events: {
         ...none.events,
         accepted,
@@ -271,9 +300,11 @@ export class MemoryAudit implements AuditTrail {
     }
   }
 
-  #submit(event: EventName, input: unknown): Promise<AuditOutcome> {
+  /** @param isOfRun it is a lent event, which `close()` waits for */
+  #submit(event: EventName, input: unknown, isOfRun = false): Promise<AuditOutcome> {
     if (this.#isDisabled) return DISABLED
-    if (this.#isClosed) return this.#refuse({ stage: 'closed', error: closedError() }, event)
+    const isRefused = () => this.#isClosed || (this.#closing !== undefined && !isOfRun)
+    if (isRefused()) return this.#refuse({ stage: 'closed', error: closedError() }, event)
     if (this.#encoder.isTaken)
       return this.#refuse({ stage: 'encode', error: reentryError() }, event)
     let line: string
@@ -289,7 +320,7 @@ export class MemoryAudit implements AuditTrail {
       return this.#refuse({ stage: 'encode', error }, event)
     }
     // Asked again here: a getter of the event, or `redact`, may have closed the audit meanwhile.
-    if (this.#isClosed) return this.#refuse({ stage: 'closed', error: closedError() }, event)
+    if (isRefused()) return this.#refuse({ stage: 'closed', error: closedError() }, event)
     const failure = this.#planned.take(event)
     if (failure?.stage === 'closed') return this.#refuse(failure, event)
     if (failure?.stage === 'full') return this.#refuse(failure, event, line)

@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import { invalidOption } from '../base/invalid-option'
 import { nearest } from '../base/names'
 import { nameFrom, refuse, type Values, valuesOf } from '../base/option-checks'
 import { EVENT_NAMES, type EventName } from '../format/events'
@@ -88,7 +89,7 @@ export class PlannedFailures {
         return ioError({ stage, reason: errnoOf(name ?? 'ENOSPC') }, this.#path)
       default:
         if (name !== undefined) {
-          throw new TypeError(`options.errno: the kernel has no part in a failure at ${stage}`)
+          throw invalidOption('options.errno', `the kernel has no part in a failure at ${stage}`)
         }
     }
     if (stage === 'full') return ringFullError(this.#options)
@@ -109,7 +110,8 @@ export function checkCount(where: string, value: unknown): number {
 function eventsOf(value: unknown): readonly EventName[] {
   if (value === undefined) return EVENT_NAMES
   const names: readonly unknown[] = Array.isArray(value) ? value : [value]
-  if (names.length === 0) throw new RangeError('options.event: expected at least one name')
+  if (names.length === 0)
+    throw invalidOption('options.event', 'expected at least one name', RangeError)
   return names.map((name) => nameFrom('options.event', name, EVENT_NAMES))
 }
 

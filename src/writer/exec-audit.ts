@@ -2,19 +2,18 @@ import { checkTimeoutMs } from '../base/option-checks'
 import type {
   AuditOutcome,
   DenialEvent,
-  EventName,
   ExitEvent,
   RequestEvent,
   StartedEvent,
   WarningEvent,
 } from '../format/events'
 import { type AuditStats, disabledStats } from './audit-stats'
-import type { AuditTrail, EventRecorder } from './audit-trail'
+import type { AuditTrail } from './audit-trail'
 import { AuditWriter } from './caller/audit-writer'
 import { type AuditFailureRecorder, checkRecorder } from './failure/diagnostics'
 import { checkOptions, type ExecAuditOptions } from './options'
 import { checkPolicy, type ExecPolicy } from './policy'
-import { RUN_LEASE, type RunLease, RunLeases } from './run-lease'
+import { lentEvents, RUN_LEASE, type RunLease, RunLeases } from './run-lease'
 
 /** How long `drainSync` blocks by default, in milliseconds. */
 const DRAIN_SYNC_MS = 10_000
@@ -144,16 +143,8 @@ export class ExecAudit implements AuditTrail {
     if (writer === undefined || this.#closing !== undefined) {
       return { events: this, end: () => undefined }
     }
-    const late = (name: EventName, event: object) => writer.submit(name, event, true)
     const isOpen = () => this.#closing === undefined
-    // While it is open, by the public methods: an embedder may have wrapped them.
-    const events: EventRecorder = {
-      request: (event) => (isOpen() ? this.request(event) : late('request', event)),
-      started: (event) => (isOpen() ? this.started(event) : late('started', event)),
-      warning: (event) => (isOpen() ? this.warning(event) : late('warning', event)),
-      exit: (event) => (isOpen() ? this.exit(event) : late('exit', event)),
-      denial: (event) => (isOpen() ? this.denial(event) : late('denial', event)),
-    }
+    const events = lentEvents(this, isOpen, (name, event) => writer.submit(name, event, true))
     return { events, end: this.#leases.take() }
   }
 

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { describe } from '../base/describe'
+import { invalidOption } from '../base/invalid-option'
 
 /** Whether and where to audit; x0x's `[exec]` section. */
 export type ExecPolicy =
@@ -34,7 +35,7 @@ const POLICY_NAMES = ['enabled', 'auditLogPath', 'auditTasklistId', 'reason']
 export function checkPolicy(policy: ExecPolicy): CheckedPolicy {
   const input: unknown = policy
   if (typeof input !== 'object' || input === null) {
-    throw new TypeError(`policy: expected an object, got ${describe(input)}`)
+    throw invalidOption('policy', `expected an object, got ${describe(input)}`)
   }
   // Only its own properties: a polluted Object.prototype must not switch the audit on or off.
   const own: Record<string, unknown> = { __proto__: null, ...input }
@@ -42,25 +43,25 @@ export function checkPolicy(policy: ExecPolicy): CheckedPolicy {
   const { enabled, auditLogPath, auditTasklistId, reason } = own
   if (enabled === false) {
     if (reason !== undefined && typeof reason !== 'string') {
-      throw new TypeError(`policy.reason: expected a string, got ${describe(reason)}`)
+      throw invalidOption('policy.reason', `expected a string, got ${describe(reason)}`)
     }
     return { auditLogPath: undefined, tasklistId: undefined }
   }
   if (enabled !== true) {
-    throw new TypeError(`policy.enabled: expected true or false, got ${describe(enabled)}`)
+    throw invalidOption('policy.enabled', `expected true or false, got ${describe(enabled)}`)
   }
   const isPath = typeof auditLogPath === 'string' && auditLogPath !== ''
   if (!isPath) {
     const got = auditLogPath === '' ? 'an empty string' : describe(auditLogPath)
-    throw new TypeError(`policy.auditLogPath: expected the path of the log file, got ${got}`)
+    throw invalidOption('policy.auditLogPath', `expected the path of the log file, got ${got}`)
   }
   if (auditLogPath.includes('\0')) {
-    throw new TypeError('policy.auditLogPath: expected a path without NUL characters')
+    throw invalidOption('policy.auditLogPath', 'expected a path without NUL characters')
   }
   const isTasklist = auditTasklistId == null || typeof auditTasklistId === 'string'
   if (!isTasklist) {
     const got = describe(auditTasklistId)
-    throw new TypeError(`policy.auditTasklistId: expected a string or null, got ${got}`)
+    throw invalidOption('policy.auditTasklistId', `expected a string or null, got ${got}`)
   }
   return { auditLogPath: resolve(auditLogPath), tasklistId: auditTasklistId ?? undefined }
 }
@@ -71,7 +72,7 @@ function checkSpelling(own: Readonly<Record<string, unknown>>): void {
     const known = POLICY_NAMES.find((candidate) => plain(candidate) === plain(name))
     // Beside the correct one it is the caller's own affair.
     if (known === undefined || Object.hasOwn(own, known)) continue
-    throw new TypeError(`policy.${name}: unknown property; did you mean ${known}?`)
+    throw invalidOption(`policy.${name}`, `unknown property; did you mean ${known}?`)
   }
 }
 

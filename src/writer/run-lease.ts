@@ -1,3 +1,4 @@
+import type { AuditOutcome, EventName } from '../format/events'
 import type { EventRecorder } from './audit-trail'
 
 /**
@@ -25,6 +26,24 @@ export function leaseOf(audit: EventRecorder): RunLease {
 
 function isLender(audit: object): audit is RunLender {
   return RUN_LEASE in audit && typeof audit[RUN_LEASE] === 'function'
+}
+
+/**
+ * The events of an audit for a command that may outlast its `close()`: while it is open by the public methods, since an
+ * embedder may have wrapped them; then by `late`.
+ */
+export function lentEvents(
+  audit: EventRecorder,
+  isOpen: () => boolean,
+  late: (name: EventName, event: object) => Promise<AuditOutcome>,
+): EventRecorder {
+  return {
+    request: (event) => (isOpen() ? audit.request(event) : late('request', event)),
+    started: (event) => (isOpen() ? audit.started(event) : late('started', event)),
+    warning: (event) => (isOpen() ? audit.warning(event) : late('warning', event)),
+    exit: (event) => (isOpen() ? audit.exit(event) : late('exit', event)),
+    denial: (event) => (isOpen() ? audit.denial(event) : late('denial', event)),
+  }
 }
 
 /** The leases that an audit has given. */

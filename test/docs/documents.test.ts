@@ -96,7 +96,7 @@ describe('the snippets of the documents', () => {
 
   it('test a gateway', () => {
     const snippets = blocksOf('docs/testing.md', 'js')
-    expect(snippets.map((snippet) => runSnippet(dir.path('.'), snippet))).toEqual([''])
+    expect(snippets.map((snippet) => runSnippet(dir.path('.'), snippet))).toEqual(['', ''])
   })
 
   it('are commands that run', async () => {

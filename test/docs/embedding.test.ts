@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { DEFAULT_RUN_LIMITS } from '../../src'
 import { blocksOf, placeSnippet, tableOf } from '../support/documents'
 import { trailOf } from '../support/runner'
@@ -8,6 +9,7 @@ import { useTempDir } from '../support/temp-dir'
 import { until } from '../support/waiting'
 
 const DOCUMENT = 'docs/embedding.md'
+const EXAMPLES = join(__dirname, '../../docs/examples')
 
 const dir = useTempDir()
 
@@ -96,6 +98,25 @@ describe('the snippets of embedding', () => {
 })
 
 describe('the tables of embedding', () => {
+  it('list every example, each of at most 100 lines, closed, with a runner, ids and a principal', () => {
+    const links = tableOf(DOCUMENT, 'examples').slice(1)
+    const listed = links.map(([cell = '']) => /\]\(examples\/(.*)\)/.exec(cell)?.[1])
+    const files = readdirSync(EXAMPLES).filter((name) => name !== 'start.ts')
+    expect(listed.toSorted()).toEqual(files.toSorted())
+    for (const name of files) {
+      const text = readFileSync(join(EXAMPLES, name), 'utf8')
+      expect(text.split('\n').length).toBeLessThanOrEqual(100)
+      const parts = [
+        "failureMode: 'closed'",
+        'createRunner(audit',
+        'idOf(',
+        'principal',
+        'audit.close()',
+      ]
+      expect(parts.filter((part) => !text.includes(part))).toEqual([])
+    }
+  })
+
   it('name every limit of the policy file with its default', () => {
     const { maxStdoutBytes, maxStdinBytes, warnStdoutBytes } = DEFAULT_RUN_LIMITS
     const defaults = tableOf(DOCUMENT, 'policy-file').map(([, cell]) => cell)

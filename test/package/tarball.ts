@@ -13,6 +13,7 @@ const CLI = 'dist/cli/'
 const COMMAND_LINE = ['main.js', 'examiner.js', 'pacer-worker.js', 'THIRD-PARTY-LICENSES.txt']
 const DIST_FILE = /^dist\/(?:([a-z-]+)\/)?(?:[a-z-]+\/)*[a-z0-9-]+\.(?:js|d\.ts)$/
 const DOCUMENT = /^docs\/[\w/-]+\.md$/
+const EXAMPLE = /^docs\/examples\/[a-z-]+\.ts$/
 const SHIPPING_FILE = /^docs\/(?:seal|shipping|plots)\/[\w-]+\.(conf|json|service|svg|toml|yaml)$/
 const UNPACKED_BYTES_MAX = 2_200_000
 
@@ -38,6 +39,7 @@ export function pack(into: string): string {
 /** The tarball holds what runs, the types of what can be imported, documents, what ships logs. */
 function isAllowed(path: string): boolean {
   if (PAPERS.includes(path) || DOCUMENT.test(path) || SHIPPING_FILE.test(path)) return true
+  if (EXAMPLE.test(path)) return path !== 'docs/examples/start.ts'
   if (path.startsWith(CLI)) return COMMAND_LINE.includes(path.slice(CLI.length))
   const [file, folder = ''] = DIST_FILE.exec(path) ?? []
   return file !== undefined && !KEPT_BACK.includes(folder)

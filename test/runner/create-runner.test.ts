@@ -302,7 +302,6 @@ describe('the exit of the process', () => {
   const dir = useTempDir()
   const log = () => dir.path('exec.log')
   const script = (argv: readonly string[], limits: object = {}) => `
-const { createRunner } = require(${JSON.stringify(require.resolve('../../dist'))})
 const agentId = '00'.repeat(32)
 createRunner(open()).run({
   argv: ${JSON.stringify(argv)}, agentId, machineId: agentId, limits: ${JSON.stringify(limits)},

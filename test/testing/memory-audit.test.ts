@@ -1,6 +1,6 @@
 import { createHook } from 'node:async_hooks'
 import { readFileSync } from 'node:fs'
-import { type AuditTrail, ExecDiagnostics } from '../../src'
+import { type AuditTrail, ExecDiagnostics, runAudited } from '../../src'
 import { codeOf } from '../../src/base/describe'
 import { MemoryAudit } from '../../src/testing'
 import { collect } from '../support/collect'
@@ -13,7 +13,9 @@ import {
   warningEvent,
 } from '../support/events'
 import { openAudit } from '../support/open-audit'
+import { ASKED } from '../support/runner'
 import { useTempDir } from '../support/temp-dir'
+import { turn } from '../support/waiting'
 
 const dir = useTempDir()
 const quiet = { clock: () => 0, logger: { warn: () => undefined } }
@@ -195,5 +197,44 @@ describe('MemoryAudit', () => {
     )
     await audit.close()
     expect(await audit.started(startedEvent())).toBe('failed')
+  })
+
+  it('waits for a command under way when it is closed, takes its events, and no others', async () => {
+    const audit = new MemoryAudit(quiet)
+    let end: () => void = () => undefined
+    const until = new Promise<void>((resolve) => {
+      end = resolve
+    })
+    const run = runAudited(audit, { ...ASKED, argv: ['sleep'], spawner: () => ({ until }) })
+    await turn()
+    let isClosed = false
+    const closed = audit.close().then(() => {
+      isClosed = true
+    })
+    expect(await audit.started(startedEvent())).toBe('failed')
+    await turn()
+    expect([isClosed, audit.stats().state]).toEqual([false, 'closed'])
+    end()
+    expect((await run).trail.map(({ event, outcome }) => [event, outcome])).toEqual([
+      ['request', 'durable'],
+      ['started', 'durable'],
+      ['exit', 'durable'],
+    ])
+    await closed
+    expect(audit.events.map(({ event }) => event)).toEqual(['request', 'started', 'exit'])
+    expect((await runAudited(audit, { ...ASKED, argv: ['true'] })).trail[0]?.outcome).toBe('failed')
+  })
+
+  it('prints no warning if it is to be quiet, and counts them all the same', async () => {
+    const print = jest.spyOn(process, 'emitWarning').mockReturnValue()
+    for (const isQuiet of [true, false]) {
+      const audit = new MemoryAudit({ quiet: isQuiet })
+      audit.failNext()
+      expect(await audit.started(startedEvent())).toBe('failed')
+      expect(audit.stats().failures.write).toBe(1)
+      await turn()
+      expect(print).toHaveBeenCalledTimes(isQuiet ? 0 : 1)
+    }
+    print.mockRestore()
   })
 })

@@ -43,8 +43,7 @@ const SHIFT_ARGUMENTS = `if (!require('node:worker_threads').isMainThread) proce
 /** The manual's own recipe for a shutdown, for a gateway in which no command runs. */
 const HANDLER = `
   const server = require('node:http').createServer()
-  const stop = new AbortController()
-  const runs = new Set()
+  const runner = createRunner(audit)
   ${/^for \(const signal of [\s\S]*?^}$/m.exec(textOf('docs/embedding.md'))?.[0]}`
 
 /** The rows of the table in docs/guarantees.md, by their first cell. */

@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import type { ProcessGroup } from '../../runner/process-group'
+import type { CommandGroup } from '../../runner/spawner'
 import { handlesSignal, isGroupOrphaned } from './processes'
 
 /** SIGKILL and SIGSTOP cannot be caught. The others report what this process itself has done. */
@@ -28,7 +28,7 @@ export class SignalRelay {
   readonly #onRefused: (signal: NodeJS.Signals) => void
   readonly #listeners = new Map<NodeJS.Signals, () => void>()
   #isRunBegun = false
-  #group: ProcessGroup | undefined
+  #group: CommandGroup | undefined
   #last: NodeJS.Signals | undefined
   #isPipeBroken = false
 
@@ -58,7 +58,7 @@ export class SignalRelay {
   }
 
   /** From now on signals go to the command. */
-  spawned(group: ProcessGroup): void {
+  spawned(group: CommandGroup): void {
     this.#group = group
   }
 
@@ -90,11 +90,11 @@ export class SignalRelay {
     else this.#cancelBy(signal)
   }
 
-  #relayPipe(group: ProcessGroup): void {
+  #relayPipe(group: CommandGroup): void {
     if (!this.#isPipeBroken) this.#relay('SIGPIPE', group)
   }
 
-  #relay(signal: NodeJS.Signals, group: ProcessGroup): void {
+  #relay(signal: NodeJS.Signals, group: CommandGroup): void {
     if (CANCELLING.has(signal)) {
       const isFirst = !this.#cancel.signal.aborted
       this.#cancelBy(signal)
@@ -112,7 +112,7 @@ export class SignalRelay {
   }
 
   /** Stops the command and this process, until SIGCONT; not if no shell could have it go on. */
-  #stop(group: ProcessGroup | undefined): void {
+  #stop(group: CommandGroup | undefined): void {
     if (isGroupOrphaned()) return
     group?.kill('SIGSTOP')
     process.kill(process.pid, 'SIGSTOP')

@@ -138,13 +138,14 @@ export async function* readBetween(
   }
 }
 
-/** The lines of a plain file from an offset on. */
+/** The lines of a plain file from an offset on, at which that line stands. */
 export async function* readFrom(
   handle: FileHandle,
   offset: number,
+  line = 1,
 ): AsyncGenerator<readonly LineEntry[]> {
   const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
-  const splitter = new LineSplitter(MAX_LINE_BYTES, offset)
+  const splitter = new LineSplitter(MAX_LINE_BYTES, offset, line)
   for (let at = offset; ; ) {
     const { bytesRead } = await handle.read(buffer, 0, CHUNK_BYTES, at)
     if (bytesRead === 0) break

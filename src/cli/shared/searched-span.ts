@@ -1,6 +1,7 @@
 import type { AuditRecord } from '../../format/records'
 import { formatTime } from '../../toolkit/text/time'
 import { fileName } from './log-input'
+import type { Skimmed } from './skim'
 
 /** What was searched, for an operator who finds nothing: the files, and from when to when their events are. */
 export class SearchedSpan {
@@ -17,6 +18,13 @@ export class SearchedSpan {
     this.#events++
     this.#firstMs = Math.min(this.#firstMs, tsUnixMs)
     this.#lastMs = Math.max(this.#lastMs, tsUnixMs)
+  }
+
+  /** Adds events of which only the times were looked at. */
+  addSkimmed({ events, firstMs, lastMs }: Skimmed): void {
+    this.#events += events
+    this.#firstMs = Math.min(this.#firstMs, firstMs)
+    this.#lastMs = Math.max(this.#lastMs, lastMs)
   }
 
   text(files: readonly string[]): string {

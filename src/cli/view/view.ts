@@ -24,6 +24,7 @@ import {
 } from '../shared/log-input'
 import { ProblemCount } from '../shared/problem-count'
 import { SearchedSpan } from '../shared/searched-span'
+import { type Skimmed, skim } from '../shared/skim'
 import type { RowOutput } from './output'
 import type { RowSource } from './row-source'
 
@@ -107,12 +108,14 @@ export class View<Row> {
 
   /** Reads one file after the other; reports one that cannot be read, and reads the others. */
   async #readAll(): Promise<CliError | undefined> {
-    const { lines, files } = this.#task
+    const { lines, files, since } = this.#task
     let failure: CliError | undefined
     for (const file of files) {
       try {
         if (lines !== undefined && files.length === 1 && !this.#source.needsAll) {
           await this.#readLast(file, lines)
+        } else if (since !== undefined && !this.#source.needsAll && file !== STDIN) {
+          await this.#readSince(file, since)
         } else await this.#showAll(file, readLog(file))
       } catch (thrown) {
         if (!(thrown instanceof CliError)) throw thrown
@@ -133,10 +136,35 @@ export class View<Row> {
       if (!(await hasEnd(handle))) return await this.#showAll(file, readOpen(file, handle))
       const { size } = await handle.stat()
       const start = await this.#startOfLast(file, handle, size, lines)
-      await this.#showAll(file, readFrom(handle, start), start)
+      await this.#showAll(file, readFrom(handle, start), start === 0)
     } finally {
       await handle.close()
     }
+  }
+
+  async #readSince(file: string, since: number): Promise<void> {
+    const handle = await openLog(file)
+    try {
+      if (!(await hasEnd(handle))) return await this.#showAll(file, readOpen(file, handle))
+      const { offset, line } = await this.#skim(file, handle, since)
+      await this.#showAll(file, readFrom(handle, offset, line))
+    } catch (thrown) {
+      throw thrown instanceof CliError ? thrown : readError(file, thrown)
+    } finally {
+      await handle.close()
+    }
+  }
+
+  /** Passes over what stands before all events from that time on, and learns the requests shortly before these. */
+  async #skim(file: string, handle: FileHandle, since: number): Promise<Skimmed> {
+    const skimmed = await skim(handle, since, ({ problem }) => {
+      if (problem === undefined) return
+      this.#problems.add(file, problem)
+      this.#output.note(file, problem)
+    })
+    this.#searched.addSkimmed(skimmed)
+    await this.#learnBefore(file, handle, skimmed.offset)
+    return skimmed
   }
 
   async #follow(): Promise<void> {
@@ -171,7 +199,10 @@ export class View<Row> {
 
   async #startOfFollowing(file: string, handle: FileHandle, size: number): Promise<number> {
     const { since, lines = since === undefined ? FOLLOW_LINES : undefined } = this.#task
-    if (lines === undefined) return 0
+    if (lines === undefined) {
+      if (since === undefined || this.#source.needsAll) return 0
+      return (await this.#skim(file, handle, since)).offset
+    }
     if (this.#source.kind.list === 'events') return this.#startOfLast(file, handle, size, lines)
     // Commands are shown when they end: those that end from now on.
     const end = await lastLinesStart(handle, size, 0)
@@ -207,9 +238,9 @@ export class View<Row> {
   async #showAll(
     file: string,
     batches: AsyncIterable<readonly LineEntry[]>,
-    start = 0,
+    isLineKnown = true,
   ): Promise<void> {
-    for await (const entries of batches) await this.#take(file, entries, start === 0)
+    for await (const entries of batches) await this.#take(file, entries, isLineKnown)
   }
 
   async #take(file: string, entries: readonly LineEntry[], isLineKnown: boolean): Promise<void> {

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { invalidOption } from '../../base/invalid-option'
 import { refuse } from '../../base/option-checks'
 import { commandSigner, fileSigner, readVerifierKey, type Signer, vkeyFileOf } from '../note/signer'
 import { parseVerifierKey, type VerifierKey } from '../note/verifier-key'
@@ -75,10 +76,10 @@ export function resolvePlace(place: SealPlace): ResolvedPlace {
     if (!isPath && (value !== undefined || name === 'log')) refuse(name, value, 'a path')
   }
   if ((keyFile === undefined) === (signCommand === undefined)) {
-    throw new TypeError('key, signCommand: expected one of them, to sign with')
+    throw invalidOption('key, signCommand', 'expected one of them, to sign with')
   }
   if (signCommand !== undefined && (place.vkey === undefined || last === undefined)) {
-    throw new TypeError('signCommand: vkey and last are needed, too')
+    throw invalidOption('signCommand', 'vkey and last are needed, too')
   }
   const log = resolve(place.log)
   const seal = resolve(place.seal ?? defaultSeal(log))
@@ -99,7 +100,9 @@ function defaultSeal(log: string): string {
   const seal = `${log}.tlog`
   const unsafe = unsafeFolderAbove(seal)
   if (unsafe === undefined) return seal
-  throw new RangeError(
-    `seal: ${unsafe} can be written by others, who could put another folder in the place of ${seal}; name a folder of the sealer's own`,
+  throw invalidOption(
+    'seal',
+    `${unsafe} can be written by others, who could put another folder in the place of ${seal}; name a folder of the sealer's own`,
+    RangeError,
   )
 }

@@ -1,4 +1,5 @@
 import { codeOf, describe } from '../../base/describe'
+import { invalidOption } from '../../base/invalid-option'
 import { FailureCounts, type FailureKind } from './failure-counts'
 
 /** One failed event, as {@link ExecAudit} reports it to its diagnostics. */
@@ -93,8 +94,9 @@ export function checkRecorder(diagnostics: unknown): void {
     'recordAuditFailure' in diagnostics &&
     typeof diagnostics.recordAuditFailure === 'function'
   if (isRecorder) return
-  throw new TypeError(
-    `diagnostics: expected an object with recordAuditFailure(), got ${describe(diagnostics)}`,
+  throw invalidOption(
+    'diagnostics',
+    `expected an object with recordAuditFailure(), got ${describe(diagnostics)}`,
   )
 }
 

@@ -17,7 +17,7 @@ const ROOT = join(__dirname, '../../..')
 /** The preamble of every script: the built package, the log's path, and the ways to wait. */
 const PRELUDE = `
 ${WAITING}
-const { ExecAudit, ExecDiagnostics } = require(${JSON.stringify(join(ROOT, 'dist'))})
+const { createRunner, ExecAudit, ExecDiagnostics } = require(${JSON.stringify(join(ROOT, 'dist'))})
 const path = process.argv[1]
 const requestId = '0123456789abcdef0123456789abcdef'
 const open = (options = {}) =>
