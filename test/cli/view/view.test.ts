@@ -313,7 +313,7 @@ describe('view', () => {
       ],
       [['-n', '-1'], '--lines: expected a whole number from 0, got -1 ('],
       [['-n'], '--lines: expected <n>, got nothing ('],
-      [['-o', 'xml'], '--output: expected one of pretty, json, jsonl, csv, raw, got xml ('],
+      [['-o', 'xml'], '--output: expected one of pretty, json, jsonl, csv, raw, ocsf, got xml ('],
       [
         ['--json', '-o', 'csv'],
         "option '--json' cannot be used with option '-o, --output <format>' (",
