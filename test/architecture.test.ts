@@ -35,8 +35,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'writer/exit-drain': [],
   'writer/exec-audit': ['base', 'format', 'writer'],
   rotation: ['base'],
+  follow: ['base', 'rotation'],
   reader: ['base', 'format', 'rotation'],
-  seal: ['base', 'format', 'rotation', 'reader'],
+  seal: ['base', 'format', 'rotation', 'follow', 'reader'],
   runner: [
     'base',
     'format',

@@ -1,7 +1,7 @@
 import { lstat, readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { codeOf, textOf } from '../../base/describe'
-import { filesOfLog } from '../../rotation/rotation-order'
+import { codeOf, textOf } from '../base/describe'
+import { filesOfLog } from '../rotation/rotation-order'
 import { type FileIdentity, LogFile, RefusedFileError } from './log-file'
 
 /** How long a renamed file is watched for groups that its writer was about to write. */
