@@ -38,6 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   follow: ['base', 'rotation'],
   reader: ['base', 'format', 'rotation'],
   seal: ['base', 'format', 'rotation', 'follow', 'reader'],
+  'ship/stream': ['base'],
   runner: [
     'base',
     'format',
