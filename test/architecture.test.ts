@@ -6,7 +6,18 @@ const SOURCE = join(__dirname, '../src')
 
 /** The library, as the commands see it. */
 const LIBRARY = [
-  ...['index', 'base', 'format', 'reader', 'rotation', 'runner', 'policy-file', 'seal', 'writer'],
+  ...[
+    'index',
+    'base',
+    'format',
+    'reader',
+    'rotation',
+    'runner',
+    'policy-file',
+    'seal',
+    'ship',
+    'writer',
+  ],
 ]
 
 /**
@@ -42,6 +53,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'ship/nats': ['base', 'ship/stream'],
   'ship/redis': ['base', 'ship/stream'],
   'ship/open-stream': ['ship'],
+  'ship/shipper': ['base', 'follow', 'seal', 'ship/open-stream', 'ship/stream'],
+  'ship/index': ['ship'],
   runner: [
     'base',
     'format',
