@@ -281,7 +281,8 @@ export class Shipper {
       } catch (thrown) {
         const error = this.#takeFailure(thrown)
         if (error.kind !== 'fenced') await this.#waitAfter(error)
-        const tail = await this.#retried(() => stream.tail())
+        // That it answers does not mean that it stores.
+        const tail = await this.#retried(() => stream.tail(), false)
         const stored = this.#storedOf(rest, tail)
         const isOwn = stored !== undefined && (error.kind !== 'fenced' || wasCut)
         if (!isOwn) throw new FencedError()
@@ -290,7 +291,7 @@ export class Shipper {
         this.#position = tail.position
         this.meter.addStored(rest.slice(0, stored))
         rest = rest.slice(stored)
-        if (rest.length === 0) return
+        if (rest.length === 0) return this.#isBack()
       }
     }
   }
@@ -321,13 +322,13 @@ export class Shipper {
     }
   }
 
-  /** Tries an action until the server answers. */
-  async #retried<Result>(action: () => Promise<Result>): Promise<Result> {
+  /** Tries an action until the server answers. @param isBack whether an answer ends the outage */
+  async #retried<Result>(action: () => Promise<Result>, isBack = true): Promise<Result> {
     for (let attempt = 1; ; attempt++) {
       try {
         const result = await action()
         if (this.#isClosing) throw new ClosedError()
-        this.#isBack()
+        if (isBack) this.#isBack()
         return result
       } catch (thrown) {
         const error = this.#takeFailure(thrown)
