@@ -54,6 +54,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'ship/redis': ['base', 'ship/stream'],
   'ship/open-stream': ['ship'],
   'ship/shipper': ['base', 'follow', 'seal', 'ship/open-stream', 'ship/stream'],
+  'ship/newest-checkpoint': ['seal', 'ship/open-stream', 'ship/stream'],
   'ship/index': ['ship'],
   runner: [
     'base',

@@ -6,6 +6,7 @@
  * @module x0x-exec-audit/ship
  */
 
+export { newestCheckpoint } from './newest-checkpoint'
 export { openStream } from './open-stream'
 export type { ShipNote } from './shipper/line-source'
 export { openShipper, type RunningShipper, type ShipperOptions } from './shipper/open-shipper'

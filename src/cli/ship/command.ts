@@ -27,6 +27,7 @@ interface ShipCommandOptions {
   readonly create?: true
   readonly creds?: string
   readonly state?: string
+  readonly seal?: string
   readonly from?: number
   readonly acceptGap?: true
   readonly once?: true
@@ -60,6 +61,7 @@ export function configure(command: Command): void {
     .option('--subject <subject>', "JetStream's subject (default: the stream's, if it has one)")
     .option('--create', 'make the stream if it is missing')
     .option('--creds <file>', 'NATS credentials (default: the file that NATS_CREDS names)')
+    .option('--seal <folder>', 'ship lines once they are sealed, and the checkpoints, too')
     .option('--state <file>', 'keep the place in the log there, so that a start takes seconds')
     .addOption(
       new Option('--from <index>', 'the first line, for a stream that is empty').argParser(
@@ -109,11 +111,11 @@ function dashed(name: string): string {
 }
 
 function shipperOptions(options: ShipCommandOptions, stream: string): ShipperOptions {
-  const { log, to, subject, create, creds, state, from, acceptGap, metricsFile } = options
+  const { log, to, subject, create, creds, state, seal, from, acceptGap, metricsFile } = options
   if (log === undefined) throw usageError('name the log: --log FILE')
   if (to === undefined) throw usageError('name the server: --to nats://HOST:4222')
   return {
-    ...{ log, to, stream, state, from, acceptGap, metricsFile },
+    ...{ log, to, stream, state, seal, from, acceptGap, metricsFile },
     ...(subject !== undefined && { subject }),
     ...(create !== undefined && { create }),
     ...(creds !== undefined && { creds }),
@@ -184,6 +186,9 @@ function streamError({ kind, message }: StreamError): CliError {
 
 /** A mistake in an option, under its name on the command line. */
 function optionError({ message }: Error): CliError {
-  const text = message.replace(/^(?:options\.)?(log|to|stream|state|from|metricsFile)\b/, '--$1')
+  const text = message.replace(
+    /^(?:options\.)?(log|to|stream|state|seal|from|metricsFile)\b/,
+    '--$1',
+  )
   return usageError(visible(text.replace('--metricsFile', '--metrics-file')))
 }

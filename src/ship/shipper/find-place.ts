@@ -75,7 +75,7 @@ export async function skipLines(
 }
 
 /** Moves a file behind so many lines, or all that it has. Returns how many are left. */
-async function skipIn(file: LogFile, count: number): Promise<number> {
+export async function skipIn(file: LogFile, count: number): Promise<number> {
   if (count === 0) return 0
   let left = count
   let at = file.position
@@ -108,7 +108,8 @@ async function* hashedLines(file: LogFile): AsyncGenerator<readonly HashedLine[]
   }
 }
 
-async function nextLine(file: LogFile): Promise<HashedLine | undefined> {
+/** A file's next line; undefined if it has none. Where the file stands then is undefined. */
+export async function nextLine(file: LogFile): Promise<HashedLine | undefined> {
   for await (const [line] of hashedLines(file)) if (line !== undefined) return line
   return undefined
 }

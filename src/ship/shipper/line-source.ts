@@ -7,8 +7,8 @@ export interface LineBatch {
   /** The index of the first line. */
   readonly first: number
   readonly lines: readonly CutLine[]
-  /** Why lines are missing here; then there are none in the batch, and its one index is the marker's. */
-  readonly gap?: string
+  /** Lines that are missing here; then there are none in the batch, and `first` is the gap's `to`. */
+  readonly gap?: { readonly from: number; readonly to: number; readonly reason: string }
   /** The source's place behind them, for a later start. */
   readonly place: Place
   /** Whether more was there when they were read. */
@@ -21,6 +21,8 @@ export interface ResumeTask {
   readonly last: StoredMessage | undefined
   /** The index of the next line, if the operator has named it. */
   readonly from: number | undefined
+  /** Whether a checkpoint stands behind that message. */
+  readonly hasCheckpoint: boolean
   /** Where an earlier run stood: a hint. */
   readonly place: Place | undefined
   /** All messages of the stream, the oldest first, or from a position on. */
@@ -57,9 +59,9 @@ export interface LineSource {
   resume(task: ResumeTask): Promise<void>
   /** The lines that have come, up to a limit; none if there are none. */
   read(): Promise<LineBatch>
-  /** Messages that belong behind the line before `index`, other than lines. */
-  asides?(index: number): Promise<readonly Message[]>
-  /** Bytes of text that were not read yet, as far as that is known. */
-  unreadBytes(): Promise<number>
+  /** Messages other than lines that belong behind what was read. */
+  asides?(): Promise<readonly Message[]>
+  /** Lines that were not read yet, and text whose lines were not counted. */
+  unread(): Promise<{ readonly lines: number; readonly bytes: number }>
   close(): Promise<void>
 }

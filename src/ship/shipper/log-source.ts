@@ -89,12 +89,12 @@ export class LogSource implements LineSource {
     return { first, lines, hasMore, place: this.#place() }
   }
 
-  async unreadBytes(): Promise<number> {
+  async unread(): Promise<{ readonly lines: number; readonly bytes: number }> {
     let bytes = 0
     for (const file of this.#follower.files) {
       if (!file.isPacked) bytes += Math.max(0, (await file.handle.stat()).size - file.position)
     }
-    return bytes
+    return { lines: 0, bytes }
   }
 
   async close(): Promise<void> {
@@ -144,7 +144,8 @@ export class LogSource implements LineSource {
     }
     this.#lost = undefined
     const first = this.#next++
-    return { first, lines: [], gap: reason, hasMore: true, place: this.#place() }
+    const gap = { from: first, to: first, reason }
+    return { first, lines: [], gap, hasMore: true, place: this.#place() }
   }
 
   #place(): Place {

@@ -6,6 +6,7 @@ import { openStream } from '../open-stream'
 import type { StreamOptions } from '../stream/stream'
 import type { ShipNote } from './line-source'
 import { LogSource } from './log-source'
+import { SealedSource } from './sealed-source'
 import { ShipClock } from './ship-clock'
 import type { ShipMeter, ShipStats } from './ship-meter'
 import { writeShipMetrics } from './ship-metrics'
@@ -26,6 +27,8 @@ export interface ShipperOptions extends StreamOptions {
   to: string
   /** A file that keeps the place in the log, so that a start is fast: a path, not in the log's folder. */
   state?: string | undefined
+  /** The seal's folder: then lines are shipped once they are sealed, with the indexes they have there, and its checkpoints go into the stream, too. */
+  seal?: string | undefined
   /** The index of the first line that is shipped to a stream that is empty. */
   from?: number | undefined
   /** Whether lines that are gone are passed over, with a marker in the stream. Default false: then it stops. */
@@ -41,7 +44,17 @@ export interface ShipperOptions extends StreamOptions {
 const STREAM_NAMES = [
   ...['stream', 'subject', 'create', 'creds', 'timeoutMs', 'inFlight', 'client'],
 ] as const
-const SHIP_NAMES = ['log', 'to', 'state', 'from', 'acceptGap', 'spareMs', 'metricsFile', 'onNote']
+const SHIP_NAMES = [
+  'log',
+  'to',
+  'state',
+  'seal',
+  'from',
+  'acceptGap',
+  'spareMs',
+  'metricsFile',
+  'onNote',
+]
 
 /** A shipper at work, from {@link openShipper}. */
 export interface RunningShipper extends AsyncDisposable {
@@ -112,7 +125,8 @@ async function newShipper(options: ShipperOptions, run: ShipRun): Promise<Parts>
   const acceptsGap = flag('options.acceptGap', values, false)
   const metricsFile = filePath('options.metricsFile', values)
   const onNote = noteHandler(options.onNote)
-  const clock = new ShipClock(dirname(log))
+  const seal = filePath('options.seal', values)
+  const clock = new ShipClock(seal ?? dirname(log))
   const streamOptions = Object.fromEntries(
     STREAM_NAMES.filter((name) => values.get(name) !== undefined).map((name) => [
       name,
@@ -122,8 +136,12 @@ async function newShipper(options: ShipperOptions, run: ShipRun): Promise<Parts>
   const shipper = new Shipper({
     ...{ clock, onNote, spareMs },
     openStream: () => openStream(options.to, { ...streamOptions, stream: options.stream }),
-    openSource: ({ maxBodyBytes }) =>
-      new LogSource({ log, maxBodyBytes, acceptsGap, onNote, onBytes: run.onBytes }),
+    openSource: async ({ maxBodyBytes }) => {
+      const source = { log, maxBodyBytes, acceptsGap, onNote, onBytes: run.onBytes }
+      return seal === undefined
+        ? new LogSource(source)
+        : await SealedSource.open({ ...source, seal })
+    },
     streamName: options.stream,
     stateFile: filePath('options.state', values),
     from: from < 0 ? undefined : from,

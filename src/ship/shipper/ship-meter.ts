@@ -32,8 +32,8 @@ interface Waiting {
 
 /** Keeps the counts of a shipper. */
 export class ShipMeter {
-  /** Bytes of text that were not read at the last look. */
-  unreadBytes = 0
+  /** What was not read at the last look. */
+  unread: { readonly lines: number; readonly bytes: number } = { lines: 0, bytes: 0 }
   #index = 0
   #readEnd = 0
   #readBytes = 0
@@ -85,7 +85,7 @@ export class ShipMeter {
 
   stats(): ShipStats {
     const lineBytes = this.#readLines === 0 ? 1 : this.#readBytes / this.#readLines
-    const unreadLines = Math.round(this.unreadBytes / lineBytes)
+    const unreadLines = this.unread.lines + Math.round(this.unread.bytes / lineBytes)
     const [oldest] = this.#waiting
     return {
       index: this.#index,

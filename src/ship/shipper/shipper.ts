@@ -25,7 +25,7 @@ const SPARE_LOOKS = 5
 
 export interface ShipperParts {
   readonly openStream: () => Promise<Stream>
-  readonly openSource: (stream: Stream) => LineSource
+  readonly openSource: (stream: Stream) => Promise<LineSource>
   /** The stream's name, for the state. */
   readonly streamName: string
   readonly stateFile: string | undefined
@@ -134,7 +134,7 @@ export class Shipper {
   async #resume(stream: Stream, from: number | undefined): Promise<LineSource> {
     const tail = await this.#retried(() => stream.tail())
     await this.#source?.close()
-    const source = this.#parts.openSource(stream)
+    const source = await this.#parts.openSource(stream)
     this.#source = source
     const { message: last } = tail
     if (last !== undefined && last.origin !== source.origin) {
@@ -152,10 +152,10 @@ export class Shipper {
     await source.resume({
       last,
       from: isEmpty ? start : undefined,
+      hasCheckpoint: last !== undefined && last.position !== tail.position,
       place: this.#state,
       read: (position) => stream.read(position === undefined ? {} : { position }),
     })
-    const lastIndex = last?.index ?? (start ?? 0) - 1
     const state = this.#state
     if (state !== undefined && last !== undefined && state.index > last.index + 1) {
       const [first, end] = [last.index + 1, state.index - 1]
@@ -165,7 +165,7 @@ export class Shipper {
     this.#position = tail.position
     this.#prev = last?.sha256 ?? this.#prevOfState(start)
     this.#stored = this.#prev
-    this.meter.startAt(lastIndex + 1)
+    this.meter.startAt(last === undefined ? (start ?? 0) : last.index + 1)
     return source
   }
 
@@ -246,9 +246,10 @@ export class Shipper {
       if (message.kind !== 'checkpoint') this.#prev = message.sha256
     }
     if (batch.gap !== undefined) {
-      const body = gapMarker(batch.first, batch.first, batch.gap)
-      add({ kind: 'gap', index: batch.first, sha256: sha256Of(body), body })
-      this.#parts.onNote({ kind: 'gap', message: `a gap at index ${batch.first}: ${batch.gap}` })
+      const { from, to, reason } = batch.gap
+      const body = gapMarker(from, to, reason)
+      add({ kind: 'gap', index: to, sha256: sha256Of(body), body })
+      this.#parts.onNote({ kind: 'gap', message: `a gap at index ${to}: ${reason}` })
     }
     for (const [i, { body, bytes, sha256 }] of batch.lines.entries()) {
       const index = batch.first + i
@@ -259,7 +260,7 @@ export class Shipper {
         this.#parts.onNote({ kind: 'oversize', message })
       }
     }
-    for (const aside of (await source.asides?.(batch.first + batch.lines.length)) ?? []) {
+    for (const aside of (await source.asides?.()) ?? []) {
       messages.push({ ...aside, prev: this.#prev })
     }
     this.meter.addRead(messages)
@@ -372,7 +373,7 @@ export class Shipper {
 
   async #afterBatch(place: Place): Promise<void> {
     await this.#keepState(place, this.#stored, false)
-    this.meter.unreadBytes = (await this.#source?.unreadBytes()) ?? 0
+    this.meter.unread = (await this.#source?.unread()) ?? this.meter.unread
     await this.#parts.onProgress?.(this.meter)
   }
 
