@@ -2,7 +2,7 @@ import { NEWLINE } from '../../base/bytes'
 import { type LogFile, RefusedFileError } from '../../follow/log-file'
 import type { Listed, LogFollower } from '../../follow/log-follower'
 import type { StoredMessage } from '../stream/message'
-import { LineCutter } from './line-cutter'
+import { LineCutter, sha256Of } from './line-cutter'
 import { type FilePlace, filePlace, type Place } from './place'
 
 /*
@@ -11,6 +11,8 @@ import { type FilePlace, filePlace, type Place } from './place'
  * lines that are shipped.
  */
 
+/** The hash of a line without characters. */
+const BLANK = sha256Of(new Uint8Array())
 /** Longer lines are hashed piece by piece. */
 const BODY_MAX = 64 * 1024
 
@@ -184,8 +186,8 @@ class LineWalker {
  * the files' own, since a rotated file may get a last group after its successor's first one.
  * @param messages the stream's, up to its end
  * @param last the message that must be reached
- * @param isTrimmed whether the stream's oldest line is looked for in the files; else the first line of a file is looked
- * for in the stream, since the files before it may be gone
+ * @param isTrimmed whether the stream's oldest line is looked for in the files; else the oldest file's first line is
+ * looked for in the stream, since the files before it may be gone
  * @returns false if a line of the stream is not where it must be
  */
 export async function replay(
@@ -212,27 +214,40 @@ async function follow(
   last: StoredMessage,
   isTrimmed: boolean,
 ): Promise<boolean> {
+  const anchor = isTrimmed ? undefined : await anchorOf(walkers)
   let current: LineWalker | undefined
-  let isFirst = isTrimmed
+  let isBegun = false
   for await (const message of messages) {
-    if (message.kind === 'checkpoint') continue
+    const { kind, sha256 } = message
+    if (kind === 'checkpoint') continue
     // Behind a gap a file begins that is not known yet.
-    if (message.kind === 'gap') current = undefined
-    else {
-      const walker = await walkerOf(walkers, current, message.sha256)
-      if (walker === undefined && current !== undefined) return false
-      current = walker
-      if (isFirst && walker === undefined) {
-        current = await findFirst(walkers, message.sha256)
-        if (current === undefined) return false
-      }
-    }
-    isFirst = false
+    if (kind === 'gap') current = undefined
+    else if (isBegun) {
+      current = await walkerOf(walkers, current, sha256)
+      if (current === undefined) return false
+    } else if (isTrimmed && !sha256.equals(BLANK)) {
+      current = await findFirst(walkers, sha256)
+      if (current === undefined) return false
+    } else if (await anchor?.take(sha256)) current = anchor
+    isBegun ||= current !== undefined
     if (message.index < last.index) continue
-    const isReached = current !== undefined && message.sha256.equals(last.sha256)
+    const isReached = current !== undefined && sha256.equals(last.sha256)
     return isReached && (await hasAllBefore(walkers, current))
   }
   return false
+}
+
+/**
+ * The oldest file that has lines, behind its first blank ones: those tell nothing, and if the line behind them is in
+ * the stream, they are.
+ */
+async function anchorOf(walkers: readonly LineWalker[]): Promise<LineWalker | undefined> {
+  for (const walker of walkers) {
+    if (!(await walker.hasNext())) continue
+    while (await walker.take(BLANK));
+    return walker
+  }
+  return undefined
 }
 
 async function walkerOf(

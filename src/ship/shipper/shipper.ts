@@ -20,6 +20,9 @@ export class ShipUnreachableError extends Error {
 /** Attempts at a server that does not answer, for a run that ends. */
 const ONCE_ATTEMPTS = 3
 const STATE_EACH_MS = 1_000
+/** How long, and how often meanwhile, the status waits for lines that are on their way. */
+const STATUS_MS = 1_000
+const STATUS_LOOKS = 5
 /** How often a spare looks at the stream. */
 const SPARE_LOOKS = 5
 
@@ -80,12 +83,12 @@ export class Shipper {
     this.#state = await this.#loadState()
     let from = this.#parts.from
     try {
-      this.#stream = await this.#retried(this.#parts.openStream)
+      const stream = await this.#open()
       while (!this.#isClosing) {
-        await this.#resume(this.#stream, from)
+        await this.#resume(stream, from)
         from = undefined
-        if (await this.#shipUntilFenced(this.#stream)) return
-        await this.#waitAsSpare(this.#stream)
+        if (await this.#shipUntilFenced(stream)) return
+        await this.#waitAsSpare(stream)
       }
     } catch (thrown) {
       if (thrown instanceof ClosedError) return
@@ -97,19 +100,28 @@ export class Shipper {
     }
   }
 
-  /** Finds the place, and counts the lines that are not in the stream yet. */
+  /**
+   * Counts the lines that are there and not in the stream. On a busy log some always are: those that another shipper
+   * appends within a second do not count.
+   */
   async lag(): Promise<{ readonly shipped: number; readonly behind: number }> {
     this.#state = await this.#loadState()
     try {
-      this.#stream = await this.#retried(this.#parts.openStream)
-      const source = await this.#resume(this.#stream, this.#parts.from)
+      const stream = await this.#open()
+      const source = await this.#resume(stream, this.#parts.from)
       let behind = 0
       for (let hasMore = true; hasMore; ) {
         const batch = await source.read()
         behind += batch.lines.length
         hasMore = batch.hasMore
       }
-      return { shipped: this.meter.index, behind }
+      const end = this.meter.index + behind
+      for (let looks = 0; behind > 0 && looks < STATUS_LOOKS; looks++) {
+        await this.#parts.clock.sleep(STATUS_MS / STATUS_LOOKS)
+        const { message } = await stream.tail()
+        if (message !== undefined) behind = Math.max(0, end - message.index - 1)
+      }
+      return { shipped: end - behind, behind }
     } catch (thrown) {
       throw stopped(thrown)
     } finally {
@@ -129,6 +141,14 @@ export class Shipper {
     this.stop()
     // An append that nobody answers ends with its connection.
     await this.#stream?.close()
+  }
+
+  #open(): Promise<Stream> {
+    return this.#retried(async () => {
+      // It is closed at the end, also if that came meanwhile.
+      this.#stream = await this.#parts.openStream()
+      return this.#stream
+    })
   }
 
   async #resume(stream: Stream, from: number | undefined): Promise<LineSource> {

@@ -6,6 +6,7 @@ export type MessageKind = (typeof MESSAGE_KINDS)[number]
 
 /** One message of a stream: a line of the log as it is, or what stands for lines, and its place. */
 export interface Message {
+  /** What it is, and what its body is. */
   readonly kind: MessageKind
   /**
    * The line's number, from 0, since its origin began. A gap marker has its `to`; a checkpoint has the
