@@ -37,6 +37,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   rotation: ['base'],
   reader: ['base', 'format', 'rotation'],
   seal: ['base', 'format', 'rotation', 'reader'],
+  'ship/stream': ['base'],
   runner: [
     'base',
     'format',
