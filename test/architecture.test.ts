@@ -38,6 +38,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   reader: ['base', 'format', 'rotation'],
   seal: ['base', 'format', 'rotation', 'reader'],
   'ship/stream': ['base'],
+  'ship/nats': ['base', 'ship/stream'],
+  'ship/redis': ['base', 'ship/stream'],
+  'ship/open-stream': ['ship'],
   runner: [
     'base',
     'format',
