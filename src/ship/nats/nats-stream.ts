@@ -208,9 +208,11 @@ class NatsStream implements Stream {
   }
 
   /** The error. A connection that does not answer is ended: its answers could come at any time. */
-  #failed({ connection }: NatsSession, thrown: unknown): StreamError {
+  #failed(session: NatsSession, thrown: unknown): StreamError {
     const error = natsError(this.#client, this.name, thrown)
-    if (error.kind === 'unreachable') void connection.close().catch(() => undefined)
+    if (error.kind !== 'unreachable') return error
+    if (this.#session === session) this.#session = undefined
+    void session.connection.close().catch(() => undefined)
     return error
   }
 }

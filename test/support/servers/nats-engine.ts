@@ -51,6 +51,8 @@ export const NATS: Engine = {
       ready: /Server is ready/,
     }),
   url: (address) => `nats://${address}`,
+  subject: (subject) => ({ subject }),
+  credentials: (pass) => ({ user: 'shipper', pass }),
   position: (index) => String(index + 1),
   async make(server, stream, { maxBytes = -1 } = {}) {
     await manage(server, ({ streams }) =>
@@ -62,6 +64,9 @@ export const NATS: Engine = {
         max_bytes: maxBytes,
       }),
     )
+  },
+  async enlarge(server, stream) {
+    await manage(server, ({ streams }) => streams.update(stream, { max_bytes: -1 }))
   },
   async addForeign(server, stream) {
     await manage(server, (manager) => manager.jetstream().publish(stream, 'foreign'))
