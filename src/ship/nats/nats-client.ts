@@ -57,6 +57,7 @@ export async function connectNats(
     name: 'x0x-exec-audit ship',
     timeout: options.timeoutMs,
     reconnect: false,
+    noAsyncTraces: true,
     ...(servers.some(({ protocol }) => protocol === 'tls:') ? { tls: {} } : {}),
     ...credentials(client, options.creds ?? process.env.NATS_CREDS),
     ...options.client,
