@@ -5,6 +5,7 @@ import { textOf } from '../../base/describe'
 import { loadClient } from '../stream/load-client'
 import { StreamError } from '../stream/stream-error'
 import { type CheckedStreamOptions, parseServerUrl } from '../stream/stream-options'
+import { NatsPublisher } from './nats-publisher'
 
 const PACKAGES = '@nats-io/transport-node @nats-io/jetstream'
 const PROTOCOLS = ['nats:', 'tls:']
@@ -21,6 +22,7 @@ export interface NatsSession {
   readonly connection: NatsConnection
   readonly jetstream: JetStreamClient
   readonly manager: JetStreamManager
+  readonly publisher: NatsPublisher
 }
 
 /** The client's modules. Throws a {@link StreamError} if they are not installed. */
@@ -67,7 +69,18 @@ export async function connectNats(
     ...settings,
     checkAPI: false,
   })
-  return { connection, manager, jetstream: client.jetstream.jetstream(connection, settings) }
+  const inbox = client.core.createInbox(inboxPrefixOf(options))
+  return {
+    connection,
+    manager,
+    jetstream: client.jetstream.jetstream(connection, settings),
+    publisher: new NatsPublisher(client, connection, inbox, options.timeoutMs),
+  }
+}
+
+/** The client's own option, for users who may subscribe to inboxes of their own alone. */
+function inboxPrefixOf({ client }: CheckedStreamOptions): string | undefined {
+  return typeof client.inboxPrefix === 'string' ? client.inboxPrefix : undefined
 }
 
 function credentials({ core }: NatsClient, path: string | undefined) {

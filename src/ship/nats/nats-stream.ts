@@ -120,23 +120,19 @@ class NatsStream implements Stream {
    * refused, and the second one finds the sequence that it expects. So each also names the one before it.
    */
   async #publish(
-    { jetstream }: NatsSession,
+    { publisher }: NatsSession,
     message: Message,
     after: number,
     before: Message | undefined,
   ): Promise<void> {
     const headers = this.#client.core.headers()
     for (const [name, value] of fieldsOf(message)) headers.set(name, value)
-    const { seq } = await jetstream.publish(this.#subject, message.body, {
-      headers,
-      msgID: messageId(message),
-      expect: {
-        streamName: this.#options.stream,
-        lastSequence: after,
-        // Of the first one the sequence says enough, and a server that was restarted may have forgotten its id.
-        ...(before === undefined ? {} : { lastMsgID: messageId(before) }),
-      },
-    })
+    headers.set('Nats-Msg-Id', messageId(message))
+    headers.set('Nats-Expected-Stream', this.#options.stream)
+    headers.set('Nats-Expected-Last-Sequence', String(after))
+    // Of the first one the sequence says enough, and a server that was restarted may have forgotten its id.
+    if (before !== undefined) headers.set('Nats-Expected-Last-Msg-Id', messageId(before))
+    const seq = await publisher.publish(this.#subject, message.body, headers)
     if (seq === after + 1) return
     // The server knows the id of a message that it has stored elsewhere, and has stored nothing.
     const text = `${this.name}: line ${message.index} is stored at ${seq}, not at ${after + 1}; read the tail again`
