@@ -2,20 +2,13 @@ import { readFileSync } from 'node:fs'
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { textOf } from '../../base/describe'
-import { loadClient } from '../stream/load-client'
 import { StreamError } from '../stream/stream-error'
 import { type CheckedStreamOptions, parseServerUrl } from '../stream/stream-options'
+import type { NatsClient } from './nats-modules'
 import { NatsPublisher } from './nats-publisher'
 
-const PACKAGES = '@nats-io/transport-node @nats-io/jetstream'
 const PROTOCOLS = ['nats:', 'tls:']
 const INSTEAD = 'put it into a credentials file, and name that with --creds FILE or NATS_CREDS'
-
-/** The client's two modules. */
-export interface NatsClient {
-  readonly core: typeof import('@nats-io/transport-node')
-  readonly jetstream: typeof import('@nats-io/jetstream')
-}
 
 /** A connection, and what is asked for over it. */
 export interface NatsSession {
@@ -23,17 +16,6 @@ export interface NatsSession {
   readonly jetstream: JetStreamClient
   readonly manager: JetStreamManager
   readonly publisher: NatsPublisher
-}
-
-/** The client's modules. Throws a {@link StreamError} if they are not installed. */
-export function loadNats(): NatsClient {
-  return loadClient(
-    () => ({
-      core: require('@nats-io/transport-node'),
-      jetstream: require('@nats-io/jetstream'),
-    }),
-    PACKAGES,
-  )
 }
 
 /** The servers of one cluster, separated by commas. */

@@ -1,5 +1,5 @@
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/transport-node'
-import type { NatsClient } from './nats-client'
+import type { NatsClient } from './nats-modules'
 
 /** What waits for an acknowledgement. */
 interface Pending {
