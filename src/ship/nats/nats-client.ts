@@ -2,36 +2,20 @@ import { readFileSync } from 'node:fs'
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { textOf } from '../../base/describe'
-import { loadClient } from '../stream/load-client'
 import { StreamError } from '../stream/stream-error'
 import { type CheckedStreamOptions, parseServerUrl } from '../stream/stream-options'
+import type { NatsClient } from './nats-modules'
+import { NatsPublisher } from './nats-publisher'
 
-const PACKAGES = '@nats-io/transport-node @nats-io/jetstream'
 const PROTOCOLS = ['nats:', 'tls:']
 const INSTEAD = 'put it into a credentials file, and name that with --creds FILE or NATS_CREDS'
-
-/** The client's two modules. */
-export interface NatsClient {
-  readonly core: typeof import('@nats-io/transport-node')
-  readonly jetstream: typeof import('@nats-io/jetstream')
-}
 
 /** A connection, and what is asked for over it. */
 export interface NatsSession {
   readonly connection: NatsConnection
   readonly jetstream: JetStreamClient
   readonly manager: JetStreamManager
-}
-
-/** The client's modules. Throws a {@link StreamError} if they are not installed. */
-export function loadNats(): NatsClient {
-  return loadClient(
-    () => ({
-      core: require('@nats-io/transport-node'),
-      jetstream: require('@nats-io/jetstream'),
-    }),
-    PACKAGES,
-  )
+  readonly publisher: NatsPublisher
 }
 
 /** The servers of one cluster, separated by commas. */
@@ -57,6 +41,7 @@ export async function connectNats(
     name: 'x0x-exec-audit ship',
     timeout: options.timeoutMs,
     reconnect: false,
+    noAsyncTraces: true,
     ...(servers.some(({ protocol }) => protocol === 'tls:') ? { tls: {} } : {}),
     ...credentials(client, options.creds ?? process.env.NATS_CREDS),
     ...options.client,
@@ -66,7 +51,18 @@ export async function connectNats(
     ...settings,
     checkAPI: false,
   })
-  return { connection, manager, jetstream: client.jetstream.jetstream(connection, settings) }
+  const inbox = client.core.createInbox(inboxPrefixOf(options))
+  return {
+    connection,
+    manager,
+    jetstream: client.jetstream.jetstream(connection, settings),
+    publisher: new NatsPublisher(client, connection, inbox, options.timeoutMs),
+  }
+}
+
+/** The client's own option, for users who may subscribe to inboxes of their own alone. */
+function inboxPrefixOf({ client }: CheckedStreamOptions): string | undefined {
+  return typeof client.inboxPrefix === 'string' ? client.inboxPrefix : undefined
 }
 
 function credentials({ core }: NatsClient, path: string | undefined) {

@@ -1,6 +1,6 @@
 import { codeOf, textOf } from '../../base/describe'
 import { StreamError, type StreamErrorKind } from '../stream/stream-error'
-import type { NatsClient } from './nats-client'
+import type { NatsClient } from './nats-modules'
 
 /* The server's own numbers of errors (server/errors.json). */
 const STREAM_NOT_FOUND = 10059
@@ -39,7 +39,7 @@ type ErrorClass = new (...args: never[]) => Error
 
 function apiError(name: string, code: number, status: number, thrown: unknown): StreamError {
   const of = (kind: StreamErrorKind, advice: string) =>
-    new StreamError(kind, `${name}: ${reason(thrown)} (${code}): ${advice}`, { cause: thrown })
+    new StreamError(kind, `${name}: ${reason(thrown)}: ${advice}`, { cause: thrown })
   if (code === STREAM_NOT_FOUND) return of('missing', 'make it, or have it made with --create')
   if (JETSTREAM_NOT_ENABLED.includes(code)) {
     return of('refused', 'enable JetStream for the server and the account')

@@ -1,16 +1,17 @@
 import type { StreamConfig, StreamInfo } from '@nats-io/jetstream'
 import { StreamError } from '../stream/stream-error'
 import type { CheckedStreamOptions } from '../stream/stream-options'
-import type { NatsClient, NatsSession } from './nats-client'
+import type { NatsSession } from './nats-client'
 import { natsError } from './nats-errors'
+import type { NatsClient } from './nats-modules'
 
-/** A stream that lines can be appended to, and the subject that they are published to. */
+/** A stream, and the subject that lines are published to, or why they cannot be. */
 export interface FoundStream {
   readonly info: StreamInfo
-  readonly subject: string
+  readonly subject: string | StreamError
 }
 
-/** Finds the stream and checks that it suits, or makes it. */
+/** Finds the stream, or makes it. One that only collects what is in others can be read, and no more. */
 export async function findNatsStream(
   client: NatsClient,
   session: NatsSession,
@@ -19,10 +20,9 @@ export async function findNatsStream(
 ): Promise<FoundStream> {
   const info = await infoOf(client, session, options, name)
   const unfit = unfitness(info.config)
-  if (unfit !== undefined) {
-    throw new StreamError('refused', `${name} ${unfit}: ship to another stream`)
-  }
-  return { info, subject: subjectOf(info.config, options, name) }
+  if (unfit === undefined) return { info, subject: subjectOf(info.config, options, name) }
+  const error = new StreamError('refused', `${name} ${unfit}: ship to another stream`)
+  return { info, subject: error }
 }
 
 async function infoOf(
@@ -55,15 +55,30 @@ async function infoOf(
 /** Why no line can be shipped to a stream of this configuration. */
 function unfitness(config: StreamConfig): string | undefined {
   if (config.mirror !== undefined) return 'is a mirror'
+  if (config.sources !== undefined) return 'collects other streams'
   if (config.no_ack === true) return 'acknowledges nothing (no_ack)'
   if (config.max_msgs_per_subject > 0) return 'keeps few messages per subject'
   return undefined
 }
 
-function subjectOf(config: StreamConfig, options: CheckedStreamOptions, name: string): string {
-  if (options.subject !== undefined) return options.subject
-  const [only, ...others] = config.subjects
-  if (only !== undefined && others.length === 0 && !/[*>]/.test(only)) return only
-  const text = `${name} takes ${config.subjects.join(', ')}: name the subject with --subject`
-  throw new StreamError('usage', text)
+function subjectOf(
+  { subjects }: StreamConfig,
+  options: CheckedStreamOptions,
+  name: string,
+): string | StreamError {
+  const [only = '', ...others] = subjects
+  const subject = options.subject ?? (others.length === 0 && !/[*>]/.test(only) ? only : undefined)
+  if (subjects.some((pattern) => takes(pattern, subject))) return subject ?? only
+  const text = `${name} takes ${subjects.join(', ')}: name one subject of these with --subject`
+  return new StreamError('usage', text)
+}
+
+/** Whether a subject is one of a pattern: `*` stands for one of its words, `>` for the rest of them. */
+function takes(pattern: string, subject: string | undefined): boolean {
+  if (subject === undefined) return false
+  const words = subject.split('.')
+  const expected = pattern.split('.')
+  const rest = expected.indexOf('>')
+  if (rest < 0 ? words.length !== expected.length : words.length <= rest) return false
+  return expected.every((word, index) => word === '>' || word === '*' || word === words[index])
 }

@@ -7,14 +7,9 @@ import type { ReadFrom, Stream, StreamOptions, Tail } from '../stream/stream'
 import { StreamError } from '../stream/stream-error'
 import { type CheckedStreamOptions, checkStreamOptions } from '../stream/stream-options'
 import { runInWindow } from '../stream/window'
-import {
-  connectNats,
-  loadNats,
-  type NatsClient,
-  type NatsSession,
-  parseNatsServers,
-} from './nats-client'
+import { connectNats, type NatsSession, parseNatsServers } from './nats-client'
 import { natsError } from './nats-errors'
+import { loadNats, type NatsClient } from './nats-modules'
 import { findNatsStream } from './nats-setup'
 
 /** Room for the headers, which count into the server's limit. */
@@ -23,6 +18,13 @@ const HEADER_BYTES = 1_024
 const CLOCKS_MS = 60_000
 /** How many messages are asked for at once when reading. */
 const READ_AHEAD = 1_000
+
+/** Where a message is to stand: right after this sequence and this message. */
+interface Place {
+  readonly subject: string
+  readonly after: number
+  readonly before: Message | undefined
+}
 
 /** Opens a stream of JetStream. */
 export async function openNatsStream(url: string, options: StreamOptions): Promise<Stream> {
@@ -45,7 +47,7 @@ class NatsStream implements Stream {
   readonly #servers: readonly URL[]
   readonly #options: CheckedStreamOptions
   #session: NatsSession | undefined
-  #subject = ''
+  #subject: string | StreamError = ''
   #maxBodyBytes = 0
   #isClosed = false
 
@@ -81,11 +83,14 @@ class NatsStream implements Stream {
 
   async append(messages: readonly Message[], after: string): Promise<string> {
     const start = sequenceFrom(after)
+    const subject = this.#subject
+    if (subject instanceof StreamError) throw subject
     return await this.#ask(async (session) => {
       for (const { body } of messages) this.#checkSize(body)
       const { inFlight } = this.#options
       const failed = await runInWindow(inFlight, messages.entries(), async ([offset, message]) => {
-        await this.#publish(session, message, start + offset, messages[offset - 1])
+        const place = { subject, after: start + offset, before: messages[offset - 1] }
+        await this.#publish(session, message, place)
       })
       if (failed !== undefined) throw failed.failure
       return String(start + messages.length)
@@ -120,23 +125,18 @@ class NatsStream implements Stream {
    * refused, and the second one finds the sequence that it expects. So each also names the one before it.
    */
   async #publish(
-    { jetstream }: NatsSession,
+    { publisher }: NatsSession,
     message: Message,
-    after: number,
-    before: Message | undefined,
+    { subject, after, before }: Place,
   ): Promise<void> {
     const headers = this.#client.core.headers()
     for (const [name, value] of fieldsOf(message)) headers.set(name, value)
-    const { seq } = await jetstream.publish(this.#subject, message.body, {
-      headers,
-      msgID: messageId(message),
-      expect: {
-        streamName: this.#options.stream,
-        lastSequence: after,
-        // Of the first one the sequence says enough, and a server that was restarted may have forgotten its id.
-        ...(before === undefined ? {} : { lastMsgID: messageId(before) }),
-      },
-    })
+    headers.set('Nats-Msg-Id', messageId(message))
+    headers.set('Nats-Expected-Stream', this.#options.stream)
+    headers.set('Nats-Expected-Last-Sequence', String(after))
+    // Of the first one the sequence says enough, and a server that was restarted may have forgotten its id.
+    if (before !== undefined) headers.set('Nats-Expected-Last-Msg-Id', messageId(before))
+    const seq = await publisher.publish(subject, message.body, headers)
     if (seq === after + 1) return
     // The server knows the id of a message that it has stored elsewhere, and has stored nothing.
     const text = `${this.name}: line ${message.index} is stored at ${seq}, not at ${after + 1}; read the tail again`
@@ -208,9 +208,11 @@ class NatsStream implements Stream {
   }
 
   /** The error. A connection that does not answer is ended: its answers could come at any time. */
-  #failed({ connection }: NatsSession, thrown: unknown): StreamError {
+  #failed(session: NatsSession, thrown: unknown): StreamError {
     const error = natsError(this.#client, this.name, thrown)
-    if (error.kind === 'unreachable') void connection.close().catch(() => undefined)
+    if (error.kind !== 'unreachable') return error
+    if (this.#session === session) this.#session = undefined
+    void session.connection.close().catch(() => undefined)
     return error
   }
 }

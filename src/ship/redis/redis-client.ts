@@ -70,7 +70,12 @@ export async function connectRedis(
     await redis.connect()
     return redis
   } catch (thrown) {
-    redis.disconnect()
+    endRedis(redis)
     throw problem ?? thrown
   }
+}
+
+/** Ends a connection. One that has ended already would arm a timer for nothing. */
+export function endRedis(redis: Redis): void {
+  if (redis.status !== 'end' && redis.status !== 'close') redis.disconnect()
 }

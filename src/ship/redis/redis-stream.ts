@@ -6,7 +6,7 @@ import type { ReadFrom, Stream, StreamOptions, Tail } from '../stream/stream'
 import { StreamError } from '../stream/stream-error'
 import { type CheckedStreamOptions, checkStreamOptions } from '../stream/stream-options'
 import { runInWindow } from '../stream/window'
-import { connectRedis, loadRedis, parseRedisUrl, type RedisServer } from './redis-client'
+import { connectRedis, endRedis, loadRedis, parseRedisUrl, type RedisServer } from './redis-client'
 import { redisError } from './redis-errors'
 import { idsAfter, partsOf, START_ID } from './redis-ids'
 import { APPEND_SCRIPT } from './redis-script'
@@ -111,8 +111,7 @@ class RedisStream implements Stream {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#redis?.disconnect()
-    this.#redis = undefined
+    if (this.#redis !== undefined) this.#end(this.#redis)
   }
 
   /** An empty stream: a group of consumers has one made, and leaves it there. */
@@ -234,15 +233,19 @@ class RedisStream implements Stream {
     } catch (thrown) {
       const error = redisError(this.name, thrown)
       // A connection that does not answer is ended: its answers could come at any time.
-      if (error.kind === 'unreachable') redis.disconnect()
+      if (error.kind === 'unreachable') this.#end(redis)
       throw error
     }
+  }
+
+  #end(redis: Redis): void {
+    if (this.#redis === redis) this.#redis = undefined
+    endRedis(redis)
   }
 
   async #connect(): Promise<Redis> {
     if (this.#isClosed) throw new StreamError('usage', `${this.name} is closed`)
     if (this.#redis?.status === 'ready') return this.#redis
-    this.#redis?.disconnect()
     try {
       this.#redis = await connectRedis(this.#client, this.#server, this.#options)
       return this.#redis

@@ -220,8 +220,7 @@ describe.each(ENGINES)('a stream of %s', (_name, engine) => {
     const [kind, text] = await refused(open())
     expect(kind).toBe('missing')
     expect(text).toMatch(/: make it, or have it made with --create$|: make the stream, or have/)
-    const subject = engine.name === 'JetStream' ? { subject: `${key}.lines` } : {}
-    const stream = await open({ create: true, ...subject })
+    const stream = await open({ create: true, ...engine.subject(`${key}.lines`) })
     const { position, wasUsed } = await stream.tail()
     expect(wasUsed).toBe(false)
     await stream.append(lines(0, 3), position)

@@ -23,10 +23,16 @@ export interface Engine {
   start(options?: StartOptions): Promise<TestServer>
   /** The URL for {@link openStream}, of the server or of a proxy before it. */
   url(address: string): string
+  /** What {@link openStream} needs to make a stream. */
+  subject(stream: string): { readonly subject?: string }
+  /** The client's own options for a server with a password. */
+  credentials(password: string): Record<string, string>
   /** The position of the nth message, from 0, in a stream of lines alone. */
   position(index: number): string
   /** Makes an empty stream. */
   make(server: TestServer, stream: string, options?: MakeOptions): Promise<void>
+  /** Removes the limit of {@link MakeOptions.maxBytes}. */
+  enlarge(server: TestServer, stream: string): Promise<void>
   /** Appends what no shipper has written. */
   addForeign(server: TestServer, stream: string): Promise<void>
   /** Removes all messages, and keeps the stream. */

@@ -37,6 +37,8 @@ export const REDIS: Engine = {
       ready: /Ready to accept connections/,
     }),
   url: (address) => `redis://${address}`,
+  subject: () => ({}),
+  credentials: (password) => ({ password }),
   position: (index) => `${index + 1}-0`,
   async make(server, stream, { maxBytes } = {}) {
     await manage(server, async (redis) => {
@@ -46,6 +48,7 @@ export const REDIS: Engine = {
       await redis.config('SET', 'maxmemory', Number(used) + maxBytes)
     })
   },
+  enlarge: (server) => manage(server, (redis) => redis.config('SET', 'maxmemory', 0)),
   addForeign: (server, stream) => manage(server, (redis) => redis.xadd(stream, '*', 'a', 'b')),
   purge: (server, stream) => manage(server, (redis) => redis.xtrim(stream, 'MAXLEN', 0)),
   trim: (server, stream, keep) => manage(server, (redis) => redis.xtrim(stream, 'MAXLEN', keep)),

@@ -6,7 +6,7 @@ export class TcpProxy {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   #isSwallowing = false
-  #cutAt = Number.POSITIVE_INFINITY
+  #isToCut = false
   #answers = 0
 
   private constructor(port: number) {
@@ -31,9 +31,9 @@ export class TcpProxy {
     return this.#answers
   }
 
-  /** Cuts each connection in place of the server's answer after so many more: what was asked is done by then. */
-  cutAfterAnswers(count: number): void {
-    this.#cutAt = this.#answers + count
+  /** Cuts each connection in place of the server's next answer, once: what was asked is done by then. */
+  cutBeforeAnswer(): void {
+    this.#isToCut = true
   }
 
   /** Drops what the server answers from now on, or no longer. */
@@ -65,8 +65,9 @@ export class TcpProxy {
     }
     client.pipe(server)
     server.on('data', (answer) => {
-      if (++this.#answers > this.#cutAt) {
-        this.#cutAt = Number.POSITIVE_INFINITY
+      this.#answers++
+      if (this.#isToCut) {
+        this.#isToCut = false
         this.cut()
       } else if (!this.#isSwallowing) client.write(answer)
     })
