@@ -6,7 +6,18 @@ const SOURCE = join(__dirname, '../src')
 
 /** The library, as the commands see it. */
 const LIBRARY = [
-  ...['index', 'base', 'format', 'reader', 'rotation', 'runner', 'policy-file', 'seal', 'writer'],
+  ...[
+    'index',
+    'base',
+    'format',
+    'reader',
+    'rotation',
+    'runner',
+    'policy-file',
+    'seal',
+    'ship',
+    'writer',
+  ],
 ]
 
 /**
@@ -35,8 +46,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'writer/exit-drain': [],
   'writer/exec-audit': ['base', 'format', 'writer'],
   rotation: ['base'],
+  follow: ['base', 'rotation'],
   reader: ['base', 'format', 'rotation'],
-  seal: ['base', 'format', 'rotation', 'reader'],
+  seal: ['base', 'format', 'rotation', 'follow', 'reader'],
+  'ship/stream': ['base'],
+  'ship/nats': ['base', 'ship/stream'],
+  'ship/redis': ['base', 'ship/stream'],
+  'ship/open-stream': ['ship'],
+  'ship/shipper': ['base', 'follow', 'seal', 'ship/open-stream', 'ship/stream'],
+  'ship/newest-checkpoint': ['seal', 'ship/open-stream', 'ship/stream'],
+  'ship/index': ['ship'],
   runner: [
     'base',
     'format',

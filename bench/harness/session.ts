@@ -11,6 +11,7 @@ import { idleWriter } from '../benchmarks/idle-writer'
 import { memory } from '../benchmarks/memory'
 import { openLoop } from '../benchmarks/open-loop'
 import { seal } from '../benchmarks/seal'
+import { ship } from '../benchmarks/ship'
 import { slowDisk } from '../benchmarks/slow-disk'
 import { stages } from '../benchmarks/stages'
 import { throughput } from '../benchmarks/throughput'
@@ -38,6 +39,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   gateway,
   verify,
   seal,
+  ship,
 ]
 
 /** The benchmarks of these names, or all. Throws a RangeError for an unknown name. */

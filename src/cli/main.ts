@@ -57,6 +57,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => require('./seal/command'),
   },
   {
+    name: 'ship',
+    summary: 'append a log to a stream of NATS or Redis, each line once',
+    load: () => require('./ship/command'),
+  },
+  {
     name: 'doctor',
     summary: 'check a machine, a log and its disk before going live',
     load: () => require('./doctor/command'),

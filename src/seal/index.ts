@@ -9,6 +9,7 @@ export { SealError } from './seal-error'
 export { openSealer, type RunningSealer, SealHeldError } from './sealer/open-sealer'
 export type { SealerOptions, SealPlace } from './sealer/seal-options'
 export type { SealNote, SealStats } from './sealer/sealer'
+export type { KeptCheckpoint } from './verify/anchors'
 export { type ProvedLine, type ProveReport, proveRequest } from './verify/prove-request'
 export {
   SEAL_FINDINGS,

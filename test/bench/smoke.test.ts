@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Spread } from '../../bench/harness/statistics'
 import type { Report, Row } from '../../bench/report/report'
 import { useTempDir } from '../support/temp-dir'
+import { TOOL_ENV } from '../support/tool'
 import { elementsOf } from '../support/xml'
 
 const ROOT = join(__dirname, '../..')
@@ -14,10 +15,12 @@ const temp = useTempDir()
 const hasPeers = existsSync(join(ROOT, 'bench/peers/node_modules'))
 const hasCompiler = isThere('cc', '--version')
 const hasJq = isThere('jq', '--version')
+const hasNats = isThere('nats-server', '--version')
+const hasRedis = isThere('redis-server', '--version')
 const hasStrace = isThere('strace', '-f', '--seccomp-bpf', '-qq', '-o', '/dev/null', 'true')
 
 function isThere(command: string, ...args: string[]): boolean {
-  return spawnSync(command, args, { stdio: 'ignore' }).status === 0
+  return spawnSync(command, args, { stdio: 'ignore', env: TOOL_ENV }).status === 0
 }
 
 test('every benchmark runs at quick sizes, and its files hold the acknowledged events', () => {
@@ -58,6 +61,7 @@ test('every benchmark runs at quick sizes, and its files hold the acknowledged e
     ['gateway', hasPeers ? 10 : 6],
     ['verify', hasJq ? 6 : 5],
     ['seal', 6],
+    ['ship', (hasNats ? 2 : 0) + (hasRedis ? 3 : 0)],
   ])
   const odd = report.benchmarks.flatMap(({ name, rows }) =>
     rows.filter(({ figures }) => !areAbove(FLOORS.get(name) ?? 0, Object.values(figures))),

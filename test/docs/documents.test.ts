@@ -23,6 +23,7 @@ const SNIPPETS = {
   'docs/ocsf.md': 'below',
   'docs/reading.md': 'below',
   'docs/seal.md': 'seal.test',
+  'docs/ship.md': 'ship.test',
   'docs/shipping.md': 'shipping-recipes.test',
   'docs/testing.md': 'below',
   'docs/tuning.md': 'tune-command.test',

@@ -14,7 +14,8 @@ const COMMAND_LINE = ['main.js', 'examiner.js', 'pacer-worker.js', 'THIRD-PARTY-
 const DIST_FILE = /^dist\/(?:([a-z-]+)\/)?(?:[a-z-]+\/)*[a-z0-9-]+\.(?:js|d\.ts)$/
 const DOCUMENT = /^docs\/[\w/-]+\.md$/
 const EXAMPLE = /^docs\/examples\/[a-z-]+\.ts$/
-const SHIPPING_FILE = /^docs\/(?:seal|shipping|plots)\/[\w-]+\.(conf|json|service|svg|toml|yaml)$/
+const SHIPPING_FILE =
+  /^docs\/(?:seal|ship|shipping|plots)\/[\w-]+\.(conf|json|service|svg|toml|yaml)$/
 const UNPACKED_BYTES_MAX = 2_200_000
 
 interface Packed {

@@ -17,7 +17,7 @@ import { ByteProgress } from '../shared/byte-progress'
 import { CliError, EXIT_FAIL, EXIT_PASS, EXIT_UNSURE, usageError } from '../shared/errors'
 import { visible } from '../shared/escape'
 import { helpText } from '../shared/help-text'
-import { logBytes } from './log-bytes'
+import { logBytes } from '../shared/log-bytes'
 
 interface PlaceOptions extends SealPlace {
   readonly json?: true

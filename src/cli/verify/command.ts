@@ -11,6 +11,7 @@ import { formatJson } from '../shared/json'
 import { inputFiles, totalBytes } from '../shared/log-files'
 import { DEFAULT_LOG } from '../shared/log-input'
 import { type VerifyFinding, type VerifyReport, verify } from '../shared/verification/verify'
+import { withKeptCheckpoint } from './kept-checkpoint'
 import { checkSeal, jsonOf, outcomeText, type SealOutcome } from './seal-check'
 import { addSealOptions, type SealCommandOptions, sealOptionsOf } from './seal-options'
 
@@ -78,7 +79,8 @@ export function configure(command: Command): void {
 async function run(named: readonly string[], options: CommandOptions): Promise<number> {
   const names = named.length === 0 ? [DEFAULT_LOG] : named
   const files = inputFiles(names)
-  const sealOptions = sealOptionsOf(names, options)
+  const given = sealOptionsOf(names, options)
+  const sealOptions = given && (await withKeptCheckpoint(given, options.stream))
   const passes = sealOptions === undefined ? 1 : 2
   const progress = new ByteProgress(totalBytes(files) * passes)
   const startMs = performance.now()

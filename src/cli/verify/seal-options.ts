@@ -11,6 +11,7 @@ export interface SealCommandOptions {
   readonly seal?: string
   readonly key?: readonly string[]
   readonly checkpoint?: string
+  readonly stream?: string
   readonly witness?: readonly string[]
   readonly quorum?: number
   readonly firstIndex?: number
@@ -41,8 +42,9 @@ export function addSealOptions(command: Command): void {
     )
     .option(
       '--checkpoint <file>',
-      'a checkpoint that was kept elsewhere: nothing before it may differ',
+      'a checkpoint that was kept elsewhere: nothing before it may differ; or nats://…, redis://… with --stream',
     )
+    .option('--stream <name>', 'the stream that --checkpoint takes the greatest checkpoint from')
     .addOption(repeated('--witness <vkey>', "a witness's verifier key; again for more"))
     .addOption(
       new Option('--quorum <n>', 'how many witnesses must have signed (default: all)').argParser(
@@ -122,7 +124,8 @@ export function sealOptionsOf(
   }
   if (seal === undefined && key === undefined) {
     const [first] = Object.entries(needs).filter(([, value]) => value !== undefined)
-    const others = { ...needs, 'max-unsealed': options.maxUnsealed, out }
+    const { maxUnsealed, stream } = options
+    const others = { ...needs, 'max-unsealed': maxUnsealed, out, stream }
     const [other] = first ?? Object.entries(others).find(([, value]) => value !== undefined) ?? []
     if (other !== undefined) throw usageError(`--${other} needs --seal or --key`)
     return undefined

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import type { FileIdentity, LogFile } from '../follow/log-file'
-import type { LogFollower } from '../follow/log-follower'
+import type { FileIdentity, LogFile } from '../../follow/log-file'
+import type { LogFollower } from '../../follow/log-follower'
 import { parseCheckpoint } from '../note/checkpoint'
 import { parseNote } from '../note/note'
 import { SealError } from '../seal-error'

@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs'
-import { type LogFile, RefusedFileError } from '../follow/log-file'
-import { isSameListing, type Listed, type LogFollower, WATCH_MS } from '../follow/log-follower'
+import { type LogFile, RefusedFileError } from '../../follow/log-file'
+import { isSameListing, type Listed, type LogFollower, WATCH_MS } from '../../follow/log-follower'
 import { SealError } from '../seal-error'
 import { entryOf, leafOf } from '../tree/hashes'
 import { TILE_WIDTH } from '../tree/tiles'

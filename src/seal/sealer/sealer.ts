@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
-import { type LogFile, RefusedFileError } from '../follow/log-file'
-import { type FollowNote, LogFollower } from '../follow/log-follower'
+import { type LogFile, RefusedFileError } from '../../follow/log-file'
+import { type FollowNote, LogFollower } from '../../follow/log-follower'
 import type { Signer } from '../note/signer'
 import { SealError } from '../seal-error'
 import { CHECKPOINT_FILE, WITNESSED_FILE } from '../seal-files'

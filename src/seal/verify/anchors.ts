@@ -9,6 +9,14 @@ import type { OpenTree, SignedCheckpoint } from './open-seal'
 import type { TrustedKeys } from './seal-keys'
 import type { Findings, SealReport } from './seal-report'
 
+/** A checkpoint that was kept elsewhere than in a file. */
+export interface KeptCheckpoint {
+  /** Where it was, for messages. */
+  readonly name: string
+  /** The whole note. */
+  readonly note: Buffer
+}
+
 /** What others than the seal's folder say about it. */
 export interface Anchors {
   readonly isRollbackChecked: boolean
@@ -20,12 +28,12 @@ export interface Anchors {
 /**
  * Checks that each signed checkpoint that is known is one of this log's own: those of the folder, and one that was kept
  * elsewhere; and how far witnesses have signed.
- * @param kept the file of a checkpoint that was kept elsewhere
+ * @param kept a checkpoint that was kept elsewhere, or its file
  * @param damaged trees whose tiles do not lead to their root
  */
 export function checkAnchors(
   trees: readonly OpenTree[],
-  kept: string | undefined,
+  kept: string | KeptCheckpoint | undefined,
   keys: TrustedKeys,
   damaged: ReadonlySet<OpenTree>,
   findings: Findings,
@@ -51,18 +59,13 @@ export function checkAnchors(
 }
 
 function openKept(
-  file: string,
+  kept: string | KeptCheckpoint,
   trees: readonly OpenTree[],
   keys: TrustedKeys,
   damaged: ReadonlySet<OpenTree>,
   findings: Findings,
 ): SignedCheckpoint | undefined {
-  let bytes: Buffer
-  try {
-    bytes = readFileSync(file)
-  } catch (thrown) {
-    throw new SealError(`cannot read the checkpoint ${file}: ${textOf(thrown)}`)
-  }
+  const { name: file, note: bytes } = typeof kept === 'string' ? readKept(kept) : kept
   const claimed = parseCheckpoint(parseNote(bytes, file).text, file)
   const key = keys.logs.find(({ name }) => name === claimed.origin)
   const opened: SignedCheckpoint =
@@ -76,6 +79,14 @@ function openKept(
     findings.addAbout('rolled back', file, message)
   } else checkIsIn(tree, opened, damaged, findings)
   return opened
+}
+
+function readKept(file: string): KeptCheckpoint {
+  try {
+    return { name: file, note: readFileSync(file) }
+  } catch (thrown) {
+    throw new SealError(`cannot read the checkpoint ${file}: ${textOf(thrown)}`)
+  }
 }
 
 /** Adds a finding unless the tree begins with that of the checkpoint. */

@@ -2,7 +2,7 @@ import { chunksOfOpen } from '../../reader/source'
 import { inRotationOrder } from '../../rotation/rotation-order'
 import { leafOf } from '../tree/hashes'
 import { Alignment, type FindStart } from './align'
-import { type Anchors, checkAnchors } from './anchors'
+import { type Anchors, checkAnchors, type KeptCheckpoint } from './anchors'
 import { checkTree } from './check-tree'
 import { type Classified, classify, type FileResult } from './classify'
 import { Coverage } from './coverage'
@@ -25,8 +25,8 @@ export interface VerifySealOptions {
   readonly seal: string
   /** Verifier keys of the log, as keygen prints them: that of its origin, and of origins before a re-anchoring. None: unanchored. */
   readonly keys?: readonly string[] | undefined
-  /** The file of a checkpoint that was kept elsewhere. */
-  readonly checkpoint?: string | undefined
+  /** A checkpoint that was kept elsewhere, or its file. */
+  readonly checkpoint?: string | KeptCheckpoint | undefined
   /** Verifier keys of witnesses. */
   readonly witnesses?: readonly string[] | undefined
   /** Witnesses that must have signed; default: all. */

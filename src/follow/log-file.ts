@@ -3,9 +3,9 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { NEWLINE } from '../../base/bytes'
-import { codeOf, textOf } from '../../base/describe'
-import { compressorOfOpen } from '../../rotation/compressed'
+import { NEWLINE } from '../base/bytes'
+import { codeOf, textOf } from '../base/describe'
+import { compressorOfOpen } from '../rotation/compressed'
 
 /** The bytes before a position that prove, when they are read again, that the file is what it was. */
 const SEAM_BYTES = 4_096

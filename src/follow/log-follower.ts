@@ -1,7 +1,7 @@
 import { lstat, readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { codeOf, textOf } from '../../base/describe'
-import { filesOfLog } from '../../rotation/rotation-order'
+import { codeOf, textOf } from '../base/describe'
+import { filesOfLog } from '../rotation/rotation-order'
 import { type FileIdentity, LogFile, RefusedFileError } from './log-file'
 
 /** How long a renamed file is watched for groups that its writer was about to write. */
@@ -14,6 +14,8 @@ export interface FollowNote {
   /** `truncated`: bytes are lost or were taken from a copy; `refused`: a file is not read. */
   readonly kind: 'truncated' | 'refused'
   readonly message: string
+  /** Whether lines that were not read may be gone for good: no copy of a truncated file is there. */
+  readonly isLost?: true
 }
 
 export interface FollowOptions {
@@ -58,6 +60,11 @@ export class LogFollower {
     this.#options = options
     this.#owner = options.owner
     this.#watchMs = options.watchMs ?? WATCH_MS
+  }
+
+  /** The files that are followed now, in the order in which they are read. */
+  get files(): readonly LogFile[] {
+    return this.#followed.map(({ file }) => file)
   }
 
   /** The user id that each file has; undefined before the first one. */
@@ -229,7 +236,8 @@ export class LogFollower {
       copy === undefined
         ? 'no copy of it is there, so what was written into it since the last look is lost'
         : `the rest was read from ${copy.name}; what was written between the copy and the truncation is lost`
-    this.#options.onNote({ kind: 'truncated', message: `${at}; ${lost}` })
+    const isLost = copy === undefined ? { isLost: true as const } : {}
+    this.#options.onNote({ kind: 'truncated', message: `${at}; ${lost}`, ...isLost })
     const again = retiredMs === undefined ? await this.#reopen(file) : undefined
     const place = this.#followed.indexOf(followed)
     const next = [
