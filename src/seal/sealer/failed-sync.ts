@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, readFile, statfs } from 'node:fs/promises'
 import { codeOf } from '../../base/describe'
-import type { LogFile } from '../follow/log-file'
+import type { LogFile } from '../../follow/log-file'
 import { FAILED_SYNC_FILE } from '../seal-files'
 import type { SealFolder } from './seal-folder'
 
