@@ -77,6 +77,7 @@ const HELP = `
 COMMAND --help shows a command's options, with examples and its exit codes. Logs are named as FILE or by
 --log FILE. --json prints one object for programs; NO_COLOR and pipes are respected.`
 
+const HELP_FLAGS = new Set(['-h', '--help'])
 const GRACE_MS = 1_000
 
 function newProgram(args: readonly string[]): Command {
@@ -143,12 +144,14 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // What cannot be said is lost; it must not end a command that is under way.
 process.stderr.on('error', () => undefined)
 
-/** Refuses an unknown topic: commander would show the general help without saying why. */
-function checkHelpTopic([first, topic]: readonly string[]): void {
-  if (first !== 'help' || topic === undefined || topic.startsWith('-')) return
+/** Refuses help on an unknown command: commander would show the general one without saying why, and succeed. */
+function checkHelpTopic(args: readonly string[]): void {
+  const [first = '', topic] = args
   const names = [...COMMANDS.map(({ name }) => name), 'help']
-  if (names.includes(topic)) return
-  throw usageError(`there is no help on ${quoteArgument(topic)}; topics are ${names.join(', ')}`)
+  const asked =
+    first === 'help' ? topic : args.some((arg) => HELP_FLAGS.has(arg)) ? first : undefined
+  if (asked === undefined || asked.startsWith('-') || names.includes(asked)) return
+  throw usageError(`there is no help on ${quoteArgument(asked)}; topics are ${names.join(', ')}`)
 }
 
 /** Refuses an argument that Node has already made another one of. */

@@ -119,7 +119,7 @@ function errnoOf(name: unknown): number {
   const errnos = new Map(Object.entries(constants.errno))
   const errno = typeof name === 'string' ? errnos.get(name) : undefined
   if (errno !== undefined) return errno
-  const hint =
-    typeof name === 'string' ? ` (did you mean ${nearest(name, [...errnos.keys()])}?)` : ''
+  const near = typeof name === 'string' ? nearest(name, [...errnos.keys()]) : undefined
+  const hint = near === undefined ? '' : ` (did you mean ${near}?)`
   return refuse('options.errno', name, `the name of a system error such as ENOSPC${hint}`)
 }

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { runCli } from '../support/cli'
 import { useTempDir } from '../support/temp-dir'
 
 const DIST = join(__dirname, '../../dist')
@@ -27,5 +28,20 @@ describe('the bundled command line', () => {
     expect(
       view.filter((file) => !/^(base|cli|format|policy-file|reader|rotation)\//.test(file)),
     ).toEqual([])
+  })
+})
+
+describe('help on a command that is not there', () => {
+  it.each([
+    ['frob', '--help'],
+    ['frob', '-h'],
+    ['help', 'frob'],
+  ])('is a mistake: %s %s', async (...args) => {
+    expect(await runCli(args)).toEqual({
+      code: 2,
+      stdout: '',
+      stderr:
+        'x0x-exec-audit: there is no help on frob; topics are exec, view, show, stats, verify, rotate, seal, doctor, tune, help (--help shows the usage)\n',
+    })
   })
 })

@@ -47,6 +47,10 @@ describe('the questions of an incident', () => {
     return { code, rows: String(stdout).split('\n').slice(0, -1), notes: String(stderr) }
   }
 
+  it('are asked of 200,000 lines or more', () => {
+    expect(log.lines).toBeGreaterThanOrEqual(200_000)
+  })
+
   const READ = 'x0x-exec-audit: read as they were rotated, from exec.log.2.gz to exec.log\n'
   const broken = () => {
     const [foreign, torn] = [log.foreign, log.torn]

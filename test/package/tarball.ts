@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, normalize } from 'node:path'
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { expectSame, ROOT, run } from './project'
 
-const PAPERS = ['LICENSE', 'README.md', 'package.json']
+const PAPERS = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']
 /** What is for the project alone, though it is compiled, and what is bundled. */
 const KEPT_BACK = ['build', 'toolkit']
 /** The command line is bundled, and nobody imports it. */
@@ -32,9 +32,24 @@ export function pack(into: string): string {
   if (packed === undefined) throw new Error('npm pack made nothing')
   const stray = packed.files.map(({ path }) => path).filter((path) => !isAllowed(path))
   expectSame('the tarball holds only what a user needs', stray, [])
+  const paths = packed.files.map(({ path }) => path)
+  expectSame('its documents link to nothing that it lacks', brokenLinks(paths), [])
   const isSmall = packed.unpackedSize <= UNPACKED_BYTES_MAX
   expectSame(`its size is bounded (${packed.unpackedSize} bytes)`, isSmall, true)
   return join(into, packed.filename)
+}
+
+/** The links of packed documents to files that are not packed, as DOCUMENT -> LINK. */
+function brokenLinks(paths: readonly string[]): string[] {
+  const documents = paths.filter((path) => path.endsWith('.md'))
+  return documents.flatMap((document) => {
+    const text = readFileSync(join(ROOT, document), 'utf8').replace(/^```[\s\S]*?^```$/gm, '')
+    const links = [...text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)].map(([, link = '']) => link)
+    return links
+      .filter((link) => !link.startsWith('https://'))
+      .filter((link) => !paths.includes(normalize(join(dirname(document), link))))
+      .map((link) => `${document} -> ${link}`)
+  })
 }
 
 /** The tarball holds what runs, the types of what can be imported, documents, what ships logs. */

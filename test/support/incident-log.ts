@@ -13,8 +13,8 @@ import { lineText } from './verified'
  */
 
 const START_MS = Date.UTC(2026, 10, 29)
-const COMMANDS = 62_000
-const STEP_MS = 1_350
+const COMMANDS = 72_000
+const STEP_MS = 1_190
 const HOUR_MS = 3_600_000
 
 /** A command that the log tells of. */

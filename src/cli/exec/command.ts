@@ -3,6 +3,7 @@ import { isAbsolute } from 'node:path'
 import { type Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { codeOf } from '../../base/describe'
 import { I32_MAX } from '../../base/integers'
+import { isContextKey } from '../../format/context'
 import { idOf } from '../../format/id-of'
 import { type LoadedExecPolicy, loadExecPolicy } from '../../policy-file/load-exec-policy'
 import { passed } from '../../runner/disk-wait'
@@ -30,6 +31,8 @@ interface ExecOptions {
   readonly policy?: string
   readonly agent?: string
   readonly machine: string
+  readonly request?: string
+  readonly context?: readonly ContextEntry[]
   readonly timeout?: number
   readonly stdin: boolean
   readonly cleanEnv?: true
@@ -73,6 +76,7 @@ Examples:
   $ x0x-exec-audit exec --policy /etc/x0x/exec-acl.toml --timeout 30s -- pg_dump orders > orders.sql
   $ x0x-exec-audit exec --log exec.log --no-stdin --json summary.json -- make deploy
   $ x0x-exec-audit exec --log exec.log -- psql orders < migration.sql
+  $ x0x-exec-audit exec --log exec.log --context principal=user:alice --context session=s-42 -- make
 
 Exit codes: the command's own, or 128 + n if signal n ended it; 1 its output could not be passed on, 124 its
 time was up, 125 it was not run or not recorded, 126 it is not executable, 127 it was not found.`
@@ -114,6 +118,18 @@ export function configure(command: Command): void {
     )
     .addOption(
       new Option(
+        '--request <id>',
+        'its request id, as a UUID or 32 hexadecimal digits (default: random)',
+      ).argParser(requestId),
+    )
+    .addOption(
+      new Option(
+        '--context <key=value>',
+        'who, where and on whose behalf, such as principal=user:alice; again for more',
+      ).argParser(contextEntry),
+    )
+    .addOption(
+      new Option(
         '--timeout <time>',
         "send SIGTERM after this time (30s, 1500ms) and SIGKILL 5 s later (default: the policy's cap, or never)",
       ).argParser(timeLimit),
@@ -147,11 +163,37 @@ export function ownPrincipal(env: NodeJS.ProcessEnv, uid: number): string {
   return `uid:${isBySudo ? SUDO_UID : uid}`
 }
 
-/** The agent that is named, or else the user: the id says no more than the principal behind it. */
-function askerOf(agent: string | undefined): Pick<RunOptions, 'agentId' | 'context'> {
-  if (agent !== undefined) return { agentId: agent }
-  const principal = ownPrincipal(process.env, process.getuid?.() ?? 0)
-  return { agentId: idOf(principal), context: { principal } }
+/**
+ * The agent that is named, or else that of the principal, who is the user if none is named: the id says no more than
+ * the principal behind it.
+ */
+function askerOf({
+  agent,
+  context: entries = [],
+}: ExecOptions): Pick<RunOptions, 'agentId' | 'context'> {
+  const given: Record<string, string> = Object.fromEntries(entries)
+  if (agent !== undefined) return { agentId: agent, context: given }
+  const { principal = ownPrincipal(process.env, process.getuid?.() ?? 0) } = given
+  return { agentId: idOf(principal), context: { principal, ...given } }
+}
+
+type ContextEntry = readonly [key: string, value: string]
+
+function contextEntry(text: string, before: readonly ContextEntry[] = []): ContextEntry[] {
+  const at = text.indexOf('=')
+  const key = text.slice(0, Math.max(0, at))
+  if (!isContextKey(key)) {
+    throw new InvalidArgumentError('Expected a key and its value, such as principal=user:alice.')
+  }
+  if (before.some(([known]) => known === key)) {
+    throw new InvalidArgumentError(`Expected each key once; ${key} was given before.`)
+  }
+  return [...before, [key, text.slice(at + 1)]]
+}
+
+function requestId(text: string): string {
+  if (/^[0-9a-f]{32}$/i.test(text.replaceAll('-', ''))) return text.replaceAll('-', '')
+  throw new InvalidArgumentError('Expected a UUID, or 32 hexadecimal digits.')
 }
 
 function fileName(text: string): string {
@@ -313,7 +355,7 @@ async function runThrough(
   audit: ExecAudit,
   { argv, options, loaded, relay }: Asked,
 ): Promise<{ result: AuditedRun; hasLostOutput: boolean }> {
-  const { agent, machine, timeout, stdin, cleanEnv } = options
+  const { machine, request, timeout, stdin, cleanEnv } = options
   const limits = loaded?.limits ?? NO_CAPS
   const { maxStdinBytes = DEFAULT_RUN_LIMITS.maxStdinBytes } = limits
   const input = stdin ? await readStdin(maxStdinBytes, tellStdin) : undefined
@@ -331,8 +373,9 @@ async function runThrough(
   relay.runBegins()
   const asked = {
     argv,
-    ...askerOf(agent),
+    ...askerOf(options),
     machineId: machine,
+    requestId: request,
     stdin: input,
     timeoutMs: timeout,
     limits,

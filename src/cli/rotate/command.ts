@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type RotateOptions, type RotateResult, rotateLog } from '../../rotation/rotate-log'
 import { formatBytes } from '../../toolkit/text/numbers'
@@ -86,13 +87,15 @@ async function run(files: readonly string[], options: CommandOptions): Promise<n
 
 function textOf(log: string, { rotated, isLocked, bytes, packed, removed }: RotateResult): string {
   const name = fileName(log)
+  // As the log was named: all of them stand in its folder.
+  const besideLog = (each: string) => fileName(join(dirname(log), each))
   const found = existsSync(log) ? `has ${formatBytes(bytes)}` : 'is not there'
   const lines = [
     ...(isLocked ? [`${name} is being rotated by another process (${name}.lock)`] : []),
     ...(rotated ? [`${name} is now ${name}.1 (${formatBytes(bytes)})`] : []),
     ...(rotated || isLocked ? [] : [`nothing was due: ${name} ${found}`]),
-    ...removed.map((each) => `${visible(each)} is deleted`),
-    ...packed.map((each) => `${visible(each)} is packed`),
+    ...removed.map((each) => `${besideLog(each)} is deleted`),
+    ...packed.map((each) => `${besideLog(each)} is packed`),
   ]
   return lines.map((line) => `${line}\n`).join('')
 }

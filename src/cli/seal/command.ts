@@ -1,7 +1,11 @@
-import { resolve } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { parseCheckpoint } from '../../seal/note/checkpoint'
+import { parseNote } from '../../seal/note/note'
 import { generateKey } from '../../seal/note/signer'
 import { SealError } from '../../seal/seal-error'
+import { CHECKPOINT_FILE } from '../../seal/seal-files'
 import {
   initSeal,
   type OnceOptions,
@@ -11,8 +15,9 @@ import {
 } from '../../seal/sealer/open-sealer'
 import { reanchor } from '../../seal/sealer/reanchor'
 import { type ResolvedPlace, resolvePlace, type SealPlace } from '../../seal/sealer/seal-options'
-import type { SealNote } from '../../seal/sealer/sealer'
-import { parseWitness } from '../../seal/witness/witness-request'
+import type { SealNote, SealStats } from '../../seal/sealer/sealer'
+import { parseWitness, type Witness } from '../../seal/witness/witness-request'
+import { formatCount } from '../../toolkit/text/numbers'
 import { ByteProgress } from '../shared/byte-progress'
 import { CliError, EXIT_FAIL, EXIT_PASS, EXIT_UNSURE, usageError } from '../shared/errors'
 import { visible } from '../shared/escape'
@@ -38,6 +43,8 @@ const UNITS = new Map([
   ['m', 60_000],
 ])
 const INTERVAL_MS_MIN = 100
+/** Of the root's base64: enough to compare it with a checkpoint by eye. */
+const ROOT_CHARACTERS = 12
 const INTERVAL_MS_MAX = 3_600_000
 
 const EXAMPLES = `
@@ -132,8 +139,10 @@ function interval(text: string): number {
 async function run(options: RunOptions): Promise<number> {
   const { interval: intervalMs, once, metricsFile, witness: witnesses } = options
   const place = placeOf(options)
+  const parsed = witnesses?.map(witnessOf)
   if (once) {
-    await sealed(place, { metricsFile, witnesses: witnesses?.map(parseWitness) })
+    const stats = await sealed(place, { metricsFile, witnesses: parsed })
+    process.stdout.write(`${onceText(place, stats)}\n`)
     return EXIT_PASS
   }
   const { log, seal, key, signCommand, vkey, last } = options
@@ -146,6 +155,26 @@ async function run(options: RunOptions): Promise<number> {
   process.stderr.write(`x0x-exec-audit: sealing ${visible(place.log)} in ${visible(place.seal)}\n`)
   await sealer.ended
   return EXIT_PASS
+}
+
+/** Throws a usage error: what is wrong with it does not depend on log and seal. */
+function witnessOf(text: string): Witness {
+  try {
+    return parseWitness(text)
+  } catch (thrown) {
+    throw thrown instanceof SealError ? usageError(`--witness: ${thrown.message}`) : thrown
+  }
+}
+
+function onceText({ log, seal }: ResolvedPlace, { sealedLines, size }: SealStats): string {
+  const note = parseNote(readFileSync(join(seal, CHECKPOINT_FILE)), CHECKPOINT_FILE)
+  const { root } = parseCheckpoint(note.text, CHECKPOINT_FILE)
+  const short = root.toString('base64').slice(0, ROOT_CHARACTERS)
+  return `${visible(log)}: sealed ${plural(sealedLines)}, ${formatCount(size)} in all; root ${short}…`
+}
+
+function plural(lines: number): string {
+  return lines === 1 ? '1 line' : `${formatCount(lines)} lines`
 }
 
 async function init(options: PlaceOptions): Promise<number> {
@@ -171,7 +200,7 @@ async function beginAnew(options: PlaceOptions & { reason: string }): Promise<nu
 async function sealed(
   place: ResolvedPlace,
   rest: Pick<OnceOptions, 'isLate' | 'metricsFile' | 'witnesses'>,
-): Promise<{ size: number }> {
+): Promise<SealStats> {
   const progress = new ByteProgress(logBytes(place.log))
   try {
     return await sealOnce(place, {

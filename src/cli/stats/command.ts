@@ -1,3 +1,4 @@
+import { readFileSync, statSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import type { AuditRecord } from '../../format/records'
 import type { LineEntry } from '../../reader/line-splitter'
@@ -16,6 +17,7 @@ import {
 import { ByteProgress } from '../shared/byte-progress'
 import { type CommandLife, CommandTable, matchesCommand } from '../shared/command-table'
 import { EXIT_PASS, usageError } from '../shared/errors'
+import { visible } from '../shared/escape'
 import { EventRepeats } from '../shared/event-repeats'
 import type { CommandFilter } from '../shared/filter'
 import {
@@ -35,7 +37,7 @@ import { ProblemCount } from '../shared/problem-count'
 import { SearchedSpan } from '../shared/searched-span'
 import { type VerifyReport, verify } from '../shared/verification/verify'
 import { type LogStats, LogStatsCollector } from './log-stats'
-import { pageHtml } from './page'
+import { PAGE_START, pageHtml } from './page'
 import { PageCollector } from './page-collector'
 import { statsText } from './stats-text'
 import { PERIODS, type Period } from './timeline'
@@ -117,6 +119,7 @@ export function configure(command: Command): void {
 async function run(logs: readonly string[], options: StatsOptions): Promise<number> {
   const { since, until, by, top, utc: isUtc = false, json, open, html, names = NO_NAMES } = options
   checkSpan(since, until)
+  if (html !== undefined && logs.length === 0) checkIsPage(html)
   const files = inputFiles(logs)
   const fileNames = files.map(({ name }) => name)
   const output = html === undefined ? undefined : outputFor(html, fileNames)
@@ -143,6 +146,7 @@ async function run(logs: readonly string[], options: StatsOptions): Promise<numb
     const verification = await verified(logs)
     const page = { files: fileNames, stats, verification, isUtc, names, ...collected.page() }
     output.write(pageHtml(page))
+    tell(`${visible(html ?? '')} shows ${fileNames.map(visible).join(', ')}`)
   }
   const read = { files: files.length, bytes, badLines: problems.count, repeatedLines }
   if (json) process.stdout.write(formatJson('stats', { ...read, ...stats }))
@@ -168,6 +172,21 @@ function reportText(stats: LogStats, { by, utc, names = NO_NAMES, color }: Stats
 function outputFor(html: string, logs: readonly string[]): OutputFile {
   const used = logs.map((path) => ({ what: 'the log', path }))
   return new OutputFile('--html', html, { used, fail: usageError })
+}
+
+/** Without the name of a log, what --html names may be meant as one, and must not be overwritten. */
+function checkIsPage(html: string): void {
+  const start = Buffer.from(PAGE_START)
+  try {
+    if (!statSync(html).isFile()) return
+    if (readFileSync(html).subarray(0, start.length).equals(start)) return
+  } catch {
+    // There is nothing to lose.
+    return
+  }
+  throw usageError(
+    `--html: ${visible(html)} is there, and no page of this command; name the page, and then the log`,
+  )
 }
 
 /** The verdict on the files; undefined if one of them can be read only once. */

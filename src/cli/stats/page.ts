@@ -28,6 +28,8 @@ export interface PageInput {
   readonly names: Names
 }
 
+/** What every page begins with. */
+export const PAGE_START = '<!doctype html>'
 /** Commands of its table. */
 export const PAGE_COMMANDS_MAX = 10_000
 const ARGV_CHARACTERS_MAX = 400
@@ -40,7 +42,7 @@ const WORDS = { good: 'GOOD', broken: 'BROKEN', unsure: 'CANNOT TELL' } as const
  */
 export function pageHtml(input: PageInput): string {
   const policy = `default-src 'none'; base-uri 'none'; form-action 'none'; script-src '${hashOf(PAGE_SCRIPT)}'; style-src '${hashOf(PAGE_STYLE)}'`
-  return `<!doctype html>
+  return `${PAGE_START}
 <html lang="en">
 <head>
 <meta charset="utf-8">

@@ -27,6 +27,8 @@ const MAX_PROBLEMS_LIMIT = 1_000_000
 const EXIT_CODES = { good: EXIT_PASS, broken: EXIT_FAIL, unsure: EXIT_UNSURE } as const
 const COLORS = { good: 'green', broken: 'red', unsure: 'yellow' } as const
 const WORDS = { good: 'GOOD', broken: 'BROKEN', unsure: 'CANNOT TELL' } as const
+/** What a part of the whole contributes to the verdict. */
+const PARTS = { good: 'is good', broken: 'is broken', unsure: 'cannot be told' } as const
 const MB = 1e6
 /** From which on the rate is the log's, and not that of the start of it. */
 const SPEED_BYTES_MIN = 10 * MB
@@ -115,8 +117,12 @@ async function run(named: readonly string[], options: CommandOptions): Promise<n
   const text = json
     ? formatJson('verify', { ...report, seconds, megabytesPerSecond, ...jsonOf(seal) })
     : reportText(report, seconds, paint, width) + outcomeText(seal, paint, width)
+  const exitCode = exitCodeOf(report, seal)
   process.stdout.write(text)
-  return exitCodeOf(report, seal)
+  if (seal !== undefined && !json) {
+    process.stdout.write(verdictText(report, seal, exitCode, paint))
+  }
+  return exitCode
 }
 
 /** 1 beats 3, and 3 beats 0. */
@@ -128,6 +134,20 @@ function exitCodeOf({ verdict }: VerifyReport, seal: SealOutcome | undefined): n
   if (proved !== undefined && !proved.some(({ proof }) => proof !== null)) codes.push(EXIT_FAIL)
   if (codes.includes(EXIT_FAIL)) return EXIT_FAIL
   return codes.includes(EXIT_UNSURE) ? EXIT_UNSURE : EXIT_PASS
+}
+
+/** The verdict on log and seal together, which the exit code has, too. */
+function verdictText(
+  report: VerifyReport,
+  { report: sealed, lines }: SealOutcome,
+  exitCode: number,
+  paint: Paint,
+): string {
+  const verdict = exitCode === EXIT_PASS ? 'good' : exitCode === EXIT_UNSURE ? 'unsure' : 'broken'
+  const parts = [`the log ${PARTS[report.verdict]}`, `the seal ${PARTS[sealed.verdict]}`]
+  const isUnproved = lines !== undefined && !lines.some(({ proof }) => proof !== null)
+  if (isUnproved) parts.push('nothing is proved')
+  return `\n${paint(['bold', COLORS[verdict]], WORDS[verdict])}  in all: ${parts.join(', ')}\n`
 }
 
 /** The report in lines of this width; excerpts are cut to it. */

@@ -14,7 +14,9 @@ export function sealText(report: SealReport, paint: Paint, width: number): strin
   const { verdict, findings, byKind } = report
   const all = Object.values(byKind).reduce((sum, times) => sum + times, 0)
   const more = all - findings.length
-  const kinds = Object.entries(byKind).map(([kind, times]) => `${formatPlain(times)} ${kind}`)
+  const kinds = Object.entries(byKind)
+    .filter(([kind]) => kind !== 'no seal')
+    .map(([kind, times]) => `${formatPlain(times)} ${kind}`)
   const sum = [`the seal: ${sizeText(report)}`, ...(kinds.length > 0 ? [kinds.join(', ')] : [])]
   const column = WORDS[verdict].length + 2
   const notes = notesOf(report).map(
@@ -31,8 +33,9 @@ export function sealText(report: SealReport, paint: Paint, width: number): strin
 
 function sizeText({ checkpoint, sealedLines, lines, files, byKind }: SealReport): string {
   if (checkpoint === null) {
-    const hint = byKind['no seal'] === undefined ? '' : ' (--seal names its folder)'
-    return `there is none to compare with${hint}`
+    return byKind['no seal'] === undefined
+      ? 'it has no checkpoint to compare with'
+      : 'there is none; --seal names its folder'
   }
   const { origin, size } = checkpoint
   const here = `${formatPlain(lines)} lines of ${files === 1 ? '1 file' : `${files} files`}`
@@ -40,12 +43,13 @@ function sizeText({ checkpoint, sealedLines, lines, files, byKind }: SealReport)
 }
 
 function findingText(finding: SealFinding, paint: Paint, width: number): string {
-  const { kind, file, line, index, request, message } = finding
+  const { kind, file, line, index, count, request } = finding
   const place = line === null ? visible(file) : `${visible(file)}:${line}`
   const tags = [
-    ...(index === null ? [] : [`index ${index}`]),
+    ...(index === null ? [] : [rangesText([{ index, count }])]),
     ...(request === null ? [] : [`request ${request}`]),
   ]
+  const message = finding.message.replace(new RegExp(`^${kind}:? `), '')
   const text = tags.length === 0 ? message : `${message} (${tags.join(', ')})`
   const column = textWidth(`${place}: ${kind}: `)
   const wrapped = wrapText(visible(text), { width, column, indent: 2 })
@@ -88,8 +92,11 @@ function unsealedText({ lines, oldestMs, file, line }: SealReport['unsealed']): 
   return `${formatPlain(lines)} not sealed yet${where}; the oldest waits for ${formatPlain(oldestMs / 1_000)} s`
 }
 
+/** Lines of the tree, counted from 0; a place in a file is FILE:LINE, counted from 1. */
 function rangesText(ranges: readonly SealRange[]): string {
-  return ranges
-    .map(({ index, count }) => (count === 1 ? `${index}` : `${index} to ${index + count - 1}`))
-    .join(', ')
+  const texts = ranges.map(({ index, count }) =>
+    count === 1 ? `${index}` : `${index} to ${index + count - 1}`,
+  )
+  const isOne = ranges.length === 1 && ranges[0]?.count === 1
+  return `${isOne ? 'index' : 'indexes'} ${texts.join(', ')}`
 }

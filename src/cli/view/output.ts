@@ -72,6 +72,7 @@ export class RowOutput<Row> {
 
   async show(rows: readonly Row[]): Promise<void> {
     if (rows.length === 0) return
+    if (this.#format === 'pretty') this.#widenFor(rows)
     await this.#write(rows.map((row) => this.#textOf(row)).join(''))
   }
 
@@ -101,6 +102,14 @@ export class RowOutput<Row> {
     }
   }
 
+  /** Before the first of them is shown, so that their columns stand below each other. */
+  #widenFor(rows: readonly Row[]): void {
+    for (const row of rows) {
+      const who = textWidth(this.#kind.whoOf(row))
+      this.#whoWidth = Math.max(this.#whoWidth, Math.min(who, WHO_WIDTH_MAX))
+    }
+  }
+
   #rawOf(row: Row): string {
     const text = this.#kind.raw(row)
     if (text === undefined) throw usageError('a command is no line; -o raw prints events')
@@ -109,8 +118,6 @@ export class RowOutput<Row> {
 
   #pretty(row: Row): string {
     const { paint, width, isFolded = false, isUtc } = this.#style
-    const who = textWidth(this.#kind.whoOf(row))
-    this.#whoWidth = Math.max(this.#whoWidth, Math.min(who, WHO_WIDTH_MAX))
     const style = { paint, width, isFolded, isUtc, whoWidth: this.#whoWidth }
     const line = `${this.#kind.pretty(row, style)}\n`
     if (this.#kind.hasDate(style)) return line

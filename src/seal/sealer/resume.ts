@@ -70,7 +70,7 @@ export async function resume(task: ResumeTask): Promise<LogFile[]> {
   }
   await checkIsGone(task, last)
   task.onNote(
-    `the file with the lines ${last.first} to ${last.end - 1} is gone; what stood behind them in it was not sealed`,
+    `the file with the indexes ${last.first} to ${last.end - 1} is gone; what stood behind them in it was not sealed`,
   )
   return []
 }
@@ -107,7 +107,7 @@ async function partOf(
   if (comparison.kind === 'short' && isTruncatedCopy(each, listed, range)) {
     await file.seek(comparison.position)
     task.onNote(
-      `${file.path} is the copy of a log that was truncated, and lacks the lines ${comparison.index} to ${range.end - 1}: they were sealed, and are lost`,
+      `${file.path} is the copy of a log that was truncated, and lacks the indexes ${comparison.index} to ${range.end - 1}: they were sealed, and are lost`,
     )
     return file
   }
@@ -141,8 +141,8 @@ function differenceError(
 ): SealError {
   return new SealError(
     kind === 'differs'
-      ? `${path}: the line ${index}, at byte ${position}, is not the one that was sealed; ${REANCHOR}`
-      : `${path} ends at byte ${position}, and the lines ${index} to ${end - 1} that were sealed are missing; ${REANCHOR}`,
+      ? `${path}: the line of index ${index}, at byte ${position}, is not the one that was sealed; ${REANCHOR}`
+      : `${path} ends at byte ${position}, and the indexes ${index} to ${end - 1} that were sealed are missing; ${REANCHOR}`,
   )
 }
 
@@ -220,7 +220,7 @@ async function checkIsGone(
         const index = indexes.get(leafOf(entry).toString('hex'))
         if (index === undefined) continue
         throw new SealError(
-          `${file.path} has the line ${index} before byte ${end}, and not all lines before it as they were sealed; ${REANCHOR}`,
+          `${file.path} has the line of index ${index} before byte ${end}, and not all lines before it as they were sealed; ${REANCHOR}`,
         )
       }
       if (file.path === follower.path && (await follower.isKnown(file))) {

@@ -98,7 +98,7 @@ class Classifier {
       const { index } = this.#sealed.placeOf(sealed)
       if (this.#options.mayBeErased(sealed)) this.#erased++
       else {
-        const message = `line ${index} was erased; its hash is the sealed one (--allow-erased ${index} accepts it)`
+        const message = `it was erased; its hash is the sealed one (--allow-erased ${index} accepts it)`
         this.#findings.add({
           ...{ kind: 'erased', file: name, line, offset, index, count: 1, request: null, message },
         })
@@ -204,8 +204,8 @@ class Classifier {
     const { line, offset, request } = stray
     const index = sealed === undefined ? null : this.#sealed.placeOf(sealed).index
     const messages: Partial<Record<SealFindingKind, string>> = {
-      changed: `it is not the line that was sealed as ${index}`,
-      swapped: `it was sealed as ${index}, and stood elsewhere`,
+      changed: 'it is not the line that was sealed in this place',
+      swapped: 'it was sealed in another place',
       inserted: 'it was never sealed, and stands between sealed lines',
       'added after rotation': 'it was added after the file was rotated, and is not sealed',
     }
@@ -264,11 +264,11 @@ class Classifier {
   #addMissing({ first, end }: Interval): void {
     const { index, count } = this.#rangeOf({ first, end })
     const place = this.#placeOfMissing(first, end)
-    const lines = count === 1 ? `line ${index} is` : `lines ${index} to ${index + count - 1} are`
+    const lines = count === 1 ? '1 sealed line is' : `${count} sealed lines are`
     const isAtEnd = place.isAtEnd && !this.#options.fileStarts.has(first)
     const kind = isAtEnd ? 'truncated' : 'removed'
     const where = this.#options.fileStarts.has(first) ? ', and a file began there' : ''
-    const message = `${lines} sealed, and no longer there${where}`
+    const message = `${lines} no longer there${where}`
     const finding: Omit<SealFinding, 'file' | 'line'> = {
       ...{ kind, offset: null, index, count, request: null, message },
     }

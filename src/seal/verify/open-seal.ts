@@ -74,7 +74,7 @@ function openFolder(folder: string, keys: TrustedKeys, findings: Findings): Open
   const file = join(folder, CHECKPOINT_FILE)
   const bytes = readFileOr(file)
   if (bytes === undefined) {
-    findings.addAbout('no seal', folder, `there is no seal: ${file} is not there`)
+    findings.addAbout('no seal', folder, `${file} is not there`)
     return undefined
   }
   const reanchor = readReanchor(folder)

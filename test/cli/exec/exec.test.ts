@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { idOf } from '../../../src'
 import { ownPrincipal } from '../../../src/cli/exec/command'
 import {
   denied,
@@ -100,6 +101,31 @@ describe('exec', () => {
     expect(text(await run(logged(...ids, 'echo', '-n', '--help')))).toEqual([0, '--help', ''])
     const request = JSON.parse(readFileSync(log(), 'utf8').split('\n')[0] ?? '')
     expect([request.agent_id, request.machine_id]).toEqual(['a1'.repeat(32), 'b2'.repeat(32)])
+  })
+
+  it('records a context and a request id, and takes the agent from the principal', async () => {
+    const context = ['--context', 'principal=user:alice', '--context', 'session=a=b']
+    const id = '0D4B8A5C-0d4b-8a5c-0d4b-8a5c0d4b8a5c'
+    expect(text(await run(logged(...context, '--request', id, 'true')))).toEqual([0, '', ''])
+    const [request] = readFileSync(log(), 'utf8').split('\n')
+    expect(JSON.parse(request ?? '')).toMatchObject({
+      request_id: '0d4b8a5c'.repeat(4),
+      agent_id: idOf('user:alice'),
+      context: { principal: 'user:alice', session: 'a=b' },
+    })
+    const agent = ['--agent', 'a1'.repeat(32), '--context', 'tool_call=7']
+    expect(text(await run(logged(...agent, 'true')))).toEqual([0, '', ''])
+    expect(trailOf(log())[3]?.context).toEqual({ tool_call: '7' })
+  })
+
+  it.each([
+    ['--context', 'alice', 'expected a key and its value, such as principal=user:alice, got alice'],
+    ['--context', '1=a', 'expected a key and its value, such as principal=user:alice, got 1=a'],
+    ['--request', '12', 'expected a UUID, or 32 hexadecimal digits, got 12'],
+  ])('does not run with %s %s', async (option, value, why) => {
+    const stderr = `x0x-exec-audit: ${option}: ${why} (--help shows the usage)\n`
+    expect(text(await run(logged(option, value, 'true')))).toEqual([125, '', stderr])
+    expect(existsSync(log())).toBe(false)
   })
 
   it('passes output on while the command runs, and signals to it', async () => {

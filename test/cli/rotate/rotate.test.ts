@@ -20,7 +20,7 @@ describe('rotate', () => {
     })
     expect(await runCli(['rotate', '--gzip', '--keep', '2', log()])).toEqual({
       code: 0,
-      stdout: `${log()} is now ${log()}.1 (${bytes})\nexec.log.2 is packed\n`,
+      stdout: `${log()} is now ${log()}.1 (${bytes})\n${log()}.2 is packed\n`,
       stderr: '',
     })
     const { stdout } = await runCli(['rotate', '--keep', '1', '--json', log()])

@@ -17,9 +17,13 @@ async function sealPlace() {
   return place
 }
 
+/** Of the lines a and b: the root is the tree's, so it is the same one each time. */
+const SEALED = 'DIR/exec.log: sealed 2 lines, 2 in all; root rVymzdwLJ8ao…\n'
+
 const seal = async (...args: readonly string[]) => {
   const { code, stdout, stderr } = await runCli(['seal', ...args])
-  return { code, stdout, stderr: stderr.replaceAll(dir.path('.'), 'DIR') }
+  const [out, err] = [stdout, stderr].map((text) => text.replaceAll(dir.path('.'), 'DIR'))
+  return { code, stdout: out, stderr: err }
 }
 
 describe('seal --once --witness', () => {
@@ -41,7 +45,7 @@ describe('seal --once --witness', () => {
 
   it('ends once the witness has cosigned what is sealed', async () => {
     const { server, once, note } = await witnessed()
-    expect(await once()).toEqual({ code: 0, stdout: '', stderr: '' })
+    expect(await once()).toEqual({ code: 0, stdout: SEALED, stderr: '' })
     expect(server.head.size).toBe(2)
     const kept = parseNote(readFileSync(note), 'note')
     expect(kept.text.split('\n')[1]).toBe('2')
@@ -54,7 +58,7 @@ describe('seal --once --witness', () => {
     const { place, server, url, once } = await witnessed()
     server.misbehaviour.status = 500
     expect(await once()).toEqual({
-      ...{ code: 0, stdout: '' },
+      ...{ code: 0, stdout: SEALED },
       stderr: `x0x-exec-audit: witness: witness.example/w1: ${url}/add-checkpoint answered 500\n`,
     })
     expect(sealedLeaves(place).length).toBe(2)
@@ -64,7 +68,7 @@ describe('seal --once --witness', () => {
     const { place, once, note } = await witnessed()
     mkdirSync(`${note}.new`)
     expect(await once()).toEqual({
-      ...{ code: 0, stdout: '' },
+      ...{ code: 0, stdout: SEALED },
       stderr:
         "x0x-exec-audit: witness: cannot keep checkpoint.witnessed: EISDIR: illegal operation on a directory, open 'DIR/seal/checkpoint.witnessed.new'\n",
     })
@@ -73,6 +77,25 @@ describe('seal --once --witness', () => {
 })
 
 describe('seal', () => {
+  it.each([
+    ['x', '--witness: the witness "x": expected URL,VKEY'],
+    [
+      'ftp://w.example,x',
+      '--witness: the witness "ftp://w.example,x": expected an http: or https: URL before the comma',
+    ],
+  ])(
+    'takes a mistake in --witness %s for one in the command line, also without --once',
+    async (witness, why) => {
+      const place = await sealPlace()
+      for (const once of [['--once'], []]) {
+        const end = await seal(...once, ...placeOptions(place), '--witness', witness)
+        const stderr = `x0x-exec-audit: ${why} (--help shows the usage)\n`
+        expect(end).toEqual({ code: 2, stdout: '', stderr })
+      }
+      expect(sealedLeaves(place)).toEqual([])
+    },
+  )
+
   it('takes LOG.tlog only if nobody else can put another folder in its place', async () => {
     const { log } = newPlace(dir.path('.'), dir.path('logs/exec.log'))
     mkdirSync(dir.path('logs'))
@@ -110,7 +133,8 @@ describe('seal', () => {
     })
     expect(sealedLeaves(place)).toEqual([])
     write(recipe)
-    expect(await seal('--once', ...options, ...keys)).toEqual({ code: 0, stdout: '', stderr: '' })
+    const stdout = 'DIR/exec.log: sealed 1 line, 1 in all; root ojvVsG2pBII4…\n'
+    expect(await seal('--once', ...options, ...keys)).toEqual({ code: 0, stdout, stderr: '' })
     expect(sealedLeaves(place).length).toBe(1)
     expect(await findingsOf(place)).toEqual([])
   })

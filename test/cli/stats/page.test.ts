@@ -42,6 +42,7 @@ describe('the page of stats', () => {
     writeFileSync(log, logText())
     const end = await runCli(['stats', '--utc', '--html', file, log])
     expect([end.code, end.stdout]).toEqual([0, ''])
+    expect(end.stderr).toContain(`x0x-exec-audit: ${file} shows ${log}\n`)
     return file
   }
 
@@ -53,6 +54,16 @@ describe('the page of stats', () => {
     expect(html).toMatch(
       /content="default-src 'none'; base-uri 'none'; form-action 'none'; script-src 'sha256-\S+'; style-src 'sha256-\S+'"/,
     )
+  })
+
+  it('takes no place of what may have been meant as the log, if none is named', async () => {
+    const log = dir.path('exec.log')
+    writeFileSync(log, logText())
+    expect(await runCli(['stats', '--html', log])).toEqual({
+      ...{ code: 2, stdout: '' },
+      stderr: `x0x-exec-audit: --html: ${log} is there, and no page of this command; name the page, and then the log (--help shows the usage)\n`,
+    })
+    expect(readFileSync(log, 'utf8')).toBe(logText())
   })
 
   it('takes no place of a log', async () => {

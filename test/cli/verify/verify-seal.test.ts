@@ -44,6 +44,8 @@ describe('verify --seal', () => {
         `  SEALED by ${key}: who has its private key could make another seal`,
         rollback,
         '',
+        'GOOD  in all: the log is good, the seal is good',
+        '',
       ],
     })
     expect((await verify(log, '--seal', dir.path('exec.log.tlog'))).lines.slice(2, 4)).toEqual([
@@ -65,11 +67,16 @@ describe('verify --seal', () => {
     const changed = await verify(log, '--key', key)
     expect([changed.code, changed.lines[2]]).toEqual([
       1,
-      `exec.log:5: changed: it is not the line that was sealed as 4 (index 4, request ${requestOf(4)})`.replace(
-        /^/,
-        '/',
-      ),
+      `/exec.log:5: changed: it is not the line that was sealed in this place (index 4, request ${requestOf(4)})`,
     ])
+    expect([late, changed].map(({ lines: [...all] }) => all.at(-2))).toEqual([
+      'CANNOT TELL  in all: the log is good, the seal cannot be told',
+      'BROKEN  in all: the log is good, the seal is broken',
+    ])
+    writeLines(log, LINES.toSpliced(4, 2))
+    expect((await verify(log, '--key', key)).lines).toContainEqual(
+      '/exec.log:5: removed: 2 sealed lines are no longer there (indexes 4 to 5)',
+    )
   })
 
   it('never says that no key was given if one was', async () => {
@@ -81,8 +88,8 @@ describe('verify --seal', () => {
       1,
       'GOOD  30 lines of 1 file',
       '',
-      'BROKEN  the seal: there is none to compare with: 1 bad signature',
-      [''],
+      'BROKEN  the seal: it has no checkpoint to compare with: 1 bad signature',
+      ['', 'BROKEN  in all: the log is good, the seal is broken', ''],
     ])
     rmSync(dir.path('exec.log.tlog'), { recursive: true })
     expect(await verify(log, '--key', key)).toEqual({
@@ -90,8 +97,10 @@ describe('verify --seal', () => {
       lines: [
         'GOOD  30 lines of 1 file',
         '',
-        '/exec.log.tlog: no seal: there is no seal: /exec.log.tlog/checkpoint is not there',
-        'BROKEN  the seal: there is none to compare with (--seal names its folder): 1 no seal',
+        '/exec.log.tlog: no seal: /exec.log.tlog/checkpoint is not there',
+        'BROKEN  the seal: there is none; --seal names its folder',
+        '',
+        'BROKEN  in all: the log is good, the seal is broken',
         '',
       ],
     })
@@ -127,7 +136,15 @@ describe('verify --seal', () => {
       },
     ])
     const none = await verify(log, '--key', key, '--prove', 'f'.repeat(32), '--out', out)
-    expect([none.code, none.lines.at(-2)]).toEqual([1, 'no line of this request is in the log'])
+    expect([none.code, none.lines.slice(-4)]).toEqual([
+      1,
+      [
+        'no line of this request is in the log',
+        '',
+        'BROKEN  in all: the log is good, the seal is good, nothing is proved',
+        '',
+      ],
+    ])
   })
 
   it.each([

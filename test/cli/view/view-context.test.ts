@@ -20,6 +20,20 @@ const log = () => {
 }
 
 describe('view, of contexts,', () => {
+  it('keeps the columns of commands below each other, however long principals are', async () => {
+    const log = dir.path('names.log')
+    const names = ['user:a', 'user:somebody', 'user:alice-the-longest-of-all']
+    const lines = names.map((principal, n) =>
+      lineText('denial', id(n), T0 + n, { argv: ['ls'], context: { principal } }),
+    )
+    writeFileSync(log, `${lines.join('\n')}\n`)
+    for (const args of [['--commands'], []]) {
+      const { stdout } = await runCli(['view', ...args, log])
+      const rows = stdout.trimEnd().split('\n').slice(-names.length)
+      expect(new Set(rows.map((row) => row.lastIndexOf('  ls')))).toHaveProperty('size', 1)
+    }
+  })
+
   it('shows the principal, else the name of the agent, else its first digits', async () => {
     const names = dir.path('names.json')
     writeFileSync(names, JSON.stringify({ [AGENT_ID]: 'bot', 'user:alice': 'Alice A.' }))
