@@ -77,7 +77,7 @@ describe('skimming a log for a time', () => {
   it('finds the first event from it on, however the clock has jumped, and nothing before it is one', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(line, { maxLength: 60 }),
+        fc.array(line, { maxLength: 60, size: 'max' }),
         fc.constantFrom('\n', '\n{"event":"exit","ts_un', ''),
         async (lines, end) => {
           const bytes = Buffer.from(textOf(lines, end))
