@@ -89,7 +89,7 @@ test('an unknown benchmark is refused with a list of the known ones', () => {
     encoding: 'utf8',
   })
   expect(stderr).toBe(
-    'bench: no benchmark is called "ack-latncy"; there are call-cost, idle-call, ack-latency, throughput, open-loop, slow-disk, stages, cold-start, idle-writer, memory, handoff, gateway, verify, seal (--help shows the usage)\n',
+    'bench: no benchmark is called "ack-latncy"; there are call-cost, idle-call, ack-latency, throughput, open-loop, slow-disk, stages, cold-start, idle-writer, memory, handoff, gateway, verify, seal, ship (--help shows the usage)\n',
   )
   expect(status).toBe(2)
 })

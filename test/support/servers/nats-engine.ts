@@ -37,7 +37,7 @@ function settingsOf({ maxMessageBytes, password }: StartOptions): string[] {
 
 /** What an administrator does, on a connection of its own. */
 export async function manageNats<Answer>(
-  { address }: TestServer,
+  { address }: Pick<TestServer, 'address'>,
   ask: (manager: JetStreamManager) => Promise<Answer>,
   options: ConnectionOptions = {},
 ): Promise<Answer> {
