@@ -61,7 +61,7 @@ export interface LineSource {
   read(): Promise<LineBatch>
   /** Messages other than lines that belong behind what was read. */
   asides?(): Promise<readonly Message[]>
-  /** Lines that were not read yet, and text whose lines were not counted. */
+  /** Lines that were not read yet, and text whose lines were not counted. Opens the files that have come. */
   unread(): Promise<{ readonly lines: number; readonly bytes: number }>
   close(): Promise<void>
 }

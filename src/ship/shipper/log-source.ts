@@ -13,7 +13,7 @@ const BATCH_LINES = 8_192
 /** Files that are known to be shipped, in the state. */
 const KNOWN_MAX = 1_000
 /** The origin of lines without a seal. */
-export const NO_ORIGIN = '-'
+const NO_ORIGIN = '-'
 
 export interface LogSourceOptions {
   /** Absolute. */
@@ -40,6 +40,8 @@ export class LogSource implements LineSource {
   readonly #known = new Set<string>()
   /** A compressed file is unpacked once, batch by batch. */
   readonly #unpacking = new Map<LogFile, Reading>()
+  /** Settles once nobody looks at the files. */
+  #turn: Promise<unknown> = Promise.resolve()
   #next = 0
   /** Why lines are missing before those that are read next. */
   #lost: string | undefined
@@ -62,7 +64,11 @@ export class LogSource implements LineSource {
     else await this.#goBehind(task.last, task)
   }
 
-  async read(): Promise<LineBatch> {
+  read(): Promise<LineBatch> {
+    return this.#alone(() => this.#readBatch())
+  }
+
+  async #readBatch(): Promise<LineBatch> {
     const files = await this.#follower.look()
     if (this.#lost !== undefined) return this.#gap(this.#lost)
     const lines: CutLine[] = []
@@ -90,6 +96,8 @@ export class LogSource implements LineSource {
   }
 
   async unread(): Promise<{ readonly lines: number; readonly bytes: number }> {
+    // In an outage nothing is read, and files are rotated and deleted meanwhile: those that are open stay.
+    await this.#alone(() => this.#follower.look())
     let bytes = 0
     for (const file of this.#follower.files) {
       if (!file.isPacked) bytes += Math.max(0, (await file.handle.stat()).size - file.position)
@@ -101,6 +109,13 @@ export class LogSource implements LineSource {
     for (const { chunks } of this.#unpacking.values()) await chunks.return()
     this.#unpacking.clear()
     await this.#follower.close()
+  }
+
+  /** Runs an action when no other one looks at the files. */
+  #alone<Result>(action: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(action)
+    this.#turn = result.catch(() => undefined)
+    return result
   }
 
   /** Reads a file's new lines; true if the batch is full. */

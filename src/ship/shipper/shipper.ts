@@ -378,7 +378,7 @@ export class Shipper {
       this.#downSinceMs = performance.now()
       this.#parts.onNote({ kind: 'outage', message })
     }
-    await this.#parts.onProgress?.(this.meter)
+    await this.#tellProgress()
     await this.#parts.clock.sleep(this.#backoff.next())
     if (this.#isClosing) throw new ClosedError()
   }
@@ -393,6 +393,10 @@ export class Shipper {
 
   async #afterBatch(place: Place): Promise<void> {
     await this.#keepState(place, this.#stored, false)
+    await this.#tellProgress()
+  }
+
+  async #tellProgress(): Promise<void> {
     this.meter.unread = (await this.#source?.unread()) ?? this.meter.unread
     await this.#parts.onProgress?.(this.meter)
   }
@@ -432,5 +436,7 @@ function lastLine(messages: readonly Message[]): Message | undefined {
 function stopped(thrown: unknown): unknown {
   const isStop =
     thrown instanceof StreamError && (thrown.kind === 'foreign' || thrown.kind === 'full')
-  return isStop ? new ShipStoppedError(thrown.message) : thrown
+  // A file or a folder that cannot be read.
+  const isSystem = thrown instanceof Error && 'syscall' in thrown
+  return isStop || isSystem ? new ShipStoppedError(thrown.message) : thrown
 }

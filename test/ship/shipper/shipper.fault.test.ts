@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readdirSync, readlinkSync } from 'node:fs'
 import { openStream } from '../../../src/ship/open-stream'
 import {
   openShipper,
@@ -22,6 +22,18 @@ jest.setTimeout(1_800_000)
 
 const KILLS = times('SHIP_KILLS', 5, 100)
 const FAULTS = times('SHIP_FAULTS', 5, 50)
+
+/** The paths of this process's open files. */
+function openFiles(): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)]
+    } catch {
+      // It is closed by now, as that of the folder itself.
+      return []
+    }
+  })
+}
 
 describe.each(ENGINES)('a shipper to %s', (_, engine) => {
   const { it } = engine
@@ -116,6 +128,25 @@ describe.each(ENGINES)('a shipper to %s', (_, engine) => {
     expect(notes).toContain('outage')
     expect(notes).toContain('back')
     process.stdout.write(`    ${log.lines.length} lines, lost 0, twice 0, out of order 0\n`)
+  })
+
+  it('ships files that are rotated and deleted in an outage', async () => {
+    const shipper = await open(options)
+    log.append(10)
+    await until('10', () => shipper.stats().index === log.lines.length)
+    await server.kill()
+    for (let rotation = 0; rotation < 3; rotation++) {
+      log.append(20)
+      await until('it is not opened', () => openFiles().includes(log.path))
+      // It is kept once the look that has opened it is over.
+      const { failures } = shipper.stats()
+      await until('no further attempt', () => shipper.stats().failures > failures)
+      log.rotate()
+    }
+    log.append(1)
+    log.deleteBefore(log.lines.length - 1)
+    await server.restart()
+    await compare(shipper)
   })
 
   it(`ships each line once over ${FAULTS} cuts between store and acknowledgement`, async () => {

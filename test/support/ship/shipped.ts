@@ -1,7 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
-import { gunzipSync } from 'node:zlib'
-import { filesOfLog } from '../../../src/rotation/rotation-order'
 import { openStream } from '../../../src/ship/open-stream'
 import type { StoredMessage } from '../../../src/ship/stream/message'
 
@@ -29,13 +25,4 @@ export async function messagesOf(to: string, stream: string): Promise<StoredMess
 export async function shippedLines(to: string, stream: string): Promise<string[]> {
   const messages = await messagesOf(to, stream)
   return messages.map(({ body }) => body.toString())
-}
-
-/** The whole lines of all files of a log, the oldest first. */
-export function linesOfLog(log: string): string[] {
-  return filesOfLog(basename(log), readdirSync(dirname(log))).flatMap((name) => {
-    const bytes = readFileSync(join(dirname(log), name))
-    const text = (name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString()
-    return text.split('\n').slice(0, -1)
-  })
 }
