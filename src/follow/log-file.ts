@@ -159,6 +159,14 @@ export class LogFile implements FileIdentity {
     return true
   }
 
+  /** Whether two files have the same text, as far as a few KiB say: that of the shorter one begins the longer one. */
+  async beginsAs(other: LogFile): Promise<boolean> {
+    const [one, two] = [await this.#head(), await other.#head()]
+    const length = Math.min(one.length, two.length)
+    if (length === 0) return one.length === two.length
+    return one.subarray(0, length).equals(two.subarray(0, length))
+  }
+
   /** The bytes before the position, for {@link seek} in another file. */
   get seam(): Buffer {
     return this.#kept.seam
@@ -197,6 +205,26 @@ export class LogFile implements FileIdentity {
       if (!(thrown instanceof RefusedFileError)) throw thrown
     }
     return at === position ? before.subarray(before.length - length) : undefined
+  }
+
+  async #head(): Promise<Buffer> {
+    if (!this.isPacked) {
+      const { buffer, bytesRead } = await this.handle.read(Buffer.alloc(SEAM_BYTES), {
+        position: 0,
+      })
+      return buffer.subarray(0, bytesRead)
+    }
+    let head: Buffer = Buffer.alloc(0)
+    try {
+      for await (const chunk of unpacked(this.path, this.handle)) {
+        head = Buffer.concat([head, chunk]).subarray(0, SEAM_BYTES)
+        if (head.length === SEAM_BYTES) break
+      }
+    } catch (thrown) {
+      // What cannot be unpacked is reported when it is read.
+      if (!(thrown instanceof RefusedFileError)) throw thrown
+    }
+    return head
   }
 
   async *#plainChunks(): AsyncGenerator<Buffer, void> {

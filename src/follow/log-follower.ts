@@ -169,18 +169,23 @@ export class LogFollower {
     const newest = this.#followed.at(-1)?.file
     const last = listed.findLastIndex(({ identity }) => newest?.is(identity))
     if (last >= 0) return listed.slice(last + 1)
+    const nameless = this.files.filter((file) => !listed.some(({ identity }) => file.is(identity)))
     const unseen: Listed[] = []
     for (const each of listed) {
       if (this.#followed.some(({ file }) => file.is(each.identity))) continue
-      if (each.name === basename(this.path) || !(await this.#isKnown(each))) unseen.push(each)
+      if (each.name === basename(this.path) || !(await this.#isKnown(each, nameless))) {
+        unseen.push(each)
+      }
     }
     return unseen
   }
 
-  async #isKnown(listed: Listed): Promise<boolean> {
+  /** Whether a file was read before, or is what gzip has made of one that is open and perhaps not read yet. */
+  async #isKnown(listed: Listed, nameless: readonly LogFile[]): Promise<boolean> {
     const file = await this.openListed(listed)
     if (file === undefined) return false
     try {
+      for (const open of nameless) if (await open.beginsAs(file)) return true
       return await this.isKnown(file)
     } finally {
       await file.close()
