@@ -5,7 +5,7 @@ import { parseCheckpoint } from '../note/checkpoint'
 import { parseNote } from '../note/note'
 import { type VerifierKey, verifierKeyOf } from '../note/verifier-key'
 import { SealError } from '../seal-error'
-import { CHECKPOINT_FILE, REANCHOR_FILE } from '../seal-files'
+import { CHECKPOINT_FILE, FAILED_SYNC_FILE, REANCHOR_FILE } from '../seal-files'
 import { entryOf } from '../tree/hashes'
 import { replaceFile, syncFolder } from './durable-file'
 import type { Reanchoring } from './old-seal'
@@ -71,8 +71,8 @@ async function begin(
   await chmod(beside, (await lstat(place.seal)).mode & MODE_BITS)
   const folder = new SealFolder(beside)
   await folder.replace(REANCHOR_FILE, Buffer.from(text))
-  const failedSync = await new SealFolder(place.seal).failureFile.read()
-  if (failedSync !== undefined) await folder.failureFile.replace(failedSync)
+  const failedSync = await new SealFolder(place.seal).read(FAILED_SYNC_FILE)
+  if (failedSync !== undefined) await folder.replace(FAILED_SYNC_FILE, failedSync)
   await Publisher.begin(folder, place.signer(key), place.lastFile, entryOf(Buffer.from(text)))
   await rename(place.seal, oldFolder)
   await rename(beside, place.seal)

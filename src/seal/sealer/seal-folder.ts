@@ -1,9 +1,8 @@
 import { type FileHandle, lstat, open, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { codeOf } from '../../base/describe'
-import type { FailureFile } from '../../follow/failed-sync'
 import { SealError } from '../seal-error'
-import { FAILED_SYNC_FILE, SEGMENTS_FILE, tilesIn } from '../seal-files'
+import { SEGMENTS_FILE, tilesIn } from '../seal-files'
 import { HASH_BYTES } from '../tree/hashes'
 import { checkTileBytes, type ReadTile, TILE_WIDTH, tilePath } from '../tree/tiles'
 import {
@@ -75,15 +74,6 @@ export class SealFolder {
 
   append(name: string, content: string): Promise<void> {
     return appendDurably(this.file(name), content)
-  }
-
-  /** What keeps that a sync of the log has failed. */
-  get failureFile(): FailureFile {
-    return {
-      path: this.file(FAILED_SYNC_FILE),
-      read: () => this.read(FAILED_SYNC_FILE),
-      replace: (content) => this.replace(FAILED_SYNC_FILE, content),
-    }
   }
 
   /** The ranges of the lines before `size`. */

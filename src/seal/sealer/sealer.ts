@@ -1,5 +1,4 @@
 import { stat } from 'node:fs/promises'
-import { FailedSync } from '../../follow/failed-sync'
 import { type LogFile, RefusedFileError } from '../../follow/log-file'
 import { type FollowNote, LogFollower } from '../../follow/log-follower'
 import type { Signer } from '../note/signer'
@@ -9,6 +8,7 @@ import { HASH_BYTES } from '../tree/hashes'
 import { nodesFrom } from '../tree/tiles'
 import { WitnessClient } from '../witness/witness-client'
 import type { Witness } from '../witness/witness-request'
+import { FailedSync } from './failed-sync'
 import { LineHasher } from './line-hasher'
 import { behindOldSeal, oldFolderOf } from './old-seal'
 import { Publisher } from './publisher'
@@ -130,7 +130,7 @@ export class Sealer {
       isKnown: async (file) => known.has((await firstEntryOf(file))?.toString('hex') ?? ''),
     })
     const kept = await folder.read(WITNESSED_FILE)
-    const failedSync = await FailedSync.load(folder.failureFile)
+    const failedSync = await FailedSync.load(folder)
     const sealer = new Sealer(parts, publisher, follower, known, kept, failedSync)
     try {
       await sealer.#resume(segments)

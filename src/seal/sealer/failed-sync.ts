@@ -1,7 +1,9 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, readFile, statfs } from 'node:fs/promises'
-import { codeOf } from '../base/describe'
-import type { LogFile } from './log-file'
+import { codeOf } from '../../base/describe'
+import type { LogFile } from '../../follow/log-file'
+import { FAILED_SYNC_FILE } from '../seal-files'
+import type { SealFolder } from './seal-folder'
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id'
 /** The numbers by which statfs(2) knows file systems whose direct reads never come from the page cache. */
@@ -12,38 +14,29 @@ const BLOCK = 4_096
 const ALIGNMENT_STEP = 8
 const CHUNK_BYTES = 256 * 1024
 
-/** A file that keeps which boot of the machine a sync has failed in, over a restart of the program. */
-export interface FailureFile {
-  readonly path: string
-  /** Its bytes; undefined if it is not there. */
-  read(): Promise<Buffer | undefined>
-  /** Replaces it durably. */
-  replace(content: Uint8Array): Promise<void>
-}
-
 /**
  * Whether a sync of the log has failed. Linux reports a page that it could not write once, and counts it as written
  * from then on: the next sync succeeds, and readers see bytes that a power cut takes. So after a failure, until the
- * machine is started again, what is synced is also read past the page cache.
+ * machine is started again, each line is read past the page cache before it is signed. A file in the seal's folder
+ * keeps that over a sealer's restart.
  */
 export class FailedSync {
-  readonly #file: FailureFile | undefined
+  readonly #folder: SealFolder
   readonly #boot: string
   #isKnown: boolean
   #isKept: boolean
 
-  private constructor(file: FailureFile | undefined, boot: string, isKnown: boolean) {
-    this.#file = file
+  private constructor(folder: SealFolder, boot: string, isKnown: boolean) {
+    this.#folder = folder
     this.#boot = boot
     this.#isKnown = isKnown
-    this.#isKept = isKnown || file === undefined
+    this.#isKept = isKnown
   }
 
-  /** @param file undefined if a failure is to be known only as long as the program runs */
-  static async load(file?: FailureFile): Promise<FailedSync> {
+  static async load(folder: SealFolder): Promise<FailedSync> {
     const boot = await readFile(BOOT_ID, 'utf8').catch(() => '')
-    const kept = await file?.read()
-    return new FailedSync(file, boot, kept?.toString() === boot)
+    const kept = await folder.read(FAILED_SYNC_FILE)
+    return new FailedSync(folder, boot, kept?.toString() === boot)
   }
 
   /**
@@ -67,7 +60,7 @@ export class FailedSync {
 
   async #keep(): Promise<void> {
     if (this.#isKept) return
-    await this.#file?.replace(Buffer.from(this.#boot))
+    await this.#folder.replace(FAILED_SYNC_FILE, Buffer.from(this.#boot))
     this.#isKept = true
   }
 
@@ -75,10 +68,9 @@ export class FailedSync {
     const { handle, path, isPacked } = file
     const disk = await openPastCache(handle)
     if (disk === undefined) {
-      const forget = this.#file === undefined ? '' : ` and remove ${this.#file.path}`
       throw new Error(
         `a sync of ${path} has failed, and its file system cannot tell what is on the disk; restart the machine, or ` +
-          `stop this program, unmount the volume, mount it again${forget}`,
+          `stop the sealer, unmount the volume, mount it again and remove ${this.#folder.file(FAILED_SYNC_FILE)}`,
       )
     }
     try {
