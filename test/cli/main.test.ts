@@ -41,7 +41,7 @@ describe('help on a command that is not there', () => {
       code: 2,
       stdout: '',
       stderr:
-        'x0x-exec-audit: there is no help on frob; topics are exec, view, show, stats, verify, rotate, seal, doctor, tune, help (--help shows the usage)\n',
+        'x0x-exec-audit: there is no help on frob; topics are exec, view, show, stats, verify, rotate, seal, ship, doctor, tune, help (--help shows the usage)\n',
     })
   })
 })

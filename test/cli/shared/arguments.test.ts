@@ -56,7 +56,7 @@ describe('help', () => {
       code: 2,
       stdout: '',
       stderr:
-        'x0x-exec-audit: there is no help on exce; topics are exec, view, show, stats, verify, rotate, seal, doctor, tune, help (--help shows the usage)\n',
+        'x0x-exec-audit: there is no help on exce; topics are exec, view, show, stats, verify, rotate, seal, ship, doctor, tune, help (--help shows the usage)\n',
     })
   })
 })
