@@ -16,7 +16,7 @@ const DOCUMENT = /^docs\/[\w/-]+\.md$/
 const EXAMPLE = /^docs\/examples\/[a-z-]+\.ts$/
 const SHIPPING_FILE =
   /^docs\/(?:seal|ship|shipping|plots)\/[\w-]+\.(conf|json|service|svg|toml|yaml)$/
-const UNPACKED_BYTES_MAX = 2_200_000
+const UNPACKED_BYTES_MAX = 2_400_000
 
 interface Packed {
   readonly filename: string
