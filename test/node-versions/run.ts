@@ -1,8 +1,7 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { delimiter, dirname, join } from 'node:path'
 import build from '../support/build'
 import { MAJORS, nodeOf } from '../support/node-binaries'
+import { runApart } from '../support/runner/run-apart'
 import { runTests } from '../support/runner/run-tests'
 
 /*
@@ -67,25 +66,6 @@ async function passes(major: string): Promise<boolean> {
   return code === 0
 }
 
-/** Runs this program for one version, and prints what it has printed once it ends. */
-async function passesApart(major: string): Promise<boolean> {
-  console.log(`Node ${major} begins`)
-  const args = [...process.execArgv, __filename, major, ...(isWhole ? ['--all'] : [])]
-  const child = spawn(process.execPath, args, {
-    env: { ...process.env, AUDIT_SKIP_BUILD: '1' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text
-    })
-  }
-  const [code] = await once(child, 'close')
-  process.stdout.write(`\n=== Node ${major}\n${output}`)
-  return code === 0
-}
-
 async function main(): Promise<void> {
   const [first] = majors
   if (majors.length === 1 && first !== undefined) {
@@ -95,7 +75,10 @@ async function main(): Promise<void> {
   }
   build()
   // At once, since tests mostly wait for children and disks.
-  const passed = await Promise.all(majors.map(passesApart))
+  const all = isWhole ? ['--all'] : []
+  const passed = await Promise.all(
+    majors.map((major) => runApart(`Node ${major}`, __filename, [major, ...all])),
+  )
   if (passed.includes(false)) process.exitCode = 1
 }
 

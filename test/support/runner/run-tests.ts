@@ -72,7 +72,9 @@ async function runWithSecondChance(run: TestRun, temporary: string): Promise<num
     `module.exports = (paths) => ({ filtered: paths.filter((path) => ${list}.includes(path)) })`,
   )
   const inBand = run.args.includes(IN_BAND) || run.args.includes('-i') ? [] : [IN_BAND]
-  const args = [...run.args, ...inBand, '--filter', filter]
+  // Of a half's few files each is to be run, and not one half of them.
+  const whole = run.args.filter((arg) => !arg.startsWith('--shard'))
+  const args = [...whole, ...inBand, '--filter', filter]
   const second = await runJest(run, args, 'pipe', join(temporary, 'second.json'))
   const secondReport = readReport(join(temporary, 'second.json'))
   if (secondReport === undefined) return second.code || 1

@@ -174,6 +174,13 @@ describe('npm test', () => {
     expect(run(['-t', 'passes']).status).toBe(0)
   })
 
+  it('runs each file of a half once more', () => {
+    for (const name of ['a', 'b', 'c', 'd']) writeTest(`${name}.fault`, 'runs === 2')
+    const { status, flaky } = run(['--shard=1/2'])
+    expect(status).toBe(0)
+    expect(flaky.length).toBe(2)
+  })
+
   it('fails if jest does not end, since a test has left something running', () => {
     writeTest('a.fault', 'runs === 2')
     const leak = `test('leaves a server', () => { require('node:net').createServer().listen(0) })`
