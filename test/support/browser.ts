@@ -4,6 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { TOOL_ENV } from './tool'
+import { endsWithin, until } from './waiting'
+
+/** How long a browser may take to end by itself. */
+const ENDING_MS = 10_000
 
 interface Result extends Record<string, unknown> {
   /** Of an expression. */
@@ -86,9 +90,12 @@ export class Browser {
 
   async close(): Promise<void> {
     const ended = new Promise((resolve) => this.#child.once('exit', resolve))
-    this.#child.kill('SIGKILL')
+    // Killed, it would leave its other processes, which write to the profile for a moment.
+    this.#session = undefined
+    this.send('Browser.close').catch(() => undefined)
+    if ((await endsWithin(ended, ENDING_MS)) !== 'ended') this.#child.kill('SIGKILL')
     await ended
-    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 })
+    await until('its profile is still written to', () => isRemoved(this.#profile))
   }
 
   async send(method: string, params: object = {}): Promise<Result> {
@@ -116,5 +123,15 @@ export class Browser {
     else if (method === 'Runtime.exceptionThrown' || method === 'Log.entryAdded') {
       this.problems.push(params)
     }
+  }
+}
+
+/** False if something came into the folder meanwhile. */
+function isRemoved(folder: string): boolean {
+  try {
+    rmSync(folder, { recursive: true, force: true })
+    return true
+  } catch {
+    return false
   }
 }
