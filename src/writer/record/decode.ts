@@ -27,7 +27,6 @@ import {
 import {
   AGENT_ID_OFFSET,
   ALL_IDS_BYTES,
-  CONTEXT_ENTRIES_OFFSET,
   EXIT_BYTES,
   EXIT_CODE_OFFSET,
   EXIT_DURATION_OFFSET,
@@ -37,19 +36,21 @@ import {
   FLAG_BYTES,
   FLAG_EXIT_CODE,
   FLAG_EXIT_SIGNAL,
-  FLAG_MATCHED_ACL,
   FLAG_TRUNCATED,
   getU64,
   MACHINE_ID_OFFSET,
   REQUEST_ID_BYTES,
   REQUEST_STDIN_OFFSET,
   REQUEST_TIMEOUT_OFFSET,
+  ROLES_OFFSET,
   STARTED_BYTES,
   STARTED_PID_OFFSET,
   STRING_COUNT_OFFSET,
   STRING_LENGTH_BYTES,
   STRING_LENGTHS_OFFSET,
+  type StringRoles,
   TEXT_BYTES_OFFSET,
+  unpackRoles,
   WARNING_BYTES,
   WARNING_BYTES_OFFSET,
 } from './record-layout'
@@ -81,10 +82,11 @@ export function decode(record: RecordBytes, index: number, length: number): Audi
 
 function decodeRequest({ view, bytes }: RecordBytes, index: number, length: number): RequestLine {
   const ids = decodeIds(bytes, index)
-  const isAclPresent = (flagsOf(view, index, FLAG_MATCHED_ACL) & FLAG_MATCHED_ACL) !== 0
+  flagsOf(view, index, 0)
   const argv = decodeStrings(view, bytes, index, length)
-  const context = takeContext(argv, view.getUint32(index + CONTEXT_ENTRIES_OFFSET, true))
-  const matchedAcl = isAclPresent ? argv.shift() : null
+  const { hasRule, contextEntries } = rolesOf(view, index)
+  const context = takeContext(argv, contextEntries)
+  const matchedAcl = hasRule ? argv.shift() : null
   if (matchedAcl === undefined) throw new CorruptRecordError('matched_acl is missing')
   return {
     event: 'request',
@@ -143,7 +145,9 @@ function decodeDenial({ view, bytes }: RecordBytes, index: number, length: numbe
   const ids = decodeIds(bytes, index)
   flagsOf(view, index, 0)
   const argv = decodeStrings(view, bytes, index, length)
-  const context = takeContext(argv, view.getUint32(index + CONTEXT_ENTRIES_OFFSET, true))
+  const { hasRule, contextEntries } = rolesOf(view, index)
+  if (hasRule) throw new CorruptRecordError('a denial with a rule')
+  const context = takeContext(argv, contextEntries)
   return {
     event: 'denial',
     ts_unix_ms: timeOf(view, index),
@@ -180,6 +184,13 @@ function flagsOf(view: DataView, index: number, allowed: number): number {
   const flags = view.getUint8(index + FLAGS_OFFSET)
   if ((flags & ~allowed) !== 0) throw new CorruptRecordError('unknown flags')
   return flags
+}
+
+function rolesOf(view: DataView, index: number): StringRoles {
+  const roles = unpackRoles(view.getUint32(index + ROLES_OFFSET, true))
+  if (roles === undefined)
+    throw new CorruptRecordError('roles of strings that contradict themselves')
+  return roles
 }
 
 function nameOf(names: readonly string[], code: number): string {

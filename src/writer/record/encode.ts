@@ -44,7 +44,6 @@ import {
 import {
   AGENT_ID_OFFSET,
   ALL_IDS_BYTES,
-  CONTEXT_ENTRIES_OFFSET,
   EXIT_BYTES,
   EXIT_CODE_OFFSET,
   EXIT_DURATION_OFFSET,
@@ -54,14 +53,15 @@ import {
   FLAG_BYTES,
   FLAG_EXIT_CODE,
   FLAG_EXIT_SIGNAL,
-  FLAG_MATCHED_ACL,
   FLAG_TRUNCATED,
   MACHINE_ID_OFFSET,
   PARTY_ID_BYTES,
+  packRoles,
   putU64,
   REQUEST_ID_BYTES,
   REQUEST_STDIN_OFFSET,
   REQUEST_TIMEOUT_OFFSET,
+  ROLES_OFFSET,
   STARTED_BYTES,
   STARTED_PID_OFFSET,
   STRING_COUNT_OFFSET,
@@ -141,8 +141,8 @@ export class EventEncoder {
   #signal32 = 0
   /** The strings of a request or denial. */
   readonly #strings = new StringRun()
-  /** How many of them are the context's, a key and a value each. */
-  #contextEntries = 0
+  /** What they are, see {@link packRoles}. */
+  #roles = 0
   #fixedBytes = 0
   #exactBytes = -1
 
@@ -220,7 +220,7 @@ export class EventEncoder {
       putU64(view, index + REQUEST_STDIN_OFFSET, this.#number0)
       view.setUint32(index + REQUEST_TIMEOUT_OFFSET, Number(this.#number1), true)
     }
-    view.setUint32(index + CONTEXT_ENTRIES_OFFSET, this.#contextEntries, true)
+    view.setUint32(index + ROLES_OFFSET, this.#roles, true)
     view.setUint32(index + STRING_COUNT_OFFSET, this.#strings.count, true)
     this.#strings.writeLengths(view, index + STRING_LENGTHS_OFFSET)
     // There is room for the whole text, so this never stops short.
@@ -328,9 +328,8 @@ export class EventEncoder {
   #putStrings(event: Record<string, unknown>, matchedAcl: string | null): void {
     this.#field = 'context'
     const context = contextStrings(event.context, this.#noteField)
-    this.#contextEntries = context.length >> 1
+    this.#roles = packRoles({ hasRule: matchedAcl !== null, contextEntries: context.length >> 1 })
     this.#field = 'argv'
-    this.#flags = matchedAcl === null ? 0 : FLAG_MATCHED_ACL
     const given = event.argv
     if (matchedAcl !== null) this.#strings.append(matchedAcl)
     if (this.#options.redact !== undefined || !this.#tryAppendAll(given, context)) {

@@ -31,15 +31,18 @@ export const REQUEST_ID_OFFSET = 24
 /** The shortest record: a reopen, or an oversize reference without its fields. */
 export const RECORD_HEADER_BYTES = 40
 
-/** Record types. None is zero, so that an empty slot is never taken for a record. */
-export const TYPE_REQUEST = 1
-export const TYPE_STARTED = 2
-export const TYPE_WARNING = 3
-export const TYPE_EXIT = 4
-export const TYPE_DENIAL = 5
-export const TYPE_REOPEN = 6
-export const TYPE_OVERSIZE = 7
-export const RECORD_TYPES = 8
+/**
+ * Record types. None is zero, so that an empty slot is never taken for a record; each has an even number of bits, so
+ * that one changed bit makes no record of another type.
+ */
+export const TYPE_REQUEST = 3
+export const TYPE_STARTED = 5
+export const TYPE_WARNING = 6
+export const TYPE_EXIT = 9
+export const TYPE_DENIAL = 10
+export const TYPE_REOPEN = 12
+export const TYPE_OVERSIZE = 15
+export const RECORD_TYPES = 16
 
 const STAMP = 0x5eb1a9d3
 export const PADDING_STAMP = 0x0fadd1f6
