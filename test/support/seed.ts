@@ -5,11 +5,9 @@ import { randomFrom } from './random'
 /**
  * The seed of a file's random tests: `SEED=n` replays one, else it is drawn. Printed with the command
  * that replays it, which the runner also prints for a file that failed only once.
- * @param usual for a test with an open finding, which names its seed: a usual run replays this one instead
  */
-export function drawSeed(usual?: number): number {
-  const drawn = process.env.FULL ? undefined : usual
-  const seed = Number(process.env.SEED ?? drawn ?? Math.floor(Math.random() * 2 ** 31))
+export function drawSeed(): number {
+  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
   process.stdout.write(`    seed: ${replayOf(seed)}\n`)
   return seed
 }
@@ -21,8 +19,8 @@ export function replayOf(seed: number): string {
 }
 
 /** A small generator of numbers from 0 up to 1, from {@link drawSeed}. */
-export function seededRandom(usual?: number): () => number {
-  return randomFrom(drawSeed(usual))
+export function seededRandom(): () => number {
+  return randomFrom(drawSeed())
 }
 
 /** The parameters of a property that is tried `runs` times, from {@link drawSeed}. */

@@ -22,6 +22,11 @@ export class LineHasher {
     return this.#entries.subarray(0, this.#count * HASH_BYTES)
   }
 
+  /** The entry of a line that has ended, as a view; valid as {@link entries} are. */
+  entryAt(index: number): Buffer {
+    return this.#entries.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES)
+  }
+
   /** @param linesMax lines that are taken from the chunk at most. Returns how many bytes of it were taken. */
   push(chunk: Buffer, linesMax: number = Number.POSITIVE_INFINITY): number {
     let from = 0

@@ -5,7 +5,14 @@ import { parseCheckpoint } from '../note/checkpoint'
 import { parseNote } from '../note/note'
 import { SealError } from '../seal-error'
 import { CHECKPOINT_FILE, REANCHOR_FILE } from '../seal-files'
-import { type Comparison, compareRange, likelyFirst, rangesOf, type SealedRange } from './resume'
+import {
+  type Comparison,
+  compareRange,
+  isFileOf,
+  likelyFirst,
+  rangesOf,
+  type SealedRange,
+} from './resume'
 import { SealFolder } from './seal-folder'
 
 /*
@@ -72,7 +79,7 @@ async function isPassed(
     if (file === undefined) continue
     const position = file.position
     const comparison = await compared(file, range, leafAt)
-    const isFound = comparison.kind === 'same' || comparison.index > range.first
+    const isFound = isFileOf(listed, comparison, range, leafAt)
     const isChangedThere = !isFound && before !== undefined && position === range.offset
     if (isFound || isChangedThere) {
       ends.set(key, file)

@@ -1,10 +1,11 @@
 import type { BigIntStats } from 'node:fs'
-import { type LogFile, RefusedFileError } from '../../follow/log-file'
+import type { LogFile } from '../../follow/log-file'
 import { isSameListing, type Listed, type LogFollower, WATCH_MS } from '../../follow/log-follower'
 import { SealError } from '../seal-error'
-import { entryOf, leafOf } from '../tree/hashes'
+import { leafOf } from '../tree/hashes'
 import { TILE_WIDTH } from '../tree/tiles'
-import { LineHasher } from './line-hasher'
+import { hashedLines } from './hashed-lines'
+import { BLANK_LEAF } from './known-files'
 import type { SealFolder } from './seal-folder'
 import type { Segment } from './segments'
 
@@ -16,7 +17,6 @@ import type { Segment } from './segments'
 const LISTINGS_MAX = 5
 /** Rotations before a start whose files may still be written to. */
 const LATE_FILES_MAX = 3
-const BLANK_LEAF = leafOf(entryOf(new Uint8Array())).toString('hex')
 const REANCHOR =
   'if a backup was restored, or you know who did it: x0x-exec-audit seal reanchor --reason TEXT'
 
@@ -68,11 +68,25 @@ export async function resume(task: ResumeTask): Promise<LogFile[]> {
     // A rotation in between may have hidden it.
     if (isSameListing(listed, await task.follower.list())) break
   }
-  await checkIsGone(task, last)
+  return await withoutLast(task, last)
+}
+
+/**
+ * The files that hold sealed lines, each behind them, if that with the last ones is gone.
+ * @throws SealError if it is not gone, or the log is older than the seal
+ */
+async function withoutLast(task: ResumeTask, last: SealedRange): Promise<LogFile[]> {
+  const behind = await filesBehind(task, await task.follower.list(), () => true)
+  try {
+    await checkIsGone(task, last, behind)
+  } catch (thrown) {
+    await Promise.all(behind.map((file) => file.close()))
+    throw thrown
+  }
   task.onNote(
     `the file with the indexes ${last.first} to ${last.end - 1} is gone; what stood behind them in it was not sealed`,
   )
-  return []
+  return behind
 }
 
 /** The file that holds a range, behind it; undefined if none does. Throws a SealError if it holds only a part. */
@@ -87,12 +101,30 @@ async function findRange(
     const file = await task.follower.openListed(each)
     if (file === undefined) continue
     const comparison = await compareRange(file, range, leafAt)
-    if (comparison.kind === 'same') return file
+    const isFound = isFileOf(each, comparison, range, leafAt)
+    if (isFound && comparison.kind === 'same') return file
     await file.close()
-    // Another file may begin with the same line as this one, such as a blank one.
+    if (!isFound || comparison.kind === 'same') continue
     if (comparison.index > (partly?.comparison.index ?? range.first)) partly = { each, comparison }
   }
   return partly && (await partOf(task, listed, range, partly))
+}
+
+/**
+ * Whether the lines that a file shares with a range say that it is the range's. Blank ones do so only beside its
+ * numbers, and not before a line that differs.
+ */
+export function isFileOf(
+  each: Listed,
+  comparison: Comparison,
+  range: SealedRange,
+  leafAt: (index: number) => Buffer,
+): boolean {
+  const end = comparison.kind === 'same' ? range.end : comparison.index
+  for (let index = range.first; index < end; index++) {
+    if (!leafAt(index).equals(BLANK_LEAF)) return true
+  }
+  return end > range.first && comparison.kind !== 'differs' && isOf(each, range)
 }
 
 /** The file that holds the beginning of a range, if it is known why the rest is lost. Throws a SealError else. */
@@ -164,36 +196,18 @@ export async function compareRange(
   return { kind: 'short', index, position }
 }
 
-/** The entries of a file's lines from its position on, with where each line ends; as far as it can be unpacked. */
-async function* hashedLines(file: LogFile): AsyncGenerator<{ entry: Buffer; end: number }, void> {
-  const hasher = new LineHasher()
-  let at = file.position
-  try {
-    for await (const chunk of file.chunks()) {
-      for (let used = 0; used < chunk.length; ) {
-        used += hasher.push(chunk.subarray(used), 1)
-        if (hasher.count === 0) break
-        yield { entry: Buffer.from(hasher.entries), end: at + used }
-        hasher.clear()
-      }
-      at += chunk.length
-    }
-  } catch (thrown) {
-    if (!(thrown instanceof RefusedFileError)) throw thrown
-  }
-}
-
 /** Compares the other lines of the last tile, as far as their files are there. */
 async function checkLastTile(task: ResumeTask, listed: readonly Listed[]): Promise<void> {
   const tileStart = Math.floor((task.size - 1) / TILE_WIDTH) * TILE_WIDTH
   const leafAt = task.folder.leavesOf(task.size)
   for (const range of task.ranges.slice(0, -1).filter(({ end }) => end > tileStart)) {
     const each = listed.find((other) => isOf(other, range))
-    const file = each === undefined ? undefined : await task.follower.openListed(each)
+    if (each === undefined) continue
+    const file = await task.follower.openListed(each)
     if (file === undefined) continue
     const comparison = await compareRange(file, range, leafAt)
     await file.close()
-    if (comparison.kind === 'differs' && comparison.index > range.first) {
+    if (comparison.kind === 'differs' && isFileOf(each, comparison, range, leafAt)) {
       throw differenceError(file, comparison, range)
     }
   }
@@ -201,16 +215,18 @@ async function checkLastTile(task: ResumeTask, listed: readonly Listed[]): Promi
 
 /** Throws a SealError if the range's newest lines are there, although it is not, or an older file is the log. */
 async function checkIsGone(
-  { follower, folder, size }: ResumeTask,
+  task: ResumeTask,
   last: SealedRange,
+  behind: readonly LogFile[],
 ): Promise<void> {
+  const { follower, folder, size } = task
   const leafAt = folder.leavesOf(size)
   const tileStart = Math.floor((size - 1) / TILE_WIDTH) * TILE_WIDTH
   const indexes = new Map<string, number>()
   for (let index = Math.max(tileStart, last.first); index < size; index++) {
     indexes.set(leafAt(index).toString('hex'), index)
   }
-  indexes.delete(BLANK_LEAF)
+  indexes.delete(BLANK_LEAF.toString('hex'))
   const listed = await follower.list()
   for (const each of listed) {
     const file = await follower.openListed(each)
@@ -223,7 +239,7 @@ async function checkIsGone(
           `${file.path} has the line of index ${index} before byte ${end}, and not all lines before it as they were sealed; ${REANCHOR}`,
         )
       }
-      if (file.path === follower.path && (await follower.isKnown(file))) {
+      if (await isOldLog(task, each, file, behind)) {
         throw new SealError(
           `${file.path} is older than the seal, whose last lines are gone; ${REANCHOR}`,
         )
@@ -232,6 +248,21 @@ async function checkIsGone(
       await file.close()
     }
   }
+}
+
+/** Whether the log is not the newest file that was sealed, or lacks sealed lines, as after a backup was restored. */
+async function isOldLog(
+  { follower, folder, size, ranges }: ResumeTask,
+  each: Listed,
+  file: LogFile,
+  behind: readonly LogFile[],
+): Promise<boolean> {
+  if (file.path !== follower.path || !(await follower.isKnown(file))) return false
+  const newest = ranges.findLast(({ offset }) => offset === 0)
+  if (newest === undefined || !behind.some((other) => other.is(file))) return true
+  const leafAt = folder.leavesOf(size)
+  const comparison = await compareRange(file, newest, leafAt)
+  return comparison.kind !== 'same' || !isFileOf(each, comparison, newest, leafAt)
 }
 
 /** Older files that a writer may still append to, as after a rotation just before a kill. */
@@ -270,7 +301,8 @@ async function filesBehind(
     let isBehind = false
     for (const range of await lastRangesIn(task, each, file)) {
       if (isBehind || !isWanted(stats, range)) continue
-      isBehind = (await compareRange(file, range, leafAt)).kind === 'same'
+      const comparison = await compareRange(file, range, leafAt)
+      isBehind = comparison.kind === 'same' && isFileOf(each, comparison, range, leafAt)
     }
     if (isBehind) files.push(file)
     else await file.close()
@@ -294,7 +326,7 @@ async function lastRangesIn(
 }
 
 /** The entry of a file's first line; undefined if it has none yet. */
-export async function firstEntryOf(file: LogFile): Promise<Buffer | undefined> {
+async function firstEntryOf(file: LogFile): Promise<Buffer | undefined> {
   await file.seek(0)
   for await (const { entry } of hashedLines(file)) return entry
   return undefined

@@ -4,15 +4,16 @@ import { type FollowNote, LogFollower } from '../../follow/log-follower'
 import type { Signer } from '../note/signer'
 import { SealError } from '../seal-error'
 import { CHECKPOINT_FILE, WITNESSED_FILE } from '../seal-files'
-import { HASH_BYTES } from '../tree/hashes'
+import { leafOf } from '../tree/hashes'
 import { nodesFrom } from '../tree/tiles'
 import { WitnessClient } from '../witness/witness-client'
 import type { Witness } from '../witness/witness-request'
 import { FailedSync } from './failed-sync'
+import { KnownFiles } from './known-files'
 import { LineHasher } from './line-hasher'
 import { behindOldSeal, oldFolderOf } from './old-seal'
 import { Publisher } from './publisher'
-import { firstEntryOf, rangesOf, resume } from './resume'
+import { rangesOf, resume } from './resume'
 import type { SealFolder } from './seal-folder'
 import type { SealLock } from './seal-lock'
 import type { Segment } from './segments'
@@ -76,8 +77,7 @@ export class Sealer {
   readonly #follower: LogFollower
   readonly #failedSync: FailedSync
   readonly #hasher = new LineHasher()
-  /** The hashes of the files' first lines. */
-  readonly #known: Set<string>
+  readonly #known: KnownFiles
   /**
    * The range that the last line belongs to, and where its text ends. Undefined after a start and a failure: then
    * segments may be written whose lines were never signed, and a new range replaces them.
@@ -94,7 +94,7 @@ export class Sealer {
     parts: SealerParts,
     publisher: Publisher,
     follower: LogFollower,
-    known: Set<string>,
+    known: KnownFiles,
     kept: Buffer | undefined,
     failedSync: FailedSync,
   ) {
@@ -121,13 +121,13 @@ export class Sealer {
     const { folder, signer, lastFile, log } = parts
     const publisher = await Publisher.open(folder, signer, lastFile)
     const segments = await folder.segments(publisher.size)
-    const known = new Set(segments.filter(({ offset }) => offset === 0).map(({ sha256 }) => sha256))
+    const known = knownOf(folder, publisher.size, segments)
     const uid = segments[0]?.uid
     const follower = new LogFollower({
       path: log,
       owner: uid === undefined ? undefined : BigInt(uid),
       onNote: (note) => sealer.#note(note),
-      isKnown: async (file) => known.has((await firstEntryOf(file))?.toString('hex') ?? ''),
+      isKnown: (file) => known.has(file),
     })
     const kept = await folder.read(WITNESSED_FILE)
     const failedSync = await FailedSync.load(folder)
@@ -268,12 +268,18 @@ export class Sealer {
       this.#range = undefined
       throw thrown
     }
-    for (const part of parts) this.#keep(part)
-    for (const { offset, sha256 } of segments) if (offset === 0) this.#known.add(sha256)
+    parts.forEach((part, i) => {
+      this.#keep(part)
+      this.#known.add(part.file, part.from, this.#leaves(part.first, parts[i + 1]?.first ?? count))
+    })
     this.#sealedLines += count
     this.#checkpoints++
     await this.#publisher.flush()
     this.#offer()
+  }
+
+  *#leaves(first: number, end: number): Generator<Buffer, void> {
+    for (let i = first; i < end; i++) yield leafOf(this.#hasher.entryAt(i))
   }
 
   #offer(): void {
@@ -307,9 +313,7 @@ export class Sealer {
     const { size } = this.#publisher
     const begun = parts.filter(({ file, from }, i) => i > 0 || !this.#goesOn(file, from))
     return begun.map(({ file, from, first }) => {
-      const sha256 = this.#hasher.entries
-        .subarray(first * HASH_BYTES, (first + 1) * HASH_BYTES)
-        .toString('hex')
+      const sha256 = this.#hasher.entryAt(first).toString('hex')
       return {
         first: size + first,
         sha256,
@@ -323,4 +327,19 @@ export class Sealer {
       }
     })
   }
+}
+
+/** The files of which lines were sealed before a start. */
+function knownOf(folder: SealFolder, size: number, segments: readonly Segment[]): KnownFiles {
+  const known = new KnownFiles()
+  const leafAt = folder.leavesOf(size)
+  for (const { device, inode, offset, sha256, first, end } of rangesOf(segments, size)) {
+    // No tile is read for a file that begins with a line of its own.
+    const leaves = function* () {
+      yield leafOf(Buffer.from(sha256, 'hex'))
+      for (let index = first + 1; index < end; index++) yield leafAt(index)
+    }
+    known.add({ device: BigInt(device), inode: BigInt(inode) }, offset, leaves())
+  }
+  return known
 }

@@ -1,0 +1,107 @@
+import { appendFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
+import { initSeal } from '../../../src/seal/sealer/open-sealer'
+import type { ResolvedPlace } from '../../../src/seal/sealer/seal-options'
+import { runCli } from '../../support/cli'
+import { leafOfLine, newPlace, placeOptions, sealedLeaves } from '../../support/seal/sealer-place'
+import { useTempDir } from '../../support/temp-dir'
+
+describe('files that begin with blank lines', () => {
+  const dir = useTempDir()
+
+  const init = async () => {
+    const place = newPlace(dir.path('.'))
+    await initSeal(place)
+    return place
+  }
+  const once = (place: ResolvedPlace) => runCli(['seal', '--once', ...placeOptions(place)])
+  /** Two files whose first lines are blank are sealed; then the newer one is removed. */
+  const sealTwo = async (live: string) => {
+    const place = await init()
+    writeFileSync(place.log, '\nold\n')
+    await once(place)
+    renameSync(place.log, `${place.log}.1`)
+    writeFileSync(place.log, live)
+    expect(await once(place)).toMatchObject({ code: 0, stderr: '' })
+    rmSync(place.log)
+    return place
+  }
+  const expectSealed = (place: ResolvedPlace, lines: readonly string[]) =>
+    expect(sealedLeaves(place)).toEqual(lines.map(leafOfLine))
+
+  it.each([
+    ['lines', '\nlost\n', ['', 'lost']],
+    ['nothing but blank lines', '\n\n', ['', '']],
+  ])('are not taken for each other when one with %s is gone', async (_, live, lost) => {
+    const place = await sealTwo(live)
+    // Made before the other one is written: it must not get the number of the one that is gone.
+    writeFileSync(dir.path('other'), '')
+    writeFileSync(place.log, '\nnew\n')
+    expect((await once(place)).code).toBe(0)
+    expectSealed(place, ['', 'old', ...lost, '', 'new'])
+  })
+
+  it('are known again by their first line that is not blank', async () => {
+    const place = await sealTwo('\nlost\n')
+    writeFileSync(place.log, '\nold\n')
+    expect(await once(place)).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: `x0x-exec-audit: ${place.log} is older than the seal, whose last lines are gone; if a backup was restored, or you know who did it: x0x-exec-audit seal reanchor --reason TEXT\n`,
+    })
+  })
+
+  it('are sealed although a file before them was packed and theirs was renamed', async () => {
+    const place = await init()
+    writeFileSync(place.log, '\nfirst\n')
+    await once(place)
+    rmSync(place.log)
+    writeFileSync(`${place.log}.2.gz`, gzipSync('\nfirst\n'))
+    writeFileSync(`${place.log}.1`, '\nsecond\n')
+    writeFileSync(place.log, '\nthird\n')
+    appendFileSync(place.log, '\n')
+    expect((await once(place)).code).toBe(0)
+    expectSealed(place, ['', 'first', '', 'second', '', 'third', ''])
+  })
+})
+
+describe('a start after the file with the last sealed lines is gone', () => {
+  const dir = useTempDir()
+
+  const sealed = async () => {
+    const place = newPlace(dir.path('.'))
+    await initSeal(place)
+    const once = () => runCli(['seal', '--once', ...placeOptions(place)])
+    writeFileSync(place.log, 'a\n')
+    await once()
+    renameSync(place.log, `${place.log}.1`)
+    writeFileSync(place.log, 'b\n')
+    await once()
+    return { place, once }
+  }
+
+  it('goes on in the log, if a late group had come to the older file', async () => {
+    const { place, once } = await sealed()
+    appendFileSync(`${place.log}.1`, 'late\n')
+    await once()
+    rmSync(`${place.log}.1`)
+    appendFileSync(place.log, 'c\n')
+    const { code, stderr } = await once()
+    expect([code, stderr]).toEqual([
+      0,
+      'x0x-exec-audit: gone: the file with the indexes 2 to 2 is gone; what stood behind them in it was not sealed\n',
+    ])
+    expect(sealedLeaves(place)).toEqual(['a', 'b', 'late', 'c'].map(leafOfLine))
+  })
+
+  it('refuses the older file in its place', async () => {
+    const { place, once } = await sealed()
+    rmSync(place.log)
+    renameSync(`${place.log}.1`, place.log)
+    const { code, stderr } = await once()
+    expect([code, stderr]).toEqual([
+      1,
+      `x0x-exec-audit: ${place.log} is older than the seal, whose last lines are gone; if a backup was restored, or you know who did it: x0x-exec-audit seal reanchor --reason TEXT\n`,
+    ])
+  })
+})
