@@ -303,6 +303,7 @@ async function filesBehind(
       if (isBehind || !isWanted(stats, range)) continue
       const comparison = await compareRange(file, range, leafAt)
       isBehind = comparison.kind === 'same' && isFileOf(each, comparison, range, leafAt)
+      if (isBehind) await passLater(task, file, range)
     }
     if (isBehind) files.push(file)
     else await file.close()
@@ -310,19 +311,30 @@ async function filesBehind(
   return files
 }
 
+/** Moves a file behind the ranges that continue one in it: in a copy, they have the copy's numbers, or older ones. */
+async function passLater(task: ResumeTask, file: LogFile, range: SealedRange): Promise<void> {
+  const leafAt = task.folder.leavesOf(task.size)
+  for (const later of task.ranges) {
+    if (later.first <= range.first || later.offset !== file.position) continue
+    const position = file.position
+    if ((await compareRange(file, later, leafAt)).kind !== 'same') await file.seek(position)
+  }
+}
+
 /** What may be the newest range of a file: by its numbers, and by its first line if these have changed. */
 async function lastRangesIn(
   { ranges }: ResumeTask,
   listed: Listed,
   file: LogFile,
-): Promise<readonly SealedRange[]> {
-  const byNumbers = ranges.findLast((range) => isOf(listed, range))
+): Promise<ReadonlySet<SealedRange>> {
   const first = (await firstEntryOf(file))?.toString('hex')
-  const begun = ranges.findLast(({ offset, sha256 }) => offset === 0 && sha256 === first)
-  const byLine = ranges.findLast(
-    ({ device, inode }) => device === begun?.device && inode === begun.inode,
-  )
-  return [byNumbers, byLine].filter((range) => range !== undefined)
+  const begun = ranges.filter(({ offset, sha256 }) => offset === 0 && sha256 === first)
+  const last = new Set(ranges.filter((range) => isOf(listed, range)).slice(-1))
+  for (const { device, inode } of begun.toReversed()) {
+    const byLine = ranges.findLast((range) => range.device === device && range.inode === inode)
+    if (byLine !== undefined) last.add(byLine)
+  }
+  return last
 }
 
 /** The entry of a file's first line; undefined if it has none yet. */
