@@ -1,6 +1,6 @@
-import { openNatsStream } from './nats/nats-stream'
-import { openRedisStream } from './redis/redis-stream'
-import type { Stream, StreamOptions } from './stream/stream'
+import { newNatsStream } from './nats/nats-stream'
+import { newRedisStream } from './redis/redis-stream'
+import type { Stream, StreamOptions, UnopenedStream } from './stream/stream'
 import { StreamError } from './stream/stream-error'
 
 /**
@@ -10,9 +10,20 @@ import { StreamError } from './stream/stream-error'
  * `redis://HOST:6379` or `rediss://HOST:6379`, and `/N` for a database, for Redis. No password may stand in it
  */
 export async function openStream(url: string, options: StreamOptions): Promise<Stream> {
+  const stream = newStream(url, options)
+  try {
+    await stream.open()
+    return stream
+  } catch (thrown) {
+    await stream.close()
+    throw thrown
+  }
+}
+
+function newStream(url: string, options: StreamOptions): UnopenedStream {
   const [scheme] = url.split(':', 1)
-  if (scheme === 'nats' || scheme === 'tls') return await openNatsStream(url, options)
-  if (scheme === 'redis' || scheme === 'rediss') return await openRedisStream(url, options)
+  if (scheme === 'nats' || scheme === 'tls') return newNatsStream(url, options)
+  if (scheme === 'redis' || scheme === 'rediss') return newRedisStream(url, options)
   throw new StreamError(
     'usage',
     'expected a URL as nats://HOST:PORT, tls://HOST:PORT, redis://HOST:PORT or rediss://HOST:PORT',

@@ -3,7 +3,7 @@ import type { MsgHdrs } from '@nats-io/transport-node'
 import { linesSince } from '../stream/line-time'
 import type { Message, StoredMessage } from '../stream/message'
 import { fieldsOf, messageFrom, messageId } from '../stream/message-fields'
-import type { ReadFrom, Stream, StreamOptions, Tail } from '../stream/stream'
+import type { ReadFrom, StreamOptions, Tail, UnopenedStream } from '../stream/stream'
 import { StreamError } from '../stream/stream-error'
 import { type CheckedStreamOptions, checkStreamOptions } from '../stream/stream-options'
 import { runInWindow } from '../stream/window'
@@ -26,22 +26,14 @@ interface Place {
   readonly before: Message | undefined
 }
 
-/** Opens a stream of JetStream. */
-export async function openNatsStream(url: string, options: StreamOptions): Promise<Stream> {
+/** A stream of JetStream, which is still to be opened. */
+export function newNatsStream(url: string, options: StreamOptions): UnopenedStream {
   const checked = checkStreamOptions(options)
-  const servers = parseNatsServers(url)
-  const stream = new NatsStream(loadNats(), servers, checked)
-  try {
-    await stream.open()
-    return stream
-  } catch (thrown) {
-    await stream.close()
-    throw thrown
-  }
+  return new NatsStream(loadNats(), parseNatsServers(url), checked)
 }
 
 /** A stream of JetStream. Its positions are stream sequences. */
-class NatsStream implements Stream {
+class NatsStream implements UnopenedStream {
   readonly name: string
   readonly #client: NatsClient
   readonly #servers: readonly URL[]

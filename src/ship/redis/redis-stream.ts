@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { linesSince, lineTime } from '../stream/line-time'
 import type { Message, StoredMessage } from '../stream/message'
 import { fieldsOf, messageFrom } from '../stream/message-fields'
-import type { ReadFrom, Stream, StreamOptions, Tail } from '../stream/stream'
+import type { ReadFrom, StreamOptions, Tail, UnopenedStream } from '../stream/stream'
 import { StreamError } from '../stream/stream-error'
 import { type CheckedStreamOptions, checkStreamOptions } from '../stream/stream-options'
 import { runInWindow } from '../stream/window'
@@ -27,25 +27,18 @@ const TIMED_WITHIN = 64
 
 type Entry = [id: Buffer, fields: Buffer[]]
 
-/** Opens a stream of Redis. */
-export async function openRedisStream(url: string, options: StreamOptions): Promise<Stream> {
+/** A stream of Redis, which is still to be opened. */
+export function newRedisStream(url: string, options: StreamOptions): UnopenedStream {
   const checked = checkStreamOptions(options)
   if (checked.subject !== undefined) {
     throw new StreamError('usage', 'a stream of Redis has no subject: leave --subject out')
   }
   const server = parseRedisUrl(url)
-  const stream = new RedisStream(loadRedis(), server, checked)
-  try {
-    await stream.open()
-    return stream
-  } catch (thrown) {
-    await stream.close()
-    throw thrown
-  }
+  return new RedisStream(loadRedis(), server, checked)
 }
 
 /** A stream of Redis. Its positions are ids. */
-class RedisStream implements Stream {
+class RedisStream implements UnopenedStream {
   readonly name: string
   readonly #client: typeof import('ioredis')
   readonly #server: RedisServer

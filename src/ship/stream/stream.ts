@@ -40,6 +40,12 @@ export interface Stream {
   close(): Promise<void>
 }
 
+/** A stream before its first connection. */
+export interface UnopenedStream extends Stream {
+  /** Connects, and finds the stream or makes it. If it rejects, the stream is still to be closed. */
+  open(): Promise<void>
+}
+
 /** How to reach a stream. */
 export interface StreamOptions {
   /** The stream's name in JetStream, or its key in Redis. */
