@@ -35,6 +35,12 @@ interface Followed {
   retiredMs: number | undefined
 }
 
+/** Files that are not followed yet, the oldest first: those before a file that was read, and those after all such. */
+interface Unseen {
+  readonly older: Listed[]
+  readonly newer: Listed[]
+}
+
 /** A file of the log that is there. */
 export interface Listed {
   readonly name: string
@@ -144,18 +150,26 @@ export class LogFollower {
   /** False if files were renamed meanwhile: then nothing was opened. */
   async #openUnseen(): Promise<boolean> {
     const before = await this.list()
-    const opened: LogFile[] = []
-    for (const listed of await this.#unseenOf(before)) {
-      const file = await this.openListed(listed)
-      if (file !== undefined) opened.push(file)
-    }
+    const { older, newer } = await this.#unseenOf(before)
+    const openedOlder = await this.#openAll(older)
+    const openedNewer = await this.#openAll(newer)
     if (!isSameListing(before, await this.list())) {
-      await Promise.all(opened.map((file) => file.close()))
+      await Promise.all([...openedOlder, ...openedNewer].map(({ file }) => file.close()))
       return false
     }
-    this.#followed.push(...opened.map((file) => ({ file, retiredMs: undefined })))
+    this.#followed.splice(-1, 0, ...openedOlder)
+    this.#followed.push(...openedNewer)
     this.#retireAllButNewest()
     return true
+  }
+
+  async #openAll(listed: readonly Listed[]): Promise<Followed[]> {
+    const opened: Followed[] = []
+    for (const each of listed) {
+      const file = await this.openListed(each)
+      if (file !== undefined) opened.push({ file, retiredMs: undefined })
+    }
+    return opened
   }
 
   #retireAllButNewest(): void {
@@ -164,18 +178,21 @@ export class LogFollower {
     if (newest !== undefined) newest.retiredMs = undefined
   }
 
-  /** The files that came after the newest one known. If that has no name any more, it asks for each file. */
-  async #unseenOf(listed: readonly Listed[]): Promise<readonly Listed[]> {
+  /**
+   * The files that came after the newest one known. If that has no name any more, it asks for each file; those that
+   * are older than one that was read stay behind it in rank, so that this one is not taken for a later file.
+   */
+  async #unseenOf(listed: readonly Listed[]): Promise<Unseen> {
     const newest = this.#followed.at(-1)?.file
     const last = listed.findLastIndex(({ identity }) => newest?.is(identity))
-    if (last >= 0) return listed.slice(last + 1)
+    if (last >= 0) return { older: [], newer: listed.slice(last + 1) }
     const nameless = this.files.filter((file) => !listed.some(({ identity }) => file.is(identity)))
-    const unseen: Listed[] = []
+    const unseen: Unseen = { older: [], newer: [] }
     for (const each of listed) {
       if (this.#followed.some(({ file }) => file.is(each.identity))) continue
-      if (each.name === basename(this.path) || !(await this.#isKnown(each, nameless))) {
-        unseen.push(each)
-      }
+      if (each.name !== basename(this.path) && (await this.#isKnown(each, nameless))) {
+        unseen.older.push(...unseen.newer.splice(0))
+      } else unseen.newer.push(each)
     }
     return unseen
   }

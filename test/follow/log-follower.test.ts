@@ -65,4 +65,17 @@ describe('LogFollower', () => {
     execFileSync('gzip', [`${log()}.1`])
     expect(await textsOf(await follower.look())).toEqual(['b 2\n'])
   })
+
+  it('gives a packed file once although an older one that is empty turns up behind it', async () => {
+    expect(await textsOf(await follower.look())).toEqual(['a 1\n'])
+    writeFileSync(`${log()}.2`, '')
+    renameSync(log(), `${log()}.1`)
+    execFileSync('gzip', [`${log()}.1`])
+    for (let i = 0; i < 3; i++) expect(await textsOf(await follower.look())).toEqual([])
+    appendFileSync(`${log()}.2`, 'late\n')
+    expect(await textsOf(await follower.look())).toEqual(['late\n'])
+    writeFileSync(log(), 'b 2\n')
+    expect(await textsOf(await follower.look())).toEqual(['b 2\n'])
+    expect(await follower.look()).toEqual([])
+  })
 })
