@@ -1,4 +1,5 @@
 import type { BigIntStats } from 'node:fs'
+import { basename } from 'node:path'
 import type { LogFile } from '../../follow/log-file'
 import { isSameListing, type Listed, type LogFollower, WATCH_MS } from '../../follow/log-follower'
 import { SealError } from '../seal-error'
@@ -258,7 +259,9 @@ async function isOldLog(
   behind: readonly LogFile[],
 ): Promise<boolean> {
   if (file.path !== follower.path || !(await follower.isKnown(file))) return false
-  const newest = ranges.findLast(({ offset }) => offset === 0)
+  // A file with another name was rotated before it was met: it is older than the log, whenever it was begun.
+  const name = basename(follower.path)
+  const newest = ranges.findLast(({ offset, file: begunAs }) => offset === 0 && begunAs === name)
   if (newest === undefined || !behind.some((other) => other.is(file))) return true
   const leafAt = folder.leavesOf(size)
   const comparison = await compareRange(file, newest, leafAt)

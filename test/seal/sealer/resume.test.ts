@@ -1,4 +1,4 @@
-import { appendFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { initSeal } from '../../../src/seal/sealer/open-sealer'
 import type { ResolvedPlace } from '../../../src/seal/sealer/seal-options'
@@ -68,20 +68,25 @@ describe('files that begin with blank lines', () => {
 describe('a start after the file with the last sealed lines is gone', () => {
   const dir = useTempDir()
 
-  const sealed = async () => {
+  /** A log that was rotated, and sealed after each file. */
+  const sealed = async (files: readonly string[]) => {
     const place = newPlace(dir.path('.'))
     await initSeal(place)
     const once = () => runCli(['seal', '--once', ...placeOptions(place)])
-    writeFileSync(place.log, 'a\n')
-    await once()
-    renameSync(place.log, `${place.log}.1`)
-    writeFileSync(place.log, 'b\n')
-    await once()
+    for (const text of files) {
+      if (existsSync(`${place.log}.1`)) renameSync(`${place.log}.1`, `${place.log}.2`)
+      if (existsSync(place.log)) renameSync(place.log, `${place.log}.1`)
+      writeFileSync(place.log, text)
+      await once()
+    }
     return { place, once }
   }
 
-  it('goes on in the log, if a late group had come to the older file', async () => {
-    const { place, once } = await sealed()
+  it.each([
+    ['held lines before', ['a\n', 'b\n']],
+    ['was empty before', ['a\n', '', 'b\n']],
+  ])('goes on in the log, if a late group came to an older file that %s', async (_, files) => {
+    const { place, once } = await sealed(files)
     appendFileSync(`${place.log}.1`, 'late\n')
     await once()
     rmSync(`${place.log}.1`)
@@ -95,7 +100,7 @@ describe('a start after the file with the last sealed lines is gone', () => {
   })
 
   it('refuses the older file in its place', async () => {
-    const { place, once } = await sealed()
+    const { place, once } = await sealed(['a\n', 'b\n'])
     rmSync(place.log)
     renameSync(`${place.log}.1`, place.log)
     const { code, stderr } = await once()
