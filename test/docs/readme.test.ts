@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { runCli } from '../support/cli'
 import { blocksOf, DOCUMENTS, namesIn, runSnippet, tableOf, textOf } from '../support/documents'
 import { useTempDir } from '../support/temp-dir'
 
@@ -15,6 +16,14 @@ function shapeOf(line: string): string {
     .replace(/"(pid|duration_ms)":\d+/, '"$1":N')
 }
 
+/** A row of view, likewise. */
+function rowShapeOf(row: string): string {
+  return row
+    .replace(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}( {2}\w+ +)[0-9a-f]{8}/, 'TIME$1ID')
+    .replace(/pid \d+/, 'pid N')
+    .replace(/after [\d.]+ m?s/, 'after N')
+}
+
 describe('the README', () => {
   const dir = useTempDir()
 
@@ -25,6 +34,15 @@ describe('the README', () => {
     expect(runSnippet(dir.path('.'), snippet)).toBe('0 hello\n\n')
     const written = readFileSync(dir.path('logs/exec.log'), 'utf8')
     expect(written.split('\n').map(shapeOf)).toEqual(lines.split('\n').map(shapeOf))
+  })
+
+  it('shows the lines to an operator as view does', async () => {
+    const [snippet = ''] = blocksOf('README.md', 'js')
+    runSnippet(dir.path('.'), snippet)
+    const { stdout } = await runCli(['view', dir.path('logs/exec.log')])
+    const [shown = ''] = blocksOf('README.md', 'text')
+    const rows = shown.split('\n').slice(1)
+    expect(rows.map(rowShapeOf)).toEqual(stdout.split('\n').map(rowShapeOf))
   })
 
   it('is short', () => {

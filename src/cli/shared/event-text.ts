@@ -1,9 +1,10 @@
 import { constants } from 'node:os'
 import { I32_MAX } from '../../base/integers'
-import type { AuditRecord, ExitRecord, WarningRecord } from '../../format/records'
+import type { WarningKind } from '../../format/events'
+import type { AuditRecord, ExitRecord, StartedRecord, WarningRecord } from '../../format/records'
 import type { Paint } from '../../toolkit/text/colour'
 import { formatBytes, formatCount } from '../../toolkit/text/numbers'
-import { formatDuration, formatTime } from '../../toolkit/text/time'
+import { formatBriefDuration, formatDuration, formatTime } from '../../toolkit/text/time'
 import { cutToWidth, foldsOf, type TextPlace, textWidth } from '../../toolkit/text/width'
 import { quoteArgv, visible, visibleJson } from './escape'
 import { isFailure, isTimeout, ZERO_LIMIT_MS } from './filter'
@@ -48,7 +49,11 @@ export function eventLine(
   style: LineStyle,
 ): string {
   const { paint, width, isFolded } = style
-  const parts = [...headParts(record, asked, style), ...eventParts(record, asked)]
+  const form = formFor(record, asked, style)
+  const parts = [
+    ...headParts(record, asked, { ...style, ...form }),
+    ...eventParts(record, asked, form.isShort),
+  ]
   if (!isFolded) return paintParts(parts, paint, width)
   return foldParts(parts, paint, { width, column: 0 })
 }
@@ -62,63 +67,123 @@ export function whoOf(asked: AskedCommand | undefined): string {
 }
 
 const GAP = '  '
-/** The time without its date. A time that no calendar has stays as it is. */
-export const clockOf = (time: string) => time.replace(/^\S+-\d\d-\d\d /, '')
+/** The time without its date, whose line says UTC. A time that no calendar has stays as it is. */
+export const clockOf = (time: string) => time.replace(/^\S+-\d\d-\d\d ([\d:.]+)Z?$/, '$1')
 export const secondsOf = (time: string) => clockOf(time).replace(/\.\d{3}/, '')
 
-/**
- * The forms of a line's head, from the fullest to the shortest. The first that leaves half of the line to the
- * arguments is taken; the id stays, since `show` needs it.
- */
-const HEADS: readonly {
+/** Where the columns of all lines stand: the time's form, the id's digits, and what is between these. */
+interface Layout {
   readonly timeOf: (time: string) => string
+  readonly idDigits: number
+  readonly gap: string
+}
+
+/** How much one line says besides its arguments. */
+interface LineForm {
+  readonly layout: Layout
   readonly hasWho: boolean
-}[] = [
-  { timeOf: (time) => time, hasWho: true },
-  { timeOf: clockOf, hasWho: true },
-  { timeOf: secondsOf, hasWho: true },
-  { timeOf: secondsOf, hasWho: false },
+  readonly isShort: boolean
+}
+
+/** Six digits are enough for `show`, nearly always, and it says so if not. */
+const SHORT_ID_DIGITS = 6
+const FULL: LineForm = {
+  layout: { timeOf: (time) => time, idDigits: ID_DIGITS, gap: GAP },
+  hasWho: true,
+  isShort: false,
+}
+const SHORTEST: LineForm = {
+  layout: { timeOf: secondsOf, idDigits: SHORT_ID_DIGITS, gap: ' ' },
+  hasWho: false,
+  isShort: true,
+}
+/**
+ * The layouts, from the fullest to the shortest, with the least that an exit says in them. The first that then
+ * leaves half of the line to the arguments is taken for all lines; the id stays, since `show` needs it.
+ */
+const LAYOUTS: readonly LineForm[] = [
+  FULL,
+  { layout: { timeOf: clockOf, idDigits: ID_DIGITS, gap: GAP }, hasWho: true, isShort: true },
+  { layout: { timeOf: secondsOf, idDigits: ID_DIGITS, gap: GAP }, hasWho: false, isShort: true },
+  SHORTEST,
 ]
-const NO_TIME = { timeOf: () => '', hasWho: false }
+const NO_TIME: Layout = { ...SHORTEST.layout, timeOf: () => '' }
 /** The columns that a time must leave to the rest of the line. */
 const LEAST_REST = 10
+/** The columns of usual ends, so that most lines of a width have the same form. */
+const LONG_END = 'exit 0  after 1.234 s  '.length
+const SHORT_END = 'exit 127 1.2s  '.length
+/** What a line can leave out in its layout, from nothing on. */
+const LINE_FORMS = [
+  { hasWho: true, isShort: false },
+  { hasWho: true, isShort: true },
+  { hasWho: false, isShort: true },
+] as const
 
 type HeadStyle = Pick<LineStyle, 'width' | 'isFolded' | 'isUtc' | 'whoWidth'>
 
-/** The fullest form of a head for a time that is as long as this one. */
-function headFor(time: string, { width, isFolded, whoWidth = ID_DIGITS }: HeadStyle) {
-  if (isFolded) return HEADS[0] ?? NO_TIME
-  const used = ({ timeOf, hasWho }: (typeof HEADS)[number]) =>
-    timeOf(time).length +
-    EVENT_WIDTH +
-    ID_DIGITS +
-    3 * GAP.length +
-    (hasWho ? whoWidth + GAP.length : 0)
-  const half = HEADS.find((head) => used(head) * 2 <= width)
-  if (half !== undefined) return half
-  const last = HEADS.at(-1) ?? NO_TIME
-  return used(last) + LEAST_REST <= width ? last : NO_TIME
+/** The columns of the head of a line for a time that is as long as this one. */
+function headWidth(time: string, { layout, hasWho }: Omit<LineForm, 'isShort'>, whoWidth: number) {
+  const { timeOf, idDigits, gap } = layout
+  const shown = timeOf(time)
+  const timeWidth = shown === '' ? 0 : shown.length + gap.length
+  const parties = idDigits + GAP.length + (hasWho ? whoWidth + GAP.length : 0)
+  return timeWidth + EVENT_WIDTH + gap.length + parties
+}
+
+const usualEnd = (isShort: boolean) => (isShort ? SHORT_END : LONG_END)
+
+/** The fullest layout in which a usual exit leaves half of the line to its arguments. */
+function layoutFor(time: string, { width, isFolded, whoWidth = ID_DIGITS }: HeadStyle): Layout {
+  if (isFolded) return FULL.layout
+  const used = (form: LineForm) => headWidth(time, form, whoWidth) + usualEnd(form.isShort)
+  const half = LAYOUTS.find((form) => used(form) * 2 <= width)
+  if (half !== undefined) return half.layout
+  const isRoomy = headWidth(time, SHORTEST, whoWidth) + LEAST_REST <= width
+  return isRoomy ? SHORTEST.layout : NO_TIME
 }
 
 /** Whether a line of this style has its date; otherwise a line of its own has it, once per day. */
 export function hasDate(style: HeadStyle): boolean {
-  return headFor(formatTime(0, style.isUtc), style) === HEADS[0]
+  return layoutFor(formatTime(0, style.isUtc), style) === FULL.layout
+}
+
+/**
+ * The fullest form of an event's line that leaves half of it to the arguments. Requests and denials say who asked
+ * if the head alone does: without the request's line nothing else would say it.
+ */
+function formFor(record: AuditRecord, known: Known | undefined, style: LineStyle): LineForm {
+  const time = formatTime(record.tsUnixMs, style.isUtc)
+  const layout = layoutFor(time, style)
+  const { width, isFolded, whoWidth = ID_DIGITS } = style
+  if (isFolded) return FULL
+  const leadWidth = (isShort: boolean) => {
+    if (record.event === 'request' || record.event === 'denial') return 0
+    const text = leadParts(record, known, isShort).map(([, part]) => part)
+    return Math.max(usualEnd(isShort), text.join('').length + GAP.length)
+  }
+  const fitting = LINE_FORMS.find(({ hasWho, isShort }) => {
+    return (headWidth(time, { layout, hasWho }, whoWidth) + leadWidth(isShort)) * 2 <= width
+  })
+  return { ...(fitting ?? SHORTEST), layout }
 }
 
 /** The time and the parties of an event, as far as a terminal of this width has room for them. */
-function headParts(record: AuditRecord, asked: AskedCommand | undefined, style: LineStyle): Part[] {
-  const { isUtc, whoWidth = ID_DIGITS } = style
-  const time = formatTime(record.tsUnixMs, isUtc)
-  const { timeOf, hasWho } = headFor(time, style)
-  const shown = timeOf(time)
+function headParts(
+  record: AuditRecord,
+  asked: AskedCommand | undefined,
+  { layout, hasWho, isUtc, whoWidth = ID_DIGITS }: LineForm & LineStyle,
+): Part[] {
+  const { timeOf, idDigits, gap } = layout
+  const shown = timeOf(formatTime(record.tsUnixMs, isUtc))
   const who = hasWho ? `${padded(whoOf(asked), whoWidth)}${GAP}` : ''
   return [
-    ['dim', shown === '' ? '' : `${shown}${GAP}`],
+    ['dim', shown === '' ? '' : `${shown}${gap}`],
     [
       isFailure(record) ? 'red' : EVENT_STYLES[record.event],
-      `${record.event.padEnd(EVENT_WIDTH)}${GAP}`,
+      `${record.event.padEnd(EVENT_WIDTH)}${gap}`,
     ],
-    [undefined, `${record.requestId.slice(0, ID_DIGITS)}${GAP}${who}`],
+    [undefined, `${record.requestId.slice(0, idDigits)}${GAP}${who}`],
   ]
 }
 
@@ -132,7 +197,7 @@ export function padded(text: string, width: number): string {
 type Known = Partial<Pick<AskedCommand, 'argv' | 'argvLeft' | 'timeoutMs'>>
 
 /** The rest of an event, besides its time and its parties. */
-export function eventParts(record: AuditRecord, known: Known | undefined): Part[] {
+export function eventParts(record: AuditRecord, known: Known | undefined, isShort = false): Part[] {
   switch (record.event) {
     case 'request': {
       const { argv, matchedAcl, stdinBytes, timeoutMs } = record
@@ -144,11 +209,13 @@ export function eventParts(record: AuditRecord, known: Known | undefined): Part[
       ]
     }
     case 'started':
-      return [[undefined, `pid ${record.pid}`], ...argvParts(known)]
     case 'warning':
-      return warningParts(record, known)
     case 'exit':
-      return exitParts(record, known)
+      return [
+        ...leadParts(record, known, isShort),
+        ...argvParts(known),
+        ...tailParts(record, known, isShort),
+      ]
     case 'denial':
       return [
         ['red', record.reason],
@@ -178,26 +245,66 @@ function limitText(timeoutMs: number): string {
   return timeoutMs >= I32_MAX ? 'no limit' : `limit ${formatDuration(timeoutMs)}`
 }
 
-function warningParts(record: WarningRecord, known: Known | undefined): Part[] {
-  const { kind, bytes } = record
-  const limit = limitHit(record, known?.timeoutMs)
+type FollowUp = StartedRecord | WarningRecord | ExitRecord
+
+/** In thirteen columns at most, as the longest usual end. */
+const SHORT_KINDS: Readonly<Record<WarningKind, string>> = {
+  stdout_cap_hit: 'stdout cap',
+  stderr_cap_hit: 'stderr cap',
+  duration_approaching_cap: 'near limit',
+  stdout_approaching_cap: 'near out cap',
+  stderr_approaching_cap: 'near err cap',
+  lease_expired: 'lease expired',
+  peer_disconnected: 'peer gone',
+  cancelled: 'cancelled',
+}
+
+/** What an event that follows a request says before the arguments. */
+function leadParts(record: FollowUp, known: Known | undefined, isShort: boolean): Part[] {
+  if (record.event === 'started') return [[undefined, `pid ${record.pid}`]]
+  if (record.event === 'warning') {
+    const { kind, bytes } = record
+    if (isShort) return [['yellow', SHORT_KINDS[kind]]]
+    return [['yellow', bytes === null ? kind : `${kind} at ${formatBytes(bytes)}`]]
+  }
+  const style = isFailure(record) ? 'red' : 'green'
+  const isOver = isTimeout(record, known?.timeoutMs)
+  if (isShort) {
+    const end = isOver ? 'timed out' : shortOutcomeOf(record)
+    return [
+      [style, end],
+      [undefined, ` ${formatBriefDuration(record.durationMs)}`],
+    ]
+  }
   return [
-    ['yellow', bytes === null ? kind : `${kind} at ${formatBytes(bytes)}`],
-    ...argvParts(known),
-    ['dim', limit === undefined ? '' : `  (${limitText(limit)})`],
+    [style, isOver ? 'timed out' : outcomeOf(record)],
+    [undefined, `${isOver ? ' ' : GAP}after ${formatDuration(record.durationMs)}`],
   ]
 }
 
-function exitParts(record: ExitRecord, known: Known | undefined): Part[] {
-  const { durationMs, stdoutBytes, stderrBytes, truncated } = record
-  const output = `stdout ${formatBytes(stdoutBytes)}, stderr ${formatBytes(stderrBytes)}`
-  const isOver = isTimeout(record, known?.timeoutMs)
-  const by = isOver && record.signal !== null ? `${signalName(record.signal)}, ` : ''
+/** What it says behind them. */
+function tailParts(record: FollowUp, known: Known | undefined, isShort: boolean): Part[] {
+  const notes = record.event === 'started' ? [] : notesOf(record, known, isShort)
+  return [['dim', notes.length === 0 ? '' : `${GAP}(${notes.join(', ')})`]]
+}
+
+function notesOf(
+  record: WarningRecord | ExitRecord,
+  known: Known | undefined,
+  isShort: boolean,
+): readonly string[] {
+  if (record.event === 'warning') {
+    const limit = limitHit(record, known?.timeoutMs)
+    return [
+      ...(isShort && record.bytes !== null ? [`at ${formatBytes(record.bytes)}`] : []),
+      ...(limit === undefined ? [] : [limitText(limit)]),
+    ]
+  }
+  const { signal, stdoutBytes, stderrBytes, truncated } = record
   return [
-    [isFailure(record) ? 'red' : 'green', isOver ? 'timed out' : outcomeOf(record)],
-    [undefined, `${isOver ? ' ' : GAP}after ${formatDuration(durationMs)}`],
-    ...argvParts(known),
-    ['dim', `  (${by}${output}${truncated ? ', truncated' : ''})`],
+    ...(signal !== null && isTimeout(record, known?.timeoutMs) ? [signalName(signal)] : []),
+    ...[`stdout ${formatBytes(stdoutBytes)}`, `stderr ${formatBytes(stderrBytes)}`],
+    ...(truncated ? ['truncated'] : []),
   ]
 }
 
@@ -213,6 +320,12 @@ export function outcomeOf({ code, signal }: ExitRecord): string {
   const killed = signal === null ? undefined : `killed by ${signalName(signal)}`
   if (code === null) return killed ?? 'ended, code unknown'
   return killed === undefined ? `exit ${code}` : `exit ${code}, ${killed}`
+}
+
+/** How it ended, in a word or two. */
+export function shortOutcomeOf({ code, signal }: ExitRecord): string {
+  if (signal !== null) return signalName(signal)
+  return code === null ? 'ended' : `exit ${code}`
 }
 
 export function signalName(signal: number): string {

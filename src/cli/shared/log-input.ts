@@ -28,8 +28,24 @@ export async function* readOpen(
   file: string,
   handle: FileHandle,
 ): AsyncGenerator<readonly LineEntry[]> {
-  const bytes = checkedBytes(file, chunksOfOpen(handle, undefined))
-  for await (const { entries } of readBatches(bytes)) yield entries
+  for await (const { entries } of readBatches(bytesOfOpen(file, handle))) yield entries
+}
+
+/** As {@link bytesOf}, from a file that was opened; it stays open. */
+export function bytesOfOpen(file: string, handle: FileHandle): AsyncGenerator<Buffer> {
+  return checkedBytes(file, chunksOfOpen(handle, undefined))
+}
+
+/** The lines of bytes that stand in their file at an offset, at which that line begins. */
+export async function* readOn(
+  bytes: AsyncIterable<Buffer>,
+  { next, offset, line }: { readonly next: Buffer; readonly offset: number; readonly line: number },
+): AsyncGenerator<readonly LineEntry[]> {
+  const splitter = new LineSplitter(MAX_LINE_BYTES, offset, line)
+  yield splitter.push(next)
+  for await (const chunk of bytes) yield splitter.push(chunk)
+  const last = splitter.end()
+  if (last !== undefined) yield [last]
 }
 
 /** The bytes of a file, decompressed, or of standard input. Reports what cannot be read as the user's mistake. */

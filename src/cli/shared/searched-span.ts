@@ -1,4 +1,5 @@
 import type { AuditRecord } from '../../format/records'
+import { formatCount } from '../../toolkit/text/numbers'
 import { formatTime } from '../../toolkit/text/time'
 import { fileName } from './log-input'
 import type { Skimmed } from './skim'
@@ -32,7 +33,7 @@ export class SearchedSpan {
     const span =
       this.#events === 0
         ? 'no events'
-        : `${this.#events} events from ${timeOf(this.#firstMs)} to ${timeOf(this.#lastMs)}`
+        : `${formatCount(this.#events)} events from ${timeOf(this.#firstMs)} to ${timeOf(this.#lastMs)}`
     return `${files.map(fileName).join(', ')}: ${span}`
   }
 }

@@ -54,6 +54,50 @@ export async function skim(
   }
 }
 
+/** The lines of a stream before all that is asked for. */
+export interface SkimmedStream {
+  readonly skimmed: Skimmed
+  /** The last of them. */
+  readonly before: Buffer
+  /** What has been read behind them. */
+  readonly next: Buffer
+}
+
+/**
+ * As {@link skim}, for bytes that come once, such as those of a file that is decompressed.
+ * @param keptBytes how much of what is passed over is kept
+ */
+export async function skimStream(
+  bytes: AsyncGenerator<Buffer>,
+  { sinceMs, keptBytes }: { readonly sinceMs: number; readonly keptBytes: number },
+  onProblem: (entry: LineEntry) => void,
+): Promise<SkimmedStream> {
+  const skimmer = new Skimmer(sinceMs, onProblem)
+  const kept: Buffer[] = []
+  let keptLength = 0
+  let next: Buffer = Buffer.alloc(0)
+  for (;;) {
+    const { value, done } = await bytes.next()
+    if (done) break
+    // A copy, since the next chunk overwrites this one.
+    const chunk = Buffer.concat([next, value])
+    const from = skimmer.offset
+    skimmer.take(chunk)
+    const passed = skimmer.offset - from
+    next = chunk.subarray(passed)
+    kept.push(chunk.subarray(0, passed))
+    keptLength += passed
+    for (let [first] = kept; first !== undefined; [first] = kept) {
+      if (keptLength - first.length < keptBytes) break
+      keptLength -= first.length
+      kept.shift()
+    }
+    if (next.includes(NEWLINE) || next.length >= CHUNK_BYTES) break
+  }
+  const before = Buffer.concat(kept)
+  return { skimmed: skimmer, before: before.subarray(Math.max(0, before.length - keptBytes)), next }
+}
+
 class Skimmer implements Skimmed {
   offset = 0
   line = 1

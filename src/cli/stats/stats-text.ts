@@ -3,7 +3,7 @@ import { textBars } from '../../toolkit/chart/text'
 import type { Paint } from '../../toolkit/text/colour'
 import { formatBytes, formatCount } from '../../toolkit/text/numbers'
 import { formatTable } from '../../toolkit/text/table'
-import { formatDuration, formatTime } from '../../toolkit/text/time'
+import { formatDuration, formatShortDuration, formatTime } from '../../toolkit/text/time'
 import { cutToWidth, textWidth, wrapText } from '../../toolkit/text/width'
 import { NO_ARGUMENTS, quoteArgument, visible } from '../shared/escape'
 import type { Names } from '../shared/names'
@@ -71,6 +71,8 @@ const DENIED_COLUMNS = 12
 /** Those of four figures in the table over time. */
 const FIGURE_COLUMNS = 44
 const OPEN_COLUMNS = 90
+/** With short ids, ages and times. */
+const OPEN_COLUMNS_NARROW = 67
 const COMMAND_MIN = 12
 
 /**
@@ -205,23 +207,29 @@ function openText({ open }: LogStats, { paint, isUtc, width, names }: TextStyle)
   if (started + notStarted + untracked === 0) return []
   const isNarrow = width < OPEN_COLUMNS + ID_DIGITS + REQUEST_DIGITS
   const digits = isNarrow ? ID_DIGITS_NARROW : ID_DIGITS
-  const commandText = commandFor(width, isNarrow ? OPEN_COLUMNS : OPEN_COLUMNS + ID_DIGITS * 2)
+  const others = isNarrow ? OPEN_COLUMNS_NARROW : OPEN_COLUMNS + ID_DIGITS * 2
+  const commandText = commandFor(width, others)
+  const timeText = (ms: number) => {
+    const time = formatTime(ms, isUtc)
+    return isNarrow ? time.replace(/\.\d{3}/, '') : time
+  }
   const rows = oldest.map(({ requestId, agentId, command, tsUnixMs, isStarted, ageMs }) => [
-    formatTime(tsUnixMs, isUtc),
+    timeText(tsUnixMs),
     isNarrow ? requestId.slice(0, ID_DIGITS_NARROW) : requestId,
     agentText(names.of(agentId), agentId, digits),
     commandText(command),
     isStarted ? 'started' : 'never started',
-    formatDuration(ageMs),
+    isNarrow ? formatShortDuration(ageMs) : formatDuration(ageMs),
   ])
-  const head = ['Without an end', 'request', 'agent', 'command', 'state', 'age at the last event']
+  const ageHead = isNarrow ? 'age' : 'age at the last event'
+  const head = ['Without an end', 'request', 'agent', 'command', 'state', ageHead]
   const all = started + notStarted
   const counts = `${formatCount(started)} started and have no exit, ${formatCount(notStarted)} have neither`
   const more = all > oldest.length ? `; the ${oldest.length} oldest are shown` : ''
   const lost = untracked === 0 ? '' : `; ${formatCount(untracked)} more requests were not followed`
-  return [
-    `${fitted(formatTable(head, rows, paint, 5), width)}\n${paint('dim', wrapped(`${counts}${more}${lost}`, width))}`,
-  ]
+  const ages = isNarrow && oldest.length > 0 ? '; ages are those at the last event' : ''
+  const notes = wrapped(`${counts}${more}${lost}${ages}`, width)
+  return [`${fitted(formatTable(head, rows, paint, 5), width)}\n${paint('dim', notes)}`]
 }
 
 /** As many columns for a name as for the digits in its place. */

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import { formatPlain } from '../../toolkit/chart/chart'
 import { type Paint, painter } from '../../toolkit/text/colour'
+import { formatDuration } from '../../toolkit/text/time'
 import { cutToWidth, terminalWidth, textWidth, wrapText } from '../../toolkit/text/width'
 import { logOption, logsInOrder, wholeNumber } from '../shared/arguments'
 import { ByteProgress } from '../shared/byte-progress'
@@ -210,7 +211,10 @@ function notesOf({ notes }: VerifyReport): string[] {
       `${plural(duplicates, 'line')} twice, as happens when a worker dies beside other writers`,
     ],
     [tornLines, `${plural(tornLines, 'torn line')}, which nobody has acknowledged`],
-    [stepsBack, `the time goes back ${plural(stepsBack, 'time')}, by ${stepBackMsMax} ms at most`],
+    [
+      stepsBack,
+      `the time goes back ${plural(stepsBack, 'time')}, by ${formatDuration(stepBackMsMax)} at most`,
+    ],
     [notes.blankLines, `${plural(notes.blankLines, 'blank line')}`],
     [
       notes.forgottenRequests,

@@ -13,7 +13,7 @@ import {
   padded,
   paintParts,
   secondsOf,
-  signalName,
+  shortOutcomeOf,
   whoOf,
 } from '../shared/event-text'
 import { isFailure } from '../shared/filter'
@@ -74,9 +74,7 @@ function endText(life: CommandLife, isShort: boolean): string {
   if (end === undefined) return 'open'
   if (end.event === 'denial') return 'denied'
   if (isTimedOut(life)) return 'timed out'
-  if (!isShort) return outcomeOf(end)
-  if (end.signal !== null) return signalName(end.signal)
-  return end.code === null ? 'ended' : `exit ${end.code}`
+  return isShort ? shortOutcomeOf(end) : outcomeOf(end)
 }
 
 /** What else is worth knowing. */

@@ -2,14 +2,17 @@ import { once } from 'node:events'
 import type { FileHandle } from 'node:fs/promises'
 import { followBatches } from '../../reader/follow-audit'
 import { lastLinesStart } from '../../reader/last-lines'
-import type { LineEntry } from '../../reader/line-splitter'
+import { type LineEntry, LineSplitter } from '../../reader/line-splitter'
 import type { PathChange } from '../../reader/path-watch'
+import { MAX_LINE_BYTES } from '../../reader/read-audit'
 import { compressorOfFile } from '../../rotation/compressed'
 import { formatCount } from '../../toolkit/text/numbers'
 import { checkSpan } from '../shared/arguments'
 import { CliError, EXIT_PASS, usageError } from '../shared/errors'
 import { FollowNotes } from '../shared/follow-notes'
 import {
+  bytesOf,
+  bytesOfOpen,
   DEFAULT_LOG,
   fileName,
   hasEnd,
@@ -18,13 +21,14 @@ import {
   readError,
   readFrom,
   readLog,
+  readOn,
   readOpen,
   STDIN,
   startOfLast,
 } from '../shared/log-input'
 import { ProblemCount } from '../shared/problem-count'
 import { SearchedSpan } from '../shared/searched-span'
-import { type Skimmed, skim } from '../shared/skim'
+import { type Skimmed, skim, skimStream } from '../shared/skim'
 import type { RowOutput } from './output'
 import type { RowSource } from './row-source'
 
@@ -114,7 +118,7 @@ export class View<Row> {
       try {
         if (lines !== undefined && files.length === 1 && !this.#source.needsAll) {
           await this.#readLast(file, lines)
-        } else if (since !== undefined && !this.#source.needsAll && file !== STDIN) {
+        } else if (since !== undefined && !this.#source.needsAll) {
           await this.#readSince(file, since)
         } else await this.#showAll(file, readLog(file))
       } catch (thrown) {
@@ -143,9 +147,12 @@ export class View<Row> {
   }
 
   async #readSince(file: string, since: number): Promise<void> {
+    if (file === STDIN) return this.#readStreamSince(file, bytesOf(file), since)
     const handle = await openLog(file)
     try {
-      if (!(await hasEnd(handle))) return await this.#showAll(file, readOpen(file, handle))
+      if (!(await hasEnd(handle))) {
+        return await this.#readStreamSince(file, bytesOfOpen(file, handle), since)
+      }
       const { offset, line } = await this.#skim(file, handle, since)
       await this.#showAll(file, readFrom(handle, offset, line))
     } catch (thrown) {
@@ -157,14 +164,36 @@ export class View<Row> {
 
   /** Passes over what stands before all events from that time on, and learns the requests shortly before these. */
   async #skim(file: string, handle: FileHandle, since: number): Promise<Skimmed> {
-    const skimmed = await skim(handle, since, ({ problem }) => {
-      if (problem === undefined) return
-      this.#problems.add(file, problem)
-      this.#output.note(file, problem)
-    })
+    const skimmed = await skim(handle, since, this.#onSkimmed(file))
     this.#searched.addSkimmed(skimmed)
     await this.#learnBefore(file, handle, skimmed.offset)
     return skimmed
+  }
+
+  #onSkimmed(file: string): (entry: LineEntry) => void {
+    return ({ problem }) => {
+      if (problem === undefined) return
+      this.#problems.add(file, problem)
+      this.#output.note(file, problem)
+    }
+  }
+
+  /** As {@link #readSince}, from bytes that come once. */
+  async #readStreamSince(
+    file: string,
+    bytes: AsyncGenerator<Buffer>,
+    sinceMs: number,
+  ): Promise<void> {
+    const task = { sinceMs, keptBytes: LOOK_BACK_BYTES }
+    try {
+      const { skimmed, before, next } = await skimStream(bytes, task, this.#onSkimmed(file))
+      this.#searched.addSkimmed(skimmed)
+      this.#learn(file, new LineSplitter(MAX_LINE_BYTES).push(before))
+      const { offset, line } = skimmed
+      await this.#showAll(file, readOn(bytes, { next, offset, line }))
+    } finally {
+      await bytes.return(undefined)
+    }
   }
 
   async #follow(): Promise<void> {
@@ -228,10 +257,12 @@ export class View<Row> {
   /** The requests of the events that are about to be shown may stand shortly before them. */
   async #learnBefore(file: string, handle: FileHandle, end: number): Promise<void> {
     const start = Math.max(0, end - LOOK_BACK_BYTES)
-    for await (const entries of readBetween(handle, start, end)) {
-      for (const { record, text } of entries) {
-        if (record !== undefined) this.#source.learn({ record, text, file, isLineKnown: false })
-      }
+    for await (const entries of readBetween(handle, start, end)) this.#learn(file, entries)
+  }
+
+  #learn(file: string, entries: readonly LineEntry[]): void {
+    for (const { record, text } of entries) {
+      if (record !== undefined) this.#source.learn({ record, text, file, isLineKnown: false })
     }
   }
 

@@ -191,6 +191,17 @@ export function formatShortDuration(ms: number | bigint): string {
   return text.replace(/ min\b/, 'm').replace(/ ([shd])\b/g, '$1')
 }
 
+/** A length of time in one unit, in four columns at most: `99ms`, `0.1s`, `59s`, `59m`, `23h`, `12d`. */
+export function formatBriefDuration(ms: number | bigint): string {
+  const length = Number(ms)
+  if (length < SECOND_MS / 10) return `${length}ms`
+  if (length < 10 * SECOND_MS) return `${(Math.floor(length / 100) / 10).toFixed(1)}s`
+  if (length < MINUTE_MS) return `${Math.floor(length / SECOND_MS)}s`
+  if (length < HOUR_MS) return `${Math.floor(length / MINUTE_MS)}m`
+  if (length < DAY_MS) return `${Math.floor(length / HOUR_MS)}h`
+  return `${Math.floor(length / DAY_MS)}d`
+}
+
 /** Milliseconds with the unit that one reads: `12 µs`, `1.5 ms`, `2 s`. */
 export function formatMs(ms: number): string {
   const [value, unit] = ms < 1 ? [ms * 1_000, 'µs'] : ms < 1_000 ? [ms, 'ms'] : [ms / 1_000, 's']

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import fc from 'fast-check'
-import { skim } from '../../../src/cli/shared/skim'
+import { skim, skimStream } from '../../../src/cli/shared/skim'
 import { LineSplitter } from '../../../src/reader/line-splitter'
 import { startedLine } from '../../support/events'
 import { seeded } from '../../support/seed'
@@ -61,6 +61,14 @@ function naive(bytes: Buffer) {
   }
 }
 
+/** The bytes in pieces, each overwritten by the next one, as the reader gives them. */
+async function* piecesOf(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
+  const piece = Buffer.alloc(size)
+  for (let at = 0; at < bytes.length; at += size) {
+    yield piece.subarray(0, bytes.copy(piece, 0, at, at + size))
+  }
+}
+
 async function skimmed(bytes: Buffer) {
   writeFileSync(dir.path('exec.log'), bytes)
   let problems = 0
@@ -94,6 +102,32 @@ describe('skimming a log for a time', () => {
     )
   })
 
+  it('finds the same place in a stream, whatever its pieces, and keeps the end of what it passes', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(line, { maxLength: 60, size: 'max' }),
+        fc.constantFrom('\n', '\n{"event":"exit","ts_un', ''),
+        fc.integer({ min: 1, max: 3_000 }),
+        fc.nat(3_000),
+        async (lines, end, size, keptBytes) => {
+          const bytes = Buffer.from(textOf(lines, end))
+          const { found, problems } = await skimmed(bytes)
+          const pieces = piecesOf(bytes, size)
+          let streamProblems = 0
+          const task = { sinceMs: SINCE_MS, keptBytes }
+          const stream = await skimStream(pieces, task, () => streamProblems++)
+          expect([{ ...stream.skimmed }, streamProblems]).toEqual([{ ...found }, problems])
+          const { offset } = stream.skimmed
+          expect(stream.before).toEqual(bytes.subarray(Math.max(0, offset - keptBytes), offset))
+          const rest = [stream.next]
+          for await (const piece of pieces) rest.push(Buffer.from(piece))
+          expect(Buffer.concat(rest)).toEqual(bytes.subarray(offset))
+        },
+      ),
+      seeded(times('SKIMS', 300, 5_000)),
+    )
+  })
+
   it('counts what it passes over, and reports what is no event', async () => {
     const texts = [900_000, 100, 999_999].map((ms) => lineText('exit', ID, ms, {}))
     const bytes = Buffer.from(
@@ -115,5 +149,13 @@ describe('skimming a log for a time', () => {
     const long = `${first}${'x'.repeat(3 * 2 ** 20)}\n${first}`
     const { found } = await skimmed(Buffer.from(long))
     expect(found).toMatchObject({ offset: first.length, line: 2, events: 1 })
+    const task = { sinceMs: SINCE_MS, keptBytes: 10 }
+    const pieces = piecesOf(Buffer.from(long), 2 ** 18)
+    const { skimmed: passed, before, next } = await skimStream(pieces, task, () => undefined)
+    expect(passed).toMatchObject({ offset: first.length, line: 2, events: 1 })
+    expect([before.toString(), next.length]).toEqual([
+      first.slice(-10),
+      2 ** 20 + 2 ** 18 - first.length,
+    ])
   })
 })

@@ -1,10 +1,16 @@
 import { quoteArgument, visible, visibleJson } from '../../../src/cli/shared/escape'
-import { csvRow, eventLine, exactJson } from '../../../src/cli/shared/event-text'
+import { csvRow, eventLine, exactJson, hasDate } from '../../../src/cli/shared/event-text'
 import { RequestMemory } from '../../../src/cli/shared/request-memory'
+import type { WarningKind } from '../../../src/format/events'
 import type { AuditRecord, DenialRecord } from '../../../src/format/records'
 import { painter } from '../../../src/toolkit/text/colour'
 import { formatBytes } from '../../../src/toolkit/text/numbers'
-import { formatDuration, formatTime, parseWhen } from '../../../src/toolkit/text/time'
+import {
+  formatBriefDuration,
+  formatDuration,
+  formatTime,
+  parseWhen,
+} from '../../../src/toolkit/text/time'
 import { AGENT_ID, MACHINE_ID, REQUEST_ID } from '../../support/events'
 
 const parties = { agentId: AGENT_ID, machineId: MACHINE_ID }
@@ -104,7 +110,7 @@ describe('a line on a terminal', () => {
     return eventLine(denial(argv), asker, { paint, width, isUtc: true })
   }
   /** So much that half of the line is left to it, and the head stays whole. */
-  const FILLER = 'f'.repeat(40)
+  const FILLER = 'f'.repeat(90)
   const START = '1970-01-01 00:00:00.000Z  denial   01234567  a1a1a1a1  spawn_failed  '
   const FILLED = `${START}${FILLER} `
 
@@ -127,6 +133,102 @@ describe('a line on a terminal', () => {
     expect(cut(5, '日本語')).toBe('日本…')
     expect(cut(4, '日本語')).toBe('日…')
     expect(cut(2, 'e\u0301f')).toBe('e\u0301f')
+  })
+})
+
+describe('the lines of events on a terminal', () => {
+  const ALICE = {
+    ...parties,
+    argv: ['make', 'x'.repeat(120)],
+    context: { principal: 'user:alice' },
+  }
+  const of = { tsUnixMs: 45_296_789, requestId: REQUEST_ID, ...place }
+  const argv = ALICE.argv
+  const rule = { matchedAcl: null, stdinBytes: 0, timeoutMs: 300_000 }
+  const output = { stdoutBytes: 3, stderrBytes: 4, truncated: false }
+  const exit = (code: number | null, signal: number | null, durationMs: number): AuditRecord => ({
+    ...{ event: 'exit', ...of, code, signal, durationMs, ...output },
+  })
+  const warning = (kind: WarningKind): AuditRecord => ({
+    ...{ event: 'warning', ...of, kind, bytes: 1_048_576 },
+  })
+  const RECORDS: readonly AuditRecord[] = [
+    { event: 'request', ...of, ...parties, argv, ...rule },
+    { event: 'started', ...of, pid: 1_234_567 },
+    warning('stdout_cap_hit'),
+    warning('duration_approaching_cap'),
+    exit(0, null, 1_260),
+    exit(127, null, 59_999),
+    exit(null, 9, 12),
+    exit(null, 15, 300_007),
+    { event: 'denial', ...of, ...parties, argv, reason: 'argv_not_allowed' },
+  ]
+  const style = (width: number) => {
+    const whoWidth = 'user:alice'.length
+    return { paint: painter({ isTTY: true }, { NO_COLOR: '1' }), width, isUtc: true, whoWidth }
+  }
+  const linesAt = (width: number) =>
+    RECORDS.map((record) => eventLine(record, { ...ALICE, timeoutMs: 300_000 }, style(width)))
+  const filled = (heads: readonly string[], width: number) =>
+    heads.map((head) => `${head}make ${'x'.repeat(width - head.length - 6)}…`)
+
+  it('leave half of 80 columns to the arguments: the id shorter, who asked once, the end short', () => {
+    const heads = [
+      '12:34:56 request 012345  user:alice  ',
+      '12:34:56 started 012345  pid 1234567  ',
+      '12:34:56 warning 012345  stdout cap  ',
+      '12:34:56 warning 012345  near limit  ',
+      '12:34:56 exit    012345  exit 0 1.2s  ',
+      '12:34:56 exit    012345  exit 127 59s  ',
+      '12:34:56 exit    012345  SIGKILL 12ms  ',
+      '12:34:56 exit    012345  timed out 5m  ',
+      '12:34:56 denial  012345  user:alice  argv_not_allowed  ',
+    ]
+    expect(linesAt(80)).toEqual(filled(heads, 80))
+    expect(heads.slice(0, -1).filter((head) => head.length > 40)).toEqual([])
+    expect(hasDate(style(80))).toBe(false)
+  })
+
+  it('leave half of 120 columns to the arguments, with who asked in each line if that has room', () => {
+    const heads = [
+      '12:34:56.789  request  01234567  user:alice  ',
+      '12:34:56.789  started  01234567  user:alice  pid 1234567  ',
+      '12:34:56.789  warning  01234567  user:alice  stdout cap  ',
+      '12:34:56.789  warning  01234567  user:alice  near limit  ',
+      '12:34:56.789  exit     01234567  user:alice  exit 0 1.2s  ',
+      '12:34:56.789  exit     01234567  user:alice  exit 127 59s  ',
+      '12:34:56.789  exit     01234567  user:alice  SIGKILL 12ms  ',
+      '12:34:56.789  exit     01234567  user:alice  timed out 5m  ',
+      '12:34:56.789  denial   01234567  user:alice  argv_not_allowed  ',
+    ]
+    expect(linesAt(120)).toEqual(filled(heads, 120))
+    expect(heads.slice(0, -1).filter((head) => head.length > 60)).toEqual([])
+    expect(hasDate(style(120))).toBe(false)
+  })
+
+  it('say all that they leave out where no half is missed, and without a width', () => {
+    const HEAD = '1970-01-01 12:34:56.789Z  exit     01234567  user:alice  '
+    const ends = (width: number) => linesAt(width).slice(4, 8)
+    const tail = '  (stdout 3 B, stderr 4 B)'
+    const command = `make ${'x'.repeat(120)}`
+    expect(ends(Number.POSITIVE_INFINITY)).toEqual([
+      `${HEAD}exit 0  after 1.260 s  ${command}${tail}`,
+      `${HEAD}exit 127  after 59.999 s  ${command}${tail}`,
+      `${HEAD}killed by SIGKILL  after 12 ms  ${command}${tail}`,
+      `${HEAD}timed out after 5 min  ${command}  (SIGTERM, stdout 3 B, stderr 4 B)`,
+    ])
+    expect([159, 160].map((width) => hasDate(style(width)))).toEqual([false, true])
+    expect(ends(160).map((line) => line.slice(HEAD.length, HEAD.length + 15))).toEqual([
+      ...['exit 0  after 1', 'exit 127 59s  m', 'SIGKILL 12ms  m', 'timed out after'],
+    ])
+  })
+
+  it('keep the id on a terminal that has no room for a time', () => {
+    const [request = '', ...others] = linesAt(30)
+    expect([request, others[3]]).toEqual([
+      'request 012345  make xxxxxxxx…',
+      'exit    012345  exit 0 1.2s  …',
+    ])
   })
 })
 
@@ -200,6 +302,11 @@ describe('times', () => {
     ).toEqual(
       '0 ms,999 ms,1 s,1.860 s,59.999 s,1 min,3 min 20 s,2 h 5 min,1 d 1 h,-5 ms'.split(','),
     )
+    expect(
+      [0, 99, 100, 9_999, 10_000, 59_999, 60_000, 3_599_999, 3_600_000, 86_400_000].map(
+        formatBriefDuration,
+      ),
+    ).toEqual('0ms,99ms,0.1s,9.9s,10s,59s,1m,59m,1h,1d'.split(','))
     expect([0, 1_023, 1_024, 1_572_864, 2n ** 64n - 1n].map(formatBytes)).toEqual(
       '0 B,1023 B,1.0 KiB,1.5 MiB,16.0 EiB'.split(','),
     )

@@ -1,5 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
+import { NO_NAMES } from '../../../src/cli/shared/names'
+import { LogStatsCollector } from '../../../src/cli/stats/log-stats'
+import { statsText } from '../../../src/cli/stats/stats-text'
+import { LineSplitter } from '../../../src/reader/line-splitter'
+import { painter } from '../../../src/toolkit/text/colour'
 import { runCli } from '../../support/cli'
 import { AGENT_ID } from '../../support/events'
 import { useTempDir } from '../../support/temp-dir'
@@ -201,6 +206,29 @@ the 2 most denied of 3 (--top shows more)
       rest,
     )
     expect([stdout, stderr]).toEqual([REPORT, leftOut('(stdin):7:1550', '-')])
+  })
+
+  it('has no line that is wider than its terminal, and keeps the ages of open requests whole', () => {
+    const late = lineText('exit', id(7), T0 + 90_000_000)
+    const entries = new LineSplitter(2 ** 20).push(Buffer.from(`${TEXT}${late}\n`))
+    const collector = new LogStatsCollector({ top: 10, by: 'hour', isUtc: true })
+    for (const { record } of entries) if (record !== undefined) collector.take(record)
+    const stats = collector.stats()
+    const linesAt = (width: number) => {
+      const style = { by: 'hour', names: NO_NAMES, isUtc: true } as const
+      return statsText(stats, { ...style, paint: painter({ isTTY: false }, {}), width }).split('\n')
+    }
+    for (const width of [80, 100, 120, 140]) {
+      expect([width, linesAt(width).filter((line) => line.length > width)]).toEqual([width, []])
+    }
+    const lines = linesAt(80)
+    expect(lines.slice(lines.findIndex((line) => line.startsWith('Without an end')))).toEqual([
+      'Without an end        request   agent      command       state              age',
+      '2026-11-23 11:00:00Z  00000000  a1a1a1a1…  sleep         started             1d',
+      '2026-11-23 11:00:00Z  00000000  a1a1a1a1…  (empty argv)  never started  23h 59m',
+      '1 started and have no exit, 1 have neither; ages are those at the last event',
+      '',
+    ])
   })
 
   it('says that there is nothing, and refuses what it does not understand', async () => {

@@ -12,6 +12,7 @@ import { MACHINE_ID, startedEvent, startedLine, startedLines } from '../../suppo
 import { openAudit } from '../../support/open-audit'
 import { idOf, OTHER_AGENT, writeSampleLog } from '../../support/sample-log'
 import { useTempDir } from '../../support/temp-dir'
+import { lineText } from '../../support/verified'
 import { until } from '../../support/waiting'
 
 const dir = useTempDir()
@@ -210,6 +211,43 @@ describe('view', () => {
       stdout: startedLine(4),
       stderr: `x0x-exec-audit: ${missing}: ENOENT: no such file or directory, open '${missing}'\n`,
     })
+  })
+
+  it('finds what --since asks for in a compressed file and a stream, wherever the clock has been', async () => {
+    const [ID, T0] = ['ab'.repeat(16), Date.parse('2026-11-23T10:00:00Z')]
+    const lines = [
+      lineText('request', ID, T0 - 2, { argv: ['make'] }),
+      'no event',
+      lineText('started', ID, T0 + 1, { pid: 1 }),
+      lineText('warning', ID, T0 - 3e10, { kind: 'cancelled', bytes: null }),
+      lineText('exit', ID, T0 + 2, { duration_ms: 5 }),
+      lineText('request', 'cd'.repeat(16), T0 - 1, { argv: ['ls'] }),
+    ]
+    const text = lines.map((line) => `${line}\n`).join('')
+    const [packed, plain] = [dir.path('exec.log.2.gz'), log()]
+    writeFileSync(packed, gzipSync(text))
+    writeFileSync(plain, text)
+    const since = ['view', '--utc', '--since', '2026-11-23T10:00:00Z']
+    for (const [file, name] of [
+      [plain, plain],
+      [packed, packed],
+      ['-', '(stdin)'],
+    ] as const) {
+      expect(await runCli([...since, file], text)).toEqual({
+        code: 0,
+        stdout: [
+          '2026-11-23 10:00:00.001Z  started  abababab  a1a1a1a1  pid 1  make\n',
+          '2026-11-23 10:00:00.002Z  exit     abababab  a1a1a1a1  exit 0  after 5 ms  make  (stdout 3 B, stderr 4 B)\n',
+        ].join(''),
+        stderr: `x0x-exec-audit: 1 line is no event (1 foreign), at ${name}:2:${offsetOf(text, 2)}; see x0x-exec-audit verify ${file}\n`,
+      })
+      const place = await runCli([...since, '-o', 'jsonl', '--event', 'exit', file], text)
+      expect(JSON.parse(place.stdout)).toMatchObject({ line: 5, offset: offsetOf(text, 5) })
+      const none = await runCli(['view', '--utc', '--since', '2026-11-24', file], text)
+      expect(none.stderr.split('\n')[1]).toBe(
+        `x0x-exec-audit: nothing found; searched ${name}: 5 events from 2025-12-11 04:40:00.000Z to 2026-11-23 10:00:00.002Z`,
+      )
+    }
   })
 
   it('ends quietly when its reader has seen enough', async () => {
