@@ -177,8 +177,8 @@ export class Shipper {
       read: (position) => stream.read(position === undefined ? {} : { position }),
     })
     const state = this.#state
-    if (state !== undefined && last !== undefined && state.index > last.index + 1) {
-      const [first, end] = [last.index + 1, state.index - 1]
+    if (state !== undefined && last !== undefined && state.stored > last.index + 1) {
+      const [first, end] = [last.index + 1, state.stored - 1]
       const message = `${stream.name} had acknowledged the lines ${first} to ${end}, and has lost them; they are shipped again`
       this.#parts.onNote({ kind: 'again', message })
     }
@@ -406,7 +406,8 @@ export class Shipper {
     const { streamName: stream } = this.#parts
     const origin = this.#source?.origin ?? ''
     const sha256 = last?.toString('hex') ?? ''
-    this.#state = { ...place, stream, origin, sha256, position: this.#position }
+    const { index: stored } = this.meter
+    this.#state = { ...place, stream, origin, sha256, position: this.#position, stored }
     if (!isNow && performance.now() - this.#writtenMs < STATE_EACH_MS) return
     this.#writtenMs = performance.now()
     try {
