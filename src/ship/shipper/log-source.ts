@@ -23,7 +23,6 @@ export interface LogSourceOptions {
   /** Whether lines that are gone are passed over, with a marker in the stream. */
   readonly acceptsGap: boolean
   readonly onNote: (note: ShipNote) => void
-  readonly onBytes?: ((bytes: number) => void) | undefined
 }
 
 /** A file that is being read. */
@@ -133,7 +132,6 @@ export class LogSource implements LineSource {
         lines.push(line)
         if (lines.length >= BATCH_LINES && !file.isPacked) full = at + end
       })
-      this.#options.onBytes?.(chunk.length)
       at += chunk.length
       bytes += chunk.length
       if (full === undefined && (bytes < BATCH_BYTES || lines.length === 0)) continue

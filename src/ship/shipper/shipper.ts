@@ -40,7 +40,7 @@ export interface ShipperParts {
   readonly clock: ShipClock
   readonly onNote: (note: ShipNote) => void
   /** Called with the meter as often as there is news. */
-  readonly onProgress?: ((meter: ShipMeter) => Promise<void>) | undefined
+  readonly onProgress: (meter: ShipMeter) => Promise<void>
 }
 
 /** A batch as messages. */
@@ -398,7 +398,7 @@ export class Shipper {
 
   async #tellProgress(): Promise<void> {
     this.meter.unread = (await this.#source?.unread()) ?? this.meter.unread
-    await this.#parts.onProgress?.(this.meter)
+    await this.#parts.onProgress(this.meter)
   }
 
   /** @param isNow whether it must be on its way to the disk before what follows */
