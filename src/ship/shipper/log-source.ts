@@ -87,6 +87,8 @@ export class LogSource implements LineSource {
       if (isBegun) this.#addKnown(lines.slice(before).find(({ bytes }) => bytes > 0)?.sha256)
       // A line that a power cut could take would be in the stream alone.
       if (lines.length > before) await file.handle.datasync()
+      // Many small files are as much as a large one.
+      hasMore ||= isFull(lines)
       if (hasMore) break
     }
     const first = this.#next
@@ -270,6 +272,12 @@ export class LogSource implements LineSource {
     for (const file of files) if (!isNew.has(file)) await passOver(file)
     this.#lost = `the file with the line ${last.index} is gone or was changed, and nobody knows how many lines stood behind it`
   }
+}
+
+function isFull(lines: readonly CutLine[]): boolean {
+  return (
+    lines.length >= BATCH_LINES || lines.reduce((sum, { bytes }) => sum + bytes, 0) >= BATCH_BYTES
+  )
 }
 
 /** Goes to the end of a file. */

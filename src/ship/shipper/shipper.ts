@@ -307,6 +307,8 @@ export class Shipper {
         const stored = this.#storedOf(rest, tail)
         const isOwn = stored !== undefined && (error.kind !== 'fenced' || wasCut)
         if (!isOwn) throw new FencedError()
+        // It goes on, if only piece by piece.
+        if (stored > 0) this.#backoff.reset()
         wasCut = error.kind === 'unreachable'
         this.#stored = lastLine(rest.slice(0, stored))?.sha256 ?? this.#stored
         this.#position = tail.position
