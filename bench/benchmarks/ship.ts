@@ -6,6 +6,9 @@
  * headers; `redis-benchmark` is the server's own, in C. `stored us` is one line alone, from the call to its
  * acknowledgement.
  *
+ * `ship follows` is the command in a process of its own behind the writer's log: `durable to stored us` is from the
+ * writer's acknowledgement of an event to the moment a consumer gets its line from the server.
+ *
  * The servers are those of the machine, on its loopback and its disk: Redis syncs before each reply, JetStream 2.9
  * does not.
  */
@@ -19,7 +22,9 @@ import type { Message } from '../../src/ship/stream/message'
 import { runInWindow } from '../../src/ship/stream/window'
 import { type Benchmark, type Context, rotated } from '../harness/benchmark'
 import { RowBuilder } from '../harness/row-builder'
+import { FOLLOWED_NAME, type Followed, followOnce } from '../harness/ship-follower'
 import { mean, percentile } from '../harness/statistics'
+import { consumeNats, consumeRedis } from '../harness/stream-consumers'
 import {
   isInstalled,
   redisBenchmark,
@@ -57,15 +62,21 @@ interface Appender {
 }
 
 const SERVERS = [
-  { name: 'JetStream', program: 'nats-server', start: startNats, ways: [natsWay, bareNatsWay] },
-  { name: 'Redis', program: 'redis-server', start: startRedis, ways: [redisWay, bareRedisWay] },
+  {
+    ...{ name: 'JetStream', program: 'nats-server', start: startNats },
+    ...{ ways: [natsWay, bareNatsWay], followed: followedNats },
+  },
+  {
+    ...{ name: 'Redis', program: 'redis-server', start: startRedis },
+    ...{ ways: [redisWay, bareRedisWay], followed: followedRedis },
+  },
 ] as const
 
 async function run(context: Context): Promise<Result> {
   const rows: RowBuilder[] = []
   const files: FileCheck[] = []
   const notes: string[] = []
-  for (const { name, program, start, ways } of SERVERS) {
+  for (const { name, program, start, ways, followed } of SERVERS) {
     if (!isInstalled(program)) {
       notes.push(`${program} is not installed, so ${name} is not measured: apt-get install it`)
       continue
@@ -75,6 +86,9 @@ async function run(context: Context): Promise<Result> {
       const opened = ways.map((way) => way())
       rows.push(...opened.map(({ row }) => row))
       files.push(...(await runWays(context, server, opened)))
+      const row = new RowBuilder(`${name}, ${FOLLOWED_NAME}`, { contender: 'follow' })
+      rows.push(row)
+      files.push(...(await runFollowed(context, row, (stream) => followed(server, row, stream))))
       if (name === 'Redis') rows.push(await runRedisBenchmark(context, server))
     } finally {
       await server.stop()
@@ -111,6 +125,19 @@ async function runWays(
     for (const [row, perSecond] of rates) {
       row.add({ linesPerSecond: perSecond, percentOfBare: (100 * perSecond) / bare })
     }
+  }
+  return files
+}
+
+async function runFollowed(
+  context: Context,
+  row: RowBuilder,
+  followed: (stream: string) => Followed,
+): Promise<FileCheck[]> {
+  const files: FileCheck[] = []
+  for (let repeat = 0; repeat < context.repeats; repeat++) {
+    context.progress(`repeat ${repeat + 1} of ${context.repeats}: ${row.name}`)
+    files.push(await followOnce(context, followed(`followed-${repeat}`)))
   }
   return files
 }
@@ -215,6 +242,17 @@ function bareRedisWay(): Way {
       }
     },
   }
+}
+
+function followedNats({ port }: StreamServer, row: RowBuilder, stream: string): Followed {
+  const url = `nats://127.0.0.1:${port}`
+  const consume = (onMessage: () => void) => consumeNats(port, stream, onMessage)
+  return { row, url, stream, subject: stream, consume }
+}
+
+function followedRedis({ port }: StreamServer, row: RowBuilder, stream: string): Followed {
+  const url = `redis://127.0.0.1:${port}`
+  return { row, url, stream, consume: (onMessage) => consumeRedis(port, stream, onMessage) }
 }
 
 async function inWindow(

@@ -30,9 +30,10 @@ export class ByteProgress {
     this.#bar.update(Math.min(this.#doneBytes, this.#totalBytes), { speed })
   }
 
-  /** Clears the bar. */
+  /** Clears the bar; it comes back as the work advances. */
   stop(): void {
     this.#bar?.stop()
+    this.#bar = undefined
   }
 
   #start(): SingleBar {

@@ -1,22 +1,21 @@
 import { type Command, Option } from 'commander'
 import type { ShipNote } from '../../ship/shipper/line-source'
 import {
-  openShipper,
   type ShipperOptions,
   shipOnce,
   shipStatus,
+  startShipper,
 } from '../../ship/shipper/open-shipper'
 import { ShipStoppedError } from '../../ship/shipper/ship-error'
 import { ShipUnreachableError } from '../../ship/shipper/shipper'
 import { StreamError } from '../../ship/stream/stream-error'
 import { WHEN_FORMS } from '../../toolkit/text/time'
 import { when, wholeNumber } from '../shared/arguments'
-import { ByteProgress } from '../shared/byte-progress'
 import { CliError, EXIT_FAIL, EXIT_PASS, EXIT_UNSURE, usageError } from '../shared/errors'
 import { visible } from '../shared/escape'
 import { helpText } from '../shared/help-text'
 import { formatJson } from '../shared/json'
-import { logBytes } from '../shared/log-bytes'
+import { CatchUpBar } from './catch-up-bar'
 import { readStream } from './read-stream'
 
 interface ShipCommandOptions {
@@ -124,24 +123,39 @@ function shipperOptions(options: ShipCommandOptions, stream: string): ShipperOpt
 }
 
 async function runOnce(options: ShipperOptions): Promise<number> {
-  const progress = new ByteProgress(logBytes(options.log))
-  try {
-    await shipOnce(options, { onBytes: (bytes) => progress.advance(bytes) })
-    return EXIT_PASS
-  } finally {
-    progress.stop()
-  }
+  return await withBar(options, async (its, onUnread) => {
+    await shipOnce(its, { onUnread })
+  })
 }
 
 async function follow(options: ShipperOptions): Promise<number> {
-  const shipper = await openShipper(options)
-  const stop = () => void shipper.close()
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
-  process.stderr.write(
-    `x0x-exec-audit: shipping ${visible(options.log)} to ${visible(options.to)}, ${visible(options.stream)}\n`,
-  )
-  await shipper.ended
-  return EXIT_PASS
+  return await withBar(options, async (its, onUnread) => {
+    const shipper = await startShipper(its, { onUnread })
+    const stop = () => void shipper.close()
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
+    process.stderr.write(
+      `x0x-exec-audit: shipping ${visible(options.log)} to ${visible(options.to)}, ${visible(options.stream)}\n`,
+    )
+    await shipper.ended
+  })
+}
+
+/** Ships with a bar while much of the log was not read. */
+async function withBar(
+  options: ShipperOptions,
+  ship: (options: ShipperOptions, onUnread: (bytes: number) => void) => Promise<void>,
+): Promise<number> {
+  const bar = new CatchUpBar()
+  const onNote = (note: ShipNote) => {
+    bar.clear()
+    tell(note)
+  }
+  try {
+    await ship({ ...options, onNote }, (bytes) => bar.tell(bytes))
+    return EXIT_PASS
+  } finally {
+    bar.clear()
+  }
 }
 
 async function tellStatus(options: ShipperOptions, isJson: boolean): Promise<number> {

@@ -1,4 +1,5 @@
 import { codeOf, textOf } from '../../base/describe'
+import { adviceOnCertificate } from '../stream/certificate'
 import { StreamError, type StreamErrorKind } from '../stream/stream-error'
 import type { NatsClient } from './nats-modules'
 
@@ -17,6 +18,9 @@ export function natsError(client: NatsClient, name: string, thrown: unknown): St
   if (thrown instanceof JetStreamApiError) return apiError(name, thrown.code, thrown.status, thrown)
   const of = (kind: StreamErrorKind, advice: string) =>
     new StreamError(kind, `${name}: ${reason(thrown)}: ${advice}`, { cause: thrown })
+  // It does not go by itself, and who waits for a stranger waits for ever.
+  const [distrust] = causes(thrown).flatMap((each) => adviceOnCertificate(each) ?? [])
+  if (distrust !== undefined) return of('refused', distrust)
   const { errors } = client.core
   const isOne = (...classes: readonly ErrorClass[]) =>
     causes(thrown).some((each) => classes.some((Class) => each instanceof Class))

@@ -1,4 +1,5 @@
 import { textOf } from '../../base/describe'
+import { adviceOnCertificate } from '../stream/certificate'
 import { StreamError, type StreamErrorKind } from '../stream/stream-error'
 
 /** The first word of a reply that is an error, or its text, with what it means and what to do next. */
@@ -21,6 +22,10 @@ const MEANINGS: readonly (readonly [RegExp, StreamErrorKind, string])[] = [
 export function redisError(name: string, thrown: unknown): StreamError {
   if (thrown instanceof StreamError) return thrown
   const text = thrown instanceof Error && thrown.message !== '' ? thrown.message : textOf(thrown)
+  const distrust = adviceOnCertificate(thrown)
+  if (distrust !== undefined) {
+    return new StreamError('refused', `${name}: ${text}: ${distrust}`, { cause: thrown })
+  }
   const [, kind, advice] = MEANINGS.find(([pattern]) => pattern.test(text)) ?? [
     undefined,
     'unreachable',

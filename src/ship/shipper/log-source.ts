@@ -23,7 +23,6 @@ export interface LogSourceOptions {
   /** Whether lines that are gone are passed over, with a marker in the stream. */
   readonly acceptsGap: boolean
   readonly onNote: (note: ShipNote) => void
-  readonly onBytes?: ((bytes: number) => void) | undefined
 }
 
 /** A file that is being read. */
@@ -88,6 +87,8 @@ export class LogSource implements LineSource {
       if (isBegun) this.#addKnown(lines.slice(before).find(({ bytes }) => bytes > 0)?.sha256)
       // A line that a power cut could take would be in the stream alone.
       if (lines.length > before) await file.handle.datasync()
+      // Many small files are as much as a large one.
+      hasMore ||= isFull(lines)
       if (hasMore) break
     }
     const first = this.#next
@@ -133,7 +134,6 @@ export class LogSource implements LineSource {
         lines.push(line)
         if (lines.length >= BATCH_LINES && !file.isPacked) full = at + end
       })
-      this.#options.onBytes?.(chunk.length)
       at += chunk.length
       bytes += chunk.length
       if (full === undefined && (bytes < BATCH_BYTES || lines.length === 0)) continue
@@ -272,6 +272,12 @@ export class LogSource implements LineSource {
     for (const file of files) if (!isNew.has(file)) await passOver(file)
     this.#lost = `the file with the line ${last.index} is gone or was changed, and nobody knows how many lines stood behind it`
   }
+}
+
+function isFull(lines: readonly CutLine[]): boolean {
+  return (
+    lines.length >= BATCH_LINES || lines.reduce((sum, { bytes }) => sum + bytes, 0) >= BATCH_BYTES
+  )
 }
 
 /** Goes to the end of a file. */

@@ -69,7 +69,8 @@ export interface RunningShipper extends AsyncDisposable {
 /** The rest of what a run needs. */
 export interface ShipRun {
   readonly isOnce?: boolean
-  readonly onBytes?: ((bytes: number) => void) | undefined
+  /** Called as it ships, with the bytes of the log's text that were not read yet. */
+  readonly onUnread?: ((bytes: number) => void) | undefined
 }
 
 /**
@@ -81,7 +82,12 @@ export interface ShipRun {
  * @throws TypeError or RangeError for a mistake in the options; what the file system throws
  */
 export async function openShipper(options: ShipperOptions): Promise<RunningShipper> {
-  return new Run(await newShipper(options, {}))
+  return await startShipper(options, {})
+}
+
+/** {@link openShipper} for a command. */
+export async function startShipper(options: ShipperOptions, run: ShipRun): Promise<RunningShipper> {
+  return new Run(await newShipper(options, run))
 }
 
 /** Ships what is there, and ends. Throws as `ended` of {@link openShipper} rejects, and a ShipUnreachableError if the server does not answer. */
@@ -126,6 +132,7 @@ async function newShipper(options: ShipperOptions, run: ShipRun): Promise<Parts>
   const metricsFile = filePath('options.metricsFile', values)
   const onNote = noteHandler(options.onNote)
   const seal = filePath('options.seal', values)
+  const writeMetrics = metricsFile === undefined ? undefined : metricsWriter(metricsFile, onNote)
   const clock = new ShipClock(seal ?? dirname(log))
   const streamOptions = Object.fromEntries(
     STREAM_NAMES.filter((name) => values.get(name) !== undefined).map((name) => [
@@ -137,7 +144,7 @@ async function newShipper(options: ShipperOptions, run: ShipRun): Promise<Parts>
     ...{ clock, onNote, spareMs },
     openStream: () => openStream(options.to, { ...streamOptions, stream: options.stream }),
     openSource: async ({ maxBodyBytes }) => {
-      const source = { log, maxBodyBytes, acceptsGap, onNote, onBytes: run.onBytes }
+      const source = { log, maxBodyBytes, acceptsGap, onNote }
       return seal === undefined
         ? new LogSource(source)
         : await SealedSource.open({ ...source, seal })
@@ -146,7 +153,10 @@ async function newShipper(options: ShipperOptions, run: ShipRun): Promise<Parts>
     stateFile: filePath('options.state', values),
     from: from < 0 ? undefined : from,
     isOnce: run.isOnce === true,
-    onProgress: metricsFile === undefined ? undefined : metricsWriter(metricsFile, onNote),
+    async onProgress(meter) {
+      run.onUnread?.(meter.unreadBytes)
+      await writeMetrics?.(meter)
+    },
   })
   return { shipper, clock }
 }

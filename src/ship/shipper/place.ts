@@ -39,6 +39,8 @@ export interface ShipState extends Place {
   readonly sha256: string
   /** The stream's end, in its own word. */
   readonly position: string
+  /** The index behind the last line that is stored: below `index` as long as a gap's record is on its way. */
+  readonly stored: number
 }
 
 const MODE = 0o600
@@ -83,11 +85,12 @@ export async function readState(file: string): Promise<ShipState | undefined> {
 function isState(value: unknown): value is ShipState {
   if (typeof value !== 'object' || value === null) return false
   const state: Partial<ShipState & { version: unknown }> = value
-  const { version, index, files, known, stream, origin, sha256, position } = state
+  const { version, index, files, known, stream, origin, sha256, position, stored } = state
   const texts = [stream, origin, sha256, position]
   return (
     version === VERSION &&
     isCount(index) &&
+    isCount(stored) &&
     texts.every((text) => typeof text === 'string') &&
     Array.isArray(files) &&
     files.every(isFilePlace) &&

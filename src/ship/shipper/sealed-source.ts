@@ -24,7 +24,6 @@ export interface SealedSourceOptions {
   readonly maxBodyBytes: number
   readonly acceptsGap: boolean
   readonly onNote: (note: ShipNote) => void
-  readonly onBytes?: ((bytes: number) => void) | undefined
 }
 
 /** A seal as its checkpoint has it. */
@@ -104,9 +103,7 @@ export class SealedSource implements LineSource {
       const some = await reader.lines.take(Math.min(range.end - this.#next, BATCH_LINES))
       this.#check(some, range)
       lines.push(...some)
-      const added = some.reduce((sum, line) => sum + line.bytes + 1, 0)
-      bytes += added
-      this.#options.onBytes?.(added)
+      bytes += some.reduce((sum, line) => sum + line.bytes + 1, 0)
       this.#next += some.length
       reader.index = this.#next
     }

@@ -48,6 +48,16 @@ export class ShipMeter {
     return this.#index
   }
 
+  /** Of the text that was not read: an estimate for lines whose bytes are not known. */
+  get unreadBytes(): number {
+    return this.unread.bytes + Math.round(this.unread.lines * this.#lineBytes)
+  }
+
+  /** The mean length of the lines that were read. */
+  get #lineBytes(): number {
+    return this.#readLines === 0 ? 1 : this.#readBytes / this.#readLines
+  }
+
   /** Begins behind the stream's last line. */
   startAt(index: number): void {
     this.#index = index
@@ -84,8 +94,7 @@ export class ShipMeter {
   }
 
   stats(): ShipStats {
-    const lineBytes = this.#readLines === 0 ? 1 : this.#readBytes / this.#readLines
-    const unreadLines = this.unread.lines + Math.round(this.unread.bytes / lineBytes)
+    const unreadLines = this.unread.lines + Math.round(this.unread.bytes / this.#lineBytes)
     const [oldest] = this.#waiting
     return {
       index: this.#index,

@@ -40,7 +40,7 @@ export interface ShipperParts {
   readonly clock: ShipClock
   readonly onNote: (note: ShipNote) => void
   /** Called with the meter as often as there is news. */
-  readonly onProgress?: ((meter: ShipMeter) => Promise<void>) | undefined
+  readonly onProgress: (meter: ShipMeter) => Promise<void>
 }
 
 /** A batch as messages. */
@@ -177,8 +177,8 @@ export class Shipper {
       read: (position) => stream.read(position === undefined ? {} : { position }),
     })
     const state = this.#state
-    if (state !== undefined && last !== undefined && state.index > last.index + 1) {
-      const [first, end] = [last.index + 1, state.index - 1]
+    if (state !== undefined && last !== undefined && state.stored > last.index + 1) {
+      const [first, end] = [last.index + 1, state.stored - 1]
       const message = `${stream.name} had acknowledged the lines ${first} to ${end}, and has lost them; they are shipped again`
       this.#parts.onNote({ kind: 'again', message })
     }
@@ -307,6 +307,8 @@ export class Shipper {
         const stored = this.#storedOf(rest, tail)
         const isOwn = stored !== undefined && (error.kind !== 'fenced' || wasCut)
         if (!isOwn) throw new FencedError()
+        // It goes on, if only piece by piece.
+        if (stored > 0) this.#backoff.reset()
         wasCut = error.kind === 'unreachable'
         this.#stored = lastLine(rest.slice(0, stored))?.sha256 ?? this.#stored
         this.#position = tail.position
@@ -398,7 +400,7 @@ export class Shipper {
 
   async #tellProgress(): Promise<void> {
     this.meter.unread = (await this.#source?.unread()) ?? this.meter.unread
-    await this.#parts.onProgress?.(this.meter)
+    await this.#parts.onProgress(this.meter)
   }
 
   /** @param isNow whether it must be on its way to the disk before what follows */
@@ -406,7 +408,8 @@ export class Shipper {
     const { streamName: stream } = this.#parts
     const origin = this.#source?.origin ?? ''
     const sha256 = last?.toString('hex') ?? ''
-    this.#state = { ...place, stream, origin, sha256, position: this.#position }
+    const { index: stored } = this.meter
+    this.#state = { ...place, stream, origin, sha256, position: this.#position, stored }
     if (!isNow && performance.now() - this.#writtenMs < STATE_EACH_MS) return
     this.#writtenMs = performance.now()
     try {

@@ -5,7 +5,7 @@
  * - `fenced`: the stream does not end where it was expected to: somebody has appended.
  * - `full`: the server has no room, and drops nothing for new messages.
  * - `foreign`: a message that no shipper has written, or that was changed since.
- * - `refused`: wrong credentials, no permission, or a setting that does not allow it.
+ * - `refused`: wrong credentials, no permission, a certificate that is not trusted, or a setting that does not allow it.
  * - `usage`: the URL, an option or the client's package is missing or wrong.
  */
 export type StreamErrorKind =

@@ -1,11 +1,12 @@
-import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { runCli, startCli } from '../../support/cli'
 import { startedLine } from '../../support/events'
 import { ENGINES } from '../../support/servers/engines'
 import { NATS } from '../../support/servers/nats-engine'
 import type { TestServer } from '../../support/servers/test-server'
 import { useTempDir } from '../../support/temp-dir'
-import { until } from '../../support/waiting'
+import { itWithTool } from '../../support/tool'
+import { pause, until } from '../../support/waiting'
 
 jest.setTimeout(120_000)
 
@@ -16,8 +17,16 @@ const ship = async (...args: readonly string[]) => {
   return { code, stdout, stderr: stderr.replaceAll(dir.path('.'), 'DIR') }
 }
 
+/** Of some 200 bytes each: many batches. */
+const LINES_BEHIND = 100_000
+const BAR_AFTER_MS = 700
+/** What cli-progress writes to clear its line. */
+const CLEARED = new RegExp(`${String.fromCharCode(27)}\\[2K$`)
+const BAR = /[█░]{24} \d+% {2}\d+ MB\/s {2}\S+ left/
+
 describe.each(ENGINES)('ship to %s', (_, engine) => {
   const { it } = engine
+  const itOnTerminal = it === test.skip ? it : itWithTool('script')
   let server: TestServer
   let count = 0
   let to: readonly string[]
@@ -79,6 +88,38 @@ describe.each(ENGINES)('ship to %s', (_, engine) => {
     expect((await ship(...to, '--state', dir.path('state'), '--once')).code).toBe(0)
     expect((await ship(...from)).stdout).toBe([1, 2, 3].map(startedLine).join(''))
   })
+
+  itOnTerminal(
+    'shows a bar on a terminal while it catches up, and none as it follows',
+    async () => {
+      const [log, metrics, pid] = [dir.path('exec.log'), dir.path('metrics'), dir.path('pid')]
+      writeFileSync(log, startedLine(1).repeat(LINES_BEHIND))
+      const terminal = `script -qec 'echo $$ >${pid}; exec '"$*" /dev/null`
+      const shipper = startCli(['ship', ...to, '--metrics-file', metrics], '', [
+        ...['sh', '-c', terminal, 'sh'],
+      ])
+      const shipped = () => {
+        const text = existsSync(metrics) ? readFileSync(metrics, 'utf8') : ''
+        return Number(/^exec_audit_ship_index (\d+)$/m.exec(text)?.[1] ?? 0)
+      }
+      await until('nothing is shipped', () => shipped() > 0)
+      // Work that ends before anyone looks has no bar.
+      server.pause()
+      await pause(BAR_AFTER_MS)
+      server.resume()
+      await until('not all is shipped', () => shipped() === LINES_BEHIND)
+      appendFileSync(log, startedLine(2))
+      await until('it does not follow', () => shipped() === LINES_BEHIND + 1)
+      process.kill(Number(readFileSync(pid, 'utf8')), 'SIGTERM')
+      const { code, stdout } = await shipper.end
+      expect(code).toBe(0)
+      const [head, ...bars] = stdout.split(BAR)
+      expect(head).toMatch(/^x0x-exec-audit: shipping \S+ to \S+, S\d+\r\n/)
+      expect(bars.length).toBeGreaterThan(0)
+      // The line is clear again.
+      expect(bars.at(-1)).toMatch(CLEARED)
+    },
+  )
 
   it('stops with 1 if the file with the next lines is gone, and notes the gap if it is accepted', async () => {
     await ship(...to, '--once')

@@ -10,13 +10,16 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
+import type { ShipNote } from '../../../src/ship/shipper/line-source'
 import {
   openShipper,
   type ShipperOptions,
   shipOnce,
   shipStatus,
 } from '../../../src/ship/shipper/open-shipper'
+import { ShipUnreachableError } from '../../../src/ship/shipper/shipper'
 import { ENGINES } from '../../support/servers/engines'
+import { TcpProxy } from '../../support/servers/tcp-proxy'
 import type { TestServer } from '../../support/servers/test-server'
 import { messagesOf, shippedLines } from '../../support/ship/shipped'
 import { useTempDir } from '../../support/temp-dir'
@@ -194,6 +197,27 @@ describe.each(ENGINES)('a shipper to %s', (_, engine) => {
       },
     })
     expect(notes).toEqual(['gap'])
+  })
+
+  it('reports no lost lines behind a gap whose record was not appended', async () => {
+    write('1', '2')
+    await shipOnce(options)
+    write('3')
+    rmSync(options.log)
+    write('4')
+    const proxy = await TcpProxy.start(server.port)
+    const cut = {
+      ...{ ...options, acceptGap: true, to: engine.url(proxy.address) },
+      onNote({ kind }: ShipNote) {
+        notes.push(kind)
+        // The record is ready then, and not yet sent.
+        if (kind === 'gap') void proxy.stop()
+      },
+    }
+    await expect(shipOnce(cut)).rejects.toThrow(ShipUnreachableError)
+    await shipOnce({ ...options, acceptGap: true })
+    expect((await shipped()).toSpliced(2, 1)).toEqual(['1', '2', '4'])
+    expect(notes).toEqual(['gap', 'outage', 'gap'])
   })
 
   it('stops if the log was put back to an older state', async () => {

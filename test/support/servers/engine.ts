@@ -1,3 +1,4 @@
+import type { Certificate } from './certificate'
 import type { TestServer } from './test-server'
 
 /** How an engine's server is started. */
@@ -6,6 +7,8 @@ export interface StartOptions {
   readonly maxMessageBytes?: number
   /** What it asks for of everybody. */
   readonly password?: string
+  /** What it proves itself with: then it speaks TLS alone. */
+  readonly certificate?: Certificate
 }
 
 /** What a stream is made with. */
@@ -23,6 +26,8 @@ export interface Engine {
   start(options?: StartOptions): Promise<TestServer>
   /** The URL for {@link openStream}, of the server or of a proxy before it. */
   url(address: string): string
+  /** The same with TLS. */
+  secureUrl(address: string): string
   /** What {@link openStream} needs to make a stream. */
   subject(stream: string): { readonly subject?: string }
   /** The client's own options for a server with a password. */

@@ -26,12 +26,15 @@ export function startNats(settings: readonly string[]): Promise<TestServer> {
   })
 }
 
-function settingsOf({ maxMessageBytes, password }: StartOptions): string[] {
+function settingsOf({ maxMessageBytes, password, certificate }: StartOptions): string[] {
   return [
     ...(maxMessageBytes === undefined ? [] : [`max_payload: ${maxMessageBytes}`]),
     ...(password === undefined
       ? []
       : [`authorization { user: shipper, password: ${JSON.stringify(password)} }`]),
+    ...(certificate === undefined
+      ? []
+      : [`tls { cert_file: "${certificate.path}", key_file: "${certificate.keyPath}" }`]),
   ]
 }
 
@@ -55,6 +58,7 @@ export const NATS: Engine = {
   it: itWithTool('nats-server'),
   start: (options = {}) => startNats(settingsOf(options)),
   url: (address) => `nats://${address}`,
+  secureUrl: (address) => `tls://${address}`,
   subject: (subject) => ({ subject }),
   credentials: (pass) => ({ user: 'shipper', pass }),
   position: (index) => String(index + 1),

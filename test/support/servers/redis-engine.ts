@@ -3,8 +3,15 @@ import { itWithTool } from '../tool'
 import type { Engine, StartOptions } from './engine'
 import { TestServer } from './test-server'
 
-function settings({ maxMessageBytes, password }: StartOptions): string[] {
+function settings(port: number, { maxMessageBytes, password, certificate }: StartOptions) {
   return [
+    ...(certificate === undefined
+      ? ['--port', String(port)]
+      : [
+          ...['--port', '0', '--tls-port', String(port), '--tls-auth-clients', 'no'],
+          ...['--tls-cert-file', certificate.path, '--tls-key-file', certificate.keyPath],
+          ...['--tls-ca-cert-file', certificate.path],
+        ]),
     ...(maxMessageBytes === undefined ? [] : ['--proto-max-bulk-len', String(maxMessageBytes)]),
     ...(password === undefined ? [] : ['--requirepass', password]),
   ]
@@ -30,13 +37,14 @@ export const REDIS: Engine = {
     TestServer.start({
       program: 'redis-server',
       args: (folder, port) => [
-        ...['--bind', '127.0.0.1', '--port', String(port), '--dir', folder, '--save', ''],
+        ...['--bind', '127.0.0.1', '--dir', folder, '--save', ''],
         ...['--appendonly', 'yes', '--appendfsync', 'always'],
-        ...settings(options),
+        ...settings(port, options),
       ],
       ready: /Ready to accept connections/,
     }),
   url: (address) => `redis://${address}`,
+  secureUrl: (address) => `rediss://${address}`,
   subject: () => ({}),
   credentials: (password) => ({ password }),
   position: (index) => `${index + 1}-0`,

@@ -106,7 +106,7 @@ function isAlive({ exitCode, signalCode }: ChildProcess): boolean {
  * A free port below those that the kernel gives to outgoing connections: nobody else gets it while the server
  * is down.
  */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000)
     const probe = createServer().listen(port, '127.0.0.1')
