@@ -46,6 +46,7 @@ export class LogFile implements FileIdentity {
   /** The size at which reading found no more whole lines. */
   #emptyAt: bigint | undefined
   #isPackRead = false
+  #keptHead: Buffer | undefined
 
   private constructor(
     readonly path: string,
@@ -207,17 +208,24 @@ export class LogFile implements FileIdentity {
     return at === position ? before.subarray(before.length - length) : undefined
   }
 
+  /** The first bytes of its text; kept once no more of them can come. */
   async #head(): Promise<Buffer> {
-    if (!this.isPacked) {
-      const { buffer, bytesRead } = await this.handle.read(Buffer.alloc(SEAM_BYTES), {
-        position: 0,
-      })
-      return buffer.subarray(0, bytesRead)
-    }
+    if (this.#keptHead !== undefined) return this.#keptHead
+    const head = this.isPacked ? await this.#packedHead() : await this.#plainHead()
+    if (head.length === SEAM_BYTES) this.#keptHead = head
+    return head
+  }
+
+  async #plainHead(): Promise<Buffer> {
+    const { buffer, bytesRead } = await this.handle.read(Buffer.alloc(SEAM_BYTES), { position: 0 })
+    return buffer.subarray(0, bytesRead)
+  }
+
+  async #packedHead(): Promise<Buffer> {
     let head: Buffer = Buffer.alloc(0)
     try {
       for await (const chunk of unpacked(this.path, this.handle)) {
-        head = Buffer.concat([head, chunk]).subarray(0, SEAM_BYTES)
+        head = Buffer.concat([head, chunk.subarray(0, SEAM_BYTES - head.length)])
         if (head.length === SEAM_BYTES) break
       }
     } catch (thrown) {
