@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs'
-import type { LogFile } from '../../follow/log-file'
+import { type LogFile, uptimeMs } from '../../follow/log-file'
 import { isSameListing, type Listed, type LogFollower, WATCH_MS } from '../../follow/log-follower'
 import { SealError } from '../seal-error'
 import { leafOf } from '../tree/hashes'
@@ -43,6 +43,8 @@ export interface ResumeTask {
   readonly folder: SealFolder
   /** Lines in the tree. */
   readonly size: number
+  /** This start of the machine; empty if the system does not tell. */
+  readonly boot: string
   readonly ranges: readonly SealedRange[]
   readonly onNote: (message: string) => void
 }
@@ -272,7 +274,7 @@ async function lateFiles(
   last: LogFile,
 ): Promise<LogFile[]> {
   const isLate = ({ ctimeMs }: BigIntStats, range: SealedRange | undefined) =>
-    isWatched(Number(ctimeMs), task.ranges, range, last)
+    isWatched(Number(ctimeMs), task, range, last)
   const files = await filesBehind(task, older.slice(-LATE_FILES_MAX), isLate)
   for (const each of older.slice(-LATE_FILES_MAX)) {
     if (files.some((file) => file.is(each.identity))) continue
@@ -346,11 +348,12 @@ async function firstEntryOf(file: LogFile): Promise<Buffer | undefined> {
 
 /**
  * Whether it changed last within the time that a rotated file is watched: until so long after the next file was
- * opened. The time of the change cannot be set back, other than the file's own time.
+ * opened. The time of the change cannot be set back, other than the file's own time. If the clock was set meanwhile,
+ * the file is watched for longer, and no line is lost.
  */
 function isWatched(
   changedMs: number,
-  ranges: readonly SealedRange[],
+  { ranges, boot }: ResumeTask,
   range: SealedRange | undefined,
   last: LogFile,
 ): boolean {
@@ -359,6 +362,15 @@ function isWatched(
       ? ({ device, inode }: Segment) => last.is({ device: BigInt(device), inode: BigInt(inode) })
       : ({ device, inode, first }: Segment) =>
           first > range.first && (device !== range.device || inode !== range.inode)
-  const nextMs = ranges.find(isNext)?.opened ?? Number.NEGATIVE_INFINITY
-  return Math.min(changedMs, Date.now()) < nextMs + WATCH_MS
+  const next = ranges.find(isNext)
+  if (next === undefined) return false
+  // The clock was set back after the change, and nobody knows when that was.
+  if (changedMs > Date.now()) return true
+  return changedMs - setForwardMs(next, boot) < next.opened + WATCH_MS
+}
+
+/** How far the clock was set forward since a file was opened; 0 if the machine was started again since then. */
+function setForwardMs({ opened, uptime, boot }: Segment, here: string): number {
+  if (uptime === undefined || boot !== here) return 0
+  return Math.max(0, Date.now() - uptimeMs() - (opened - uptime))
 }
