@@ -103,7 +103,7 @@ async function findRange(
     const file = await task.follower.openListed(each)
     if (file === undefined) continue
     const comparison = await compareRange(file, range, leafAt)
-    const isFound = isFileOf(each, comparison, range, leafAt)
+    const isFound = isFileOf(file, comparison, range, leafAt)
     if (isFound && comparison.kind === 'same') return file
     await file.close()
     if (!isFound || comparison.kind === 'same') continue
@@ -114,10 +114,11 @@ async function findRange(
 
 /**
  * Whether the lines that a file shares with a range say that it is the range's. Blank ones do so only beside its
- * numbers, and not before a line that differs.
+ * numbers, and not before a line that differs. gzip gives a file new numbers: then that it begins with the same blank
+ * lines has to do.
  */
 export function isFileOf(
-  each: Listed,
+  file: LogFile,
   comparison: Comparison,
   range: SealedRange,
   leafAt: (index: number) => Buffer,
@@ -126,7 +127,8 @@ export function isFileOf(
   for (let index = range.first; index < end; index++) {
     if (!leafAt(index).equals(BLANK_LEAF)) return true
   }
-  return end > range.first && comparison.kind !== 'differs' && isOf(each, range)
+  if (file.isPacked && range.offset === 0 && comparison.kind === 'same') return true
+  return end > range.first && comparison.kind !== 'differs' && isOf({ identity: file }, range)
 }
 
 /** The file that holds the beginning of a range, if it is known why the rest is lost. Throws a SealError else. */
@@ -159,7 +161,7 @@ export function likelyFirst(listed: readonly Listed[], range: Segment): readonly
 }
 
 /** Whether the file has the numbers that the range's file had. */
-function isOf({ identity: { device, inode } }: Listed, range: Segment): boolean {
+function isOf({ identity: { device, inode } }: Pick<Listed, 'identity'>, range: Segment): boolean {
   return device === BigInt(range.device) && inode === BigInt(range.inode)
 }
 
@@ -209,7 +211,7 @@ async function checkLastTile(task: ResumeTask, listed: readonly Listed[]): Promi
     if (file === undefined) continue
     const comparison = await compareRange(file, range, leafAt)
     await file.close()
-    if (comparison.kind === 'differs' && isFileOf(each, comparison, range, leafAt)) {
+    if (comparison.kind === 'differs' && isFileOf(file, comparison, range, leafAt)) {
       throw differenceError(file, comparison, range)
     }
   }
@@ -241,7 +243,7 @@ async function checkIsGone(
           `${file.path} has the line of index ${index} before byte ${end}, and not all lines before it as they were sealed; ${REANCHOR}`,
         )
       }
-      if (await isOldLog(task, each, file, behind)) {
+      if (await isOldLog(task, file, behind)) {
         throw new SealError(
           `${file.path} is older than the seal, whose last lines are gone; ${REANCHOR}`,
         )
@@ -255,7 +257,6 @@ async function checkIsGone(
 /** Whether the log is not the newest file that was sealed, or lacks sealed lines, as after a backup was restored. */
 async function isOldLog(
   { follower, folder, size, ranges }: ResumeTask,
-  each: Listed,
   file: LogFile,
   behind: readonly LogFile[],
 ): Promise<boolean> {
@@ -264,7 +265,7 @@ async function isOldLog(
   if (newest === undefined || !behind.some((other) => other.is(file))) return true
   const leafAt = folder.leavesOf(size)
   const comparison = await compareRange(file, newest, leafAt)
-  return comparison.kind !== 'same' || !isFileOf(each, comparison, newest, leafAt)
+  return comparison.kind !== 'same' || !isFileOf(file, comparison, newest, leafAt)
 }
 
 /** Older files that a writer may still append to, as after a rotation just before a kill. */
@@ -304,7 +305,7 @@ async function filesBehind(
     for (const range of await lastRangesIn(task, each, file)) {
       if (isBehind || !isWanted(stats, range)) continue
       const comparison = await compareRange(file, range, leafAt)
-      isBehind = comparison.kind === 'same' && isFileOf(each, comparison, range, leafAt)
+      isBehind = comparison.kind === 'same' && isFileOf(file, comparison, range, leafAt)
       if (isBehind) await passLater(task, file, range)
     }
     if (isBehind) files.push(file)

@@ -3,7 +3,13 @@ import { gzipSync } from 'node:zlib'
 import { initSeal } from '../../../src/seal/sealer/open-sealer'
 import type { ResolvedPlace } from '../../../src/seal/sealer/seal-options'
 import { runCli } from '../../support/cli'
-import { leafOfLine, newPlace, placeOptions, sealedLeaves } from '../../support/seal/sealer-place'
+import {
+  findingsOf,
+  leafOfLine,
+  newPlace,
+  placeOptions,
+  sealedLeaves,
+} from '../../support/seal/sealer-place'
 import { useTempDir } from '../../support/temp-dir'
 
 describe('files that begin with blank lines', () => {
@@ -62,6 +68,29 @@ describe('files that begin with blank lines', () => {
     appendFileSync(place.log, '\n')
     expect((await once(place)).code).toBe(0)
     expectSealed(place, ['', 'first', '', 'second', '', 'third', ''])
+  })
+})
+
+describe('a file of which only blank lines were sealed', () => {
+  const dir = useTempDir()
+
+  it.each([
+    ['before the sealer has read it to its end', '\n\nlate\n', ['late']],
+    ['as it was sealed', '\n\n', []],
+  ])('is known again once gzip has packed it, %s', async (_, text, late) => {
+    const place = newPlace(dir.path('.'))
+    await initSeal(place)
+    const once = () => runCli(['seal', '--once', ...placeOptions(place)])
+    writeFileSync(place.log, '\n\n')
+    await once()
+    renameSync(place.log, `${place.log}.1`)
+    writeFileSync(place.log, 'b\n')
+    await once()
+    writeFileSync(`${place.log}.1.gz`, gzipSync(text))
+    rmSync(`${place.log}.1`)
+    expect(await once()).toMatchObject({ code: 0, stderr: '' })
+    expect(sealedLeaves(place)).toEqual(['', '', 'b', ...late].map(leafOfLine))
+    expect(await findingsOf(place)).toEqual([])
   })
 })
 
