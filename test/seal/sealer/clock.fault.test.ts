@@ -137,6 +137,12 @@ describe('a wall clock that jumps', () => {
       expect((await sealLate(-HOUR_MS, -2 * HOUR_MS)).leaves).toEqual(WITH_LATE)
     })
 
+    it('loses no line of which nobody knows whether it came before the clock was set back', async () => {
+      const setBack = (text: string) =>
+        text.replaceAll(/"uptime":(\d+)/g, (_, ms) => `"uptime":${ms - HOUR_MS}`)
+      expect((await sealLate(0, 0, setBack)).leaves).toEqual(WITH_LATE)
+    })
+
     it('lets no line in that came an hour after the rotation', async () => {
       const { place, leaves } = await sealLate(0, 0, anHourAgo)
       expect(leaves).toEqual(WITHOUT)
