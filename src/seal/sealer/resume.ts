@@ -1,4 +1,5 @@
 import type { BigIntStats } from 'node:fs'
+import { basename } from 'node:path'
 import { type LogFile, uptimeMs } from '../../follow/log-file'
 import { isSameListing, type Listed, type LogFollower, WATCH_MS } from '../../follow/log-follower'
 import { SealError } from '../seal-error'
@@ -261,11 +262,29 @@ async function isOldLog(
   behind: readonly LogFile[],
 ): Promise<boolean> {
   if (file.path !== follower.path || !(await follower.isKnown(file))) return false
-  const newest = ranges.findLast(({ offset }) => offset === 0)
+  const newest = newestLog(ranges, follower.path)
   if (newest === undefined || !behind.some((other) => other.is(file))) return true
   const leafAt = folder.leavesOf(size)
   const comparison = await compareRange(file, newest, leafAt)
   return comparison.kind !== 'same' || !isFileOf(file, comparison, newest, leafAt)
+}
+
+/** The beginning of the file that was opened last as the log: lines of an older one may have been sealed after its own. */
+function newestLog(ranges: readonly SealedRange[], path: string): SealedRange | undefined {
+  const name = basename(path)
+  return ranges
+    .filter(({ offset, file }) => offset === 0 && file === name)
+    .reduce<SealedRange | undefined>((newest, range) => {
+      return newest === undefined || !wasOpenedBefore(range, newest) ? range : newest
+    }, undefined)
+}
+
+/** By the clock that nobody sets, as far as it goes. */
+function wasOpenedBefore(one: Segment, other: Segment): boolean {
+  if (one.uptime === undefined || other.uptime === undefined || one.boot !== other.boot) {
+    return one.opened < other.opened
+  }
+  return one.uptime < other.uptime
 }
 
 /** Older files that a writer may still append to, as after a rotation just before a kill. */

@@ -1,8 +1,16 @@
-import { appendFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { initSeal } from '../../../src/seal/sealer/open-sealer'
 import type { ResolvedPlace } from '../../../src/seal/sealer/seal-options'
-import { runCli } from '../../support/cli'
+import { runCli, startCli } from '../../support/cli'
 import {
   findingsOf,
   leafOfLine,
@@ -11,6 +19,16 @@ import {
   sealedLeaves,
 } from '../../support/seal/sealer-place'
 import { useTempDir } from '../../support/temp-dir'
+import { until } from '../../support/waiting'
+
+/** What a descriptor leads to; undefined once it is closed. */
+function targetOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
+}
 
 describe('files that begin with blank lines', () => {
   const dir = useTempDir()
@@ -122,6 +140,47 @@ describe('a start after the file with the last sealed lines is gone', () => {
     ])
     expect(sealedLeaves(place)).toEqual(['a', 'b', 'late', 'c'].map(leafOfLine))
   })
+
+  it.each([
+    ['was found under its second name', false],
+    ['was opened before it was renamed', true],
+  ])(
+    'goes on in the log, if the first lines of the older file came late and it %s',
+    async (_, isOpen) => {
+      const place = newPlace(dir.path('.'))
+      await initSeal(place)
+      const once = () => runCli(['seal', '--once', ...placeOptions(place)])
+      writeFileSync(place.log, '')
+      const sealer = isOpen
+        ? startCli(['seal', ...placeOptions(place), '--interval', '100ms'])
+        : undefined
+      if (sealer !== undefined) {
+        const descriptors = `/proc/${sealer.child.pid}/fd`
+        const files = () =>
+          readdirSync(descriptors).map((name) => targetOf(join(descriptors, name)))
+        await until('it does not open the log', () => files().includes(place.log))
+      }
+      const untilSealed = async (lines: number) => {
+        if (sealer === undefined) await once()
+        await until('it is not sealed', () => sealedLeaves(place).length === lines)
+      }
+      renameSync(place.log, `${place.log}.1`)
+      writeFileSync(place.log, 'b\n')
+      await untilSealed(1)
+      appendFileSync(`${place.log}.1`, 'late\n')
+      await untilSealed(2)
+      sealer?.child.kill('SIGTERM')
+      await sealer?.end
+      rmSync(`${place.log}.1`)
+      appendFileSync(place.log, 'c\n')
+      const { code, stderr } = await once()
+      expect([code, stderr]).toEqual([
+        0,
+        'x0x-exec-audit: gone: the file with the indexes 1 to 1 is gone; what stood behind them in it was not sealed\n',
+      ])
+      expect(sealedLeaves(place)).toEqual(['b', 'late', 'c'].map(leafOfLine))
+    },
+  )
 
   it('refuses the older file in its place', async () => {
     const { place, once } = await sealed()
