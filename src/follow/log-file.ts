@@ -1,5 +1,6 @@
 import { type BigIntStats, constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
+import { uptime } from 'node:os'
 import { basename } from 'node:path'
 import { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
@@ -12,6 +13,11 @@ const SEAM_BYTES = 4_096
 const CHUNK_BYTES = 256 * 1024
 /** A link is refused, and a FIFO without a writer is no hang. */
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/** Milliseconds since the machine was started: nobody sets this clock, and it is the same for each process. */
+export function uptimeMs(): number {
+  return Math.round(uptime() * 1_000)
+}
 
 /** A file whose lines must not be taken for the log's. The message names the file, the reason and the remedy. */
 export class RefusedFileError extends Error {
@@ -40,7 +46,10 @@ export class LogFile implements FileIdentity {
   readonly device: bigint
   readonly inode: bigint
   readonly owner: bigint
+  /** When it was opened: milliseconds since 1970, by a clock that may be set. */
   readonly openedMs: number
+  /** The same time, since the machine was started. */
+  readonly openedUptimeMs: number
   #kept = START
   #read = START
   /** The size at which reading found no more whole lines. */
@@ -59,6 +68,7 @@ export class LogFile implements FileIdentity {
     this.inode = stats.ino
     this.owner = stats.uid
     this.openedMs = Date.now()
+    this.openedUptimeMs = uptimeMs()
   }
 
   /**

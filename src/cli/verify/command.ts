@@ -26,6 +26,7 @@ interface CommandOptions extends SealCommandOptions {
 const MAX_PROBLEMS = 20
 const MAX_PROBLEMS_LIMIT = 1_000_000
 const EXIT_CODES = { good: EXIT_PASS, broken: EXIT_FAIL, unsure: EXIT_UNSURE } as const
+const VERDICTS = { [EXIT_PASS]: 'good', [EXIT_FAIL]: 'broken', [EXIT_UNSURE]: 'unsure' } as const
 const COLORS = { good: 'green', broken: 'red', unsure: 'yellow' } as const
 const WORDS = { good: 'GOOD', broken: 'BROKEN', unsure: 'CANNOT TELL' } as const
 /** What a part of the whole contributes to the verdict. */
@@ -115,20 +116,28 @@ async function run(named: readonly string[], options: CommandOptions): Promise<n
   const seconds = (performance.now() - startMs) / 1_000
   const megabytesPerSecond = report.bytes / MB / seconds
   const [paint, width] = [painter(process.stdout), terminalWidth(process.stdout)]
-  const text = json
-    ? formatJson('verify', { ...report, seconds, megabytesPerSecond, ...jsonOf(seal) })
-    : reportText(report, seconds, paint, width) + outcomeText(seal, paint, width)
   const exitCode = exitCodeOf(report, seal)
+  const verdict = VERDICTS[exitCode]
+  const logVerdict = seal === undefined ? {} : { logVerdict: report.verdict }
+  const text = json
+    ? formatJson('verify', {
+        ...{ ...report, verdict, ...logVerdict, seconds, megabytesPerSecond },
+        ...jsonOf(seal),
+      })
+    : reportText(report, seconds, paint, width) + outcomeText(seal, paint, width)
   process.stdout.write(text)
   if (seal !== undefined && !json) {
-    process.stdout.write(verdictText(report, seal, exitCode, paint))
+    process.stdout.write(verdictText(report, seal, verdict, paint))
   }
   return exitCode
 }
 
 /** 1 beats 3, and 3 beats 0. */
-function exitCodeOf({ verdict }: VerifyReport, seal: SealOutcome | undefined): number {
-  const codes = [EXIT_CODES[verdict]]
+function exitCodeOf(
+  { verdict }: VerifyReport,
+  seal: SealOutcome | undefined,
+): keyof typeof VERDICTS {
+  const codes: (keyof typeof VERDICTS)[] = [EXIT_CODES[verdict]]
   if (seal !== undefined) codes.push(EXIT_CODES[seal.report.verdict])
   // What was to be proved and is not there, or not sealed.
   const proved = seal?.lines
@@ -141,10 +150,9 @@ function exitCodeOf({ verdict }: VerifyReport, seal: SealOutcome | undefined): n
 function verdictText(
   report: VerifyReport,
   { report: sealed, lines }: SealOutcome,
-  exitCode: number,
+  verdict: (typeof VERDICTS)[keyof typeof VERDICTS],
   paint: Paint,
 ): string {
-  const verdict = exitCode === EXIT_PASS ? 'good' : exitCode === EXIT_UNSURE ? 'unsure' : 'broken'
   const parts = [`the log ${PARTS[report.verdict]}`, `the seal ${PARTS[sealed.verdict]}`]
   const isUnproved = lines !== undefined && !lines.some(({ proof }) => proof !== null)
   if (isUnproved) parts.push('nothing is proved')

@@ -1,11 +1,11 @@
 import { constants } from 'node:fs'
-import { type FileHandle, open, readFile, statfs } from 'node:fs/promises'
+import { type FileHandle, open, statfs } from 'node:fs/promises'
 import { codeOf } from '../../base/describe'
 import type { LogFile } from '../../follow/log-file'
 import { FAILED_SYNC_FILE } from '../seal-files'
+import { readBootId } from './boot-id'
 import type { SealFolder } from './seal-folder'
 
-const BOOT_ID = '/proc/sys/kernel/random/boot_id'
 /** The numbers by which statfs(2) knows file systems whose direct reads never come from the page cache. */
 const EXT4 = 0xef53
 const XFS = 0x58465342
@@ -22,21 +22,22 @@ const CHUNK_BYTES = 256 * 1024
  */
 export class FailedSync {
   readonly #folder: SealFolder
-  readonly #boot: string
+  /** This start of the machine. */
+  readonly boot: string
   #isKnown: boolean
   #isKept: boolean
 
   private constructor(folder: SealFolder, boot: string, isKnown: boolean) {
     this.#folder = folder
-    this.#boot = boot
+    this.boot = boot
     this.#isKnown = isKnown
     this.#isKept = isKnown
   }
 
   static async load(folder: SealFolder): Promise<FailedSync> {
-    const boot = await readFile(BOOT_ID, 'utf8').catch(() => '')
+    const boot = await readBootId()
     const kept = await folder.read(FAILED_SYNC_FILE)
-    return new FailedSync(folder, boot, kept?.toString() === boot)
+    return new FailedSync(folder, boot, kept?.toString().trim() === boot)
   }
 
   /**
@@ -60,7 +61,7 @@ export class FailedSync {
 
   async #keep(): Promise<void> {
     if (this.#isKept) return
-    await this.#folder.replace(FAILED_SYNC_FILE, Buffer.from(this.#boot))
+    await this.#folder.replace(FAILED_SYNC_FILE, Buffer.from(`${this.boot}\n`))
     this.#isKept = true
   }
 

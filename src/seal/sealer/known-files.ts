@@ -12,8 +12,10 @@ export const BLANK_LEAF = leafOf(entryOf(new Uint8Array()))
 export class KnownFiles {
   /** Leaves, in hex. */
   readonly #marks = new Set<string>()
-  /** The numbers of files whose lines were all blank so far. */
-  readonly #blank = new Set<string>()
+  /** The numbers of files whose lines were all blank so far, and how many these were. */
+  readonly #blank = new Map<string, number>()
+  /** How many lines such files had whose numbers another file has now. */
+  readonly #replaced = new Set<number>()
 
   /**
    * Notes lines of a file that were sealed.
@@ -22,24 +24,38 @@ export class KnownFiles {
    */
   add(file: FileIdentity, offset: number, leaves: Iterable<Buffer>): void {
     const numbers = numbersOf(file)
-    if (offset === 0) this.#blank.add(numbers)
-    if (!this.#blank.has(numbers)) return
-    for (const leaf of leaves) {
-      if (leaf.equals(BLANK_LEAF)) continue
-      this.#marks.add(leaf.toString('hex'))
-      this.#blank.delete(numbers)
-      return
+    let count = this.#blank.get(numbers)
+    if (offset === 0) {
+      if (count !== undefined) this.#replaced.add(count)
+      count = 0
     }
+    if (count === undefined) return
+    for (const leaf of leaves) {
+      if (!leaf.equals(BLANK_LEAF)) {
+        this.#marks.add(leaf.toString('hex'))
+        this.#blank.delete(numbers)
+        return
+      }
+      count++
+    }
+    this.#blank.set(numbers, count)
   }
 
   /** Whether lines of this file were sealed. It is read from its start, and stands anywhere after. */
   async has(file: LogFile): Promise<boolean> {
+    let count = 0
     await file.seek(0)
     for await (const { entry } of hashedLines(file)) {
       const leaf = leafOf(entry)
       if (!leaf.equals(BLANK_LEAF)) return this.#marks.has(leaf.toString('hex'))
+      count++
     }
-    return this.#blank.has(numbersOf(file))
+    return this.#blank.has(numbersOf(file)) || (file.isPacked && this.#hadLines(count))
+  }
+
+  /** Whether a file had so many lines, all of them blank: gzip has given it other numbers. */
+  #hadLines(count: number): boolean {
+    return this.#replaced.has(count) || [...this.#blank.values()].includes(count)
   }
 }
 

@@ -79,7 +79,7 @@ async function isPassed(
     if (file === undefined) continue
     const position = file.position
     const comparison = await compared(file, range, leafAt)
-    const isFound = isFileOf(listed, comparison, range, leafAt)
+    const isFound = isFileOf(file, comparison, range, leafAt)
     const isChangedThere = !isFound && before !== undefined && position === range.offset
     if (isFound || isChangedThere) {
       ends.set(key, file)

@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs'
 import { basename } from 'node:path'
-import type { LogFile } from '../../follow/log-file'
+import { type LogFile, uptimeMs } from '../../follow/log-file'
 import { isSameListing, type Listed, type LogFollower, WATCH_MS } from '../../follow/log-follower'
 import { SealError } from '../seal-error'
 import { leafOf } from '../tree/hashes'
@@ -44,6 +44,8 @@ export interface ResumeTask {
   readonly folder: SealFolder
   /** Lines in the tree. */
   readonly size: number
+  /** This start of the machine; empty if the system does not tell. */
+  readonly boot: string
   readonly ranges: readonly SealedRange[]
   readonly onNote: (message: string) => void
 }
@@ -102,7 +104,7 @@ async function findRange(
     const file = await task.follower.openListed(each)
     if (file === undefined) continue
     const comparison = await compareRange(file, range, leafAt)
-    const isFound = isFileOf(each, comparison, range, leafAt)
+    const isFound = isFileOf(file, comparison, range, leafAt)
     if (isFound && comparison.kind === 'same') return file
     await file.close()
     if (!isFound || comparison.kind === 'same') continue
@@ -113,10 +115,11 @@ async function findRange(
 
 /**
  * Whether the lines that a file shares with a range say that it is the range's. Blank ones do so only beside its
- * numbers, and not before a line that differs.
+ * numbers, and not before a line that differs. gzip gives a file new numbers: then that it begins with the same blank
+ * lines has to do.
  */
 export function isFileOf(
-  each: Listed,
+  file: LogFile,
   comparison: Comparison,
   range: SealedRange,
   leafAt: (index: number) => Buffer,
@@ -125,7 +128,8 @@ export function isFileOf(
   for (let index = range.first; index < end; index++) {
     if (!leafAt(index).equals(BLANK_LEAF)) return true
   }
-  return end > range.first && comparison.kind !== 'differs' && isOf(each, range)
+  if (file.isPacked && range.offset === 0 && comparison.kind === 'same') return true
+  return end > range.first && comparison.kind !== 'differs' && isOf({ identity: file }, range)
 }
 
 /** The file that holds the beginning of a range, if it is known why the rest is lost. Throws a SealError else. */
@@ -158,7 +162,7 @@ export function likelyFirst(listed: readonly Listed[], range: Segment): readonly
 }
 
 /** Whether the file has the numbers that the range's file had. */
-function isOf({ identity: { device, inode } }: Listed, range: Segment): boolean {
+function isOf({ identity: { device, inode } }: Pick<Listed, 'identity'>, range: Segment): boolean {
   return device === BigInt(range.device) && inode === BigInt(range.inode)
 }
 
@@ -208,7 +212,7 @@ async function checkLastTile(task: ResumeTask, listed: readonly Listed[]): Promi
     if (file === undefined) continue
     const comparison = await compareRange(file, range, leafAt)
     await file.close()
-    if (comparison.kind === 'differs' && isFileOf(each, comparison, range, leafAt)) {
+    if (comparison.kind === 'differs' && isFileOf(file, comparison, range, leafAt)) {
       throw differenceError(file, comparison, range)
     }
   }
@@ -240,7 +244,7 @@ async function checkIsGone(
           `${file.path} has the line of index ${index} before byte ${end}, and not all lines before it as they were sealed; ${REANCHOR}`,
         )
       }
-      if (await isOldLog(task, each, file, behind)) {
+      if (await isOldLog(task, file, behind)) {
         throw new SealError(
           `${file.path} is older than the seal, whose last lines are gone; ${REANCHOR}`,
         )
@@ -254,18 +258,33 @@ async function checkIsGone(
 /** Whether the log is not the newest file that was sealed, or lacks sealed lines, as after a backup was restored. */
 async function isOldLog(
   { follower, folder, size, ranges }: ResumeTask,
-  each: Listed,
   file: LogFile,
   behind: readonly LogFile[],
 ): Promise<boolean> {
   if (file.path !== follower.path || !(await follower.isKnown(file))) return false
-  // A file with another name was rotated before it was met: it is older than the log, whenever it was begun.
-  const name = basename(follower.path)
-  const newest = ranges.findLast(({ offset, file: begunAs }) => offset === 0 && begunAs === name)
+  const newest = newestLog(ranges, follower.path)
   if (newest === undefined || !behind.some((other) => other.is(file))) return true
   const leafAt = folder.leavesOf(size)
   const comparison = await compareRange(file, newest, leafAt)
-  return comparison.kind !== 'same' || !isFileOf(each, comparison, newest, leafAt)
+  return comparison.kind !== 'same' || !isFileOf(file, comparison, newest, leafAt)
+}
+
+/** The beginning of the file that was opened last as the log: lines of an older one may have been sealed after its own. */
+function newestLog(ranges: readonly SealedRange[], path: string): SealedRange | undefined {
+  const name = basename(path)
+  return ranges
+    .filter(({ offset, file }) => offset === 0 && file === name)
+    .reduce<SealedRange | undefined>((newest, range) => {
+      return newest === undefined || !wasOpenedBefore(range, newest) ? range : newest
+    }, undefined)
+}
+
+/** By the clock that nobody sets, as far as it goes. */
+function wasOpenedBefore(one: Segment, other: Segment): boolean {
+  if (one.uptime === undefined || other.uptime === undefined || one.boot !== other.boot) {
+    return one.opened < other.opened
+  }
+  return one.uptime < other.uptime
 }
 
 /** Older files that a writer may still append to, as after a rotation just before a kill. */
@@ -275,7 +294,7 @@ async function lateFiles(
   last: LogFile,
 ): Promise<LogFile[]> {
   const isLate = ({ ctimeMs }: BigIntStats, range: SealedRange | undefined) =>
-    isWatched(Number(ctimeMs), task.ranges, range, last)
+    isWatched(Number(ctimeMs), task, range, last)
   const files = await filesBehind(task, older.slice(-LATE_FILES_MAX), isLate)
   for (const each of older.slice(-LATE_FILES_MAX)) {
     if (files.some((file) => file.is(each.identity))) continue
@@ -305,7 +324,7 @@ async function filesBehind(
     for (const range of await lastRangesIn(task, each, file)) {
       if (isBehind || !isWanted(stats, range)) continue
       const comparison = await compareRange(file, range, leafAt)
-      isBehind = comparison.kind === 'same' && isFileOf(each, comparison, range, leafAt)
+      isBehind = comparison.kind === 'same' && isFileOf(file, comparison, range, leafAt)
       if (isBehind) await passLater(task, file, range)
     }
     if (isBehind) files.push(file)
@@ -349,11 +368,12 @@ async function firstEntryOf(file: LogFile): Promise<Buffer | undefined> {
 
 /**
  * Whether it changed last within the time that a rotated file is watched: until so long after the next file was
- * opened. The time of the change cannot be set back, other than the file's own time.
+ * opened. The time of the change cannot be set back, other than the file's own time. If the clock was set meanwhile,
+ * the file is watched for longer, and no line is lost.
  */
 function isWatched(
   changedMs: number,
-  ranges: readonly SealedRange[],
+  { ranges, boot }: ResumeTask,
   range: SealedRange | undefined,
   last: LogFile,
 ): boolean {
@@ -362,6 +382,15 @@ function isWatched(
       ? ({ device, inode }: Segment) => last.is({ device: BigInt(device), inode: BigInt(inode) })
       : ({ device, inode, first }: Segment) =>
           first > range.first && (device !== range.device || inode !== range.inode)
-  const nextMs = ranges.find(isNext)?.opened ?? Number.NEGATIVE_INFINITY
-  return Math.min(changedMs, Date.now()) < nextMs + WATCH_MS
+  const next = ranges.find(isNext)
+  if (next === undefined) return false
+  // The clock was set back after the change, and nobody knows when that was.
+  if (changedMs > Date.now()) return true
+  return changedMs - setForwardMs(next, boot) < next.opened + WATCH_MS
+}
+
+/** How far the clock was set forward since a file was opened; 0 if the machine was started again since then. */
+function setForwardMs({ opened, uptime, boot }: Segment, here: string): number {
+  if (uptime === undefined || boot !== here) return 0
+  return Math.max(0, Date.now() - uptimeMs() - (opened - uptime))
 }

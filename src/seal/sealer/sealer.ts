@@ -84,7 +84,9 @@ export class Sealer {
    */
   #range: { file: LogFile; from: number; to: number } | undefined
   readonly #witnesses: WitnessClient
-  #unsealedSinceMs: number | undefined
+  /** Up to when all lines are known to be sealed, by a clock that is never set. */
+  #sealedUntilMs = performance.now()
+  #mayHaveUnsealed = true
   #lastFailure: string | undefined
   #sealedLines = 0
   #checkpoints = 0
@@ -151,7 +153,7 @@ export class Sealer {
     } catch (thrown) {
       if (thrown instanceof SealError) throw thrown
       const message = thrown instanceof Error ? thrown.message : String(thrown)
-      this.#unsealedSinceMs ??= Date.now()
+      this.#mayHaveUnsealed = true
       this.#failures++
       // It is tried each second.
       if (message !== this.#lastFailure) this.#parts.onNote({ kind: 'failed', message })
@@ -161,13 +163,13 @@ export class Sealer {
   }
 
   stats(): SealStats {
-    const since = this.#unsealedSinceMs
+    const unsealedMs = this.#mayHaveUnsealed ? performance.now() - this.#sealedUntilMs : 0
     return {
       size: this.#publisher.size,
       sealedLines: this.#sealedLines,
       checkpoints: this.#checkpoints,
       failures: this.#failures,
-      oldestUnsealedSeconds: since === undefined ? 0 : Math.max(0, (Date.now() - since) / 1_000),
+      oldestUnsealedSeconds: unsealedMs / 1_000,
     }
   }
 
@@ -196,16 +198,18 @@ export class Sealer {
     const { folder } = this.#parts
     const { size } = this.#publisher
     const follower = this.#follower
+    const { boot } = this.#failedSync
     const onNote = (message: string) => this.#note({ kind: 'gone', message })
     const old = segments.length === 0 ? await oldFolderOf(folder) : undefined
     const files =
       old === undefined
-        ? await resume({ follower, folder, size, ranges: rangesOf(segments, size), onNote })
+        ? await resume({ follower, folder, size, boot, ranges: rangesOf(segments, size), onNote })
         : await behindOldSeal(follower, old)
     follower.adopt(files)
     await follower.checkLive()
-    // What is found first may be as old as the last checkpoint.
-    this.#unsealedSinceMs = (await stat(folder.file(CHECKPOINT_FILE))).mtimeMs
+    // What is found first may be as old as the last checkpoint. The clock may have been set back since.
+    const { mtimeMs } = await stat(folder.file(CHECKPOINT_FILE))
+    this.#sealedUntilMs = performance.now() - Math.max(0, Date.now() - mtimeMs)
   }
 
   async #sealNew(): Promise<boolean> {
@@ -214,13 +218,15 @@ export class Sealer {
       throw new SealError(`another sealer has taken ${folder.path}; let only one run`)
     }
     await this.#publisher.flush()
+    const lookedMs = performance.now()
     const files = await this.#follower.look()
     const { parts, hasMore } = await this.#read(files)
-    if (parts.length > 0) {
-      this.#unsealedSinceMs ??= Date.now()
-      await this.#sign(parts)
+    this.#mayHaveUnsealed ||= parts.length > 0
+    if (parts.length > 0) await this.#sign(parts)
+    if (!hasMore) {
+      this.#sealedUntilMs = lookedMs
+      this.#mayHaveUnsealed = false
     }
-    if (!hasMore) this.#unsealedSinceMs = undefined
     return hasMore
   }
 
@@ -311,6 +317,7 @@ export class Sealer {
 
   #newSegments(parts: readonly ReadPart[]): Segment[] {
     const { size } = this.#publisher
+    const { boot } = this.#failedSync
     const begun = parts.filter(({ file, from }, i) => i > 0 || !this.#goesOn(file, from))
     return begun.map(({ file, from, first }) => {
       const sha256 = this.#hasher.entryAt(first).toString('hex')
@@ -322,6 +329,7 @@ export class Sealer {
         offset: from,
         uid: Number(file.owner),
         opened: file.openedMs,
+        ...(boot === '' ? {} : { uptime: file.openedUptimeMs, boot }),
         file: file.name,
         ...(this.#parts.isLate === true ? { late: true as const } : {}),
       }

@@ -19,6 +19,10 @@ export interface Segment {
   readonly uid: number
   /** When the sealer opened the file: milliseconds since 1970. */
   readonly opened: number
+  /** The same time in milliseconds since the machine was started; older seals have it not. */
+  readonly uptime?: number
+  /** Which start of the machine that was. */
+  readonly boot?: string
   /** The file's name when it was opened. */
   readonly file: string
   /** Whether the file was there when the sealing began. */
@@ -40,13 +44,16 @@ export function parseSegment(line: string): Segment | undefined {
     return undefined
   }
   if (typeof value !== 'object' || value === null) return undefined
-  const { first, sha256, device, inode, offset, uid, opened, file, late }: Partial<Segment> = value
+  const { first, sha256, device, inode, offset, uid, file, late }: Partial<Segment> = value
+  const { opened, uptime, boot }: Partial<Segment> = value
   const areCounts = isCount(first) && isCount(offset) && isCount(uid) && isCount(opened)
   const areTexts =
     isText(sha256, /^[0-9a-f]{64}$/) && isText(device, DIGITS) && isText(inode, DIGITS)
   if (!areCounts || !areTexts || typeof file !== 'string') return undefined
   return {
-    ...{ first, sha256, device, inode, offset, uid, opened, file },
+    ...{ first, sha256, device, inode, offset, uid, opened },
+    ...(isCount(uptime) && typeof boot === 'string' ? { uptime, boot } : {}),
+    file,
     ...(late === true ? { late } : {}),
   }
 }

@@ -9,6 +9,7 @@ export interface OpenLog {
   readonly handle: FileHandle
   readonly inode: bigint
   readonly device: bigint
+  /** No line of it was written later. The file's own time, which copies keep, unless that is later than the system's. */
   readonly changedMs: number
 }
 
@@ -33,7 +34,7 @@ async function openLog(name: string): Promise<OpenLog> {
   }
   const stats = await handle.stat({ bigint: true })
   if (stats.isFile()) {
-    const changedMs = Number(stats.mtimeMs)
+    const changedMs = Math.min(Number(stats.mtimeMs), Number(stats.ctimeMs))
     return { name, handle, inode: stats.ino, device: stats.dev, changedMs }
   }
   await handle.close()

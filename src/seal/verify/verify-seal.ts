@@ -231,10 +231,11 @@ class Verification {
     return { lines, oldestMs, file: oldest?.file ?? null, line: oldest?.line ?? null }
   }
 
-  /** The age of a line, by its own time; of one without a time, by the last change of its file. */
+  /** The age of a line, by its own time, unless the last change of its file is older: whoever writes it may lie. */
   #ageOf(file: string, timeMs: number | undefined): number {
     const changedMs = this.#logs.find(({ name }) => name === file)?.changedMs ?? 0
-    return Math.max(0, (this.#options.clock ?? Date.now)() - (timeMs ?? changedMs))
+    const writtenMs = Math.min(timeMs ?? changedMs, changedMs)
+    return Math.max(0, (this.#options.clock ?? Date.now)() - writtenMs)
   }
 }
 

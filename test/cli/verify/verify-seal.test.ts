@@ -147,6 +147,31 @@ describe('verify --seal', () => {
     ])
   })
 
+  it('says the verdict on both in one field for programs', async () => {
+    const { log, key } = await sealed()
+    const jsonOf = async (...args: readonly string[]) => {
+      const { code, stdout } = await runCli(['verify', log, '--key', key, '--json', ...args])
+      const { verdict, logVerdict, seal } = JSON.parse(stdout)
+      return { code, verdict, logVerdict, seal: seal.verdict }
+    }
+    const good = { code: 0, verdict: 'good', logVerdict: 'good', seal: 'good' }
+    expect(await jsonOf()).toEqual(good)
+    const unproved = ['--prove', 'f'.repeat(32), '--out', dir.path('out')]
+    expect(await jsonOf(...unproved)).toEqual({ ...good, code: 1, verdict: 'broken' })
+    appendFileSync(log, `${eventLines(3, 30).join('\n')}\n`)
+    expect(await jsonOf()).toEqual({ ...good, code: 3, verdict: 'unsure', seal: 'unsure' })
+    writeLines(log, LINES.toSpliced(3, 3))
+    expect(await jsonOf()).toEqual({ ...good, code: 1, verdict: 'broken', seal: 'broken' })
+    writeLines(log, [...LINES, 'x'])
+    const patient = ['--max-unsealed', '900000h']
+    expect(await jsonOf(...patient)).toEqual({
+      ...{ ...good, code: 1, verdict: 'broken', logVerdict: 'broken' },
+    })
+    const plain = JSON.parse((await runCli(['verify', log, '--json'])).stdout)
+    expect(['logVerdict', 'seal'].filter((name) => name in plain)).toEqual([])
+    expect(plain.verdict).toBe('broken')
+  })
+
   it.each([
     [['--checkpoint', 'x'], '--checkpoint needs --seal or --key'],
     [['--key', 'x'], '"x" is neither a verifier key nor its file'],

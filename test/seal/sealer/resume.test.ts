@@ -1,10 +1,34 @@
-import { appendFileSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { initSeal } from '../../../src/seal/sealer/open-sealer'
 import type { ResolvedPlace } from '../../../src/seal/sealer/seal-options'
-import { runCli } from '../../support/cli'
-import { leafOfLine, newPlace, placeOptions, sealedLeaves } from '../../support/seal/sealer-place'
+import { runCli, startCli } from '../../support/cli'
+import {
+  findingsOf,
+  leafOfLine,
+  newPlace,
+  placeOptions,
+  sealedLeaves,
+} from '../../support/seal/sealer-place'
 import { useTempDir } from '../../support/temp-dir'
+import { until } from '../../support/waiting'
+
+/** What a descriptor leads to; undefined once it is closed. */
+function targetOf(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
+}
 
 describe('files that begin with blank lines', () => {
   const dir = useTempDir()
@@ -65,28 +89,47 @@ describe('files that begin with blank lines', () => {
   })
 })
 
-describe('a start after the file with the last sealed lines is gone', () => {
+describe('a file of which only blank lines were sealed', () => {
   const dir = useTempDir()
 
-  /** A log that was rotated, and sealed after each file. */
-  const sealed = async (files: readonly string[]) => {
+  it.each([
+    ['before the sealer has read it to its end', '\n\nlate\n', ['late']],
+    ['as it was sealed', '\n\n', []],
+  ])('is known again once gzip has packed it, %s', async (_, text, late) => {
     const place = newPlace(dir.path('.'))
     await initSeal(place)
     const once = () => runCli(['seal', '--once', ...placeOptions(place)])
-    for (const text of files) {
-      if (existsSync(`${place.log}.1`)) renameSync(`${place.log}.1`, `${place.log}.2`)
-      if (existsSync(place.log)) renameSync(place.log, `${place.log}.1`)
-      writeFileSync(place.log, text)
-      await once()
-    }
+    writeFileSync(place.log, '\n\n')
+    await once()
+    renameSync(place.log, `${place.log}.1`)
+    writeFileSync(place.log, 'b\n')
+    await once()
+    writeFileSync(`${place.log}.1.gz`, gzipSync(text))
+    rmSync(`${place.log}.1`)
+    expect(await once()).toMatchObject({ code: 0, stderr: '' })
+    expect(sealedLeaves(place)).toEqual(['', '', 'b', ...late].map(leafOfLine))
+    expect(await findingsOf(place)).toEqual([])
+  })
+})
+
+describe('a start after the file with the last sealed lines is gone', () => {
+  const dir = useTempDir()
+
+  /** A log that was rotated once, and sealed before and after that. */
+  const sealed = async () => {
+    const place = newPlace(dir.path('.'))
+    await initSeal(place)
+    const once = () => runCli(['seal', '--once', ...placeOptions(place)])
+    writeFileSync(place.log, 'a\n')
+    await once()
+    renameSync(place.log, `${place.log}.1`)
+    writeFileSync(place.log, 'b\n')
+    await once()
     return { place, once }
   }
 
-  it.each([
-    ['held lines before', ['a\n', 'b\n']],
-    ['was empty before', ['a\n', '', 'b\n']],
-  ])('goes on in the log, if a late group came to an older file that %s', async (_, files) => {
-    const { place, once } = await sealed(files)
+  it('goes on in the log, if a late group came to the older file', async () => {
+    const { place, once } = await sealed()
     appendFileSync(`${place.log}.1`, 'late\n')
     await once()
     rmSync(`${place.log}.1`)
@@ -99,8 +142,49 @@ describe('a start after the file with the last sealed lines is gone', () => {
     expect(sealedLeaves(place)).toEqual(['a', 'b', 'late', 'c'].map(leafOfLine))
   })
 
+  it.each([
+    ['was found under its second name', false],
+    ['was opened before it was renamed', true],
+  ])(
+    'goes on in the log, if the first lines of the older file came late and it %s',
+    async (_, isOpen) => {
+      const place = newPlace(dir.path('.'))
+      await initSeal(place)
+      const once = () => runCli(['seal', '--once', ...placeOptions(place)])
+      writeFileSync(place.log, '')
+      const sealer = isOpen
+        ? startCli(['seal', ...placeOptions(place), '--interval', '100ms'])
+        : undefined
+      if (sealer !== undefined) {
+        const descriptors = `/proc/${sealer.child.pid}/fd`
+        const files = () =>
+          readdirSync(descriptors).map((name) => targetOf(join(descriptors, name)))
+        await until('it does not open the log', () => files().includes(place.log))
+      }
+      const untilSealed = async (lines: number) => {
+        if (sealer === undefined) await once()
+        await until('it is not sealed', () => sealedLeaves(place).length === lines)
+      }
+      renameSync(place.log, `${place.log}.1`)
+      writeFileSync(place.log, 'b\n')
+      await untilSealed(1)
+      appendFileSync(`${place.log}.1`, 'late\n')
+      await untilSealed(2)
+      sealer?.child.kill('SIGTERM')
+      await sealer?.end
+      rmSync(`${place.log}.1`)
+      appendFileSync(place.log, 'c\n')
+      const { code, stderr } = await once()
+      expect([code, stderr]).toEqual([
+        0,
+        'x0x-exec-audit: gone: the file with the indexes 1 to 1 is gone; what stood behind them in it was not sealed\n',
+      ])
+      expect(sealedLeaves(place)).toEqual(['b', 'late', 'c'].map(leafOfLine))
+    },
+  )
+
   it('refuses the older file in its place', async () => {
-    const { place, once } = await sealed(['a\n', 'b\n'])
+    const { place, once } = await sealed()
     rmSync(place.log)
     renameSync(`${place.log}.1`, place.log)
     const { code, stderr } = await once()

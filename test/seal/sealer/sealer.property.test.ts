@@ -32,6 +32,8 @@ import { drawSeed } from '../../support/seed'
 import { useTempDir } from '../../support/temp-dir'
 import { times } from '../../support/times'
 
+jest.setTimeout(600_000)
+
 const LOGS = times('LOGS', 3, 60)
 const STEPS = 100
 const FILES_MAX = 4

@@ -1,4 +1,13 @@
-import { appendFileSync, cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  cpSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { relative } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { Signer } from '../../../src/seal/note/signer'
@@ -324,6 +333,20 @@ describe('lines that are not as they were sealed', () => {
     expect(await findings({ clock })).toEqual([added(301, COUNT), added(302, COUNT + 1)])
     // The sealer watches a renamed file for groups that were on their way.
     expect(await verify()).toMatchObject({ verdict: 'good', unsealed: { lines: 2 } })
+  })
+
+  it('are added to a file after its rotation, and say a time that has not come yet', async () => {
+    const years = 10 * 365 * 24 * 3_600_000
+    const [line = ''] = eventLines(1, COUNT)
+    appendFileSync(path(1), `${line.replace(`${START_MS + COUNT}`, `${START_MS + years}`)}\n`)
+    const { ctimeMs } = statSync(path(1))
+    utimesSync(path(1), START_MS + years, START_MS + years)
+    expect(await findings({ clock: () => ctimeMs + 3_600_000 })).toEqual([
+      {
+        ...{ kind: 'added after rotation', file: 'exec.log.1', line: 301, index: null, count: 1 },
+        request: requestOf(COUNT),
+      },
+    ])
   })
 
   it('are erased, with leave and without', async () => {
