@@ -63,7 +63,7 @@ export async function resume(task: ResumeTask): Promise<LogFile[]> {
     if (found !== undefined) {
       await checkLastTile(task, listed)
       const place = listed.findIndex(({ identity }) => found.is(identity))
-      const older = await lateFiles(task, listed.slice(0, Math.max(0, place)), found)
+      const older = await lateFiles(task, listed.slice(0, Math.max(0, place)))
       // The last line may have come late to an older file.
       const newer = await filesBehind(task, place < 0 ? [] : listed.slice(place + 1), () => true)
       return [...older, found, ...newer]
@@ -288,13 +288,9 @@ function wasOpenedBefore(one: Segment, other: Segment): boolean {
 }
 
 /** Older files that a writer may still append to, as after a rotation just before a kill. */
-async function lateFiles(
-  task: ResumeTask,
-  older: readonly Listed[],
-  last: LogFile,
-): Promise<LogFile[]> {
+async function lateFiles(task: ResumeTask, older: readonly Listed[]): Promise<LogFile[]> {
   const isLate = ({ ctimeMs }: BigIntStats, range: SealedRange | undefined) =>
-    isWatched(Number(ctimeMs), task, range, last)
+    isWatched(Number(ctimeMs), task, range)
   const files = await filesBehind(task, older.slice(-LATE_FILES_MAX), isLate)
   for (const each of older.slice(-LATE_FILES_MAX)) {
     if (files.some((file) => file.is(each.identity))) continue
@@ -368,21 +364,21 @@ async function firstEntryOf(file: LogFile): Promise<Buffer | undefined> {
 
 /**
  * Whether it changed last within the time that a rotated file is watched: until so long after the next file was
- * opened. The time of the change cannot be set back, other than the file's own time. If the clock was set meanwhile,
- * the file is watched for longer, and no line is lost.
+ * opened, and for one without sealed lines, that with the last ones. The time of the change cannot be set back, other
+ * than the file's own time. If the clock was set meanwhile, the file is watched for longer, and no line is lost.
  */
 function isWatched(
   changedMs: number,
   { ranges, boot }: ResumeTask,
   range: SealedRange | undefined,
-  last: LogFile,
 ): boolean {
-  const isNext =
+  const next =
     range === undefined
-      ? ({ device, inode }: Segment) => last.is({ device: BigInt(device), inode: BigInt(inode) })
-      : ({ device, inode, first }: Segment) =>
-          first > range.first && (device !== range.device || inode !== range.inode)
-  const next = ranges.find(isNext)
+      ? ranges.at(-1)
+      : ranges.find(
+          ({ device, inode, first }) =>
+            first > range.first && (device !== range.device || inode !== range.inode),
+        )
   if (next === undefined) return false
   // The clock was set back after the change, and nobody knows when that was.
   if (changedMs > Date.now()) return true

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import {
   appendFileSync,
   readdirSync,
@@ -140,6 +141,22 @@ describe('a start after the file with the last sealed lines is gone', () => {
       'x0x-exec-audit: gone: the file with the indexes 2 to 2 is gone; what stood behind them in it was not sealed\n',
     ])
     expect(sealedLeaves(place)).toEqual(['a', 'b', 'late', 'c'].map(leafOfLine))
+  })
+
+  it('seals the first lines of an older file that came late, when the file after it was packed', async () => {
+    const place = newPlace(dir.path('.'))
+    await initSeal(place)
+    const once = () => runCli(['seal', '--once', ...placeOptions(place)])
+    writeFileSync(`${place.log}.1`, '')
+    writeFileSync(place.log, 'b\n')
+    await once()
+    appendFileSync(`${place.log}.1`, 'late\n')
+    renameSync(`${place.log}.1`, `${place.log}.2`)
+    renameSync(place.log, `${place.log}.1`)
+    execFileSync('gzip', [`${place.log}.1`])
+    writeFileSync(place.log, 'c\n')
+    expect(await once()).toMatchObject({ code: 0, stderr: '' })
+    expect(sealedLeaves(place)).toEqual(['b', 'late', 'c'].map(leafOfLine))
   })
 
   it.each([
