@@ -328,7 +328,7 @@ export function shortOutcomeOf({ code, signal }: ExitRecord): string {
   return code === null ? 'ended' : `exit ${code}`
 }
 
-export function signalName(signal: number): string {
+function signalName(signal: number): string {
   return SIGNAL_NAMES.get(signal) ?? `signal ${signal}`
 }
 
