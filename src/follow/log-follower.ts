@@ -260,11 +260,12 @@ export class LogFollower {
         : `the rest was read from ${copy.name}; what was written between the copy and the truncation is lost`
     const isLost = copy === undefined ? { isLost: true as const } : {}
     this.#options.onNote({ kind: 'truncated', message: `${at}; ${lost}`, ...isLost })
-    const again = retiredMs === undefined ? await this.#reopen(file) : undefined
+    const again =
+      retiredMs === undefined ? await this.#reopen(file) : copy && (await this.#reopenRenamed(file))
     const place = this.#followed.indexOf(followed)
     const next = [
       ...(copy === undefined ? [] : [{ file: copy, retiredMs: performance.now() }]),
-      ...(again === undefined ? [] : [{ file: again, retiredMs: undefined }]),
+      ...(again === undefined ? [] : [{ file: again, retiredMs }]),
     ]
     this.#followed.splice(place, 1, ...next)
     await file.close()
@@ -280,6 +281,12 @@ export class LogFollower {
     // Another file by now: the next look finds it, with those before it.
     await again.close()
     return undefined
+  }
+
+  /** One that was renamed after it had been copied and truncated: what was written between is there alone. */
+  async #reopenRenamed(file: LogFile): Promise<LogFile | undefined> {
+    const listed = (await this.list()).find(({ identity }) => file.is(identity))
+    return listed && (await this.openListed(listed))
   }
 
   async #findCopy(file: LogFile): Promise<LogFile | undefined> {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, renameSync, writeFileSync } from 'node:fs'
+import { appendFileSync, copyFileSync, renameSync, writeFileSync } from 'node:fs'
 import type { LogFile } from '../../src/follow/log-file'
 import { LogFollower } from '../../src/follow/log-follower'
 import { useTempDir } from '../support/temp-dir'
@@ -77,5 +77,19 @@ describe('LogFollower', () => {
     writeFileSync(log(), 'b 2\n')
     expect(await textsOf(await follower.look())).toEqual(['b 2\n'])
     expect(await follower.look()).toEqual([])
+  })
+
+  it('reads a file from its start that was copied, truncated, written to and renamed', async () => {
+    expect(await textsOf(await follower.look())).toEqual(['a 1\n'])
+    appendFileSync(log(), 'a 2\n')
+    copyFileSync(log(), `${log()}.1`)
+    writeFileSync(log(), 'b 3\n')
+    renameSync(`${log()}.1`, `${log()}.2`)
+    rotate(1, 'c 4\n')
+    expect(await textsOf(await follower.look())).toEqual(['a 2\n', 'b 3\n', 'c 4\n'])
+    expect(await follower.look()).toEqual([])
+    expect(notes.splice(0)).toEqual([
+      `${log()} was truncated or rewritten before byte 4; the rest was read from exec.log.2; what was written between the copy and the truncation is lost`,
+    ])
   })
 })
