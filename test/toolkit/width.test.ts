@@ -20,36 +20,37 @@ describe('an event on a narrow terminal', () => {
   const onTerminal = (width: number, record = exit) =>
     eventLine(record, parties, { paint, width, isUtc: true })
 
+  const output = '(stdout 1 B, stderr 2 B)'
+
   it.each([
     [
-      110,
-      '1970-01-01 00:00:12.345Z  exit     01234567  a1a1a1a1  exit 0  after 12 ms  ls -la  (stdout 1 B, stderr 2 B)',
+      156,
+      `1970-01-01 00:00:12.345Z  exit     01234567  a1a1a1a1  exit 0  after 12 ms  ls -la  ${output}`,
     ],
-    [
-      109,
-      '00:00:12.345Z  exit     01234567  a1a1a1a1  exit 0  after 12 ms  ls -la  (stdout 1 B, stderr 2 B)',
-    ],
-    [
-      88,
-      '00:00:12.345Z  exit     01234567  a1a1a1a1  exit 0  after 12 ms  ls -la  (stdout 1 B, s…',
-    ],
-    [87, '00:00:12Z  exit     01234567  a1a1a1a1  exit 0  after 12 ms  ls -la  (stdout 1 B, stde…'],
-    [80, '00:00:12Z  exit     01234567  a1a1a1a1  exit 0  after 12 ms  ls -la  (stdout 1 …'],
-    [79, '00:00:12Z  exit     01234567  exit 0  after 12 ms  ls -la  (stdout 1 B, stderr…'],
-    [40, '00:00:12Z  exit     01234567  exit 0  a…'],
-    [39, 'exit     01234567  exit 0  after 12 ms…'],
-    [17, 'exit     0123456…'],
+    [155, `00:00:12.345  exit     01234567  a1a1a1a1  exit 0  after 12 ms  ls -la  ${output}`],
+    [132, `00:00:12.345  exit     01234567  a1a1a1a1  exit 0  after 12 ms  ls -la  ${output}`],
+    [131, `00:00:12.345  exit     01234567  a1a1a1a1  exit 0 12ms  ls -la  ${output}`],
+    [116, `00:00:12.345  exit     01234567  a1a1a1a1  exit 0 12ms  ls -la  ${output}`],
+    [115, `00:00:12  exit     01234567  a1a1a1a1  exit 0 12ms  ls -la  ${output}`],
+    [108, `00:00:12  exit     01234567  a1a1a1a1  exit 0 12ms  ls -la  ${output}`],
+    [107, `00:00:12  exit     01234567  exit 0 12ms  ls -la  ${output}`],
+    [88, `00:00:12  exit     01234567  exit 0 12ms  ls -la  ${output}`],
+    [87, `00:00:12 exit    012345  exit 0 12ms  ls -la  ${output}`],
+    [68, '00:00:12 exit    012345  exit 0 12ms  ls -la  (stdout 1 B, stderr 2…'],
+    [35, '00:00:12 exit    012345  exit 0 12…'],
+    [34, 'exit    012345  exit 0 12ms  ls -…'],
+    [17, 'exit    012345  …'],
   ])(
-    'of %d cells leaves out the date, then milliseconds, the agent, and last the time',
+    'of %d cells leaves out the date, words of the end, milliseconds, the agent, digits of the id, and last the time',
     (width, line) => {
       expect(onTerminal(width)).toBe(line)
     },
   )
 
-  it('is never longer than the terminal is wide, and its id never cut from 18 cells on', () => {
-    for (let width = 18; width < 120; width++) {
+  it('is never longer than the terminal is wide, and its id never cut from 15 cells on', () => {
+    for (let width = 15; width < 160; width++) {
       const line = onTerminal(width)
-      expect([width, textWidth(line) <= width, line.includes('01234567')]).toEqual([
+      expect([width, textWidth(line) <= width, line.includes('012345')]).toEqual([
         width,
         true,
         true,
@@ -59,7 +60,7 @@ describe('an event on a narrow terminal', () => {
 
   it('keeps a time that no calendar has', () => {
     const line = onTerminal(71, { ...exit, tsUnixMs: 2 ** 53 - 1 })
-    expect(line).toBe('9007199254740991 ms after 1970  exit     01234567  exit 0  after 12 ms…')
+    expect(line).toBe('9007199254740991 ms after 1970 exit    012345  exit 0 12ms  ls -la  (s…')
   })
 })
 
