@@ -218,7 +218,7 @@ export class LogFile implements FileIdentity {
     return at === position ? before.subarray(before.length - length) : undefined
   }
 
-  /** The first bytes of its text; kept once no more of them can come. */
+  /** The first bytes of its text, read once when there are enough of them. */
   async #head(): Promise<Buffer> {
     if (this.#keptHead !== undefined) return this.#keptHead
     const head = this.isPacked ? await this.#packedHead() : await this.#plainHead()

@@ -9,7 +9,7 @@ import type { StreamOptions } from './stream/stream'
 /**
  * The checkpoint of the greatest size in a stream that one of the keys has signed: what a seal was, by the word of
  * somebody else. Notes that none has signed are passed over. It reads the whole stream.
- * @param keys verifier keys of the log; without any, the greatest checkpoint counts, whoever has signed it
+ * @param keys verifier keys of the log. With none, signatures are not checked
  * @throws SealError if there is none, or for a key that is none; StreamError
  */
 export async function newestCheckpoint(

@@ -53,7 +53,7 @@ export class KnownFiles {
     return this.#blank.has(numbersOf(file)) || (file.isPacked && this.#hadLines(count))
   }
 
-  /** Whether a file had so many lines, all of them blank: gzip has given it other numbers. */
+  /** Whether a sealed file consisted of this many blank lines. Packing has given it another inode since. */
   #hadLines(count: number): boolean {
     return this.#replaced.has(count) || [...this.#blank.values()].includes(count)
   }

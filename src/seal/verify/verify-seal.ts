@@ -231,7 +231,7 @@ class Verification {
     return { lines, oldestMs, file: oldest?.file ?? null, line: oldest?.line ?? null }
   }
 
-  /** The age of a line, by its own time, unless the last change of its file is older: whoever writes it may lie. */
+  /** The age of a line by its own time, or by its file's last change if that is earlier: a line's time can be forged. */
   #ageOf(file: string, timeMs: number | undefined): number {
     const changedMs = this.#logs.find(({ name }) => name === file)?.changedMs ?? 0
     const writtenMs = Math.min(timeMs ?? changedMs, changedMs)

@@ -18,7 +18,7 @@ export function natsError(client: NatsClient, name: string, thrown: unknown): St
   if (thrown instanceof JetStreamApiError) return apiError(name, thrown.code, thrown.status, thrown)
   const of = (kind: StreamErrorKind, advice: string) =>
     new StreamError(kind, `${name}: ${reason(thrown)}: ${advice}`, { cause: thrown })
-  // It does not go by itself, and who waits for a stranger waits for ever.
+  // Another attempt would meet the same certificate.
   const [distrust] = causes(thrown).flatMap((each) => adviceOnCertificate(each) ?? [])
   if (distrust !== undefined) return of('refused', distrust)
   const { errors } = client.core
