@@ -59,26 +59,41 @@ describe('on a volume that keeps modes of its own', () => {
     'no event counts as durable in a log that is deleted during its sync, and so hidden',
     async () => {
       mount()
-      const workerFile = dir.path('deleting-worker.js')
-      writeFileSync(
-        workerFile,
-        `const fs = require('node:fs')
-         const { fdatasyncSync } = fs
-         let syncs = 0
-         fs.fdatasyncSync = (fd) => {
-           if (++syncs === 2) fs.unlinkSync(${JSON.stringify(path('exec.log'))})
-           return fdatasyncSync(fd)
-         }
-         module.exports = require(${JSON.stringify(WORKER)})`,
-      )
-      const { audit } = openAudit(path('exec.log'), { workerFile })
-      for (const pid of [0, 1, 2])
-        expect(await audit.started(startedEvent({ pid }))).toBe('durable')
-      // Still open, and so hidden, and not deleted.
-      expect(readFileSync(path('exec.log'), 'utf8')).toBe(startedLine(1) + startedLine(2))
-      expect(audit.stats().file.rotations).toBe(1)
+      const log = path('exec.log')
+      await expectRewritten(log, dir.path('worker.js'), `fs.unlinkSync(${JSON.stringify(log)})`)
     },
   )
+})
+
+/** Has `deletion` run during the second event's sync: that event must be written again. */
+async function expectRewritten(log: string, workerFile: string, deletion: string): Promise<void> {
+  writeFileSync(
+    workerFile,
+    `const fs = require('node:fs')
+     const { fdatasyncSync } = fs
+     let syncs = 0
+     fs.fdatasyncSync = (fd) => {
+       if (++syncs === 2) ${deletion}
+       return fdatasyncSync(fd)
+     }
+     module.exports = require(${JSON.stringify(WORKER)})`,
+  )
+  const { audit } = openAudit(log, { workerFile })
+  for (const pid of [0, 1, 2]) expect(await audit.started(startedEvent({ pid }))).toBe('durable')
+  expect(readFileSync(log, 'utf8')).toBe(startedLine(1) + startedLine(2))
+  expect(audit.stats().file.rotations).toBe(1)
+}
+
+describe('on NFS, which renames an open file that is deleted', () => {
+  const dir = useTempDir()
+
+  it('no event counts as durable in a log that is deleted during its sync', async () => {
+    const log = dir.path('exec.log')
+    const names = [log, dir.path('.nfs0000000000c0ffee00000001')].map((name) =>
+      JSON.stringify(name),
+    )
+    await expectRewritten(log, dir.path('worker.js'), `fs.renameSync(${names.join(', ')})`)
+  })
 })
 
 describe('the descriptors of a log on a volume of its own', () => {
