@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import {
   type BigIntStats,
   chmodSync,
@@ -180,7 +179,8 @@ export class LogFileOpener {
   #createForOthers(): number | undefined {
     const { path, fileMode } = this.#options
     if ((fileMode & process.umask()) === 0) return undefined
-    const temporaryPath = `${path}.${randomBytes(8).toString('hex')}`
+    // Not by node:crypto, which would cost each worker 1 MB; O_EXCL refuses a name that is taken.
+    const temporaryPath = `${path}.${Math.random().toString(16).slice(2)}`
     const flags = OPEN_FLAGS | constants.O_CREAT | constants.O_EXCL
     const open = () => this.#descriptors.open(OPEN_DESCRIPTOR, temporaryPath, flags, fileMode)
     const fd = unlessCode(['ENAMETOOLONG'], open)

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { runChild } from '../../support/children/run-child'
 import { CATCH_WORKERS } from '../../support/children/worker-scripts'
 import { itWithStrace } from '../../support/strace'
@@ -72,5 +74,21 @@ describe('the worker', () => {
       CATCH_WORKERS,
     )
     expect(end).toMatchObject({ code: 0, stdout: `2 ${STATE} ${STATE}\n2\n`, stderr: '' })
+  })
+
+  it('loads no part of Node.js that costs each writer a megabyte', async () => {
+    const file = join(__dirname, '../../../dist/writer/worker/exec-audit-worker.js')
+    const worker = new Worker(
+      `const before = new Set(process.moduleLoadList)
+       require(${JSON.stringify(file)})
+       const added = process.moduleLoadList.filter((name) => !before.has(name))
+       require('node:worker_threads').parentPort.postMessage(added)`,
+      { eval: true },
+    )
+    const added = await new Promise((resolve, reject) => {
+      worker.once('message', resolve).once('error', reject)
+    })
+    const costly = ['crypto', 'child_process', 'http', 'net', 'readline', 'zlib']
+    for (const name of costly) expect(added).not.toContain(`NativeModule ${name}`)
   })
 })
