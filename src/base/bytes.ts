@@ -21,7 +21,7 @@ export function writeUtf8(text: string, target: Buffer, offset: number): number 
 /** The bytes from `start` to `end` as text. */
 export function decodeText(
   bytes: Buffer,
-  encoding: 'hex' | 'utf8',
+  encoding: 'hex' | 'latin1' | 'utf8',
   start: number,
   end: number,
 ): string {

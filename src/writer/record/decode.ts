@@ -80,10 +80,11 @@ export function decode(record: RecordBytes, index: number, length: number): Audi
   }
 }
 
-function decodeRequest({ view, bytes }: RecordBytes, index: number, length: number): RequestLine {
+function decodeRequest(record: RecordBytes, index: number, length: number): RequestLine {
+  const { view, bytes } = record
   const ids = decodeIds(bytes, index)
   flagsOf(view, index, 0)
-  const argv = decodeStrings(view, bytes, index, length)
+  const argv = decodeStrings(record, index, length)
   const { hasRule, contextEntries } = rolesOf(view, index)
   const context = takeContext(argv, contextEntries)
   const matchedAcl = hasRule ? argv.shift() : null
@@ -141,10 +142,11 @@ function decodeExit({ view, bytes }: RecordBytes, index: number, length: number)
   }
 }
 
-function decodeDenial({ view, bytes }: RecordBytes, index: number, length: number): DenialLine {
+function decodeDenial(record: RecordBytes, index: number, length: number): DenialLine {
+  const { view, bytes } = record
   const ids = decodeIds(bytes, index)
   flagsOf(view, index, 0)
-  const argv = decodeStrings(view, bytes, index, length)
+  const argv = decodeStrings(record, index, length)
   const { hasRule, contextEntries } = rolesOf(view, index)
   if (hasRule) throw new CorruptRecordError('a denial with a rule')
   const context = takeContext(argv, contextEntries)
@@ -204,27 +206,46 @@ function expectLength(length: number, expected: number): void {
 }
 
 /** All strings of a record, decoded at once and cut apart by their lengths in UTF-16 units. */
-function decodeStrings(view: DataView, bytes: Buffer, index: number, length: number): string[] {
+function decodeStrings(record: RecordBytes, index: number, length: number): string[] {
+  const { view } = record
   if (length < STRING_LENGTHS_OFFSET) throw new CorruptRecordError('too short for its type')
   const count = view.getUint32(index + STRING_COUNT_OFFSET, true)
   const textBytes = view.getUint32(index + TEXT_BYTES_OFFSET, true)
   const textAt = STRING_LENGTHS_OFFSET + count * STRING_LENGTH_BYTES
   if (textAt + textBytes !== length) throw new CorruptRecordError('text does not end the record')
 
-  const text = decodeText(bytes, 'utf8', index + textAt, index + length)
+  // A text with as many units as bytes is ASCII.
+  const isAscii = unitsOf(view, index, count) === textBytes
+  const text = textOf(record, index + textAt, index + length, isAscii)
   const strings: string[] = []
   let unit = 0
   for (let i = 0; i < count; i++) {
-    const lengthAt = index + STRING_LENGTHS_OFFSET + i * STRING_LENGTH_BYTES
-    const end = unit + view.getUint32(lengthAt, true)
-    // Two strings can meet in a surrogate pair that neither has alone: both halves are lone then.
-    const isPairCut = isLowSurrogate(text, unit) || isLowSurrogate(text, end)
+    const end = unit + view.getUint32(lengthAt(index, i), true)
     const string = text.slice(unit, end)
+    // Two strings can meet in a surrogate pair that neither has alone: both halves are lone then.
+    const isPairCut = !isAscii && (isLowSurrogate(text, unit) || isLowSurrogate(text, end))
     strings.push(isPairCut ? string.toWellFormed() : string)
     unit = end
   }
   if (unit !== text.length) throw new CorruptRecordError('string lengths do not add up')
   return strings
+}
+
+/** UTF-16 units of the strings of a record. */
+function unitsOf(view: DataView, index: number, count: number): number {
+  let units = 0
+  for (let i = 0; i < count; i++) units += view.getUint32(lengthAt(index, i), true)
+  return units
+}
+
+function textOf({ bytes, window }: RecordBytes, start: number, end: number, isAscii: boolean) {
+  if (isAscii && window !== undefined) return window.slice(start, end)
+  return decodeText(bytes, 'utf8', start, end)
+}
+
+/** Index of the length of a record's string. */
+function lengthAt(index: number, string: number): number {
+  return index + STRING_LENGTHS_OFFSET + string * STRING_LENGTH_BYTES
 }
 
 /** Takes the context's keys and values from the end of the strings. */

@@ -1,3 +1,5 @@
+import type { TextWindow } from './text-window'
+
 /**
  * A record. Its first 16 bytes belong to the ring, the rest to the codec. The encoded text stands
  * at the end, in one run, so that one native call writes it and one decodes it.
@@ -61,6 +63,8 @@ export function align(length: number): number {
 export interface RecordBytes {
   readonly view: DataView
   readonly bytes: Buffer
+  /** For records that are read one after another. */
+  readonly window?: TextWindow
 }
 
 /** Views `byteLength` bytes of `buffer` from `byteOffset` as records. */

@@ -21,6 +21,7 @@ import {
   TIME_OFFSET,
   TYPE_OFFSET,
 } from './record-header'
+import { TextWindow } from './text-window'
 import { moveDurable } from './wake-up'
 
 /*
@@ -191,6 +192,7 @@ export class RingConsumer {
   readonly records: RecordBytes
   readonly #ring: RingView
   readonly #mask: number
+  readonly #window: TextWindow
   #read: number
   #copied: number
 
@@ -198,7 +200,9 @@ export class RingConsumer {
   constructor(ring: RingView) {
     this.#ring = ring
     this.#mask = ring.capacity - 1
-    this.records = recordBytes(new ArrayBuffer(ring.capacity))
+    const { view, bytes } = recordBytes(new ArrayBuffer(ring.capacity))
+    this.#window = new TextWindow(bytes)
+    this.records = { view, bytes, window: this.#window }
     this.#read = this.durablePosition
     this.#copied = this.#read
   }
@@ -236,6 +240,7 @@ export class RingConsumer {
     const first = Math.min(fresh, capacity - from)
     records.bytes.copy(this.records.bytes, from, from, from + first)
     if (fresh > first) records.bytes.copy(this.records.bytes, 0, 0, fresh - first)
+    this.#window.renew(tail & this.#mask)
     return true
   }
 

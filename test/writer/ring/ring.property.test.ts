@@ -140,8 +140,10 @@ class Pair {
     if (record === undefined) return undefined
     this.#read = record.position
     const from = index + TYPE_OFFSET
-    const content = this.#consumer.records.bytes.subarray(from, from + record.content.length)
-    ok(content.equals(record.content))
+    const end = from + record.content.length
+    const { bytes, window } = this.#consumer.records
+    ok(bytes.subarray(from, end).equals(record.content))
+    strictEqual(window?.slice(from, end), record.content.toString('latin1'))
     return record
   }
 
