@@ -328,6 +328,7 @@ export class AuditWriter implements ExitDrained {
     do await this.drain()
     while (this.#settlement.pending > 0)
     await this.#host.close()
+    this.#settlement.end()
     forgetAtExit(this)
     this.#state = 'closed'
     this.#reporter.flush()

@@ -42,15 +42,15 @@ import {
   REQUEST_ID_BYTES,
   REQUEST_STDIN_OFFSET,
   REQUEST_TIMEOUT_OFFSET,
-  ROLES_OFFSET,
+  SHAPE_OFFSET,
   STARTED_BYTES,
   STARTED_PID_OFFSET,
   STRING_COUNT_OFFSET,
   STRING_LENGTH_BYTES,
   STRING_LENGTHS_OFFSET,
-  type StringRoles,
+  type StringsShape,
   TEXT_BYTES_OFFSET,
-  unpackRoles,
+  unpackShape,
   WARNING_BYTES,
   WARNING_BYTES_OFFSET,
 } from './record-layout'
@@ -84,10 +84,10 @@ function decodeRequest(record: RecordBytes, index: number, length: number): Requ
   const { view, bytes } = record
   const ids = decodeIds(bytes, index)
   flagsOf(view, index, 0)
-  const argv = decodeStrings(record, index, length)
-  const { hasRule, contextEntries } = rolesOf(view, index)
-  const context = takeContext(argv, contextEntries)
-  const matchedAcl = hasRule ? argv.shift() : null
+  const shape = shapeOf(view, index, length)
+  const argv = decodeStrings(record, index, length, shape)
+  const context = takeContext(argv, shape)
+  const matchedAcl = shape.hasRule ? argv.shift() : null
   if (matchedAcl === undefined) throw new CorruptRecordError('matched_acl is missing')
   return {
     event: 'request',
@@ -146,10 +146,10 @@ function decodeDenial(record: RecordBytes, index: number, length: number): Denia
   const { view, bytes } = record
   const ids = decodeIds(bytes, index)
   flagsOf(view, index, 0)
-  const argv = decodeStrings(record, index, length)
-  const { hasRule, contextEntries } = rolesOf(view, index)
-  if (hasRule) throw new CorruptRecordError('a denial with a rule')
-  const context = takeContext(argv, contextEntries)
+  const shape = shapeOf(view, index, length)
+  if (shape.hasRule) throw new CorruptRecordError('a denial with a rule')
+  const argv = decodeStrings(record, index, length, shape)
+  const context = takeContext(argv, shape)
   return {
     event: 'denial',
     ts_unix_ms: timeOf(view, index),
@@ -188,11 +188,11 @@ function flagsOf(view: DataView, index: number, allowed: number): number {
   return flags
 }
 
-function rolesOf(view: DataView, index: number): StringRoles {
-  const roles = unpackRoles(view.getUint32(index + ROLES_OFFSET, true))
-  if (roles === undefined)
-    throw new CorruptRecordError('roles of strings that contradict themselves')
-  return roles
+function shapeOf(view: DataView, index: number, length: number): StringsShape {
+  if (length < STRING_LENGTHS_OFFSET) throw new CorruptRecordError('too short for its type')
+  const shape = unpackShape(view.getUint32(index + SHAPE_OFFSET, true))
+  if (shape === undefined) throw new CorruptRecordError('a shape that contradicts itself')
+  return shape
 }
 
 function nameOf(names: readonly string[], code: number): string {
@@ -206,21 +206,24 @@ function expectLength(length: number, expected: number): void {
 }
 
 /** All strings of a record, decoded at once and cut apart by their lengths in UTF-16 units. */
-function decodeStrings(record: RecordBytes, index: number, length: number): string[] {
+function decodeStrings(
+  record: RecordBytes,
+  index: number,
+  length: number,
+  { isAscii }: StringsShape,
+): string[] {
   const { view } = record
-  if (length < STRING_LENGTHS_OFFSET) throw new CorruptRecordError('too short for its type')
   const count = view.getUint32(index + STRING_COUNT_OFFSET, true)
   const textBytes = view.getUint32(index + TEXT_BYTES_OFFSET, true)
   const textAt = STRING_LENGTHS_OFFSET + count * STRING_LENGTH_BYTES
   if (textAt + textBytes !== length) throw new CorruptRecordError('text does not end the record')
 
-  // A text with as many units as bytes is ASCII.
-  const isAscii = unitsOf(view, index, count) === textBytes
   const text = textOf(record, index + textAt, index + length, isAscii)
   const strings: string[] = []
   let unit = 0
   for (let i = 0; i < count; i++) {
-    const end = unit + view.getUint32(lengthAt(index, i), true)
+    const lengthAt = index + STRING_LENGTHS_OFFSET + i * STRING_LENGTH_BYTES
+    const end = unit + view.getUint32(lengthAt, true)
     const string = text.slice(unit, end)
     // Two strings can meet in a surrogate pair that neither has alone: both halves are lone then.
     const isPairCut = !isAscii && (isLowSurrogate(text, unit) || isLowSurrogate(text, end))
@@ -231,27 +234,15 @@ function decodeStrings(record: RecordBytes, index: number, length: number): stri
   return strings
 }
 
-/** UTF-16 units of the strings of a record. */
-function unitsOf(view: DataView, index: number, count: number): number {
-  let units = 0
-  for (let i = 0; i < count; i++) units += view.getUint32(lengthAt(index, i), true)
-  return units
-}
-
 function textOf({ bytes, window }: RecordBytes, start: number, end: number, isAscii: boolean) {
   if (isAscii && window !== undefined) return window.slice(start, end)
   return decodeText(bytes, 'utf8', start, end)
 }
 
-/** Index of the length of a record's string. */
-function lengthAt(index: number, string: number): number {
-  return index + STRING_LENGTHS_OFFSET + string * STRING_LENGTH_BYTES
-}
-
 /** Takes the context's keys and values from the end of the strings. */
-function takeContext(strings: string[], entries: number): LineContext | undefined {
-  if (entries === 0) return undefined
-  const first = strings.length - 2 * entries
+function takeContext(strings: string[], shape: StringsShape): LineContext | undefined {
+  if (shape.contextEntries === 0) return undefined
+  const first = strings.length - 2 * shape.contextEntries
   if (first < 0) throw new CorruptRecordError('context is missing')
   const context: Record<string, string> = {}
   for (let i = first; i < strings.length; i += 2) {

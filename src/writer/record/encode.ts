@@ -56,12 +56,12 @@ import {
   FLAG_TRUNCATED,
   MACHINE_ID_OFFSET,
   PARTY_ID_BYTES,
-  packRoles,
+  packShape,
   putU64,
   REQUEST_ID_BYTES,
   REQUEST_STDIN_OFFSET,
   REQUEST_TIMEOUT_OFFSET,
-  ROLES_OFFSET,
+  SHAPE_OFFSET,
   STARTED_BYTES,
   STARTED_PID_OFFSET,
   STRING_COUNT_OFFSET,
@@ -141,8 +141,8 @@ export class EventEncoder {
   #signal32 = 0
   /** The strings of a request or denial. */
   readonly #strings = new StringRun()
-  /** What they are, see {@link packRoles}. */
-  #roles = 0
+  #hasRule = false
+  #contextEntries = 0
   #fixedBytes = 0
   #exactBytes = -1
 
@@ -220,13 +220,15 @@ export class EventEncoder {
       putU64(view, index + REQUEST_STDIN_OFFSET, this.#number0)
       view.setUint32(index + REQUEST_TIMEOUT_OFFSET, Number(this.#number1), true)
     }
-    view.setUint32(index + ROLES_OFFSET, this.#roles, true)
     view.setUint32(index + STRING_COUNT_OFFSET, this.#strings.count, true)
     this.#strings.writeLengths(view, index + STRING_LENGTHS_OFFSET)
     // There is room for the whole text, so this never stops short.
     const { text } = this.#strings
     const written = text === '' ? 0 : writeUtf8(text, bytes, index + this.#fixedBytes)
     view.setUint32(index + TEXT_BYTES_OFFSET, written, true)
+    const [hasRule, contextEntries] = [this.#hasRule, this.#contextEntries]
+    const shape = packShape({ hasRule, contextEntries, isAscii: written === text.length })
+    view.setUint32(index + SHAPE_OFFSET, shape, true)
     // An event of megabytes must not be kept until the next one comes.
     this.#strings.clear()
     return this.#fixedBytes + written
@@ -328,7 +330,8 @@ export class EventEncoder {
   #putStrings(event: Record<string, unknown>, matchedAcl: string | null): void {
     this.#field = 'context'
     const context = contextStrings(event.context, this.#noteField)
-    this.#roles = packRoles({ hasRule: matchedAcl !== null, contextEntries: context.length >> 1 })
+    this.#hasRule = matchedAcl !== null
+    this.#contextEntries = context.length >> 1
     this.#field = 'argv'
     const given = event.argv
     if (matchedAcl !== null) this.#strings.append(matchedAcl)

@@ -17,7 +17,7 @@ export const EXIT_BYTES = 72
 /**
  * request and denial: the ids follow the request id (80 bytes in a row), then numbers, then
  * a u32 for each string with its length in UTF-16 units, then all text as UTF-8. The strings are the matched
- * rule, if any, argv, and the context's keys and values in turn; the word of their roles tells them apart.
+ * rule, if any, argv, and the context's keys and values in turn; the word of their shape tells them apart.
  */
 export const AGENT_ID_OFFSET = 40
 export const MACHINE_ID_OFFSET = 72
@@ -25,7 +25,7 @@ export const TEXT_BYTES_OFFSET = 104
 export const STRING_COUNT_OFFSET = 108
 export const REQUEST_STDIN_OFFSET = 112
 export const REQUEST_TIMEOUT_OFFSET = 120
-export const ROLES_OFFSET = 124
+export const SHAPE_OFFSET = 124
 export const STRING_LENGTHS_OFFSET = 128
 export const STRING_LENGTH_BYTES = 4
 
@@ -40,23 +40,25 @@ export const FLAG_EXIT_SIGNAL = 2
 export const FLAG_TRUNCATED = 4
 
 /** What the strings of a request or denial are. */
-export interface StringRoles {
+export interface StringsShape {
   /** Whether the first one is the matched rule. */
   readonly hasRule: boolean
+  /** Whether all of their text is ASCII: then it has as many bytes as UTF-16 units. */
+  readonly isAscii: boolean
   /** Pairs of a key and a value at their end: 0 to 64. */
   readonly contextEntries: number
 }
 
-/** Roles as a u32: the same 16 bits twice, so that no changed bit makes an argument a rule or a principal. */
-export function packRoles({ hasRule, contextEntries }: StringRoles): number {
-  return ((contextEntries << 1) | Number(hasRule)) * 0x1_0001
+/** A shape as a u32: the same 16 bits twice, so that no changed bit makes an argument a rule or a principal. */
+export function packShape({ hasRule, isAscii, contextEntries }: StringsShape): number {
+  return ((contextEntries << 2) | (Number(isAscii) << 1) | Number(hasRule)) * 0x1_0001
 }
 
 /** Undefined if the two halves differ. */
-export function unpackRoles(word: number): StringRoles | undefined {
+export function unpackShape(word: number): StringsShape | undefined {
   const half = word & 0xffff
   if (word >>> 16 !== half) return undefined
-  return { hasRule: (half & 1) === 1, contextEntries: half >> 1 }
+  return { hasRule: (half & 1) !== 0, isAscii: (half & 2) !== 0, contextEntries: half >> 2 }
 }
 
 const MASK_32 = 0xffff_ffffn

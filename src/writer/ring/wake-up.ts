@@ -100,6 +100,11 @@ export function watchDurable({ words }: RingView, seen: number, onMoved: () => v
   else soon(onMoved)
 }
 
+/** Has a pending {@link watchDurable} call, though nothing has moved: V8 would keep it for ever. */
+export function endWatch({ words }: RingView): void {
+  Atomics.notify(words, DURABLE)
+}
+
 /** Never notified. */
 const asleep = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
 

@@ -263,7 +263,6 @@ describe('a call from within the audit', () => {
 
   it('an async hook that records an event arranges no second wait for outcomes', async () => {
     const { audit } = openAudit(dir.path('exec.log'))
-    await recordGood(audit)
     const waitAsync = jest.spyOn(Atomics, 'waitAsync')
     const outcomes: Promise<unknown>[] = []
     let isInHook = false

@@ -45,7 +45,7 @@ const RECORDS: readonly (readonly [name: string, fields: readonly Field[], byteL
         [layout.STRING_COUNT_OFFSET, 4],
         [layout.REQUEST_STDIN_OFFSET, 8],
         [layout.REQUEST_TIMEOUT_OFFSET, 4],
-        [layout.ROLES_OFFSET, 4],
+        [layout.SHAPE_OFFSET, 4],
       ],
       layout.STRING_LENGTHS_OFFSET,
     ],

@@ -258,7 +258,7 @@ function effectInRecord({ name, input }: Given, offset: number): Effect {
   const isCount = offset >= layout.TEXT_BYTES_OFFSET && offset < layout.REQUEST_STDIN_OFFSET
   const strings = [input.argv, input.matchedAcl ?? []].flat().length
   const texts = layout.STRING_LENGTHS_OFFSET + strings * layout.STRING_LENGTH_BYTES
-  const isShape = offset >= layout.ROLES_OFFSET && offset < texts
+  const isShape = offset >= layout.SHAPE_OFFSET && offset < texts
   return isCount || isShape || offset === header.FLAGS_OFFSET ? 'refused' : 'undetected'
 }
 
