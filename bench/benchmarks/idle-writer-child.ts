@@ -10,8 +10,8 @@ import type { Writer } from '../harness/trial'
 import { calls } from '../harness/workload'
 import type { IdleAnswer } from './idle-writer'
 
-/** Longer than a worker goes on looking for events. */
-const SETTLE_MS = 500
+/** Longer than a worker stays in blocking waits. */
+const SETTLE_MS = 1_500
 const IDLE_MS = 1_000
 
 async function main(): Promise<void> {

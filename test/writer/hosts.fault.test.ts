@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { IDLE_LINGER_MS } from '../../src/writer/ring/messages'
 import { firstCopies, HOSTS, runChild } from '../support/children/run-child'
 import { CATCH_WORKERS, COUNT_OUTCOMES } from '../support/children/worker-scripts'
 import { startedLines } from '../support/events'
@@ -33,15 +34,20 @@ describe.each(HOSTS)('process.exit() of %s loses nothing that was accepted', (ho
 
   it('while its worker starts', () => expectAll('first(); end()'))
 
+  it('while its worker waits for the next event', () =>
+    expectAll('first().then(() => pause(100)).then(end)'))
+
   it('while its worker waits in its event loop', () =>
-    // Longer than a worker stays in blocking waits.
-    expectAll('first().then(() => pause(120)).then(end)'))
+    expectAll(`first().then(() => pause(${IDLE_LINGER_MS + 100})).then(end)`))
 
   it('at the moment when its worker begins to wait there', () =>
-    expectAll('first().then(() => pause(50)).then(end)'))
+    expectAll(`first().then(() => pause(${IDLE_LINGER_MS})).then(end)`))
 
   it('after its worker has died while it waited there', () =>
-    expectAll('first().then(() => pause(120)).then(() => { workers.at(-1).terminate(); end() })'))
+    expectAll(`first().then(() => pause(${IDLE_LINGER_MS + 100})).then(() => {
+      workers.at(-1).terminate()
+      end()
+    })`))
 
   itWithStrace('while its worker is in a sync', () =>
     expectAll(

@@ -4,8 +4,8 @@ import { OFFSETS } from './worker-scripts'
 
 const DIST = join(__dirname, '../../../dist')
 
-/** How a worker dies of itself. */
-export type Death = 'throw' | 'uncaught' | 'exit' | 'memory'
+/** How a worker dies of itself; `terminate`: it does not. */
+export type Death = 'throw' | 'uncaught' | 'exit' | 'memory' | 'terminate'
 
 /** Which worker is made. */
 export interface DyingWorker {
@@ -64,12 +64,14 @@ const mayDie = (object, name, isPoint = () => true) => {
 }
 const isWord = (part, word) => (array, index) => array.byteOffset === OFFSETS[part] && index === word
 
+// So that it is often met while it waits in its event loop, too.
+require(DIST + '/writer/ring/messages.js').IDLE_LINGER_MS = 50
 const worker = require(DIST + '/writer/worker/exec-audit-worker.js')
 if (death === 'throw') {
   mayDie(Atomics, 'load', isWord('ring', FLUSH_UP_TO))
   mayDie(Atomics, 'store', isWord('ring', DURABLE))
   mayDie(Atomics, 'add', isWord('counts', COUNT_GROUPS))
-} else if (death !== 'uncaught') {
+} else if (death !== 'uncaught' && death !== 'terminate') {
   for (const name of ['store', 'exchange', 'compareExchange', 'notify', 'add']) mayDie(Atomics, name)
   for (const name of ['openSync', 'writeSync', 'fdatasyncSync', 'fsyncSync', 'fstatSync', 'statSync', 'readSync', 'closeSync']) {
     mayDie(fs, name)

@@ -205,10 +205,11 @@ describe('Settlement', () => {
     expect(order).toEqual(['drained', 'both'])
   })
 
-  it('reports once that the durable position has moved, and only if an event is in the ring', async () => {
+  it('reports once that the durable position has moved, which it has waited for in advance', async () => {
     const { settlement, notes, publish, finish } = rig()
     settlement.watch()
-    finish()
+    await turn()
+    expect(notes).toEqual([])
     void publish()
     settlement.watch()
     settlement.watch()
@@ -216,6 +217,26 @@ describe('Settlement', () => {
     await until('the move is not reported', () => notes.length > 0)
     await turn()
     expect(notes).toEqual(['moved'])
+  })
+
+  it('waits in advance for a position that something else has moved, too', async () => {
+    const { ring, settlement, notes } = rig()
+    Atomics.store(ring.words, DURABLE, 8)
+    settlement.watch()
+    await turn()
+    expect(notes).toEqual([])
+  })
+
+  it('lets go of its wait at its end, and reports no move', async () => {
+    const { ring, settlement, notes, publish, finish } = rig()
+    settlement.watch()
+    settlement.end()
+    expect(Atomics.notify(ring.words, DURABLE)).toBe(0)
+    void publish()
+    settlement.watch()
+    finish()
+    await turn()
+    expect(notes).toEqual([])
   })
 
   it('knows the time of the oldest event in the ring', () => {

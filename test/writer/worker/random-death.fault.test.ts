@@ -37,11 +37,11 @@ const BEFORE =
  */
 const SCRIPT = `
 const fs = require('node:fs')
-const [, , deaths, deathsMin, seed, workerFile] = process.argv
+const [, , deaths, deathsMin, seed, workerFile, death] = process.argv
 let state = Number(seed)
 const random = () => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 ** 32
 const dead = () => fs.statSync(deaths).size
-const options = { logger: { warn() {} }, ...(workerFile ? { workerFile } : {}) }
+const options = { logger: { warn() {} }, workerFile }
 // A worker is spared until it has ended what the one before it had begun: see writeDyingWorker.
 const groups = () => new BigInt64Array(ringOf(2 ** 20), ${OFFSETS.counts}, 1)[${COUNT_GROUPS}]
 let groupsAtDeath = -1n
@@ -61,13 +61,13 @@ const run = async () => {
     for (let i = 0; i < 200; i++) all.push(audit.started({ requestId, pid: all.length }))
     if (random() < 0.1) {
       await audit.drain()
-      // Long enough for the session to end.
+      // Long enough that the worker may wait in its event loop.
       await pause(random() * 150)
     } else {
       await pause(random() * 4)
     }
     if (audit.stats().events.pending > 10000) await audit.drain()
-    if (!workerFile && random() < 0.3 && groups() > groupsAtDeath) {
+    if (death === 'terminate' && random() < 0.3 && groups() > groupsAtDeath) {
       groupsAtDeath = groups()
       fs.appendFileSync(deaths, 'x')
       workers.at(-1).terminate()
@@ -95,10 +95,11 @@ describe.each(HOSTS)(
     const deathsMin = times('DEATHS', 5, 20)
     const title = `${deathsMin} times: nothing is lost, doubled or reordered (SEED=${SEED})`
 
-    const survive = async (args: readonly string[]) => {
+    const survive = async (death: Death, within: number) => {
       const [path, deaths] = [dir.path('exec.log'), dir.path('deaths')]
-      const numbers = [deathsMin, SEED].map(String)
-      const end = await runChild(SCRIPT, [path, deaths, ...numbers, ...args], [], BEFORE, host)
+      const worker = writeDyingWorker(dir.path('worker.js'), { death, seed: SEED, within, deaths })
+      const args = [path, deaths, `${deathsMin}`, `${SEED}`, worker, death]
+      const end = await runChild(SCRIPT, args, [], BEFORE, host)
       expect({ code: end.code, stderr: end.stderr }).toEqual({ code: 0, stderr: '' })
       const report: Report = JSON.parse(end.stdout)
       expect(report.outcomes).toEqual({ durable: report.events })
@@ -116,19 +117,9 @@ describe.each(HOSTS)(
       ['memory', 'runs out of memory', 240],
     ]
 
-    it.each(DEATHS)(
-      `(%s) and %s, ${title}`,
-      async (death, _, within) => {
-        const worker = { death, seed: SEED, within, deaths: dir.path('deaths') }
-        await survive([writeDyingWorker(dir.path('worker.js'), worker)])
-      },
-      180_000,
-    )
+    it.each(DEATHS)(`(%s) and %s, ${title}`, (death, _, within) => survive(death, within), 180_000)
 
-    it(`and is terminated from outside, ${title}`, async () => {
-      writeFileSync(dir.path('deaths'), '')
-      await survive([])
-    }, 180_000)
+    it(`and is terminated from outside, ${title}`, () => survive('terminate', 1), 180_000)
   },
 )
 

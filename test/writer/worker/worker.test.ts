@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { IDLE_LINGER_MS } from '../../../src/writer/ring/messages'
 import { runChild } from '../../support/children/run-child'
 import { CATCH_WORKERS } from '../../support/children/worker-scripts'
 import { itWithStrace } from '../../support/strace'
@@ -58,8 +59,8 @@ describe('the worker', () => {
     const end = await runChild(
       `const main = async () => {
          const [first, second] = [open(), open()]
-         // A moment after its last event it waits in its event loop, and no longer in a blocking wait.
-         for (const ms of [0, 10, 60, 100, 200, 0, 60]) {
+         // A while after its last event it waits in its event loop, and no longer in a blocking wait.
+         for (const ms of [0, 10, 100, ${IDLE_LINGER_MS + 100}, 0, 60]) {
            await first.started({ requestId, pid: 0 })
            await pause(ms)
          }
