@@ -82,16 +82,18 @@ function compressedError(file: string, { name, cat }: Compressor): CliError {
 
 /** Why a log cannot be read, and what to do. */
 export function readError(file: string, thrown: unknown): CliError {
-  const hint = hintFor(file, codeOf(thrown))
-  return new CliError(`${fileName(file)}: ${visible(messageOf(thrown))}${hint}`, EXIT_USAGE)
+  // Node's words for a failed call end with the call and the path, which is named already.
+  const words = messageOf(thrown).replace(/^([A-Z]+: [^,]+), \w+ '.*'$/s, '$1')
+  const hint = hintFor(codeOf(thrown))
+  return new CliError(`${fileName(file)}: ${visible(words)}${hint}`, EXIT_USAGE)
 }
 
-function hintFor(file: string, code: string | undefined): string {
+function hintFor(code: string | undefined): string {
   if (code === 'EISDIR') return '; it is a folder: name the files in it'
   if (code === 'ENXIO') return '; it is a socket, or a device that is not there'
   if (code === 'EACCES') return "; read it as the gateway's user, or by sudo"
-  if (code === 'ENOENT' && file === DEFAULT_LOG) {
-    return '; name the log, which is the auditLogPath of the policy, or - for standard input'
+  if (code === 'ENOENT') {
+    return '; the log is the auditLogPath of the policy, and - is standard input'
   }
   if (code === 'Z_BUF_ERROR' || code === 'Z_DATA_ERROR') {
     return '; gzip has not compressed it to its end, or it is damaged; zcat gives what can be decompressed'

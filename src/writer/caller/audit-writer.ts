@@ -310,8 +310,19 @@ export class AuditWriter implements ExitDrained {
 
   #onProgress(): void {
     this.#settle()
-    this.#settlement.watch()
+    this.#watchAgain()
     this.#reporter.flush()
+  }
+
+  /** With the encoder taken: an async hook that records an event per promise would never come to rest. */
+  #watchAgain(): void {
+    const { isTaken } = this.#encoder
+    this.#encoder.isTaken = true
+    try {
+      this.#settlement.watch()
+    } finally {
+      this.#encoder.isTaken = isTaken
+    }
   }
 
   /** Moves waiting events into the space that was freed; runs no foreign code. */

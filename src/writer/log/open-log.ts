@@ -179,7 +179,7 @@ export class LogFileOpener {
   #createForOthers(): number | undefined {
     const { path, fileMode } = this.#options
     if ((fileMode & process.umask()) === 0) return undefined
-    // Not by node:crypto, which would cost each worker 1 MB; O_EXCL refuses a name that is taken.
+    // Not by node:crypto, which would cost each worker half a megabyte; O_EXCL refuses a name that is taken.
     const temporaryPath = `${path}.${Math.random().toString(16).slice(2)}`
     const flags = OPEN_FLAGS | constants.O_CREAT | constants.O_EXCL
     const open = () => this.#descriptors.open(OPEN_DESCRIPTOR, temporaryPath, flags, fileMode)

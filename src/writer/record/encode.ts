@@ -226,8 +226,11 @@ export class EventEncoder {
     const { text } = this.#strings
     const written = text === '' ? 0 : writeUtf8(text, bytes, index + this.#fixedBytes)
     view.setUint32(index + TEXT_BYTES_OFFSET, written, true)
-    const [hasRule, contextEntries] = [this.#hasRule, this.#contextEntries]
-    const shape = packShape({ hasRule, contextEntries, isAscii: written === text.length })
+    const shape = packShape({
+      hasRule: this.#hasRule,
+      isAscii: written === text.length,
+      contextEntries: this.#contextEntries,
+    })
     view.setUint32(index + SHAPE_OFFSET, shape, true)
     // An event of megabytes must not be kept until the next one comes.
     this.#strings.clear()

@@ -12,8 +12,8 @@ import { VERSION } from './version'
 
 /**
  * How long the worker waits for an event in a blocking wait before it waits in its event loop: longer than a
- * gateway's usual pauses. After one of 100 ms a call that ends a blocking wait takes 0.9 times as long, and so
- * does its event until it is durable (6 alternating runs of `bench idle-call`). Meanwhile the worker's event loop would have nothing to do.
+ * gateway's usual pauses. After one of 100 ms, a call that only has to end a blocking wait takes 0.9 times as
+ * long, and so does its event until it is durable (6 alternating runs of `bench idle-call`). Meanwhile the worker's event loop would have nothing to do.
  */
 export const IDLE_LINGER_MS = 1_000
 

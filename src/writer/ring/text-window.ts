@@ -29,16 +29,18 @@ export class TextWindow {
 
   /** The bytes from `start` to `end`, all of them ASCII, as text. */
   slice(start: number, end: number): string {
+    // A long text would be kept until the next records come.
+    if (end - start > WINDOW_BYTES) return decodeText(this.#bytes, 'latin1', start, end)
     const isInside = start >= this.#start && end <= this.#start + this.#text.length
-    if (!isInside) this.#move(start, end)
+    if (!isInside) this.#move(start)
     return this.#text.slice(start - this.#start, end - this.#start)
   }
 
-  #move(start: number, end: number): void {
-    // What is asked for behind the latest records is older: they have begun anew at the buffer's start.
+  #move(start: number): void {
+    // A start behind the latest records lies before the place where they wrap round: some go on to the buffer's end.
     const last = start < this.#latestEnd ? this.#latestEnd : this.#bytes.length
-    const until = Math.max(end, Math.min(start + WINDOW_BYTES, last))
-    this.#text = decodeText(this.#bytes, 'latin1', start, until)
+    const end = Math.min(start + WINDOW_BYTES, last)
+    this.#text = decodeText(this.#bytes, 'latin1', start, end)
     this.#start = start
   }
 }

@@ -100,7 +100,7 @@ export function watchDurable({ words }: RingView, seen: number, onMoved: () => v
   else soon(onMoved)
 }
 
-/** Has a pending {@link watchDurable} call, though nothing has moved: V8 would keep it for ever. */
+/** Makes a pending {@link watchDurable} call, though nothing has moved: V8 would keep it for ever. */
 export function endWatch({ words }: RingView): void {
   Atomics.notify(words, DURABLE)
 }

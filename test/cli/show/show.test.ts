@@ -146,7 +146,7 @@ neither the agent that asked for it nor its command is in the logs searched
       code: 2,
       stdout: '',
       stderr:
-        "x0x-exec-audit: /var/log/x0x/exec.log: ENOENT: no such file or directory, open '/var/log/x0x/exec.log'; name the log, which is the auditLogPath of the policy, or - for standard input\n",
+        'x0x-exec-audit: /var/log/x0x/exec.log: ENOENT: no such file or directory; the log is the auditLogPath of the policy, and - is standard input\n',
     })
   })
 })

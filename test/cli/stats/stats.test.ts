@@ -245,7 +245,7 @@ the 2 most denied of 3 (--top shows more)
     const none = await runCli(['stats', dir.path('none')])
     expect([none.code, none.stderr]).toEqual([
       2,
-      `x0x-exec-audit: ${dir.path('none')}: ENOENT: no such file or directory, stat '${dir.path('none')}'\n`,
+      `x0x-exec-audit: ${dir.path('none')}: ENOENT: no such file or directory; the log is the auditLogPath of the policy, and - is standard input\n`,
     ])
   })
 })

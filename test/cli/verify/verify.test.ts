@@ -204,7 +204,7 @@ describe('verify', () => {
     expect(await runCli(['verify', dir.path('none')])).toEqual({
       code: 2,
       stdout: '',
-      stderr: `x0x-exec-audit: ${dir.path('none')}: ENOENT: no such file or directory, stat '${dir.path('none')}'\n`,
+      stderr: `x0x-exec-audit: ${dir.path('none')}: ENOENT: no such file or directory; the log is the auditLogPath of the policy, and - is standard input\n`,
     })
     expect(await runCli(['verify', dir.path('folder')])).toEqual({
       code: 2,

@@ -209,7 +209,7 @@ describe('view', () => {
     expect(await runCli(['view', '-o', 'raw', missing, plain])).toEqual({
       code: 2,
       stdout: startedLine(4),
-      stderr: `x0x-exec-audit: ${missing}: ENOENT: no such file or directory, open '${missing}'\n`,
+      stderr: `x0x-exec-audit: ${missing}: ENOENT: no such file or directory; the log is the auditLogPath of the policy, and - is standard input\n`,
     })
   })
 

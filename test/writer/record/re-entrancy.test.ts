@@ -295,6 +295,18 @@ describe('a call from within the audit', () => {
     expect(failed).toBeGreaterThan(0)
   })
 
+  it('a process whose async hook records an event per promise ends by itself', async () => {
+    const end = await runChild(
+      `const { createHook } = require('node:async_hooks')
+       const audit = open({ logger: { warn() {} } })
+       const record = () => void audit.started({ requestId, pid: 1 })
+       createHook({ init: (_, type) => type === 'PROMISE' && record() }).enable()
+       record()`,
+      [dir.path('exec.log')],
+    )
+    expect(end).toMatchObject({ code: 0, stdout: '', stderr: '' })
+  })
+
   it.each(['wait', 'block', 'fail'] as const)(
     'an event of an async hook is in the file if its outcome says so, with onFull: %s',
     async (onFull) => {
