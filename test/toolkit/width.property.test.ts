@@ -156,6 +156,11 @@ describe('text from strangers on a terminal', () => {
     )
   })
 
+  it('is folded behind a mark without a width that begins the first line', () => {
+    const [mark, wide] = ['\ufe0f', '\u17a4']
+    expect(foldsOf(mark + wide, { width: 6, column: 5, indent: 0 }, false)).toEqual([1])
+  })
+
   it('is folded at a space, unless the word would leave much of a line empty', () => {
     const linesOf = (text: string, width: number) => {
       const folds = foldsOf(text, { width, column: 0, indent: 4 }, false)

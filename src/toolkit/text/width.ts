@@ -108,7 +108,7 @@ export function foldsOf(
   let at = 0
   let word = 0
   for (const character of text) {
-    const isFresh = ruler.used === 0 && (at > 0 || column <= indent)
+    const isFresh = ruler.used === 0 && (folds.length > 0 || column <= indent)
     ruler.take(character)
     if (ruler.used > left && !isFresh) {
       const begun = text.slice(word, at + character.length)

@@ -95,7 +95,7 @@ describe.each(READERS)('%s %s %s', (...command) => {
     const { code, stderr } = await runCli([...command, log(), shut], '', POWERLESS)
     expect(code).toBe(2)
     expect(stderr).toContain(
-      `x0x-exec-audit: ${shut}: EACCES: permission denied, open '${shut}'; read it as the gateway's user, or by sudo\n`,
+      `x0x-exec-audit: ${shut}: EACCES: permission denied; read it as the gateway's user, or by sudo\n`,
     )
   })
 
