@@ -11,9 +11,10 @@ import { VERSION } from './version'
  */
 
 /**
- * How long the worker waits for an event in a blocking wait before it waits in its event loop: longer than a
- * gateway's usual pauses. After one of 100 ms, a call that only has to end a blocking wait takes 0.9 times as
- * long, and so does its event until it is durable (6 alternating runs of `bench idle-call`). Meanwhile the worker's event loop would have nothing to do.
+ * How long the worker waits for an event in a blocking wait before it waits in its event loop, where it has
+ * nothing else to do: longer than a gateway's usual pauses. After one of 100 ms, a call that only has to end a
+ * blocking wait takes 0.9 times as long, and so does its event until it is durable (6 alternating runs of
+ * `bench idle-call`).
  */
 export const IDLE_LINGER_MS = 1_000
 
