@@ -37,6 +37,9 @@ describe.each(HOSTS)('process.exit() of %s loses nothing that was accepted', (ho
   it('while its worker waits for the next event', () =>
     expectAll('first().then(() => pause(100)).then(end)'))
 
+  it('after its worker has died while it waited for the next event', () =>
+    expectAll('first().then(() => pause(100)).then(() => { workers.at(-1).terminate(); end() })'))
+
   it('while its worker waits in its event loop', () =>
     expectAll(`first().then(() => pause(${IDLE_LINGER_MS + 100})).then(end)`))
 

@@ -100,7 +100,10 @@ export function watchDurable({ words }: RingView, seen: number, onMoved: () => v
   else soon(onMoved)
 }
 
-/** Makes a pending {@link watchDurable} call, though nothing has moved: V8 would keep it for ever. */
+/**
+ * Ends a pending {@link watchDurable}, whose `onMoved` is called although nothing has moved. V8 never collects a
+ * wait that nobody ends.
+ */
 export function endWatch({ words }: RingView): void {
   Atomics.notify(words, DURABLE)
 }
