@@ -24,11 +24,6 @@ export class LineCheck {
   #excuse = NO_EXCUSE
   readonly #chunk = Buffer.alloc(CHUNK_BYTES)
 
-  /** The event whose line must be next. */
-  get next(): number {
-    return this.#next
-  }
-
   /** Reads a file to its end. `excuse` is for the file after it. */
   read(fd: number, name: string, excuse: Excuse = NO_EXCUSE): void {
     let rest = ''
@@ -42,7 +37,20 @@ export class LineCheck {
     }
     // A copy of a file that is being written may end within a line.
     if (rest !== '' && excuse.mayBeginBefore === 0) this.#report(`${name} ends with '${rest}'`)
-    this.#excuse = excuse
+    // What was excused by a file before is still to come if this one holds no line.
+    this.#excuse = {
+      mayRepeat: this.#excuse.mayRepeat || excuse.mayRepeat,
+      mayBeginBefore: Math.max(this.#excuse.mayBeginBefore, excuse.mayBeginBefore),
+    }
+  }
+
+  /** After the last file: `events` were recorded, and the excuse that is left may cover the last of them. */
+  end(events: number): void {
+    const isExcused = this.#next < events && events <= this.#excuse.mayBeginBefore
+    if (isExcused) this.excused += events - this.#next
+    else if (this.#next !== events) {
+      this.#report(`the files end before event ${this.#next} of ${events}`)
+    }
   }
 
   #take(line: string, name: string): void {

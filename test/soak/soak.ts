@@ -17,6 +17,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { parseArgs, styleText } from 'node:util'
 import type { Worker } from 'node:worker_threads'
 import { EARLY_END, untilDone } from '../../src/toolkit/early-end'
@@ -171,6 +172,7 @@ class Soak {
     const { drainer } = this.#audit.stats().worker
     await this.#audit.close()
     if (existsSync(this.#path)) this.#readBack(this.#path, 'the last file')
+    this.#check.end(this.#recorded)
     return [...this.#problems(), ...(drainer === 'worker' ? [] : ['the worker was given up'])]
   }
 
@@ -200,6 +202,7 @@ class Soak {
       ...{ stop: 1, otherVersion: 1 },
     } as const
     const names = Object.entries(faults).flatMap(([name, share]) => new Array(share).fill(name))
+    this.#replaceCanaries('the start')
     while (!this.#isOver) {
       await pause(random() * PAUSE_MS_MAX)
       const name = String(names[Math.floor(random() * names.length)])
@@ -292,10 +295,6 @@ class Soak {
       this.#durable === this.#recorded,
       `${this.#recorded - this.#durable} events were not durable`,
     )
-    must(
-      this.#check.next === this.#recorded,
-      `the files end before event ${this.#check.next} of ${this.#recorded}`,
-    )
     const middle = (number: number, of: (sample: Sample) => number) =>
       median(quarter(this.#samples, number).map(of))
     const rss = [1, 3].map((number) => middle(number, (sample) => sample.rss))
@@ -349,6 +348,8 @@ async function main(): Promise<void> {
   console.log(`seed: --seed ${limits.seed}`)
   const dir = mkdtempSync(join(limits.dir, 'exec-audit-soak-'))
   try {
+    // Workers are announced one turn after they were made: the one of the loader of TypeScript is not to be counted.
+    await setImmediate()
     const soak = new Soak(limits, dir)
     process.once('SIGINT', () => soak.stop())
     const problems = await soak.run()
