@@ -19,8 +19,10 @@ export interface LineBatch {
 export interface ResumeTask {
   /** The stream's last message that is no checkpoint; undefined if it holds none. */
   readonly last: StoredMessage | undefined
-  /** The index of the next line, if the operator has named it. */
+  /** The index of the next line, if the stream does not tell it: the operator or the state does. */
   readonly from: number | undefined
+  /** Whether that line is the record of a gap before the place, which an earlier run could not store. */
+  readonly isGapDue: boolean
   /** Whether a checkpoint stands behind that message. */
   readonly hasCheckpoint: boolean
   /** Where an earlier run stood: a hint. */

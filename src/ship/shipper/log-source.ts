@@ -58,7 +58,8 @@ export class LogSource implements LineSource {
       throw thrown
     })
     for (const line of task.place?.known ?? []) this.#known.add(line)
-    if (task.from !== undefined) await this.#goTo(task.from, task.place)
+    if (task.from !== undefined && task.isGapDue) await this.#goToGap(task.from, task.place)
+    else if (task.from !== undefined) await this.#goTo(task.from, task.place)
     else if (task.last === undefined) await this.#goTo(0, undefined)
     else await this.#goBehind(task.last, task)
   }
@@ -212,6 +213,14 @@ export class LogSource implements LineSource {
     throw new ShipStoppedError(
       `the files of ${this.#options.log} have fewer than ${index} lines, so the line ${index} is not known`,
     )
+  }
+
+  /** The place behind the lines that are missing, whose record comes first. */
+  async #goToGap(index: number, place: Place | undefined): Promise<void> {
+    await this.#goTo(place?.index ?? index, place)
+    this.#next = index
+    this.#lost =
+      'an earlier run has found that lines are missing here, and could not store its record'
   }
 
   async #goBehind(last: StoredMessage, { place, read }: ResumeTask): Promise<void> {

@@ -172,6 +172,7 @@ export class Shipper {
     await source.resume({
       last,
       from: isEmpty ? start : undefined,
+      isGapDue: isEmpty && from === undefined && isGapDue(this.#state),
       hasCheckpoint: last !== undefined && last.position !== tail.position,
       place: this.#state,
       read: (position) => stream.read(position === undefined ? {} : { position }),
@@ -208,7 +209,9 @@ export class Shipper {
   #startOf({ message, wasUsed, position }: Tail, { name }: Stream): number | undefined {
     const state = this.#state
     if (message !== undefined) return undefined
-    if (state !== undefined && state.position === position) return state.index
+    if (state !== undefined && state.position === position) {
+      return isGapDue(state) ? state.stored : state.index
+    }
     const kept =
       state === undefined
         ? 'no state of an earlier run is there'
@@ -426,6 +429,11 @@ export class Shipper {
       await writeState(stateFile, this.#state)
     }
   }
+}
+
+/** Whether the run that wrote the state had a gap's record on its way. */
+function isGapDue(state: ShipState | undefined): boolean {
+  return state !== undefined && state.stored < state.index
 }
 
 /** It was closed while it waited. */

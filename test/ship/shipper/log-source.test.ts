@@ -21,7 +21,13 @@ describe('a batch of a log', () => {
       },
     })
     const read = async function* () {}
-    const place = { last: undefined, from: undefined, hasCheckpoint: false, place: undefined }
+    const place = {
+      last: undefined,
+      from: undefined,
+      isGapDue: false,
+      hasCheckpoint: false,
+      place: undefined,
+    }
     await source.resume({ ...place, read })
     const counts: number[] = []
     for (let hasMore = true; hasMore; ) {

@@ -199,25 +199,44 @@ describe.each(ENGINES)('a shipper to %s', (_, engine) => {
     expect(notes).toEqual(['gap'])
   })
 
-  it('reports no lost lines behind a gap whose record was not appended', async () => {
-    write('1', '2')
-    await shipOnce(options)
-    write('3')
-    rmSync(options.log)
-    write('4')
-    const proxy = await TcpProxy.start(server.port)
-    const cut = {
-      ...{ ...options, acceptGap: true, to: engine.url(proxy.address) },
-      onNote({ kind }: ShipNote) {
-        notes.push(kind)
-        // The record is ready then, and not yet sent.
-        if (kind === 'gap') void proxy.stop()
-      },
-    }
-    await expect(shipOnce(cut)).rejects.toThrow(ShipUnreachableError)
-    await shipOnce({ ...options, acceptGap: true })
-    expect((await shipped()).toSpliced(2, 1)).toEqual(['1', '2', '4'])
-    expect(notes).toEqual(['gap', 'outage', 'gap'])
+  describe('after a gap whose record was not appended', () => {
+    beforeEach(async () => {
+      if (server === undefined) return
+      write('1', '2')
+      await shipOnce(options)
+      write('3')
+      rmSync(options.log)
+      write('4')
+      const proxy = await TcpProxy.start(server.port)
+      const cut = {
+        ...{ ...options, acceptGap: true, to: engine.url(proxy.address) },
+        onNote({ kind }: ShipNote) {
+          notes.push(kind)
+          // The record is ready then, and not yet sent.
+          if (kind === 'gap') void proxy.stop()
+        },
+      }
+      await expect(shipOnce(cut)).rejects.toThrow(ShipUnreachableError)
+    })
+
+    it('reports no lost lines', async () => {
+      await shipOnce({ ...options, acceptGap: true })
+      expect((await shipped()).toSpliced(2, 1)).toEqual(['1', '2', '4'])
+      expect(notes).toEqual(['gap', 'outage', 'gap'])
+    })
+
+    it('leaves the record in the stream, also if that was purged meanwhile', async () => {
+      await engine.purge(server, options.stream)
+      await expect(shipOnce(options)).rejects.toThrow(
+        /^lines from index 2 on are lost: an earlier run .*; --accept-gap ships on behind them/,
+      )
+      await shipOnce({ ...options, acceptGap: true })
+      const reason =
+        'an earlier run has found that lines are missing here, and could not store its record'
+      expect(await shipped()).toEqual([JSON.stringify({ gap: { from: 2, to: 2, reason } }), '4'])
+      const messages = await messagesOf(options.to, options.stream)
+      expect(messages.map(({ index }) => index)).toEqual([2, 3])
+    })
   })
 
   it('stops if the log was put back to an older state', async () => {
