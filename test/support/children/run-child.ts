@@ -51,11 +51,14 @@ function hosted(code: string, host: Host): string {
 }
 
 /**
- * The log without the second copies that the host may cause: below another thread a group that a dead worker
- * had begun is doubted, and written again (docs/guarantees.md, promise 4).
+ * The log without what the host may add: below another thread a group that a dead worker had begun is doubted, and
+ * written again, behind a blank line if a sector ends there (docs/guarantees.md, promises 4 and 5).
  */
 export function firstCopies(log: string, host: Host): string {
-  return host === 'the main thread' ? log : [...new Set(log.split(/(?<=\n)/))].join('')
+  if (host === 'the main thread') return log
+  const lines = new Set(log.split(/(?<=\n)/))
+  lines.delete('\n')
+  return [...lines].join('')
 }
 
 /** A child process that is running. */

@@ -1,7 +1,7 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type ChildEnd, firstCopies, HOSTS, runChild } from '../../support/children/run-child'
 import { CATCH_WORKERS, COUNT_OUTCOMES } from '../../support/children/worker-scripts'
-import { startedLines } from '../../support/events'
+import { startedLine, startedLines } from '../../support/events'
 import { itWithStrace, strace } from '../../support/strace'
 import { useTempDir } from '../../support/temp-dir'
 import { STALLED } from '../../support/waiting'
@@ -10,6 +10,9 @@ import { STALLED } from '../../support/waiting'
 const IS_WRITTEN = `
 const isWritten = () => require('node:fs').statSync(path).size > ${startedLines(1).length}
 `
+
+/** The smallest unit that a disk loses or keeps as a whole. */
+const SECTOR_BYTES = 512
 
 describe.each(HOSTS)('a worker that dies, with the audit in %s', (host) => {
   const dir = useTempDir()
@@ -42,6 +45,40 @@ describe.each(HOSTS)('a worker that dies, with the audit in %s', (host) => {
     expect(end).toMatchObject({ code: 0, stdout: 'true { durable: 499 } 1\n', stderr: '' })
     expect(log()).toBe(startedLines(500))
   })
+
+  itWithStrace(
+    'in the middle of a sync that a sector ends with: a blank line may follow',
+    async () => {
+      const path = dir.path('exec.log')
+      const others = `${'x'.repeat(SECTOR_BYTES * 2 - startedLines(2).length - 1)}\n`
+      let end: ChildEnd
+      do {
+        writeFileSync(path, others, { mode: 0o600 })
+        end = await runChild(
+          `const run = async () => {
+           const audit = open({ fsync: { maxEvents: 1 } })
+           await audit.started({ requestId, pid: 0 })
+           const outcomes = []
+           for (let pid = 1; pid < 9; pid++) outcomes.push(audit.started({ requestId, pid }))
+           await until('nothing is written', () => require('node:fs').statSync(path).size === ${SECTOR_BYTES * 2})
+           const isInTime = audit.stats().groups.count === 1
+           workers.at(-1).terminate()
+           console.log(isInTime, count(await Promise.all(outcomes)))
+         }
+         run()`,
+          [path],
+          strace(path, 'fdatasync:delay_enter=300000:when=2'),
+          CATCH_WORKERS + COUNT_OUTCOMES,
+          host,
+        )
+      } while (end.stdout.startsWith('false'))
+      expect(end).toMatchObject({ code: 0, stdout: 'true { durable: 8 }\n', stderr: '' })
+      const again = host === 'the main thread' ? '' : `\n${startedLine(1)}`
+      const text = startedLines(2) + again + startedLines(9).slice(startedLines(2).length)
+      expect(readFileSync(path, 'utf8')).toBe(others + text)
+      expect(firstCopies(text, host)).toBe(startedLines(9))
+    },
+  )
 
   itWithStrace('dead while the process exits: the calling thread takes the ring over', async () => {
     const path = dir.path('exec.log')
