@@ -44,6 +44,10 @@ describe('a disk that breaks under load, and is repaired', () => {
   const repair = async () => {
     const isUnmounted = () => spawnSync('umount', [mounted]).status === 0
     await until('the writer keeps the file system busy', isUnmounted)
+    // A program that looks through the devices, or a namespace made meanwhile, may hold the loop device for a moment;
+    // mounted again, it would show what the kernel remembers from before the repair.
+    const isDetached = () => output('losetup', '-j', dir.path('image')) === ''
+    await until('the loop device stays', isDetached)
     // 1: errors were corrected.
     expect([0, 1]).toContain(spawnSync('e2fsck', ['-fy', dir.path('image')]).status)
     mount()
